@@ -1,0 +1,1 @@
+//! cofferdam-agent: the unprivileged network daemon of a host.

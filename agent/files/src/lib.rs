@@ -1,0 +1,1 @@
+//! The file worker: reads, writes, lists and searches inside a cell, as the session's user.

@@ -1,0 +1,295 @@
+//! The plan of a cell. `ARCHITECTURE.md` has a table of every field here with
+//! the warden's check of it.
+
+use crate::codec::{DecodeError, Plan, Reader, Writer};
+use crate::path::AbsolutePath;
+
+/// Names a cell: random, chosen by the agent, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CellId(pub [u8; 16]);
+
+impl std::fmt::Display for CellId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What may be done with a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Read and change.
+    Write,
+}
+
+/// The one tree of the host that the cell may change, at its own path. Who
+/// owns it on disk is not said here: the builder asks the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspacePlan {
+    /// Without a symlink in any component; the builder opens it that way.
+    pub path: AbsolutePath,
+    /// Read, or read and write.
+    pub access: Access,
+    /// Programs in it may be executed (mounted without `noexec`).
+    pub execute: bool,
+}
+
+/// A file or directory of the host, shown at its own path, read-only, with all
+/// mounts beneath, `nosuid` and `nodev`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindPlan {
+    /// Without a symlink in any component.
+    pub path: AbsolutePath,
+    /// Programs in it may be executed (mounted without `noexec`).
+    pub execute: bool,
+}
+
+/// A symbolic link in the cell's root, such as `/bin` to `usr/bin`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkPlan {
+    /// Where it stands.
+    pub path: AbsolutePath,
+    /// What it holds, at most 4095 bytes, without NUL.
+    pub target: Vec<u8>,
+}
+
+/// A private tmpfs, writable, empty at start, gone with the cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchPlan {
+    /// Where it is mounted.
+    pub path: AbsolutePath,
+    /// Its size limit in bytes; at least one page.
+    pub bytes: u64,
+    /// Programs in it may be executed.
+    pub execute: bool,
+}
+
+/// What Landlock allows on a path and all beneath it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Open for reading, list.
+    pub read: bool,
+    /// Create, change, remove, rename.
+    pub write: bool,
+    /// execve(2).
+    pub execute: bool,
+}
+
+/// One Landlock rule. The path is resolved in the finished root of the cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LandlockPlan {
+    /// A file or directory in the cell's view; where there is none the rule is
+    /// left out.
+    pub path: AbsolutePath,
+    /// What is allowed there.
+    pub rights: Rights,
+}
+
+/// What the cell sees of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A network namespace of its own with nothing but loopback.
+    None,
+    /// The host's.
+    Host,
+}
+
+/// Limits of the whole cell, kept by cgroups. Zero means: not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CellLimits {
+    /// Bytes of memory, page cache included.
+    pub memory_bytes: u64,
+    /// Bytes of swap on top.
+    pub swap_bytes: u64,
+    /// Tasks at the same time.
+    pub processes: u32,
+    /// Thousandths of one CPU.
+    pub cpu_millis: u32,
+}
+
+/// SHA-256 of a compiled seccomp filter; names one of those in the warden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FilterDigest(pub [u8; 32]);
+
+/// One cell, completely.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellPlan {
+    /// Its name; must be new.
+    pub cell: CellId,
+    /// Who asked, as the gateway claims; for the warden's log only.
+    pub subject: String,
+    /// The profile it was made from; must be one that the ceiling names.
+    pub profile: String,
+    /// The cell's host name: 1 to 63 letters, digits and hyphens.
+    pub hostname: String,
+    /// The tree that may be changed.
+    pub workspace: WorkspacePlan,
+    /// What else of the host is seen. A path here or in `scratch` may lie
+    /// beneath an earlier one and then covers it.
+    pub binds: Vec<BindPlan>,
+    /// Links in the root.
+    pub links: Vec<LinkPlan>,
+    /// Private writable places.
+    pub scratch: Vec<ScratchPlan>,
+    /// The home directory that the cell's passwd entry names; one of `scratch`.
+    pub home: AbsolutePath,
+    /// Landlock's rules.
+    pub landlock: Vec<LandlockPlan>,
+    /// The network.
+    pub network: Network,
+    /// The seccomp filter.
+    pub filter: FilterDigest,
+    /// Limits.
+    pub limits: CellLimits,
+    /// A protection that the kernel or the privileges at hand cannot give is
+    /// reported as degraded instead of refusing to build.
+    pub allow_degraded: bool,
+}
+
+/// Bounds of the lists in a plan.
+pub mod bounds {
+    /// Binds.
+    pub const BINDS: usize = 256;
+    /// Links.
+    pub const LINKS: usize = 64;
+    /// Scratch places.
+    pub const SCRATCH: usize = 16;
+    /// Landlock rules.
+    pub const LANDLOCK: usize = 1024;
+    /// Bytes of a label (subject, profile, host name).
+    pub const LABEL: usize = 256;
+}
+
+impl Plan for CellPlan {
+    const MAX_FRAME: usize = 256 * 1024;
+
+    fn encode(&self, w: &mut Writer) {
+        w.array(&self.cell.0);
+        w.bytes(self.subject.as_bytes());
+        w.bytes(self.profile.as_bytes());
+        w.bytes(self.hostname.as_bytes());
+        self.workspace.encode(w);
+        w.list(&self.binds, |w, bind| {
+            w.bytes(bind.path.as_bytes());
+            w.bool(bind.execute);
+        });
+        w.list(&self.links, |w, link| {
+            w.bytes(link.path.as_bytes());
+            w.bytes(&link.target);
+        });
+        w.list(&self.scratch, |w, scratch| {
+            w.bytes(scratch.path.as_bytes());
+            w.u64(scratch.bytes);
+            w.bool(scratch.execute);
+        });
+        w.bytes(self.home.as_bytes());
+        w.list(&self.landlock, |w, rule| {
+            w.bytes(rule.path.as_bytes());
+            rule.rights.encode(w);
+        });
+        w.u8(match self.network {
+            Network::None => 0,
+            Network::Host => 1,
+        });
+        w.array(&self.filter.0);
+        self.limits.encode(w);
+        w.bool(self.allow_degraded);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            cell: CellId(r.array("cell")?),
+            subject: r.text("subject", bounds::LABEL)?,
+            profile: r.text("profile", bounds::LABEL)?,
+            hostname: r.text("hostname", bounds::LABEL)?,
+            workspace: WorkspacePlan::decode(r)?,
+            binds: r.list("binds", bounds::BINDS, |r| {
+                Ok(BindPlan { path: r.path("bind.path")?, execute: r.bool("bind.execute")? })
+            })?,
+            links: r.list("links", bounds::LINKS, |r| {
+                Ok(LinkPlan {
+                    path: r.path("link.path")?,
+                    target: r.c_bytes("link.target", crate::path::MAX_PATH)?,
+                })
+            })?,
+            scratch: r.list("scratch", bounds::SCRATCH, |r| {
+                Ok(ScratchPlan {
+                    path: r.path("scratch.path")?,
+                    bytes: r.u64("scratch.bytes")?,
+                    execute: r.bool("scratch.execute")?,
+                })
+            })?,
+            home: r.path("home")?,
+            landlock: r.list("landlock", bounds::LANDLOCK, |r| {
+                Ok(LandlockPlan { path: r.path("landlock.path")?, rights: Rights::decode(r)? })
+            })?,
+            network: match r.u8("network")? {
+                0 => Network::None,
+                1 => Network::Host,
+                other => {
+                    return Err(DecodeError::Unknown { field: "network", actual: other.into() });
+                }
+            },
+            filter: FilterDigest(r.array("filter")?),
+            limits: CellLimits::decode(r)?,
+            allow_degraded: r.bool("allow_degraded")?,
+        })
+    }
+}
+
+impl WorkspacePlan {
+    fn encode(&self, w: &mut Writer) {
+        w.bytes(self.path.as_bytes());
+        w.bool(self.access == Access::Write);
+        w.bool(self.execute);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            path: r.path("workspace.path")?,
+            access: if r.bool("workspace.access")? { Access::Write } else { Access::Read },
+            execute: r.bool("workspace.execute")?,
+        })
+    }
+}
+
+impl Rights {
+    /// Read.
+    pub const READ: Self = Self { read: true, write: false, execute: false };
+    /// Read and execute.
+    pub const EXECUTE: Self = Self { read: true, write: false, execute: true };
+    /// Read and write.
+    pub const WRITE: Self = Self { read: true, write: true, execute: false };
+
+    fn encode(self, w: &mut Writer) {
+        w.u8(u8::from(self.read) | u8::from(self.write) << 1 | u8::from(self.execute) << 2);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match r.u8("landlock.rights")? {
+            bits @ 0..=7 => {
+                Ok(Self { read: bits & 1 != 0, write: bits & 2 != 0, execute: bits & 4 != 0 })
+            }
+            other => Err(DecodeError::Unknown { field: "landlock.rights", actual: other.into() }),
+        }
+    }
+}
+
+impl CellLimits {
+    fn encode(&self, w: &mut Writer) {
+        w.u64(self.memory_bytes);
+        w.u64(self.swap_bytes);
+        w.u32(self.processes);
+        w.u32(self.cpu_millis);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            memory_bytes: r.u64("limits.memory_bytes")?,
+            swap_bytes: r.u64("limits.swap_bytes")?,
+            processes: r.u32("limits.processes")?,
+            cpu_millis: r.u32("limits.cpu_millis")?,
+        })
+    }
+}

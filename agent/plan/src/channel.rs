@@ -1,0 +1,129 @@
+//! Moves frames and descriptors over a Unix stream socket, blocking.
+//!
+//! A frame is four bytes of length (little-endian) and the body. Descriptors
+//! travel with the length, so that they belong to exactly one frame. The
+//! length is checked against the message's limit before anything is read for
+//! it.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+use crate::codec::{DecodeError, Plan};
+
+/// Descriptors that travel with one frame, at most.
+pub const MAX_DESCRIPTORS: usize = 4;
+
+/// Why a frame could not be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The other end closed the socket between frames.
+    #[error("the other end closed the channel")]
+    Closed,
+    /// The other end closed the socket inside a frame.
+    #[error("the channel ended inside a frame")]
+    Truncated,
+    /// The frame is longer than its message may be.
+    #[error("a frame of {length} bytes; at most {limit}")]
+    TooLong {
+        /// What the frame says.
+        length: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The body means nothing.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The socket failed.
+    #[error("the channel failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Sends one frame with its descriptors.
+pub fn send<P: Plan>(
+    socket: impl AsFd,
+    message: &P,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), ChannelError> {
+    let body = message.to_frame();
+    let limit = P::MAX_FRAME;
+    let length = body.len();
+    let prefix = match u32::try_from(length) {
+        Ok(prefix) if length <= limit => prefix.to_le_bytes(),
+        _ => return Err(ChannelError::TooLong { length, limit }),
+    };
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(ChannelError::Io(io::Error::from(io::ErrorKind::InvalidInput)));
+    }
+    let sent = retry(|| {
+        let parts = [IoSlice::new(&prefix), IoSlice::new(&body)];
+        sendmsg(&socket, &parts, &mut control, SendFlags::NOSIGNAL)
+    })?;
+    let mut rest = match sent.checked_sub(prefix.len()) {
+        Some(sent) => &body[sent..],
+        None => return Err(ChannelError::Truncated),
+    };
+    while !rest.is_empty() {
+        let sent = retry(|| rustix::net::send(&socket, rest, SendFlags::NOSIGNAL))?;
+        rest = &rest[sent..];
+    }
+    Ok(())
+}
+
+/// Receives one frame with its descriptors, all close-on-exec. Waits as long
+/// as it takes; a socket with a receive timeout ends the wait with an error.
+pub fn receive<P: Plan>(socket: impl AsFd) -> Result<(P, Vec<OwnedFd>), ChannelError> {
+    let mut prefix = [0; 4];
+    let mut descriptors = Vec::new();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = retry(|| {
+        let mut parts = [IoSliceMut::new(&mut prefix)];
+        recvmsg(&socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)
+    })?
+    .bytes;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            descriptors.extend(fds);
+        }
+    }
+    if received == 0 {
+        return Err(ChannelError::Closed);
+    }
+    fill(&socket, &mut prefix[received..])?;
+    let length = u32::from_le_bytes(prefix) as usize;
+    let limit = P::MAX_FRAME;
+    if length > limit {
+        return Err(ChannelError::TooLong { length, limit });
+    }
+    let mut body = vec![0; length];
+    fill(&socket, &mut body)?;
+    Ok((P::from_frame(&body)?, descriptors))
+}
+
+fn fill(socket: impl AsFd, mut buffer: &mut [u8]) -> Result<(), ChannelError> {
+    while !buffer.is_empty() {
+        let (received, _) = retry(|| rustix::net::recv(&socket, &mut *buffer, RecvFlags::empty()))?;
+        if received == 0 {
+            return Err(ChannelError::Truncated);
+        }
+        buffer = &mut buffer[received..];
+    }
+    Ok(())
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Result<T, ChannelError> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return other.map_err(|errno| ChannelError::Io(errno.into())),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The plan of a run, and what the agent says to PID 1 of a cell.
+
+use crate::codec::{DecodeError, Plan, Reader, Writer};
+use crate::path::AbsolutePath;
+
+/// Names a run: the caller's UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub [u8; 16]);
+
+/// Limits that PID 1 itself sets or keeps. Zero means: not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunLimits {
+    /// Milliseconds of wall time; then SIGTERM, and SIGKILL after `grace_millis`.
+    pub wall_millis: u64,
+    /// Milliseconds between SIGTERM and SIGKILL.
+    pub grace_millis: u64,
+    /// `RLIMIT_FSIZE`, bytes.
+    pub file_size_bytes: u64,
+    /// `RLIMIT_NOFILE`.
+    pub open_files: u32,
+    /// `RLIMIT_NPROC`; a second net below the cell's own limit.
+    pub processes: u32,
+    /// `RLIMIT_AS`, bytes: only where no memory controller is at hand.
+    pub address_space_bytes: u64,
+}
+
+/// One command in a cell. Its three standard streams travel beside it as
+/// descriptors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPlan {
+    /// Its name.
+    pub run: RunId,
+    /// With a slash: a path, taken as it is. Without: looked up in
+    /// `search_path`.
+    pub program: Vec<u8>,
+    /// Where a name is looked up, in order.
+    pub search_path: Vec<AbsolutePath>,
+    /// argv, with the program's own name at index 0.
+    pub arguments: Vec<Vec<u8>>,
+    /// `NAME=value` each.
+    pub environment: Vec<Vec<u8>>,
+    /// Where it starts.
+    pub working_directory: AbsolutePath,
+    /// Limits.
+    pub limits: RunLimits,
+}
+
+/// What the agent asks of PID 1, over the cell's control socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CellRequest {
+    /// Start a run; descriptors: stdin, stdout, stderr.
+    Start(RunPlan),
+    /// End a run with its whole tree: SIGTERM, then SIGKILL after its grace.
+    Cancel(RunId),
+    /// End a run with its whole tree, now.
+    Kill(RunId),
+}
+
+/// Which step of starting a run failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStep {
+    /// The plan itself: no streams, no arguments, a run id in use.
+    Plan,
+    /// fork(2).
+    Fork,
+    /// setrlimit(2).
+    Limits,
+    /// chdir(2) to the working directory.
+    WorkingDirectory,
+    /// Standard streams.
+    Streams,
+    /// The program is nowhere in the search path.
+    FindProgram,
+    /// execve(2).
+    Execute,
+}
+
+/// Bounds of the fields.
+pub mod bounds {
+    /// Bytes of one argument or environment entry: the kernel's
+    /// `MAX_ARG_STRLEN`, execve(2).
+    pub const STRING: usize = 128 * 1024;
+    /// Arguments.
+    pub const ARGUMENTS: usize = 16 * 1024;
+    /// Environment entries.
+    pub const ENVIRONMENT: usize = 1024;
+    /// Directories in the search path.
+    pub const SEARCH_PATH: usize = 64;
+}
+
+impl RunStep {
+    const ALL: [Self; 7] = [
+        Self::Plan,
+        Self::Fork,
+        Self::Limits,
+        Self::WorkingDirectory,
+        Self::Streams,
+        Self::FindProgram,
+        Self::Execute,
+    ];
+
+    /// In words, for an outcome.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Fork => "fork",
+            Self::Limits => "limits",
+            Self::WorkingDirectory => "working directory",
+            Self::Streams => "streams",
+            Self::FindProgram => "find program",
+            Self::Execute => "execute",
+        }
+    }
+
+    pub(crate) fn encode(self, w: &mut Writer) {
+        w.u8(self as u8);
+    }
+
+    /// From its number.
+    pub fn decode_number(number: u8) -> Result<Self, DecodeError> {
+        Self::ALL
+            .get(usize::from(number))
+            .copied()
+            .ok_or(DecodeError::Unknown { field: "run step", actual: number.into() })
+    }
+}
+
+impl Plan for CellRequest {
+    const MAX_FRAME: usize = 2 * 1024 * 1024;
+
+    fn encode(&self, w: &mut Writer) {
+        match self {
+            Self::Start(plan) => {
+                w.u8(1);
+                plan.encode(w);
+            }
+            Self::Cancel(run) => {
+                w.u8(2);
+                w.array(&run.0);
+            }
+            Self::Kill(run) => {
+                w.u8(3);
+                w.array(&run.0);
+            }
+        }
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match r.u8("cell request")? {
+            1 => Ok(Self::Start(RunPlan::decode(r)?)),
+            2 => Ok(Self::Cancel(RunId(r.array("run")?))),
+            3 => Ok(Self::Kill(RunId(r.array("run")?))),
+            other => Err(DecodeError::Unknown { field: "cell request", actual: other.into() }),
+        }
+    }
+}
+
+impl RunPlan {
+    fn encode(&self, w: &mut Writer) {
+        w.array(&self.run.0);
+        w.bytes(&self.program);
+        w.list(&self.search_path, |w, path| w.bytes(path.as_bytes()));
+        w.list(&self.arguments, |w, argument| w.bytes(argument));
+        w.list(&self.environment, |w, entry| w.bytes(entry));
+        w.bytes(self.working_directory.as_bytes());
+        let l = &self.limits;
+        w.u64(l.wall_millis);
+        w.u64(l.grace_millis);
+        w.u64(l.file_size_bytes);
+        w.u32(l.open_files);
+        w.u32(l.processes);
+        w.u64(l.address_space_bytes);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            run: RunId(r.array("run")?),
+            program: r.c_bytes("program", crate::path::MAX_PATH)?,
+            search_path: r.list("search_path", bounds::SEARCH_PATH, |r| r.path("search_path"))?,
+            arguments: r
+                .list("arguments", bounds::ARGUMENTS, |r| r.c_bytes("argument", bounds::STRING))?,
+            environment: r.list("environment", bounds::ENVIRONMENT, |r| {
+                r.c_bytes("environment", bounds::STRING)
+            })?,
+            working_directory: r.path("working_directory")?,
+            limits: RunLimits {
+                wall_millis: r.u64("limits.wall_millis")?,
+                grace_millis: r.u64("limits.grace_millis")?,
+                file_size_bytes: r.u64("limits.file_size_bytes")?,
+                open_files: r.u32("limits.open_files")?,
+                processes: r.u32("limits.processes")?,
+                address_space_bytes: r.u64("limits.address_space_bytes")?,
+            },
+        })
+    }
+}

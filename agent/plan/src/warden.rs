@@ -1,0 +1,134 @@
+//! What the agent asks of the warden, and what the warden answers.
+
+use crate::cell::{CellId, CellPlan};
+use crate::codec::{DecodeError, Plan, Reader, Writer};
+
+/// What the agent asks of the warden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WardenRequest {
+    /// Build a cell; descriptor: the cell's end of its control socket.
+    Build(CellPlan),
+    /// End a cell, whatever it is doing.
+    Destroy(CellId),
+}
+
+/// What the warden says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WardenEvent {
+    /// The plan was admitted and its builder is at work; the cell itself says
+    /// over its control socket when it is ready.
+    Building {
+        /// Which.
+        cell: CellId,
+        /// The uid and gid it runs under, in the warden's user namespace.
+        uid: u32,
+        /// Its cgroup, relative to each hierarchy's mount; empty: none.
+        cgroup: String,
+    },
+    /// The plan was refused; nothing was made.
+    Refused {
+        /// Which.
+        cell: CellId,
+        /// Why.
+        refusal: Refusal,
+        /// On what, and what to do; at most 1024 bytes of text.
+        detail: String,
+    },
+    /// The cell's processes, cgroup and uid lease are gone.
+    Gone {
+        /// Which.
+        cell: CellId,
+    },
+}
+
+/// Why the warden refused a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Above the ceiling, or the ceiling cannot be read.
+    Ceiling,
+    /// Contradicts itself: a cell id in use, no descriptor, an unknown filter.
+    Plan,
+    /// No lease, descriptor or process was to be had.
+    Exhausted,
+    /// A protection is missing that the plan requires.
+    Protection,
+    /// The kernel said no.
+    System,
+}
+
+impl Refusal {
+    const ALL: [Self; 5] =
+        [Self::Ceiling, Self::Plan, Self::Exhausted, Self::Protection, Self::System];
+}
+
+impl Plan for WardenRequest {
+    const MAX_FRAME: usize = CellPlan::MAX_FRAME + 1;
+
+    fn encode(&self, w: &mut Writer) {
+        match self {
+            Self::Build(plan) => {
+                w.u8(1);
+                plan.encode(w);
+            }
+            Self::Destroy(cell) => {
+                w.u8(2);
+                w.array(&cell.0);
+            }
+        }
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match r.u8("warden request")? {
+            1 => Ok(Self::Build(CellPlan::decode(r)?)),
+            2 => Ok(Self::Destroy(CellId(r.array("cell")?))),
+            other => Err(DecodeError::Unknown { field: "warden request", actual: other.into() }),
+        }
+    }
+}
+
+impl Plan for WardenEvent {
+    const MAX_FRAME: usize = 4 * 1024;
+
+    fn encode(&self, w: &mut Writer) {
+        match self {
+            Self::Building { cell, uid, cgroup } => {
+                w.u8(1);
+                w.array(&cell.0);
+                w.u32(*uid);
+                w.bytes(cgroup.as_bytes());
+            }
+            Self::Refused { cell, refusal, detail } => {
+                w.u8(2);
+                w.array(&cell.0);
+                w.u8(*refusal as u8);
+                w.bytes(detail.as_bytes());
+            }
+            Self::Gone { cell } => {
+                w.u8(3);
+                w.array(&cell.0);
+            }
+        }
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match r.u8("warden event")? {
+            1 => Ok(Self::Building {
+                cell: CellId(r.array("cell")?),
+                uid: r.u32("uid")?,
+                cgroup: r.text("cgroup", 1024)?,
+            }),
+            2 => Ok(Self::Refused {
+                cell: CellId(r.array("cell")?),
+                refusal: {
+                    let number = r.u8("refusal")?;
+                    *Refusal::ALL
+                        .get(usize::from(number))
+                        .ok_or(DecodeError::Unknown { field: "refusal", actual: number.into() })?
+                },
+                detail: r.text("detail", 1024)?,
+            }),
+            3 => Ok(Self::Gone { cell: CellId(r.array("cell")?) }),
+            other => Err(DecodeError::Unknown { field: "warden event", actual: other.into() }),
+        }
+    }
+}

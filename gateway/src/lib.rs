@@ -1,0 +1,1 @@
+//! cofferdam-gateway, the MCP front service, and cofferdam, the person's command.

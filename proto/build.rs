@@ -1,0 +1,28 @@
+//! Compiles the .proto files with protox, so that no protoc is needed.
+
+use std::path::Path;
+
+const FILES: [&str; 4] = [
+    "cofferdam/intent/v1/intent.proto",
+    "cofferdam/exec/v1/exec.proto",
+    "cofferdam/file/v1/file.proto",
+    "cofferdam/host/v1/host.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for file in FILES {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let descriptors = protox::compile(FILES, [root])?;
+    let out = std::env::var("OUT_DIR")?;
+    std::fs::write(
+        Path::new(&out).join("descriptors.bin"),
+        prost::Message::encode_to_vec(&descriptors),
+    )?;
+    let mut config = tonic_prost_build::Config::new();
+    // The full name of an action is part of its digest.
+    config.enable_type_names();
+    tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
+    Ok(())
+}

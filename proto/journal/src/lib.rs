@@ -1,0 +1,1 @@
+//! Append-only, hash-chained journals of intents and outcomes.

@@ -1,0 +1,1 @@
+//! Harness, end-to-end, containment, coverage, budget and benchmark tests.
