@@ -1,0 +1,3 @@
+//! `cofferdam`, the person's command.
+
+fn main() {}
