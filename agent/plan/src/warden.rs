@@ -5,6 +5,7 @@ use crate::codec::{DecodeError, Plan, Reader, Writer};
 
 /// What the agent asks of the warden.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one request lives at a time, for a moment")]
 pub enum WardenRequest {
     /// Build a cell; descriptor: the cell's end of its control socket.
     Build(CellPlan),

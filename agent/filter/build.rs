@@ -1,0 +1,180 @@
+//! Compiles `data/*.toml` into seccomp programs: the search tree over numbers
+//! with the generator in `src/tree.rs`, the rules on arguments with
+//! seccompiler.
+
+#[path = "src/tree.rs"]
+mod tree;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+const FILTERS: [&str; 1] = ["cell"];
+const SYSCALLS: &str = "data/syscalls-x86_64.txt";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    refuse: Vec<Refuse>,
+    argument: Vec<Argument>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refuse {
+    errno: Errno,
+    reason: String,
+    syscalls: Vec<String>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+enum Errno {
+    #[serde(rename = "EPERM")]
+    Permission = 1,
+    #[serde(rename = "ENOSYS")]
+    NoSuchCall = 38,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Argument {
+    reason: String,
+    syscalls: Vec<String>,
+    any: Vec<Vec<Condition>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Condition {
+    arg: u8,
+    is: Comparison,
+    value: u64,
+    mask: Option<u64>,
+    #[serde(default)]
+    wide: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Comparison {
+    Eq,
+    Ne,
+    Masked,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=data");
+    println!("cargo::rerun-if-changed=src/tree.rs");
+    if std::env::var("CARGO_CFG_TARGET_ARCH")? != "x86_64" {
+        return Err("filters exist for x86-64 only: no cell could be built on this target".into());
+    }
+    let numbers = numbers()?;
+    let mut source =
+        String::from("/// Every filter there is.\npub static FILTERS: &[Filter] = &[\n");
+    for name in FILTERS {
+        let data: Data = toml::from_str(&std::fs::read_to_string(format!("data/{name}.toml"))?)?;
+        let programs = [bulk(&data, &numbers)?, arguments(&data, &numbers)?];
+        emit(&mut source, name, &programs)?;
+    }
+    source.push_str("];\n");
+    std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("filters.rs"), source)?;
+    Ok(())
+}
+
+type Numbers = BTreeMap<String, u32>;
+type Program = Vec<[u8; 8]>;
+
+fn numbers() -> Result<Numbers, Box<dyn std::error::Error>> {
+    let mut numbers = Numbers::new();
+    for line in std::fs::read_to_string(SYSCALLS)?.lines().filter(|l| !l.starts_with('#')) {
+        let (name, number) = line.split_once(' ').ok_or_else(|| format!("{SYSCALLS}: {line}"))?;
+        numbers.insert(name.to_owned(), number.parse()?);
+    }
+    Ok(numbers)
+}
+
+fn number(numbers: &Numbers, name: &str) -> Result<u32, String> {
+    numbers.get(name).copied().ok_or_else(|| format!("no system call is named `{name}`"))
+}
+
+fn bulk(data: &Data, numbers: &Numbers) -> Result<Program, Box<dyn std::error::Error>> {
+    let unknown = tree::ERRNO | Errno::NoSuchCall as u32;
+    let end = numbers.values().max().map_or(0, |last| *last as usize + 1);
+    let mut verdicts = vec![unknown; end];
+    for number in numbers.values() {
+        verdicts[*number as usize] = tree::ALLOW;
+    }
+    for entry in &data.refuse {
+        if entry.reason.is_empty() {
+            return Err("an entry without a reason".into());
+        }
+        for name in &entry.syscalls {
+            verdicts[number(numbers, name)? as usize] = tree::ERRNO | entry.errno as u32;
+        }
+    }
+    Ok(tree::compile(tree::X86_64, &verdicts, unknown)
+        .into_iter()
+        .map(|i| bytes(i.code, i.jump_true, i.jump_false, i.operand))
+        .collect())
+}
+
+fn arguments(data: &Data, numbers: &Numbers) -> Result<Program, Box<dyn std::error::Error>> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for entry in &data.argument {
+        if entry.reason.is_empty() {
+            return Err("an entry without a reason".into());
+        }
+        for name in &entry.syscalls {
+            let rules = rules.entry(number(numbers, name)?.into()).or_default();
+            for all in &entry.any {
+                let conditions: Result<_, _> = all.iter().map(condition).collect();
+                rules.push(SeccompRule::new(conditions?)?);
+            }
+        }
+    }
+    let refuse = SeccompAction::Errno(Errno::Permission as u32);
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, TargetArch::x86_64)?;
+    let program: BpfProgram = filter.try_into()?;
+    Ok(program.iter().map(|i| bytes(i.code, i.jt, i.jf, i.k)).collect())
+}
+
+fn condition(c: &Condition) -> Result<SeccompCondition, Box<dyn std::error::Error>> {
+    let width = if c.wide { SeccompCmpArgLen::Qword } else { SeccompCmpArgLen::Dword };
+    let operator = match (&c.is, c.mask) {
+        (Comparison::Eq, None) => SeccompCmpOp::Eq,
+        (Comparison::Ne, None) => SeccompCmpOp::Ne,
+        (Comparison::Masked, Some(mask)) => SeccompCmpOp::MaskedEq(mask),
+        _ => return Err("`mask` goes with `masked`, and only with it".into()),
+    };
+    Ok(SeccompCondition::new(c.arg, width, operator, c.value)?)
+}
+
+/// `struct sock_filter` in the target's byte order, which is the host's: the
+/// filters exist for x86-64 only.
+fn bytes(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> [u8; 8] {
+    let ([c0, c1], [k0, k1, k2, k3]) = (code.to_le_bytes(), operand.to_le_bytes());
+    [c0, c1, jump_true, jump_false, k0, k1, k2, k3]
+}
+
+fn emit(source: &mut String, name: &str, programs: &[Program]) -> std::fmt::Result {
+    let mut hasher = Sha256::new();
+    for program in programs {
+        hasher.update((program.len() as u64).to_le_bytes());
+        for instruction in program {
+            hasher.update(instruction);
+        }
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
+    writeln!(source, "Filter {{ name: {name:?}, digest: {digest:?}, programs: &[")?;
+    for program in programs {
+        writeln!(source, "&{program:?},")?;
+    }
+    writeln!(source, "] }},")
+}

@@ -1,0 +1,38 @@
+//! The seccomp filters of cells, compiled at build time from `data/*.toml`.
+//!
+//! At run time there is nothing here but bytes and their digests: a plan names
+//! a filter by digest, and the warden installs the bytes it was built with. No
+//! filter ever travels.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod tree;
+
+/// A filter: programs that are installed one after the other, so that the
+/// strictest verdict counts (seccomp(2)).
+#[derive(Debug)]
+pub struct Filter {
+    /// What a profile calls it.
+    pub name: &'static str,
+    /// SHA-256 over its programs; what a plan calls it.
+    pub digest: [u8; 32],
+    /// `struct sock_filter` arrays in the machine's byte order.
+    pub programs: &'static [&'static [[u8; 8]]],
+}
+
+include!(concat!(env!("OUT_DIR"), "/filters.rs"));
+
+/// The filter with this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Filter> {
+    FILTERS.iter().find(|filter| filter.name == name)
+}
+
+/// The filter with this digest.
+#[must_use]
+pub fn by_digest(digest: &[u8; 32]) -> Option<&'static Filter> {
+    FILTERS.iter().find(|filter| filter.digest == *digest)
+}
+
+#[cfg(test)]
+mod tests;
