@@ -1,1 +1,48 @@
-//! Who is who on the wire: certificates with URI names, TLS configurations, and Ed25519 signatures over intents and receipts.
+//! Who is who on the wire, and who said what.
+//!
+//! Words used here:
+//!
+//! - A **peer** is a gateway or an agent. Its [`PeerName`] is a SPIFFE-style
+//!   URI, the only subject alternative name that counts in its certificate.
+//! - An **authority** is our own certificate authority: it issues the short
+//!   certificates that both ends of every connection show each other.
+//! - An **identity** is a peer's certificate chain, its key, and the authorities
+//!   it believes.
+//! - A **signing key** is a separate, long-lived Ed25519 key. A gateway signs
+//!   intents with it, an agent receipts, and both their journals' checkpoints, so
+//!   that each side can later prove what the other said.
+//!
+//! TLS proves who is connected now; signatures prove afterwards who said what.
+//! Neither replaces the other. The gateway, the agent and the `cofferdam`
+//! command use this crate; nothing in it runs as root.
+
+#![forbid(unsafe_code)]
+
+mod acceptor;
+mod authority;
+mod connector;
+mod digest;
+mod identity;
+mod name;
+mod peer;
+mod private_file;
+mod signed;
+mod signing;
+mod tls;
+
+pub use acceptor::{Handshakes, ServerConfigHandle, TlsConnection, TlsListener};
+pub use authority::{
+    Authority, AuthorityError, CLOCK_SKEW, CertificateFiles, IssuedCertificate, Lifetime,
+};
+pub use connector::{AddressError, connect};
+pub use digest::{action_digest, hex, sha256};
+pub use identity::{Identity, IdentityError};
+pub use name::{DEFAULT_TRUST_DOMAIN, NameError, PeerName, Role};
+pub use peer::{Peer, PeerError};
+pub use private_file::PrivateFileError;
+pub use signed::{
+    MAX_SIGNED, SignatureError, receipt_matches, sign_intent, sign_receipt, verify_intent,
+    verify_receipt,
+};
+pub use signing::{KeyError, Purpose, SigningKey, TrustedKeys, VerifyingKey};
+pub use tls::{TlsError, client_config, server_config};

@@ -1,0 +1,218 @@
+//! The listening end: TCP in, authenticated connections out.
+//!
+//! Each handshake runs in a task of its own, within a time limit and a cap on
+//! their number, so that no stranger's slowness is anybody else's. What comes
+//! out of the stream is authenticated; what is refused is logged and closed.
+//! The configuration is looked up anew for each connection, so that a renewed
+//! certificate is used from the next one on and drops none.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::Stream;
+use tonic::transport::server::Connected;
+
+use crate::peer::Peer;
+
+/// How long the listener rests after the system refused it a connection
+/// (commonly: out of file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Authenticated connections, as a stream for tonic's `serve_with_incoming`.
+#[derive(Debug)]
+pub struct TlsListener {
+    address: SocketAddr,
+    config: ServerConfigHandle,
+    ready: mpsc::Receiver<TlsConnection>,
+    accepting: JoinHandle<()>,
+}
+
+/// Bounds on handshakes.
+#[derive(Debug, Clone, Copy)]
+pub struct Handshakes {
+    /// The longest one.
+    pub timeout: Duration,
+    /// How many at the same time; further callers wait in the system's queue.
+    pub at_once: usize,
+}
+
+/// Replaces the listener's TLS configuration while it runs.
+#[derive(Debug, Clone)]
+pub struct ServerConfigHandle(Arc<ArcSwap<ServerConfig>>);
+
+/// One authenticated connection.
+#[derive(Debug)]
+pub struct TlsConnection {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+}
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(10), at_once: 256 }
+    }
+}
+
+impl ServerConfigHandle {
+    /// Uses `config` from the next connection on.
+    pub fn replace(&self, config: Arc<ServerConfig>) {
+        self.0.store(config);
+    }
+}
+
+impl TlsListener {
+    /// Listens on `address`. Must be called within a tokio runtime.
+    pub async fn bind(address: SocketAddr, config: Arc<ServerConfig>) -> io::Result<Self> {
+        Self::new(TcpListener::bind(address).await?, config, Handshakes::default())
+    }
+
+    /// Takes over a listening socket, such as one that systemd opened.
+    pub fn new(
+        listener: TcpListener,
+        config: Arc<ServerConfig>,
+        handshakes: Handshakes,
+    ) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let config = ServerConfigHandle(Arc::new(ArcSwap::new(config)));
+        let (sender, ready) = mpsc::channel(handshakes.at_once.max(1));
+        let accepting = tokio::spawn(accept(listener, config.clone(), handshakes, sender));
+        Ok(Self { address, config, ready, accepting })
+    }
+
+    /// Where it listens, with the port that the system chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What replaces the configuration later.
+    pub fn config(&self) -> ServerConfigHandle {
+        self.config.clone()
+    }
+}
+
+impl Drop for TlsListener {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Stream for TlsListener {
+    type Item = io::Result<TlsConnection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.ready.poll_recv(cx).map(|connection| connection.map(Ok))
+    }
+}
+
+/// Accepts until the stream's reader is gone. Handshakes under way end with it.
+async fn accept(
+    listener: TcpListener,
+    config: ServerConfigHandle,
+    limits: Handshakes,
+    ready: mpsc::Sender<TlsConnection>,
+) {
+    let places = Arc::new(Semaphore::new(limits.at_once.max(1)));
+    let mut handshakes = JoinSet::new();
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        while handshakes.try_join_next().is_some() {}
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let acceptor = TlsAcceptor::from(config.0.load_full());
+        let ready = ready.clone();
+        handshakes.spawn(async move {
+            let greeting = tokio::time::timeout(limits.timeout, authenticate(acceptor, stream));
+            let result = greeting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            drop(place);
+            match result {
+                // A listener that is gone needs no more connections.
+                Ok(connection) => drop(ready.send(connection).await),
+                Err(error) => tracing::warn!(%address, %error, "connection refused"),
+            }
+        });
+    }
+}
+
+async fn authenticate(acceptor: TlsAcceptor, stream: TcpStream) -> io::Result<TlsConnection> {
+    stream.set_nodelay(true)?;
+    let stream = acceptor.accept(stream).await?;
+    let (_, session) = stream.get_ref();
+    let certificate = session
+        .peer_certificates()
+        .and_then(<[_]>::first)
+        .ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
+    let peer = Peer::from_certificate(certificate).map_err(io::Error::other)?;
+    Ok(TlsConnection { stream, peer })
+}
+
+impl TlsConnection {
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl Connected for TlsConnection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for TlsConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for TlsConnection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

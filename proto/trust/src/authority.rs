@@ -1,0 +1,264 @@
+//! Our own certificate authority: makes itself, and issues peers' certificates.
+//!
+//! Invariants: private keys are created with mode 0600 and never overwritten; a
+//! certificate carries exactly one name, the peer's URI; a gateway's may only be
+//! shown by a TLS client and an agent's only by a TLS server; none outlives its
+//! authority. There is no name constraint on the authority: webpki refuses an
+//! authority that has one over URIs. `cofferdam pki` and `cofferdam dev` call
+//! this.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rcgen::string::Ia5String;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::digest::{hex, sha256};
+use crate::name::{PeerName, Role};
+use crate::private_file::{self, PrivateFileError};
+
+/// How far two hosts' clocks may differ: certificates begin this much earlier.
+pub const CLOCK_SKEW: Duration = Duration::from_mins(5);
+
+/// Ten years.
+const AUTHORITY_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// A certificate authority with its key at hand.
+pub struct Authority {
+    certificate_pem: String,
+    not_after: SystemTime,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// From when to when a certificate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The first moment.
+    pub not_before: SystemTime,
+    /// The end.
+    pub not_after: SystemTime,
+}
+
+/// A peer's new certificate and key, in PEM.
+pub struct IssuedCertificate {
+    name: PeerName,
+    /// The certificate.
+    pub certificate_pem: String,
+    /// Its private key, PKCS#8.
+    pub key_pem: Zeroizing<String>,
+}
+
+/// Where an issued certificate was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// `NAME.crt`, mode 0644.
+    pub certificate: PathBuf,
+    /// `NAME.key`, mode 0600.
+    pub key: PathBuf,
+}
+
+/// Why an authority could not be made, opened or used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The authority's or a certificate's file could not be read or written.
+    #[error("cannot {operation} `{path}`: {source}")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The key file could not be used.
+    #[error(transparent)]
+    Key(#[from] PrivateFileError),
+    /// The directory's two files are not an authority.
+    #[error("`{path}` holds no usable certificate authority: {reason}")]
+    NotAnAuthority {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The certificate would outlive its authority, or end before it begins.
+    #[error("cannot issue a certificate for {name}: {reason}")]
+    Lifetime {
+        /// For whom.
+        name: PeerName,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The certificate library refused.
+    #[error("cannot make the certificate: {0}")]
+    Library(#[from] rcgen::Error),
+}
+
+impl Lifetime {
+    /// From [`CLOCK_SKEW`] ago until `valid_for` from now.
+    pub fn from_now(valid_for: Duration) -> Self {
+        let now = SystemTime::now();
+        Self { not_before: now - CLOCK_SKEW, not_after: now + valid_for }
+    }
+}
+
+impl Authority {
+    /// Makes a new authority: `ca.crt` and `ca.key` in `directory`, which is
+    /// made (mode 0700) where it is missing. Refuses where there is one already.
+    pub fn create(directory: &Path) -> Result<Self, AuthorityError> {
+        let mut builder = fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+        builder.create(directory).map_err(failed("create the directory", directory))?;
+
+        let mut key = KeyPair::generate()?;
+        let lifetime = Lifetime::from_now(AUTHORITY_LIFETIME);
+        let certificate_pem = authority_params(&key, lifetime).self_signed(&key)?.pem();
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        key.zeroize();
+        private_file::create(&directory.join("ca.key"), key_pem.as_bytes())?;
+        create_public(&directory.join("ca.crt"), &certificate_pem)?;
+        Self::open(directory)
+    }
+
+    /// Opens the authority in `directory`.
+    pub fn open(directory: &Path) -> Result<Self, AuthorityError> {
+        let not = |reason: &str| AuthorityError::NotAnAuthority {
+            path: directory.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let path = directory.join("ca.crt");
+        let certificate_pem = fs::read_to_string(&path).map_err(failed("read", &path))?;
+        let key_pem = private_file::read(&directory.join("ca.key"))?;
+        let key = KeyPair::from_pem(&key_pem).map_err(|_| not("ca.key is no private key"))?;
+
+        let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
+            .map_err(|_| not("ca.crt is no certificate in PEM"))?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&der)
+            .map_err(|_| not("ca.crt is no X.509 certificate"))?;
+        if !parsed.is_ca() {
+            return Err(not("ca.crt is not an authority's certificate"));
+        }
+        if parsed.public_key().raw != key.subject_public_key_info() {
+            return Err(not("ca.key is not the key of ca.crt"));
+        }
+        let not_after = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+        let not_after = SystemTime::UNIX_EPOCH + Duration::from_secs(not_after);
+        let issuer = Issuer::from_ca_cert_der(&der, key)?;
+        Ok(Self { certificate_pem, not_after, issuer })
+    }
+
+    /// The authority's certificate in PEM: what peers are given to believe.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// Makes a key and a certificate for a peer.
+    pub fn issue(
+        &self,
+        name: &PeerName,
+        lifetime: Lifetime,
+    ) -> Result<IssuedCertificate, AuthorityError> {
+        let refuse = |reason| AuthorityError::Lifetime { name: name.clone(), reason };
+        if lifetime.not_after <= lifetime.not_before {
+            return Err(refuse("it would end before it begins"));
+        }
+        if lifetime.not_after > self.not_after {
+            return Err(refuse("it would outlive its authority; ask for less, or make a new one"));
+        }
+        let mut key = KeyPair::generate()?;
+        let certificate = peer_params(name, lifetime)?.signed_by(&key, &self.issuer)?;
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        key.zeroize();
+        Ok(IssuedCertificate { name: name.clone(), certificate_pem: certificate.pem(), key_pem })
+    }
+}
+
+impl IssuedCertificate {
+    /// Writes `NAME.key` (mode 0600) and `NAME.crt` (0644) into `directory`;
+    /// refuses where one of them exists.
+    pub fn write(&self, directory: &Path) -> Result<CertificateFiles, AuthorityError> {
+        let name = self.name.name();
+        let files = CertificateFiles {
+            certificate: directory.join(format!("{name}.crt")),
+            key: directory.join(format!("{name}.key")),
+        };
+        private_file::create(&files.key, self.key_pem.as_bytes())?;
+        create_public(&files.certificate, &self.certificate_pem)?;
+        Ok(files)
+    }
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").field("not_after", &self.not_after).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for IssuedCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedCertificate").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn authority_params(key: &KeyPair, lifetime: Lifetime) -> CertificateParams {
+    let mut params = params(lifetime);
+    // Distinguishes two authorities in a file of several, during a rotation.
+    let id = hex(&sha256(&key.subject_public_key_info())[..4]);
+    params.distinguished_name = common_name(&format!("Cofferdam authority {id}"));
+    // One level below, for an intermediate whose key is not kept offline.
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn peer_params(name: &PeerName, lifetime: Lifetime) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = params(lifetime);
+    params.distinguished_name = common_name(name.name());
+    params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(name.to_string())?)];
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![match name.role() {
+        Role::Gateway => ExtendedKeyUsagePurpose::ClientAuth,
+        Role::Agent => ExtendedKeyUsagePurpose::ServerAuth,
+    }];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn params(lifetime: Lifetime) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.not_before = lifetime.not_before.into();
+    params.not_after = lifetime.not_after.into();
+    params
+}
+
+fn common_name(text: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, text);
+    name
+}
+
+fn create_public(path: &Path, contents: &str) -> Result<(), AuthorityError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o644);
+    let mut file = options.open(path).map_err(failed("create", path))?;
+    file.write_all(contents.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed("write", path))
+}
+
+fn failed<'p>(
+    operation: &'static str,
+    path: &'p Path,
+) -> impl FnOnce(io::Error) -> AuthorityError + use<'p> {
+    move |source| AuthorityError::File { operation, path: path.to_owned(), source }
+}

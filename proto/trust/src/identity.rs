@@ -1,0 +1,143 @@
+//! A peer's own certificate chain and key, and the authorities it believes.
+//!
+//! Loading checks what can be checked without a clock: the files' form, the key
+//! file's mode, that key and certificate belong together, and that the
+//! certificate names a peer. An expired certificate loads, so that a daemon that
+//! slept can still start and renew; the other side refuses it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use crate::name::PeerName;
+use crate::peer::{Peer, PeerError};
+use crate::private_file::{self, PrivateFileError};
+
+/// Who this process is, and whom it believes.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    own: Peer,
+    certified: Arc<CertifiedKey>,
+    roots: Arc<RootCertStore>,
+}
+
+/// Why an identity could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A certificate file could not be read.
+    #[error("cannot read the certificate file `{path}`: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A certificate file holds no certificate in PEM.
+    #[error("`{0}` holds no certificate in PEM; name the .crt file that `cofferdam pki` made")]
+    NoCertificate(PathBuf),
+    /// The key file could not be used.
+    #[error(transparent)]
+    Key(#[from] PrivateFileError),
+    /// The key file holds no private key.
+    #[error(
+        "`{0}` holds no private key in PEM; name the .key file that belongs to the certificate"
+    )]
+    NoKey(PathBuf),
+    /// The key is another certificate's.
+    #[error("the key `{key}` does not belong to the certificate `{certificate}`: {reason}")]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What the library says.
+        reason: rustls::Error,
+    },
+    /// The certificate names no gateway or agent.
+    #[error("the certificate `{path}` cannot be a peer's: {source}")]
+    Peer {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: PeerError,
+    },
+    /// An authority's certificate cannot be used.
+    #[error("the authority's certificate in `{path}` cannot be used: {source}")]
+    Authority {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+impl Identity {
+    /// Loads a certificate chain, its key, and the certificates of the
+    /// authorities to believe (one file, one or more in PEM).
+    pub fn load(certificate: &Path, key: &Path, authorities: &Path) -> Result<Self, IdentityError> {
+        let chain = read_certificates(certificate)?;
+        let own = Peer::from_certificate(&chain[0])
+            .map_err(|source| IdentityError::Peer { path: certificate.to_owned(), source })?;
+        let certified = certify(certificate, chain, key)?;
+        let roots = read_authorities(authorities)?;
+        Ok(Self { own, certified: Arc::new(certified), roots: Arc::new(roots) })
+    }
+
+    /// This peer's name, from its certificate.
+    pub fn name(&self) -> &PeerName {
+        &self.own.name
+    }
+
+    /// This peer as others see it: name, end of validity and fingerprint.
+    pub fn own(&self) -> &Peer {
+        &self.own
+    }
+
+    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.certified)
+    }
+
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.roots)
+    }
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let bytes =
+        fs::read(path).map_err(|source| IdentityError::Read { path: path.to_owned(), source })?;
+    CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or_else(|| IdentityError::NoCertificate(path.to_owned()))
+}
+
+fn certify(
+    certificate: &Path,
+    chain: Vec<CertificateDer<'static>>,
+    key: &Path,
+) -> Result<CertifiedKey, IdentityError> {
+    let pem = private_file::read(key)?;
+    let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| IdentityError::NoKey(key.to_owned()))?;
+    CertifiedKey::from_der(chain, der, &default_provider()).map_err(|reason| {
+        IdentityError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned(), reason }
+    })
+}
+
+fn read_authorities(path: &Path) -> Result<RootCertStore, IdentityError> {
+    let mut roots = RootCertStore::empty();
+    for authority in read_certificates(path)? {
+        roots
+            .add(authority)
+            .map_err(|source| IdentityError::Authority { path: path.to_owned(), source })?;
+    }
+    Ok(roots)
+}

@@ -1,0 +1,82 @@
+//! TLS configurations for both ends of a gateway's connection to an agent.
+//!
+//! TLS 1.3 only, HTTP/2 only, both sides with certificates. Sessions are never
+//! resumed: a resumed session would skip the certificate, and with it its end.
+
+mod verifier;
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError};
+use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::identity::Identity;
+use crate::name::PeerName;
+
+use verifier::{ClientVerifier, ServerVerifier};
+
+const HTTP2: &[u8] = b"h2";
+
+/// Why a TLS configuration could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The library refused the protocol version or the parameters.
+    #[error("cannot set TLS up: {0}")]
+    Library(#[from] rustls::Error),
+    /// The library refused the authorities.
+    #[error("cannot verify clients by these authorities: {0}")]
+    Verifier(#[from] VerifierBuilderError),
+    /// The client end expects a peer that its own role never talks to.
+    #[error(
+        "{own} cannot be a client of {expected}: gateways talk with agents of their own trust domain only"
+    )]
+    WrongPeer {
+        /// Who this is.
+        own: PeerName,
+        /// Whom it would talk to.
+        expected: PeerName,
+    },
+}
+
+/// The configuration of a listening end. It admits peers of the other role, of
+/// its own trust domain, whose certificate comes from one of the identity's
+/// authorities.
+pub fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(default_provider());
+    let verifier = ClientVerifier::new(identity, &provider)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// The configuration of a calling end that accepts `expected` and nobody else.
+pub fn client_config(
+    identity: &Identity,
+    expected: &PeerName,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let own = identity.name();
+    if expected.role() != own.role().counterpart() || expected.trust_domain() != own.trust_domain()
+    {
+        return Err(TlsError::WrongPeer { own: own.clone(), expected: expected.clone() });
+    }
+    let provider = Arc::new(default_provider());
+    let verifier = ServerVerifier::new(identity, expected, &provider);
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_sni = false;
+    Ok(Arc::new(config))
+}
