@@ -1,0 +1,191 @@
+//! Admission: proves that a plan is below the host owner's ceiling.
+//!
+//! The ceiling is read anew for each plan, so that an edit counts at once. The
+//! agent capped the grant already; it is not believed. `ARCHITECTURE.md` has a
+//! table of every plan field with its check here.
+
+use std::path::Path;
+
+use cofferdam_ceiling::{Ceiling, covers};
+use cofferdam_filter::Filter;
+use cofferdam_plan::{AbsolutePath, Access, CellPlan, Network};
+
+/// A plan below the ceiling. Only [`admit`] makes one; only this is built.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    plan: CellPlan,
+    filter: &'static Filter,
+    allow_root_owned: bool,
+}
+
+impl Admitted {
+    pub(crate) const fn plan(&self) -> &CellPlan {
+        &self.plan
+    }
+    /// The filter that the plan's digest names.
+    pub(crate) const fn filter(&self) -> &'static Filter {
+        self.filter
+    }
+    /// Whether the workspace may belong to root.
+    pub(crate) const fn allow_root_owned(&self) -> bool {
+        self.allow_root_owned
+    }
+}
+
+/// What is above the ceiling, and where.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AboveCeiling {
+    #[error("profile `{0}` is not in `profiles.allow` of the ceiling")]
+    Profile(String),
+    #[error("the host name is not 1 to 63 letters, digits and hyphens")]
+    Hostname,
+    #[error("workspace `{0}` is not beneath `workspaces.roots` of the ceiling")]
+    Workspace(AbsolutePath),
+    #[error("workspace `{0}` may not execute: `workspaces.allow_execute` is off in the ceiling")]
+    WorkspaceExecute(AbsolutePath),
+    #[error("`{0}` is not beneath `view.read` of the ceiling")]
+    Bind(AbsolutePath),
+    #[error("`{0}` is neither beneath `programs.execute` of the ceiling nor holds a part of it")]
+    BindExecute(AbsolutePath),
+    #[error("link or scratch place `{0}` lies inside the workspace or covers it")]
+    OverWorkspace(AbsolutePath),
+    #[error("home `{0}` is not one of the scratch places")]
+    Home(AbsolutePath),
+    #[error("`{0}` may not be executed: it is not beneath `programs.execute` of the ceiling")]
+    Execute(AbsolutePath),
+    #[error("`{0}` may not be written: it is neither the workspace nor a scratch place")]
+    Write(AbsolutePath),
+    #[error("the host's network is not allowed: `network.allow_host` is off in the ceiling")]
+    Network,
+    #[error("no filter has the plan's digest; agent and warden are of different builds")]
+    Filter,
+    #[error("{name} of {asked} is above the ceiling's {most}, or unlimited")]
+    Limit { name: &'static str, asked: u64, most: u64 },
+    #[error("the ceiling's {0} cells are all in use")]
+    Cells(u32),
+    #[error("degraded cells are not allowed: `enforcement.allow_degraded` is off in the ceiling")]
+    Degraded,
+}
+
+/// Checks every field of `plan` against `ceiling`, with `cells` already there.
+pub(crate) fn admit(
+    plan: CellPlan,
+    ceiling: &Ceiling,
+    cells: usize,
+) -> Result<Admitted, AboveCeiling> {
+    if cells >= ceiling.limits.cells as usize {
+        return Err(AboveCeiling::Cells(ceiling.limits.cells));
+    }
+    if !ceiling.profiles.allow.contains(&plan.profile) {
+        return Err(AboveCeiling::Profile(plan.profile));
+    }
+    if !is_hostname(&plan.hostname) {
+        return Err(AboveCeiling::Hostname);
+    }
+    if plan.network == Network::Host && !ceiling.network.allow_host {
+        return Err(AboveCeiling::Network);
+    }
+    if plan.allow_degraded && !ceiling.enforcement.allow_degraded {
+        return Err(AboveCeiling::Degraded);
+    }
+    check_workspace(&plan, ceiling)?;
+    check_view(&plan, ceiling)?;
+    check_landlock(&plan, ceiling)?;
+    check_limits(&plan, ceiling)?;
+    let filter = cofferdam_filter::by_digest(&plan.filter.0).ok_or(AboveCeiling::Filter)?;
+    let allow_root_owned = ceiling.workspaces.allow_root_owned;
+    Ok(Admitted { plan, filter, allow_root_owned })
+}
+
+fn check_workspace(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
+    let workspace = &plan.workspace;
+    if !covers(&ceiling.workspaces.roots, workspace.path.as_path()) {
+        return Err(AboveCeiling::Workspace(workspace.path.clone()));
+    }
+    if workspace.execute && !ceiling.workspaces.allow_execute {
+        return Err(AboveCeiling::WorkspaceExecute(workspace.path.clone()));
+    }
+    Ok(())
+}
+
+fn check_view(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
+    let programs = &ceiling.programs.execute;
+    for bind in &plan.binds {
+        if !covers(&ceiling.view.read, bind.path.as_path()) {
+            return Err(AboveCeiling::Bind(bind.path.clone()));
+        }
+        // Mounted executable as a whole; Landlock then says which programs.
+        let holds = || programs.iter().any(|root| root.as_path().starts_with(bind.path.as_path()));
+        if bind.execute && !covers(programs, bind.path.as_path()) && !holds() {
+            return Err(AboveCeiling::BindExecute(bind.path.clone()));
+        }
+    }
+    let workspace = plan.workspace.path.as_path();
+    let made = plan.links.iter().map(|l| &l.path).chain(plan.scratch.iter().map(|s| &s.path));
+    for path in made {
+        if path.is_beneath(workspace) || path.as_bytes() == b"/" {
+            return Err(AboveCeiling::OverWorkspace(path.clone()));
+        }
+    }
+    if !plan.scratch.iter().any(|scratch| scratch.path == plan.home) {
+        return Err(AboveCeiling::Home(plan.home.clone()));
+    }
+    Ok(())
+}
+
+fn check_landlock(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
+    let workspace = &plan.workspace;
+    for rule in &plan.landlock {
+        let within = |root: &Path| rule.path.is_beneath(root);
+        let scratch = plan.scratch.iter().find(|scratch| within(scratch.path.as_path()));
+        let in_workspace = within(workspace.path.as_path());
+        let writable = scratch.is_some() || (in_workspace && workspace.access == Access::Write);
+        if rule.rights.write && !writable {
+            return Err(AboveCeiling::Write(rule.path.clone()));
+        }
+        let executable = covers(&ceiling.programs.execute, rule.path.as_path())
+            || scratch.is_some_and(|scratch| scratch.execute)
+            || (in_workspace && workspace.execute);
+        if rule.rights.execute && !executable {
+            return Err(AboveCeiling::Execute(rule.path.clone()));
+        }
+    }
+    // What a scratch place holds comes from the workspace: one permission for both.
+    match plan.scratch.iter().find(|scratch| scratch.execute) {
+        Some(scratch) if !ceiling.workspaces.allow_execute => {
+            Err(AboveCeiling::Execute(scratch.path.clone()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_limits(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
+    let most = &ceiling.limits;
+    let scratch = plan.scratch.iter().fold(0_u64, |sum, s| sum.saturating_add(s.bytes));
+    for (name, asked, most) in [
+        ("memory", plan.limits.memory_bytes, most.memory.0),
+        ("processes", plan.limits.processes.into(), most.processes.into()),
+        ("cpu", plan.limits.cpu_millis.into(), most.cpu_millis.into()),
+    ] {
+        // Zero is «unlimited» in a plan.
+        if asked == 0 || asked > most {
+            return Err(AboveCeiling::Limit { name, asked, most });
+        }
+    }
+    for (name, asked, most) in
+        [("swap", plan.limits.swap_bytes, most.swap.0), ("scratch space", scratch, most.scratch.0)]
+    {
+        if asked > most {
+            return Err(AboveCeiling::Limit { name, asked, most });
+        }
+    }
+    Ok(())
+}
+
+fn is_hostname(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests;

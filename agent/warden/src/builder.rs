@@ -1,0 +1,248 @@
+//! The builder: the warden's forked child that builds a cell from inside and
+//! then becomes its PID 1.
+//!
+//! It starts in fresh namespaces with all the warden's rights and gives them up
+//! step by step; the order is the kernel's: mounts while capable, then user and
+//! capabilities, then Landlock, seccomp last. Only the builder touches paths
+//! that others can change, so that a file system that hangs holds up one cell
+//! and never the warden.
+//!
+//! Every failure goes over the control socket to the agent, with its step.
+
+mod confine;
+mod devices;
+mod privileges;
+mod view;
+mod workspace;
+
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+
+use cofferdam_plan::{BuildStep, CellEvent, CellPlan, Layer, LayerReport, Network, channel};
+use rustix::io::Errno;
+
+use crate::admit::Admitted;
+use crate::cgroup::{CellCgroup, Entry};
+use crate::sys;
+
+/// All that the builder has from the warden.
+pub(crate) struct Inheritance {
+    pub(crate) admitted: Admitted,
+    /// The cell's end of its control socket.
+    pub(crate) control: OwnedFd,
+    /// Closed when the builder is done.
+    pub(crate) built: OwnedFd,
+    /// The cgroup, or why there is none.
+    pub(crate) cgroup: Result<CellCgroup, String>,
+    pub(crate) user: CellUser,
+    /// Started by an ordinary user, in a user namespace of its own.
+    pub(crate) rootless: bool,
+}
+
+/// Whom a cell runs under, in the warden's user namespace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CellUser {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Why a cell could not be built.
+pub(crate) struct BuildError {
+    step: BuildStep,
+    errno: Errno,
+    detail: String,
+}
+
+impl BuildError {
+    pub(crate) fn new(step: BuildStep, errno: Errno, detail: impl Into<String>) -> Self {
+        Self { step, errno, detail: detail.into() }
+    }
+}
+
+/// Says at which step, and on what, a system call failed.
+pub(crate) trait During<T> {
+    fn during(self, step: BuildStep, what: &str) -> Result<T, BuildError>;
+}
+
+impl<T> During<T> for rustix::io::Result<T> {
+    fn during(self, step: BuildStep, what: &str) -> Result<T, BuildError> {
+        self.map_err(|errno| BuildError::new(step, errno, format!("{what}: {errno}")))
+    }
+}
+
+impl<T> During<T> for std::io::Result<T> {
+    fn during(self, step: BuildStep, what: &str) -> Result<T, BuildError> {
+        self.map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            BuildError::new(step, errno, format!("{what}: {error}"))
+        })
+    }
+}
+
+/// The namespaces of a cell. The cgroup namespace follows later: its root is
+/// the cgroup that the process is in when it is made.
+pub(crate) fn namespaces(plan: &CellPlan, rootless: bool) -> libc::c_int {
+    let base = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let user = if rootless { libc::CLONE_NEWUSER } else { 0 };
+    let network = match plan.network {
+        Network::None => libc::CLONE_NEWNET,
+        Network::Host => 0,
+    };
+    base | user | network
+}
+
+/// Builds the cell, then serves it as PID 1. Never returns into the warden's
+/// code: its descriptors and state are not this process's to use.
+pub(crate) fn enter(inheritance: Inheritance) -> ! {
+    let Inheritance { admitted, control, built, cgroup, user, rootless } = inheritance;
+    let cell = Builder { admitted: &admitted, user, rootless };
+    match cell.build(&control, &built, &cgroup) {
+        Ok(layers) => {
+            let ready = channel::send(&control, &CellEvent::Ready(layers), &[]);
+            drop(built);
+            match ready {
+                Ok(()) => cofferdam_init::serve(control),
+                Err(_) => sys::exit_now(0),
+            }
+        }
+        Err(BuildError { step, errno, mut detail }) => {
+            detail.retain(|c| !c.is_control());
+            detail = detail.chars().take(250).collect();
+            let errno = errno.raw_os_error();
+            // Should this fail, the agent sees the socket close without a word.
+            _ = channel::send(&control, &CellEvent::BuildFailed { step, errno, detail }, &[]);
+            sys::exit_now(1)
+        }
+    }
+}
+
+struct Builder<'a> {
+    admitted: &'a Admitted,
+    user: CellUser,
+    rootless: bool,
+}
+
+impl Builder<'_> {
+    fn plan(&self) -> &CellPlan {
+        self.admitted.plan()
+    }
+
+    fn build(
+        &self,
+        control: &OwnedFd,
+        built: &OwnedFd,
+        cgroup: &Result<CellCgroup, String>,
+    ) -> Result<Vec<LayerReport>, BuildError> {
+        let mut layers = Vec::new();
+        if self.rootless {
+            map_own_user(self.user).during(BuildStep::UserNamespace, "cannot map the user")?;
+        }
+        layers.push(self.join_cgroup(cgroup)?);
+        // After the last use of what was inherited, and before any foreign path is opened.
+        close_all_but(control, built)
+            .during(BuildStep::Privileges, "cannot close inherited descriptors")?;
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+
+        let view = view::build(self)?;
+        layers.extend([self.namespaces_report(), view.report, view.workspace_report]);
+        layers.push(self.enter_network()?);
+
+        let rules = confine::Rules::open(self.plan())?;
+        layers.extend(privileges::drop_all(self.user, self.rootless)?);
+        layers.push(rules.enforce(self.plan().allow_degraded)?);
+        layers.push(confine::install(self.admitted.filter())?);
+        Ok(layers)
+    }
+
+    fn join_cgroup(&self, cgroup: &Result<CellCgroup, String>) -> Result<LayerReport, BuildError> {
+        let report = match cgroup {
+            Ok(CellCgroup { entry, .. }) => {
+                if let Entry::Join(tasks) = entry {
+                    for file in tasks {
+                        rustix::io::write(file, b"0")
+                            .during(BuildStep::Cgroup, "cannot join the cell's cgroup")?;
+                    }
+                }
+                let limits = &self.plan().limits;
+                effective(
+                    Layer::Cgroup,
+                    format!(
+                        "memory {} bytes, {} processes, {} thousandths of a CPU",
+                        limits.memory_bytes, limits.processes, limits.cpu_millis
+                    ),
+                )
+            }
+            Err(reason) => degraded(Layer::Cgroup, reason.clone()),
+        };
+        sys::enter_cgroup_namespace()
+            .during(BuildStep::Cgroup, "cannot make a cgroup namespace")?;
+        Ok(report)
+    }
+
+    fn namespaces_report(&self) -> LayerReport {
+        let user = if self.rootless { ", user" } else { "" };
+        effective(Layer::Namespaces, format!("mount, pid, ipc, uts, cgroup{user}"))
+    }
+
+    fn enter_network(&self) -> Result<LayerReport, BuildError> {
+        rustix::system::sethostname(self.plan().hostname.as_bytes())
+            .during(BuildStep::Network, "cannot set the host name")?;
+        if self.plan().network == Network::Host {
+            return Ok(effective(Layer::Network, "the host's, as the ceiling allows"));
+        }
+        let socket = rustix::net::socket_with(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::DGRAM,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        );
+        socket
+            .and_then(|socket| sys::raise_loopback(&socket))
+            .during(BuildStep::Network, "cannot bring loopback up")?;
+        Ok(effective(Layer::Network, "none: a network namespace with loopback only"))
+    }
+}
+
+/// The only map that an ordinary user may write: oneself onto oneself
+/// (user_namespaces(7)).
+fn map_own_user(user: CellUser) -> std::io::Result<()> {
+    let CellUser { uid, gid } = user;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+}
+
+/// Leaves nothing open but the standard streams (which are the warden's, and
+/// replaced by /dev/null here), the control socket and the builder's pipe. The
+/// owners of the closed descriptors are never dropped: this process ends by
+/// `_exit` or as PID 1 without returning to them.
+fn close_all_but(control: &OwnedFd, built: &OwnedFd) -> rustix::io::Result<()> {
+    let null = rustix::fs::openat(
+        rustix::fs::CWD,
+        c"/dev/null",
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    let mut kept = [control.as_raw_fd().cast_unsigned(), built.as_raw_fd().cast_unsigned()];
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept {
+        if fd > first {
+            sys::close_between(first, fd - 1)?;
+        }
+        first = fd + 1;
+    }
+    // Closed with its range; to drop it would be to close it twice.
+    _ = null.into_raw_fd();
+    sys::close_between(first, u32::MAX)
+}
+
+pub(crate) fn effective(layer: Layer, detail: impl Into<String>) -> LayerReport {
+    LayerReport { layer, effective: true, detail: detail.into() }
+}
+
+pub(crate) fn degraded(layer: Layer, detail: impl Into<String>) -> LayerReport {
+    LayerReport { layer, effective: false, detail: detail.into() }
+}

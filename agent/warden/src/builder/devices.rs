@@ -1,0 +1,123 @@
+//! /proc, /dev and the user's name: what every cell has, whatever its plan.
+
+use std::os::fd::OwnedFd;
+
+use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan};
+use rustix::fs::{CWD, Mode, OFlags, openat, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+use super::view::{Root, clone_of, clone_of_host};
+use super::{BuildError, CellUser, During};
+use crate::sys::{MountAttributes, set_mount_attributes};
+
+/// Devices without side effects. Never /dev/tty, kmsg, mem, fuse, kvm, vsock.
+const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// Links that programs expect in /dev.
+const LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+/// What /proc tells about the host that no program in a cell needs: covered by
+/// /dev/null where the kernel has it.
+const MASKED: [&str; 6] = [
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/timer_list",
+    "/proc/kallsyms",
+    "/proc/sysrq-trigger",
+];
+
+/// A /proc of this PID namespace, detached.
+pub(crate) fn new_proc() -> Result<OwnedFd, BuildError> {
+    let make = || {
+        let context = fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    make().during(
+        BuildStep::Devices,
+        "cannot mount /proc (inside a container that masks parts of /proc this is refused)",
+    )
+}
+
+/// Puts /proc and /dev in their places. All of /proc is read-only: the check of
+/// a directory's mount is no help against files that belong to root, a
+/// read-only mount is.
+pub(crate) fn fill(root: &Root, proc: &OwnedFd) -> Result<(), BuildError> {
+    set_mount_attributes(proc, &MountAttributes::new(MountAttributes::READ_ONLY), false)
+        .during(BuildStep::Devices, "cannot make /proc read-only")?;
+    attach(root, proc, "/proc", true)?;
+    let attributes = MountAttributes::NO_SETUID | MountAttributes::NO_EXECUTE;
+    for device in DEVICES {
+        let mount = clone_of_host(&path(device)?, attributes)?.ok_or_else(|| missing(device))?;
+        attach(root, &mount, device, false)?;
+    }
+    let null = openat(CWD, c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .during(BuildStep::Devices, "cannot open /dev/null")?;
+    for masked in MASKED {
+        let there =
+            openat(proc, &masked["/proc/".len()..], OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        if there.is_ok() {
+            let cover = clone_of(&null, attributes, false)
+                .during(BuildStep::Devices, "cannot copy /dev/null")?;
+            attach(root, &cover, masked, false)?;
+        }
+    }
+    let dev = root.directory(b"/dev").during(BuildStep::Devices, "cannot open /dev")?;
+    for (name, target) in LINKS {
+        symlinkat(target, &dev, name).during(BuildStep::Devices, "cannot link in /dev")?;
+    }
+    Ok(())
+}
+
+/// Covers /etc/passwd and /etc/group with files that know the cell's user,
+/// because programs ask who they are, and nobody of the host's.
+pub(crate) fn name_the_user(
+    root: &Root,
+    plan: &CellPlan,
+    user: CellUser,
+) -> Result<(), BuildError> {
+    let CellUser { uid, gid } = user;
+    let home = plan.home.as_path().display();
+    let overflow = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
+    let passwd = format!(
+        "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\ncell:x:{uid}:{gid}::{home}:/bin/sh\n{overflow}\n"
+    );
+    let group = format!("root:x:0:\ncell:x:{gid}:\nnogroup:x:65534:\n");
+    let own = root.directory(b"/.cell").during(BuildStep::View, "cannot make /.cell")?;
+    for (name, text) in [("passwd", passwd), ("group", group)] {
+        let write = || {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+            let file = openat(&own, name, flags, Mode::from_raw_mode(0o444))?;
+            rustix::io::write(&file, text.as_bytes())?;
+            clone_of(&file, MountAttributes::READ_ONLY | MountAttributes::NO_EXECUTE, false)
+        };
+        let mount = write().during(BuildStep::View, "cannot write the cell's passwd file")?;
+        attach(root, &mount, &format!("/etc/{name}"), false)?;
+    }
+    Ok(())
+}
+
+fn attach(root: &Root, mount: &OwnedFd, at: &str, directory: bool) -> Result<(), BuildError> {
+    root.attach(mount, &path(at)?, directory)
+        .during(BuildStep::Devices, &format!("cannot put `{at}` in its place"))
+}
+
+fn path(text: &str) -> Result<AbsolutePath, BuildError> {
+    AbsolutePath::new(text).map_err(|error| {
+        BuildError::new(BuildStep::Devices, Errno::INVAL, format!("`{text}`: {error}"))
+    })
+}
+
+fn missing(device: &str) -> BuildError {
+    BuildError::new(BuildStep::Devices, Errno::NOENT, format!("the host has no `{device}`"))
+}

@@ -1,0 +1,265 @@
+//! The cell's root: a read-only tmpfs that shows what the plan names and
+//! nothing else.
+//!
+//! Everything is assembled on detached mounts and moved into place by
+//! descriptor; mount points are found without following a symlink, because what
+//! lies in a workspace belongs to strangers.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan, Layer, LayerReport, ScratchPlan};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2,
+};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    mount_change, move_mount, open_tree, unmount,
+};
+
+use super::{BuildError, Builder, CellUser, During, devices, effective, workspace};
+use crate::sys::{MountAttributes, set_mount_attributes};
+
+/// What of the layers the view accounts for.
+pub(crate) struct View {
+    pub(crate) report: LayerReport,
+    pub(crate) workspace_report: LayerReport,
+}
+
+/// Builds the root and makes it this process's.
+pub(crate) fn build(builder: &Builder<'_>) -> Result<View, BuildError> {
+    let plan = builder.plan();
+    mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .during(BuildStep::View, "cannot make the mounts private")?;
+    // /proc first: it also serves to map the workspace's owner.
+    let proc = devices::new_proc()?;
+    let (workspace, workspace_report) = workspace::open(builder, &proc)?;
+    let root = Root::new()?;
+    root.populate(builder, workspace)?;
+    devices::fill(&root, &proc)?;
+    devices::name_the_user(&root, plan, builder.user)?;
+    root.enter()?;
+    let report = effective(
+        Layer::View,
+        format!("{} host paths read-only, {} scratch places", plan.binds.len(), plan.scratch.len()),
+    );
+    Ok(View { report, workspace_report })
+}
+
+/// The new root, on its way.
+pub(crate) struct Root(OwnedFd);
+
+/// Something with a place in the root.
+enum Piece<'a> {
+    Mount(&'a AbsolutePath, OwnedFd, &'static str),
+    Link(&'a AbsolutePath, &'a [u8]),
+}
+
+impl Root {
+    fn new() -> Result<Self, BuildError> {
+        let mount = tmpfs("size=1m,nr_inodes=4096,mode=755")?;
+        // Any directory will do to stage it, as nobody else sees this namespace.
+        move_mount(&mount, c"", CWD, c"/proc", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+            .during(BuildStep::View, "cannot stage the root")?;
+        Ok(Self(mount))
+    }
+
+    /// Puts every piece of the plan in its place, parents before children.
+    fn populate(&self, builder: &Builder<'_>, workspace: OwnedFd) -> Result<(), BuildError> {
+        let plan = builder.plan();
+        let mut pieces = vec![Piece::Mount(&plan.workspace.path, workspace, "workspace")];
+        for bind in &plan.binds {
+            let mut attributes = MountAttributes::READ_ONLY
+                | MountAttributes::NO_SETUID
+                | MountAttributes::NO_DEVICES;
+            if !bind.execute {
+                attributes |= MountAttributes::NO_EXECUTE;
+            }
+            if let Some(mount) = clone_of_host(&bind.path, attributes)? {
+                pieces.push(Piece::Mount(&bind.path, mount, "bind"));
+            }
+        }
+        for scratch in &plan.scratch {
+            let mount = new_scratch(scratch, plan, builder.user)?;
+            pieces.push(Piece::Mount(&scratch.path, mount, "scratch place"));
+        }
+        pieces.extend(plan.links.iter().map(|link| Piece::Link(&link.path, &link.target)));
+        pieces.sort_by(|a, b| a.path().cmp(b.path()));
+        pieces.iter().try_for_each(|piece| self.put(piece))
+    }
+
+    fn put(&self, piece: &Piece<'_>) -> Result<(), BuildError> {
+        match piece {
+            Piece::Mount(path, mount, kind) => {
+                let what = || format!("cannot show {kind} `{path}`");
+                let is_directory = fstat(mount)
+                    .map(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
+                    .during(BuildStep::View, &what())?;
+                self.attach(mount, path, is_directory).during(BuildStep::View, &what())
+            }
+            Piece::Link(path, target) => {
+                let (parent, name) = split(path.as_bytes());
+                self.directory(parent)
+                    .and_then(|parent| rustix::fs::symlinkat(*target, parent, name))
+                    .or_else(|errno| if errno == Errno::EXIST { Ok(()) } else { Err(errno) })
+                    .during(BuildStep::View, &format!("cannot make the link `{path}`"))
+            }
+        }
+    }
+
+    /// Moves a detached mount to `path`, making the mount point if it is not
+    /// there and the root's own tmpfs would hold it.
+    pub(crate) fn attach(
+        &self,
+        mount: impl AsFd,
+        path: &AbsolutePath,
+        is_directory: bool,
+    ) -> rustix::io::Result<()> {
+        let (parent, name) = split(path.as_bytes());
+        let point = if is_directory {
+            self.directory(path.as_bytes())?
+        } else {
+            let parent = self.directory(parent)?;
+            self.file(&parent, name)?
+        };
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(mount, c"", point, c"", flags)
+    }
+
+    /// Opens the directory at `path` in the new root, component by component,
+    /// without symlinks; makes what is missing, in the root's tmpfs only.
+    pub(crate) fn directory(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+        let own = fstat(&self.0)?.st_dev;
+        let mut directory = self.0.try_clone().map_err(|_| Errno::MFILE)?;
+        for name in path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
+            let open = || {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+                openat2(&directory, name, flags, Mode::empty(), resolve)
+            };
+            directory = match open() {
+                Err(Errno::NOENT) if fstat(&directory)?.st_dev == own => {
+                    mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
+                    open()?
+                }
+                other => other?,
+            };
+        }
+        Ok(directory)
+    }
+
+    /// Opens the file `name` in `parent` as a mount point; makes it if missing.
+    fn file(&self, parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+        let open = || {
+            let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+            openat2(parent, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+        };
+        match open() {
+            Err(Errno::NOENT) if fstat(parent)?.st_dev == fstat(&self.0)?.st_dev => {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                drop(openat(parent, name, flags, Mode::from_raw_mode(0o444))?);
+                open()
+            }
+            other => other,
+        }
+    }
+
+    /// Makes this the root of the process, read-only, and lets the old one go.
+    fn enter(self) -> Result<(), BuildError> {
+        set_mount_attributes(&self.0, &MountAttributes::new(MountAttributes::READ_ONLY), false)
+            .during(BuildStep::PivotRoot, "cannot make the root read-only")?;
+        rustix::process::fchdir(&self.0)
+            .and_then(|()| rustix::process::pivot_root(c".", c"."))
+            // The old root is stacked over the new one; take it off.
+            .and_then(|()| unmount(c".", UnmountFlags::DETACH))
+            .and_then(|()| rustix::process::chdir(c"/"))
+            .during(BuildStep::PivotRoot, "cannot change the root")
+    }
+}
+
+impl Piece<'_> {
+    fn path(&self) -> &AbsolutePath {
+        match self {
+            Self::Mount(path, ..) | Self::Link(path, _) => path,
+        }
+    }
+}
+
+/// A detached copy of a host path with all mounts beneath and the attributes
+/// on each of them; `None` when the host has no such path.
+pub(crate) fn clone_of_host(
+    path: &AbsolutePath,
+    attributes: u64,
+) -> Result<Option<OwnedFd>, BuildError> {
+    let what = format!("cannot take `{path}` from the host");
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let source = match openat2(CWD, path.as_path(), flags, Mode::empty(), resolve) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other.during(BuildStep::View, &what)?,
+    };
+    clone_of(&source, attributes, true).during(BuildStep::View, &what).map(Some)
+}
+
+/// A detached copy of what a descriptor names.
+pub(crate) fn clone_of(
+    source: &OwnedFd,
+    attributes: u64,
+    recursive: bool,
+) -> rustix::io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    let mount = open_tree(source, c"", flags)?;
+    set_mount_attributes(&mount, &MountAttributes::new(attributes), recursive)?;
+    Ok(mount)
+}
+
+fn new_scratch(
+    scratch: &ScratchPlan,
+    plan: &CellPlan,
+    user: CellUser,
+) -> Result<OwnedFd, BuildError> {
+    let inodes = (scratch.bytes / 4096).clamp(1024, 1 << 20);
+    let owner = if scratch.path == plan.home {
+        format!("mode=700,uid={},gid={}", user.uid, user.gid)
+    } else {
+        "mode=1777".into()
+    };
+    let mount = tmpfs(&format!("size={},nr_inodes={inodes},{owner}", scratch.bytes))?;
+    if !scratch.execute {
+        let attributes = MountAttributes::new(MountAttributes::NO_EXECUTE);
+        set_mount_attributes(&mount, &attributes, false)
+            .during(BuildStep::View, "cannot make a scratch place noexec")?;
+    }
+    Ok(mount)
+}
+
+/// A detached tmpfs, nosuid and nodev.
+fn tmpfs(options: &str) -> Result<OwnedFd, BuildError> {
+    let make = || {
+        let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        for option in options.split(',') {
+            let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            fsconfig_set_string(&context, key, value)?;
+        }
+        fsconfig_create(&context)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    make().during(BuildStep::View, "cannot make a tmpfs")
+}
+
+/// Parent and last component of an absolute path.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let slash = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    (&path[..slash], &path[slash + 1..])
+}
+
+/// Opens the place that a descriptor names, for a second look.
+pub(crate) fn stat(fd: impl AsFd) -> rustix::io::Result<rustix::fs::Stat> {
+    rustix::fs::statat(fd, c"", AtFlags::EMPTY_PATH)
+}

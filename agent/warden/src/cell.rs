@@ -1,0 +1,147 @@
+//! One cell as the warden sees it, from the clone of its builder to the removal
+//! of its cgroup.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use cofferdam_plan::CellId;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+use crate::admit::Admitted;
+use crate::builder::{self, CellUser, Inheritance};
+use crate::cgroup::{CellCgroup, Entry};
+use crate::lease::Lease;
+use crate::sys::{self, Cloned};
+
+/// How long a builder may take: it opens paths on file systems that may hang.
+const BUILD_TIME: Duration = Duration::from_secs(10);
+
+/// A cell, built or being built.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) id: CellId,
+    process: Pid,
+    descriptor: OwnedFd,
+    /// Open until the builder is done.
+    building: Option<(OwnedFd, Instant)>,
+    /// `None` when rootless.
+    lease: Option<Lease>,
+    cgroup: Option<CellCgroup>,
+    /// The processes are reaped; only the cgroup is left to remove.
+    reaped: bool,
+}
+
+/// What a cell is made from.
+pub(crate) struct Material {
+    pub(crate) admitted: Admitted,
+    /// The cell's end of its control socket.
+    pub(crate) control: OwnedFd,
+    pub(crate) lease: Option<Lease>,
+    pub(crate) cgroup: Result<CellCgroup, String>,
+    pub(crate) user: CellUser,
+}
+
+/// What a cell leaves behind when it is gone.
+pub(crate) struct Remains {
+    pub(crate) id: CellId,
+    pub(crate) lease: Option<Lease>,
+}
+
+impl Cell {
+    /// Clones the builder. The cell itself tells the agent how that went.
+    pub(crate) fn build(material: Material) -> Result<Self, (rustix::io::Errno, Option<Lease>)> {
+        let Material { admitted, control, lease, cgroup, user } = material;
+        let id = admitted.plan().cell;
+        let (building, built) = match rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
+            Ok(ends) => ends,
+            Err(errno) => return Err((errno, lease)),
+        };
+        let clone_into = match cgroup.as_ref().map(|cgroup| &cgroup.entry) {
+            Ok(Entry::Clone(directory)) => Some(directory),
+            Ok(Entry::Join(_)) | Err(_) => None,
+        };
+        let rootless = lease.is_none();
+        match sys::clone(builder::namespaces(admitted.plan(), rootless), clone_into) {
+            Ok(Cloned::Child) => {
+                let inheritance = Inheritance { admitted, control, built, cgroup, user, rootless };
+                builder::enter(inheritance)
+            }
+            Ok(Cloned::Parent { process, descriptor }) => Ok(Self {
+                id,
+                process,
+                descriptor,
+                building: Some((building, Instant::now() + BUILD_TIME)),
+                lease,
+                cgroup: cgroup.ok(),
+                reaped: false,
+            }),
+            Err(errno) => {
+                if let Ok(cgroup) = cgroup {
+                    cgroup.remove();
+                }
+                Err((errno, lease))
+            }
+        }
+    }
+
+    /// The cgroup's path relative to each hierarchy; empty: none.
+    pub(crate) fn cgroup(&self) -> &str {
+        self.cgroup.as_ref().map_or("", |cgroup| &cgroup.relative)
+    }
+
+    /// Readable when the cell's first process has ended.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// Hung up when the builder is done.
+    pub(crate) fn building(&self) -> Option<BorrowedFd<'_>> {
+        self.building.as_ref().map(|(pipe, _)| pipe.as_fd())
+    }
+
+    /// Notes that the builder is done.
+    pub(crate) fn built(&mut self) {
+        self.building = None;
+    }
+
+    /// When this cell wants to be looked at again.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        if self.reaped {
+            return Some(Instant::now() + Duration::from_millis(5));
+        }
+        self.building.as_ref().map(|(_, deadline)| *deadline)
+    }
+
+    /// Ends a builder that takes too long.
+    pub(crate) fn keep_deadline(&mut self) {
+        if self.building.as_ref().is_some_and(|(_, deadline)| *deadline <= Instant::now()) {
+            self.kill();
+            self.building = None;
+        }
+    }
+
+    /// SIGKILL to the cell's PID 1; the kernel ends the rest of its PID
+    /// namespace with it.
+    pub(crate) fn kill(&self) {
+        // ESRCH: it has ended already.
+        _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
+    }
+
+    /// Reaps the first process if it has ended and removes the cgroup: `Some`
+    /// when nothing is left. The kernel reports PID 1 of a namespace only after
+    /// all others in it are gone.
+    pub(crate) fn bury(&mut self) -> Option<Remains> {
+        if !self.reaped {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let waited = waitid(WaitId::Pid(self.process), options);
+            self.reaped = !matches!(waited, Ok(None));
+        }
+        let gone = self.reaped && self.cgroup.as_ref().is_none_or(CellCgroup::remove);
+        gone.then(|| Remains { id: self.id, lease: self.lease.take() })
+    }
+
+    /// Whether the first process has been reaped.
+    pub(crate) const fn is_reaped(&self) -> bool {
+        self.reaped
+    }
+}

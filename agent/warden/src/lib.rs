@@ -1,1 +1,0 @@
-//! The only part that is root: admits plans under the ceiling, builds and destroys cells.

@@ -1,0 +1,36 @@
+//! `cofferdam-warden`: the only part of Cofferdam that is root.
+//!
+//! One thread, no network, no async runtime. It reads bounded frames from one
+//! agent, checks each plan against the root-owned ceiling, and forks a builder
+//! that turns into PID 1 of a cell. Output bytes never pass through here.
+//!
+//! Words: a **plan** is what the agent asks for; **admission** ([`admit`])
+//! proves that it is below the ceiling; the **builder** ([`builder`]) is the
+//! forked child that builds the cell from inside; a **lease** ([`lease`]) is a
+//! uid that no other cell has.
+
+mod admit;
+mod builder;
+mod cell;
+mod cgroup;
+mod lease;
+mod options;
+mod serve;
+mod sys;
+
+use std::process::ExitCode;
+
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    match Options::parse(std::env::args_os().skip(1)).map(serve::serve) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail(&error),
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("cofferdam-warden: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,77 @@
+//! The command line. Parsed by hand: four options are not worth a parser crate
+//! in a program that is root.
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use crate::lease::LeaseRange;
+
+/// What `--help` prints.
+const USAGE: &str = "\
+usage: cofferdam-warden --ceiling FILE --agent-uid UID
+           (--listen SOCKET | --connected-fd FD) [--leases FIRST-LAST]
+
+Builds cells for cofferdam-agent. Not meant to be started by hand: systemd or
+`cofferdam dev` does.
+
+  --ceiling FILE       the host owner's ceiling, owned by root
+  --agent-uid UID      the only user that may connect
+  --listen SOCKET      make this Unix socket and wait for the agent there
+  --connected-fd FD    a socket that is already connected to the agent;
+                       the warden ends with it
+  --leases FIRST-LAST  uids for cells (default 1900000000-1900065535)";
+
+/// How the agent is reached.
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    /// An inherited, connected socket.
+    Connected(RawFd),
+    /// A socket to make.
+    Listen(PathBuf),
+}
+
+/// The command line, checked.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) ceiling: PathBuf,
+    pub(crate) agent_uid: u32,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) leases: LeaseRange,
+}
+
+/// A command line that means nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}\n{USAGE}")]
+pub(crate) struct UsageError(String);
+
+impl Options {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, UsageError> {
+        let (mut ceiling, mut agent_uid, mut endpoint) = (None, None, None);
+        let mut leases = LeaseRange::DEFAULT;
+        while let Some(name) = arguments.next() {
+            let name = name.to_string_lossy().into_owned();
+            let value =
+                arguments.next().ok_or_else(|| UsageError(format!("`{name}` needs a value")))?;
+            let text = value.to_string_lossy();
+            let wrong = || UsageError(format!("`{text}` is not a value for `{name}`"));
+            match name.as_str() {
+                "--ceiling" => ceiling = Some(PathBuf::from(&value)),
+                "--agent-uid" => agent_uid = Some(text.parse().map_err(|_| wrong())?),
+                "--connected-fd" => {
+                    endpoint = Some(Endpoint::Connected(text.parse().map_err(|_| wrong())?));
+                }
+                "--listen" => endpoint = Some(Endpoint::Listen(PathBuf::from(&value))),
+                "--leases" => leases = LeaseRange::parse(&text).ok_or_else(wrong)?,
+                _ => return Err(UsageError(format!("`{name}` is not an option"))),
+            }
+        }
+        let missing = |name: &str| UsageError(format!("`{name}` is missing"));
+        Ok(Self {
+            ceiling: ceiling.ok_or_else(|| missing("--ceiling"))?,
+            agent_uid: agent_uid.ok_or_else(|| missing("--agent-uid"))?,
+            endpoint: endpoint.ok_or_else(|| missing("--listen"))?,
+            leases,
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! The few system calls that have no safe wrapper: the only unsafe code of this
+//! crate. The warden and its builder children are single-threaded, which most
+//! of the reasons below rest on.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::io::{Errno, Result};
+use rustix::process::Pid;
+
+fn check(result: libc::c_long) -> Result<libc::c_long> {
+    if result < 0 {
+        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+    } else {
+        Ok(result)
+    }
+}
+
+/// Takes an inherited descriptor.
+pub(crate) fn inherited(fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: F_GETFD touches no memory; it tells whether the descriptor is open.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFD) }.into())?;
+    // SAFETY: open, named on our own command line, and taken once, at start.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Which side of a clone one is on.
+pub(crate) enum Cloned {
+    /// The new process.
+    Child,
+    /// The old one, with the child's pid and pidfd.
+    Parent { process: Pid, descriptor: OwnedFd },
+}
+
+/// clone3(2) as fork(2) with new namespaces, a pidfd, and on cgroup v2 the
+/// cgroup that the child starts in.
+pub(crate) fn clone(namespaces: libc::c_int, cgroup: Option<&OwnedFd>) -> Result<Cloned> {
+    let mut descriptor: libc::c_int = -1;
+    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    let mut arguments = CloneArguments {
+        flags: u64::from((libc::CLONE_PIDFD | namespaces).cast_unsigned()) | into,
+        pidfd: (&raw mut descriptor) as u64,
+        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
+        cgroup: cgroup.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned())),
+        ..CloneArguments::default()
+    };
+    let size = size_of::<CloneArguments>();
+    // SAFETY: without CLONE_VM this is fork(2): the child gets a copy of everything, and as
+    // the process is single-threaded it may run any code. The struct is valid for `size` bytes
+    // and `descriptor` outlives the call.
+    let process = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size) };
+    let process = check(process)?;
+    #[allow(clippy::cast_possible_truncation, reason = "a pid is a C int")]
+    let Some(process) = Pid::from_raw(process as i32) else {
+        return Ok(Cloned::Child);
+    };
+    // SAFETY: CLONE_PIDFD made this descriptor for us, and nothing else owns it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    Ok(Cloned::Parent { process, descriptor })
+}
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// `struct clone_args` of linux/sched.h.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Attributes to set on a mount; `struct mount_attr` of linux/mount.h.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct MountAttributes {
+    /// `MOUNT_ATTR_*`.
+    pub(crate) set: u64,
+    clear: u64,
+    propagation: u64,
+    /// A user namespace, for `MOUNT_ATTR_IDMAP`.
+    user_namespace: u64,
+}
+
+impl MountAttributes {
+    pub(crate) const READ_ONLY: u64 = 0x1;
+    pub(crate) const NO_SETUID: u64 = 0x2;
+    pub(crate) const NO_DEVICES: u64 = 0x4;
+    pub(crate) const NO_EXECUTE: u64 = 0x8;
+    const ID_MAP: u64 = 0x10_0000;
+
+    pub(crate) fn new(set: u64) -> Self {
+        Self { set, ..Self::default() }
+    }
+
+    /// The same, with owners mapped by `user_namespace`, which must outlive the
+    /// call that uses this.
+    pub(crate) fn mapped(set: u64, user_namespace: &OwnedFd) -> Self {
+        let user_namespace = u64::from(user_namespace.as_raw_fd().cast_unsigned());
+        Self { set: set | Self::ID_MAP, user_namespace, ..Self::default() }
+    }
+}
+
+/// mount_setattr(2) on a mount and, if asked, all beneath it.
+pub(crate) fn set_mount_attributes(
+    mount: impl AsFd,
+    attributes: &MountAttributes,
+    recursive: bool,
+) -> Result<()> {
+    let empty: &CStr = c"";
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is NUL-ended, and the struct is valid for the size given.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_fd().as_raw_fd(),
+            empty.as_ptr(),
+            flags,
+            ptr::from_ref(attributes),
+            size_of::<MountAttributes>(),
+        )
+    };
+    check(result).map(drop)
+}
+
+/// A session keyring of its own (keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`).
+pub(crate) fn join_new_keyring() -> Result<()> {
+    let name: *const libc::c_char = ptr::null();
+    // SAFETY: a null name asks for an anonymous keyring.
+    let result = unsafe {
+        libc::syscall(libc::SYS_keyctl, libc::c_long::from(libc::KEYCTL_JOIN_SESSION_KEYRING), name)
+    };
+    check(result).map(drop)
+}
+
+/// Installs one seccomp program. `no_new_privs` must be set.
+pub(crate) fn install_filter(program: &[[u8; 8]]) -> Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| Errno::INVAL)?,
+        // The kernel copies it by bytes: alignment does not matter.
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    let mode = libc::c_long::from(libc::SECCOMP_SET_MODE_FILTER);
+    // SAFETY: `program` points to `len` instructions that are static data; the kernel only reads.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, &raw const program) };
+    check(result).map(drop)
+}
+
+/// Brings the loopback interface of the current network namespace up
+/// (netdevice(7), `SIOCSIFFLAGS`).
+pub(crate) fn raise_loopback(socket: &OwnedFd) -> Result<()> {
+    // SAFETY: all zeroes is a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "the flag is 1")]
+    let up = libc::IFF_UP as libc::c_short;
+    request.ifr_ifru.ifru_flags = up;
+    // SAFETY: the request is a valid `ifreq` that outlives the call.
+    let result =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    check(result.into()).map(drop)
+}
+
+/// Makes the current cgroup the root of a new cgroup namespace (unshare(2)).
+pub(crate) fn enter_cgroup_namespace() -> Result<()> {
+    // SAFETY: CLONE_NEWCGROUP changes what /proc and cgroup mounts show; no descriptor and no
+    // memory is unshared.
+    check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }.into()).map(drop)
+}
+
+/// close_range(2).
+pub(crate) fn close_between(first: u32, last: u32) -> Result<()> {
+    // SAFETY: touches no memory. The caller drops no owner of these descriptors afterwards: the
+    // builder leaves what it inherited from the warden to its end (see `builder::enter`).
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
+/// _exit(2): no destructors, no flushing of the warden's buffers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process; nothing that follows could be unsound.
+    unsafe { libc::_exit(code) }
+}
