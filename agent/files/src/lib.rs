@@ -1,1 +1,83 @@
-//! The file worker: reads, writes, lists and searches inside a cell, as the session's user.
+//! The file worker: one file operation inside a cell, as the session's user.
+//!
+//! The agent starts it in a cell of its own, writes one
+//! [`WorkerRequest`](cofferdam_proto::file::v1::WorkerRequest) to its standard
+//! input and reads one
+//! [`WorkerResponse`](cofferdam_proto::file::v1::WorkerResponse) from its
+//! standard output.
+//!
+//! Invariants:
+//! - No path is judged here. The kernel resolves it under the cell's mounts and
+//!   Landlock rules, which are the boundary; this program only asks.
+//! - Nothing blocks: what is not a regular file is recognised before it is
+//!   opened, and opened without blocking in case it was swapped meanwhile.
+//! - Everything is bounded: bytes, entries, matches, line lengths, depth, time.
+//! - Names are bytes, never assumed to be UTF-8.
+#![forbid(unsafe_code)]
+
+pub mod bounds;
+mod fault;
+mod info;
+mod list;
+mod open;
+mod place;
+mod program;
+mod read;
+mod search;
+mod walk;
+mod write;
+
+use std::io::{Read, Write};
+
+use cofferdam_proto::file::v1::worker_request::Operation;
+use cofferdam_proto::file::v1::worker_response::Result as Answer;
+use cofferdam_proto::file::v1::{WorkerRequest, WorkerResponse};
+use prost::Message;
+
+pub use fault::FileFault;
+use place::Workspace;
+
+/// Reads one request, carries it out, writes one response.
+pub fn serve(input: impl Read, mut output: impl Write) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    input.take(bounds::REQUEST + 1).read_to_end(&mut bytes)?;
+    let response = if bytes.len() as u64 > bounds::REQUEST {
+        refused(FileFault::Invalid(format!("the request is longer than {} bytes", bounds::REQUEST)))
+    } else {
+        match WorkerRequest::decode(bytes.as_slice()) {
+            Ok(request) => answer(request),
+            Err(error) => {
+                refused(FileFault::Invalid(format!("the request means nothing: {error}")))
+            }
+        }
+    };
+    output.write_all(&response.encode_to_vec())?;
+    output.flush()
+}
+
+/// Carries out one request.
+#[must_use]
+pub fn answer(request: WorkerRequest) -> WorkerResponse {
+    match carry_out(request) {
+        Ok(result) => WorkerResponse { result: Some(result) },
+        Err(fault) => refused(fault),
+    }
+}
+
+fn refused(fault: FileFault) -> WorkerResponse {
+    WorkerResponse { result: Some(Answer::Error(fault.into())) }
+}
+
+fn carry_out(request: WorkerRequest) -> Result<Answer, FileFault> {
+    let WorkerRequest { workspace, operation } = request;
+    let workspace = Workspace::new(workspace)?;
+    Ok(match operation {
+        Some(Operation::Read(r)) => Answer::Content(read::read(&workspace, r)?),
+        Some(Operation::Write(w)) => Answer::Written(write::write(&workspace, w)?),
+        Some(Operation::List(l)) => Answer::Listing(list::list(&workspace, l)?),
+        Some(Operation::Search(s)) => Answer::Search(search::search(&workspace, s)?),
+        Some(Operation::Stat(s)) => Answer::Info(info::stat(&workspace, s)?),
+        Some(Operation::FindProgram(p)) => Answer::Program(program::find(p)?),
+        None => return Err(FileFault::Invalid("the request names no operation".to_owned())),
+    })
+}

@@ -1,0 +1,45 @@
+//! Every bound of the worker in one place. The agent checks the same numbers
+//! before it starts one, to answer with a field path.
+
+use std::time::Duration;
+
+/// Bytes of a path.
+pub const PATH: usize = 4096;
+/// Bytes of an encoded request.
+pub const REQUEST: u64 = 8 << 20;
+/// Bytes of an encoded response.
+pub const RESPONSE: u64 = 16 << 20;
+/// Bytes of one read, at most.
+pub const READ: u64 = 4 << 20;
+/// Bytes of one read where the request says nothing.
+pub const READ_DEFAULT: u64 = 1 << 20;
+/// Bytes of one write.
+pub const WRITE: usize = 4 << 20;
+/// Bytes of a file that is hashed after an append or for a precondition.
+pub const HASHED: u64 = 256 << 20;
+/// Entries of a listing, at most.
+pub const ENTRIES: u32 = 10_000;
+/// Entries of a listing where the request says nothing.
+pub const ENTRIES_DEFAULT: u32 = 1_000;
+/// Levels of a listing.
+pub const DEPTH: u32 = 32;
+/// Levels that a search goes down.
+pub const SEARCH_DEPTH: usize = 128;
+/// Matches of a search, at most.
+pub const MATCHES: u32 = 10_000;
+/// Matches of a search where the request says nothing.
+pub const MATCHES_DEFAULT: u32 = 200;
+/// Lines before and after a match.
+pub const CONTEXT_LINES: u32 = 20;
+/// Bytes of a line in a match.
+pub const LINE: usize = 2048;
+/// Bytes of a pattern.
+pub const PATTERN: usize = 4096;
+/// Bytes of names and lines in one answer.
+pub const ANSWER: usize = 4 << 20;
+/// Bytes of a line that the searcher holds; a file with a longer one is skipped.
+pub const SEARCH_BUFFER: usize = 1 << 20;
+/// Directory entries that a walk looks at.
+pub const VISITED: usize = 2_000_000;
+/// How long a walk may take.
+pub const TIME: Duration = Duration::from_secs(30);
