@@ -13,8 +13,8 @@ fn request(path: &str, data: &str) -> FileWrite {
     FileWrite { path: path.into(), data: data.into(), ..FileWrite::default() }
 }
 
-fn when(precondition: Precondition) -> Option<WritePrecondition> {
-    Some(WritePrecondition { precondition: Some(precondition) })
+fn when(precondition: Precondition) -> WritePrecondition {
+    WritePrecondition { precondition: Some(precondition) }
 }
 
 fn write(workspace: &Path, request: FileWrite) -> Answer {
@@ -55,22 +55,25 @@ fn a_new_file_is_made_and_an_old_one_replaced_with_its_mode_kept() {
 #[test]
 fn preconditions_hold_or_nothing_changes() {
     let dir = tempfile::tempdir().unwrap();
-    let new =
-        FileWrite { precondition: when(Precondition::MustNotExist(true)), ..request("a", "one") };
+    let new = FileWrite {
+        precondition: Some(when(Precondition::MustNotExist(true)), ..request("a", "one")),
+    };
     let digest = written(write(dir.path(), new.clone())).sha256;
     assert_eq!(kind(write(dir.path(), new)), FileErrorKind::PreconditionFailed);
     let changed = |data| FileWrite {
-        precondition: when(Precondition::Sha256(digest.clone())),
+        precondition: Some(when(Precondition::Sha256(digest.clone()))),
         ..request("a", data)
     };
     written(write(dir.path(), changed("two")));
     assert_eq!(kind(write(dir.path(), changed("three"))), FileErrorKind::PreconditionFailed);
     assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"two");
-    let gone =
-        FileWrite { precondition: when(Precondition::Sha256(vec![0; 32])), ..request("b", "") };
+    let gone = FileWrite {
+        precondition: Some(when(Precondition::Sha256(vec![0; 32])), ..request("b", "")),
+    };
     assert_eq!(kind(write(dir.path(), gone)), FileErrorKind::PreconditionFailed);
-    let short =
-        FileWrite { precondition: when(Precondition::Sha256(vec![0; 3])), ..request("a", "") };
+    let short = FileWrite {
+        precondition: Some(when(Precondition::Sha256(vec![0; 3])), ..request("a", "")),
+    };
     assert_eq!(kind(write(dir.path(), short)), FileErrorKind::Invalid);
     holds(dir.path(), &["a"]);
 }
