@@ -1,0 +1,128 @@
+//! Cells begin, end, and leave nothing behind.
+
+use std::time::{Duration, Instant};
+
+use cofferdam_plan::RunStep;
+use cofferdam_tests::warden::{cell_plan, is_root, run_plan};
+
+use crate::Bench;
+
+#[test]
+fn a_command_runs_in_a_cell_and_reports_its_end() {
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    for report in &cell.layers {
+        eprintln!("{:?}", report);
+    }
+    let ran = cell.run(bench.path(), &["sh", "-c", "echo out; echo err >&2; exit 3"]).unwrap();
+    assert_eq!((ran.code(), ran.stdout.as_str(), ran.stderr.as_str()), (Some(3), "out\n", "err\n"));
+    bench.warden.end(cell);
+}
+
+#[test]
+fn as_root_every_layer_is_effective() {
+    if !is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    for report in &cell.layers {
+        assert!(report.effective, "{report:?}");
+    }
+    assert_eq!(cell.layers.len(), 9);
+    bench.warden.end(cell);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named_as_the_step_that_failed() {
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    let missing = cell.run(bench.path(), &["no-such-program"]).unwrap_err();
+    assert_eq!(missing, (RunStep::FindProgram, 2));
+    let directory = cell.run(bench.path(), &["/usr"]).unwrap_err();
+    assert_eq!(directory, (RunStep::Execute, 13));
+    let mut plan = run_plan(bench.path(), &["true"]);
+    plan.working_directory = cofferdam_tests::warden::path("/nowhere");
+    assert_eq!(cell.run_plan(plan).unwrap_err(), (RunStep::WorkingDirectory, 2));
+    bench.warden.end(cell);
+}
+
+#[test]
+fn the_wall_time_ends_a_run_that_ignores_sigterm() {
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    let mut plan = run_plan(bench.path(), &["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]);
+    plan.limits.wall_millis = 300;
+    plan.limits.grace_millis = 200;
+    let start = Instant::now();
+    let ran = cell.run_plan(plan).unwrap();
+    assert!(ran.ending.timed_out);
+    assert!(start.elapsed() < Duration::from_secs(3));
+    bench.warden.end(cell);
+}
+
+#[test]
+fn a_double_forked_child_does_not_outlive_its_run() {
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    let line = "(setsid sleep 1000 </dev/null >/dev/null 2>&1 &) ; exit 0";
+    let ran = cell.run(bench.path(), &["sh", "-c", line]).unwrap();
+    assert_eq!(ran.code(), Some(0));
+    let left = cell.run(bench.path(), &["sh", "-c", "ls /proc | grep -c '^[0-9]'"]).unwrap();
+    // PID 1, the shell, ls and grep.
+    assert_eq!(left.stdout.trim(), "4");
+    bench.warden.end(cell);
+}
+
+#[test]
+fn a_cell_ends_when_its_control_socket_closes() {
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    let id = cell.id;
+    drop(cell);
+    bench.warden.wait_gone(id);
+}
+
+#[test]
+fn a_cell_that_is_destroyed_while_it_runs_leaves_nothing() {
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    let cgroup = format!("/sys/fs/cgroup/pids/{}", cell.cgroup);
+    bench.warden.destroy(cell.id);
+    bench.warden.wait_gone(cell.id);
+    assert!(cell.cgroup.is_empty() || !std::path::Path::new(&cgroup).exists());
+}
+
+#[test]
+fn a_second_cell_of_the_same_name_is_refused() {
+    let mut bench = Bench::new();
+    let plan = cell_plan(bench.path());
+    let cell = bench.warden.build(plan.clone()).unwrap();
+    let refused = bench.warden.build(plan).err().unwrap();
+    assert!(refused.contains("in use"), "{refused}");
+    bench.warden.end(cell);
+}
+
+#[test]
+fn a_plan_above_the_ceiling_builds_nothing() {
+    let mut bench = Bench::new();
+    let mut plan = cell_plan(bench.path());
+    plan.workspace.path = cofferdam_tests::warden::path("/etc");
+    let refused = bench.warden.build(plan).err().unwrap();
+    assert!(refused.contains("workspaces.roots"), "{refused}");
+}
+
+#[test]
+fn files_in_the_workspace_keep_their_owner() {
+    use std::os::unix::fs::MetadataExt;
+    let mut bench = Bench::new();
+    if is_root() {
+        std::os::unix::fs::chown(bench.path(), Some(1234), Some(4321)).unwrap();
+    }
+    let (code, output) = bench.shell("echo hello > made && stat -c %u:%g made && id -u");
+    assert_eq!(code, Some(0), "{output}");
+    let made = std::fs::metadata(bench.path().join("made")).unwrap();
+    let workspace = std::fs::metadata(bench.path()).unwrap();
+    assert_eq!((made.uid(), made.gid()), (workspace.uid(), workspace.gid()));
+}

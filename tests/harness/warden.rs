@@ -1,0 +1,344 @@
+//! A warden and cells, driven as the agent drives them, without the agent.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use cofferdam_plan::channel::{receive, send};
+use cofferdam_plan::{
+    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellLimits, CellPlan, CellRequest,
+    FilterDigest, LandlockPlan, LayerReport, LinkPlan, Network, Rights, RunEnding, RunId,
+    RunLimits, RunPlan, RunStep, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
+};
+use tempfile::TempDir;
+
+use crate::programs::program;
+
+/// A running warden with its ceiling.
+pub struct Warden {
+    socket: UnixStream,
+    process: Child,
+    /// Holds the ceiling's file.
+    pub directory: TempDir,
+}
+
+/// A cell that is ready.
+pub struct Cell {
+    /// Its name.
+    pub id: CellId,
+    /// The agent's end of its control socket.
+    pub control: UnixStream,
+    /// The layers it reported.
+    pub layers: Vec<LayerReport>,
+    /// Its cgroup, relative to each hierarchy; empty: none.
+    pub cgroup: String,
+    /// The uid it runs under.
+    pub uid: u32,
+}
+
+/// What a run said and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+    /// How it ended.
+    pub ending: RunEnding,
+}
+
+impl Ran {
+    /// The exit code, if it exited.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        let status = self.ending.wait_status;
+        (status & 0x7f == 0).then_some(status >> 8 & 0xff)
+    }
+}
+
+/// Whether the test runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// An absolute path.
+///
+/// # Panics
+/// When it is not absolute and normal.
+#[must_use]
+pub fn path(path: impl AsRef<Path>) -> AbsolutePath {
+    AbsolutePath::new(path.as_ref().as_os_str().as_bytes()).expect("an absolute, normal path")
+}
+
+impl Warden {
+    /// Starts a warden whose ceiling allows workspaces beneath `root`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(root: &Path) -> Self {
+        let directory = TempDir::new().expect("a directory for the ceiling");
+        let ceiling = directory.path().join("ceiling.toml");
+        std::fs::write(&ceiling, ceiling_text(root)).expect("the ceiling is written");
+        let (socket, warden_end) = UnixStream::pair().expect("a socket pair");
+        // The child gets it as its standard input, so that no descriptor has to be inherited.
+        let process = Command::new(program("cofferdam-warden"))
+            .args(["--ceiling".as_ref(), ceiling.as_os_str()])
+            .args(["--agent-uid", "0", "--connected-fd", "0"])
+            .stdin(Stdio::from(OwnedFd::from(warden_end)))
+            .spawn()
+            .expect("cofferdam-warden starts");
+        Self { socket, process, directory }
+    }
+
+    /// The warden's pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks for a cell; the answer of the warden or of the builder if there is
+    /// to be none.
+    ///
+    /// # Errors
+    /// What was refused or failed, in words.
+    ///
+    /// # Panics
+    /// When the warden breaks the protocol.
+    pub fn build(&mut self, plan: CellPlan) -> Result<Cell, String> {
+        let id = plan.cell;
+        let (control, cell_end) = UnixStream::pair().expect("a socket pair");
+        send(&self.socket, &WardenRequest::Build(plan), &[cell_end.as_fd()]).expect("a request");
+        drop(cell_end);
+        let (uid, cgroup) = loop {
+            match receive::<WardenEvent>(&self.socket).expect("the warden answers").0 {
+                WardenEvent::Building { cell, uid, cgroup } if cell == id => break (uid, cgroup),
+                WardenEvent::Refused { cell, refusal, detail } if cell == id => {
+                    return Err(format!("{refusal:?}: {detail}"));
+                }
+                _ => {}
+            }
+        };
+        match receive::<CellEvent>(&control).map_err(|error| error.to_string())?.0 {
+            CellEvent::Ready(layers) => Ok(Cell { id, control, layers, cgroup, uid }),
+            CellEvent::BuildFailed { step, errno, detail } => {
+                Err(format!("{}: {detail} (errno {errno})", step.name()))
+            }
+            other => panic!("a builder does not say {other:?}"),
+        }
+    }
+
+    /// Ends a cell and waits until nothing of it is left.
+    ///
+    /// # Panics
+    /// When the warden breaks the protocol.
+    pub fn end(&mut self, cell: Cell) {
+        let id = cell.id;
+        drop(cell);
+        self.wait_gone(id);
+    }
+
+    /// Waits for the word that nothing of a cell is left.
+    ///
+    /// # Panics
+    /// When the warden breaks the protocol.
+    pub fn wait_gone(&mut self, id: CellId) {
+        loop {
+            let (event, _) = receive::<WardenEvent>(&self.socket).expect("the warden answers");
+            if event == (WardenEvent::Gone { cell: id }) {
+                return;
+            }
+        }
+    }
+
+    /// Asks the warden to end a cell.
+    ///
+    /// # Panics
+    /// When the warden is gone.
+    pub fn destroy(&mut self, id: CellId) {
+        send(&self.socket, &WardenRequest::Destroy(id), &[]).expect("a request");
+    }
+}
+
+impl Drop for Warden {
+    fn drop(&mut self) {
+        // The warden ends with its agent; wait for it, so that tests leave nothing behind.
+        _ = self.socket.shutdown(std::net::Shutdown::Both);
+        _ = self.process.wait();
+    }
+}
+
+impl Cell {
+    /// Runs a program to its end.
+    ///
+    /// # Errors
+    /// The step and errno when it did not start.
+    ///
+    /// # Panics
+    /// When PID 1 breaks the protocol.
+    pub fn run(&self, workspace: &Path, argv: &[&str]) -> Result<Ran, (RunStep, i32)> {
+        self.run_plan(run_plan(workspace, argv))
+    }
+
+    /// The same with a plan of one's own.
+    ///
+    /// # Errors
+    /// The step and errno when it did not start.
+    ///
+    /// # Panics
+    /// When PID 1 breaks the protocol.
+    pub fn run_plan(&self, plan: RunPlan) -> Result<Ran, (RunStep, i32)> {
+        let null = std::fs::File::open("/dev/null").expect("/dev/null");
+        let (mut stdout, stdout_end) = std::io::pipe().expect("a pipe");
+        let (mut stderr, stderr_end) = std::io::pipe().expect("a pipe");
+        let streams = [null.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()];
+        send(&self.control, &CellRequest::Start(plan), &streams).expect("a request");
+        drop((stdout_end, stderr_end));
+        match self.event() {
+            CellEvent::Started { .. } => {}
+            CellEvent::FailedToStart { step, errno, .. } => return Err((step, errno)),
+            other => panic!("PID 1 does not answer a start with {other:?}"),
+        }
+        let reader = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            stderr.read_to_end(&mut text).expect("stderr is read");
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let mut text = Vec::new();
+        stdout.read_to_end(&mut text).expect("stdout is read");
+        let CellEvent::Ended { ending, .. } = self.event() else { panic!("no end") };
+        Ok(Ran {
+            stdout: String::from_utf8_lossy(&text).into_owned(),
+            stderr: reader.join().expect("the reader ends"),
+            ending,
+        })
+    }
+
+    fn event(&self) -> CellEvent {
+        receive(&self.control).expect("PID 1 answers").0
+    }
+
+    /// The raw descriptor of the control socket.
+    #[must_use]
+    pub fn control_fd(&self) -> i32 {
+        self.control.as_raw_fd()
+    }
+}
+
+/// A plan of a cell with the host's /usr and /etc, one writable workspace, and
+/// every program of /usr.
+#[must_use]
+pub fn cell_plan(workspace: &Path) -> CellPlan {
+    let mut id = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut id))
+        .expect("random bytes");
+    let bind = |text: &str| BindPlan { path: path(text), execute: text == "/usr" };
+    let rule = |text: &Path, rights| LandlockPlan { path: path(text), rights };
+    CellPlan {
+        cell: CellId(id),
+        subject: "test".to_owned(),
+        profile: "test".to_owned(),
+        hostname: "cell".to_owned(),
+        workspace: WorkspacePlan { path: path(workspace), access: Access::Write, execute: false },
+        binds: vec![bind("/usr"), bind("/etc")],
+        links: host_links(),
+        scratch: ["/tmp", "/dev/shm", "/home/cell"]
+            .map(|at| ScratchPlan { path: path(at), bytes: 16 << 20, execute: false })
+            .to_vec(),
+        home: path("/home/cell"),
+        landlock: vec![
+            rule("/usr".as_ref(), Rights::EXECUTE),
+            rule("/etc".as_ref(), Rights::READ),
+            rule("/tmp".as_ref(), Rights::WRITE),
+            rule("/dev/shm".as_ref(), Rights::WRITE),
+            rule("/home/cell".as_ref(), Rights::WRITE),
+            rule(workspace, Rights::WRITE),
+        ],
+        network: Network::None,
+        filter: FilterDigest(cofferdam_filter::by_name("cell").expect("the filter").digest),
+        limits: CellLimits {
+            memory_bytes: 256 << 20,
+            swap_bytes: 0,
+            processes: 64,
+            cpu_millis: 2000,
+        },
+        allow_degraded: !is_root(),
+    }
+}
+
+/// The links at the host's root that lead into /usr.
+fn host_links() -> Vec<LinkPlan> {
+    ["/bin", "/sbin", "/lib", "/lib64", "/lib32"]
+        .iter()
+        .filter_map(|link| {
+            let target = std::fs::read_link(link).ok()?;
+            Some(LinkPlan { path: path(link), target: OsStr::as_bytes(target.as_os_str()).to_vec() })
+        })
+        .collect()
+}
+
+/// A plan of a run: the arguments, the workspace, ten seconds.
+#[must_use]
+pub fn run_plan(workspace: &Path, argv: &[&str]) -> RunPlan {
+    let bytes = |text: &&str| text.as_bytes().to_vec();
+    RunPlan {
+        run: RunId([7; 16]),
+        program: argv.first().map(bytes).unwrap_or_default(),
+        search_path: ["/usr/local/bin", "/usr/bin", "/bin"].map(path).to_vec(),
+        arguments: argv.iter().map(bytes).collect(),
+        environment: vec![b"PATH=/usr/bin:/bin".to_vec(), b"HOME=/home/cell".to_vec()],
+        working_directory: path(workspace),
+        limits: RunLimits {
+            wall_millis: 10_000,
+            grace_millis: 500,
+            open_files: 1024,
+            ..RunLimits::default()
+        },
+    }
+}
+
+/// A workspace in a fresh directory without a symlink in its path.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn workspace() -> (TempDir, PathBuf) {
+    let directory = TempDir::new().expect("a directory");
+    let root = directory.path().canonicalize().expect("its real path");
+    let workspace = root.join("workspace");
+    std::fs::create_dir(&workspace).expect("the workspace");
+    (directory, workspace)
+}
+
+fn ceiling_text(root: &Path) -> String {
+    format!(
+        r#"
+version = 1
+peers.gateways = []
+workspaces = {{ roots = ["{}"], allow_root_owned = true, allow_execute = true }}
+view.read = ["/usr", "/etc", "/opt"]
+programs.execute = ["/usr", "/opt"]
+profiles.allow = ["test"]
+enforcement.allow_degraded = {}
+
+[limits]
+cells = 64
+memory = "1GiB"
+processes = 512
+cpu_millis = 4000
+wall = "1h"
+output = "64MiB"
+file_size = "4GiB"
+open_files = 4096
+scratch = "1GiB"
+"#,
+        root.display(),
+        !is_root(),
+    )
+}

@@ -1,1 +1,0 @@
-//! Harness, end-to-end, containment, coverage, budget and benchmark tests.
