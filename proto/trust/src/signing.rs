@@ -46,6 +46,8 @@ pub enum Purpose {
     Checkpoint,
     /// A journal's last record, kept beside it.
     Head,
+    /// A journal owner's change from one signing key to the next.
+    KeyChange,
 }
 
 impl Purpose {
@@ -57,6 +59,7 @@ impl Purpose {
             Self::Receipt => b"cofferdam receipt v1\0",
             Self::Checkpoint => b"cofferdam checkpoint v1\0",
             Self::Head => b"cofferdam head v1\0",
+            Self::KeyChange => b"cofferdam key change v1\0",
         }
     }
 

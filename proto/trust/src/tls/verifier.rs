@@ -5,6 +5,7 @@
 //! usual one by DNS name. Ours is stricter: a certificate from the right
 //! authority counts only for the one peer that its URI names.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -162,8 +163,26 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
+/// Carries a [`PeerError`] through rustls, which prints what it does not know
+/// by `Debug`.
+struct Refused(PeerError);
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 fn refused(error: PeerError) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Refused(error)))))
 }
 
 fn only_tls13() -> Error {
