@@ -56,7 +56,8 @@ fn a_new_file_is_made_and_an_old_one_replaced_with_its_mode_kept() {
 fn preconditions_hold_or_nothing_changes() {
     let dir = tempfile::tempdir().unwrap();
     let new = FileWrite {
-        precondition: Some(when(Precondition::MustNotExist(true)), ..request("a", "one")),
+        precondition: Some(when(Precondition::MustNotExist(true))),
+        ..request("a", "one")
     };
     let digest = written(write(dir.path(), new.clone())).sha256;
     assert_eq!(kind(write(dir.path(), new)), FileErrorKind::PreconditionFailed);
@@ -68,11 +69,13 @@ fn preconditions_hold_or_nothing_changes() {
     assert_eq!(kind(write(dir.path(), changed("three"))), FileErrorKind::PreconditionFailed);
     assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"two");
     let gone = FileWrite {
-        precondition: Some(when(Precondition::Sha256(vec![0; 32])), ..request("b", "")),
+        precondition: Some(when(Precondition::Sha256(vec![0; 32]))),
+        ..request("b", "")
     };
     assert_eq!(kind(write(dir.path(), gone)), FileErrorKind::PreconditionFailed);
     let short = FileWrite {
-        precondition: Some(when(Precondition::Sha256(vec![0; 3])), ..request("a", "")),
+        precondition: Some(when(Precondition::Sha256(vec![0; 3]))),
+        ..request("a", "")
     };
     assert_eq!(kind(write(dir.path(), short)), FileErrorKind::Invalid);
     holds(dir.path(), &["a"]);
