@@ -1,5 +1,7 @@
 //! Cells through the real warden on the real kernel, without agent and gateway.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 mod containment;
 mod lifetime;
 

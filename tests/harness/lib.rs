@@ -5,3 +5,29 @@
 
 pub mod programs;
 pub mod warden;
+
+use std::io::Write;
+
+/// Notes a test that cannot run here, by name and reason, where `make test`
+/// counts it at the end. In CI a noted test is a failure.
+pub fn skip(test: &str, reason: &str) {
+    eprintln!("skipped: {test}: {reason}");
+    if let Some(file) = std::env::var_os("COFFERDAM_SKIPPED") {
+        let noted = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file)
+            .and_then(|mut file| writeln!(file, "{test}: {reason}"));
+        noted.expect("the list of skipped tests can be written");
+    }
+}
+
+/// Skips a test that only root can run.
+#[must_use]
+pub fn skip_unless_root(test: &str) -> bool {
+    let root = warden::is_root();
+    if !root {
+        skip(test, "needs root");
+    }
+    !root
+}

@@ -56,7 +56,7 @@ impl Ran {
     #[must_use]
     pub fn code(&self) -> Option<i32> {
         let status = self.ending.wait_status;
-        (status & 0x7f == 0).then_some(status >> 8 & 0xff)
+        libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status))
     }
 }
 
@@ -238,7 +238,8 @@ pub fn cell_plan(workspace: &Path) -> CellPlan {
     std::fs::File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut id))
         .expect("random bytes");
-    let bind = |text: &str| BindPlan { path: path(text), execute: text == "/usr" };
+    let probe = program("cofferdam-probe").canonicalize().expect("the probe");
+    let bind = |at: &Path| BindPlan { path: path(at), execute: !at.starts_with("/etc") };
     let rule = |text: &Path, rights| LandlockPlan { path: path(text), rights };
     CellPlan {
         cell: CellId(id),
@@ -246,7 +247,7 @@ pub fn cell_plan(workspace: &Path) -> CellPlan {
         profile: "test".to_owned(),
         hostname: "cell".to_owned(),
         workspace: WorkspacePlan { path: path(workspace), access: Access::Write, execute: false },
-        binds: vec![bind("/usr"), bind("/etc")],
+        binds: vec![bind("/usr".as_ref()), bind("/etc".as_ref()), bind(&probe)],
         links: host_links(),
         scratch: ["/tmp", "/dev/shm", "/home/cell"]
             .map(|at| ScratchPlan { path: path(at), bytes: 16 << 20, execute: false })
@@ -254,6 +255,7 @@ pub fn cell_plan(workspace: &Path) -> CellPlan {
         home: path("/home/cell"),
         landlock: vec![
             rule("/usr".as_ref(), Rights::EXECUTE),
+            rule(&probe, Rights::EXECUTE),
             rule("/etc".as_ref(), Rights::READ),
             rule("/tmp".as_ref(), Rights::WRITE),
             rule("/dev/shm".as_ref(), Rights::WRITE),
@@ -278,7 +280,10 @@ fn host_links() -> Vec<LinkPlan> {
         .iter()
         .filter_map(|link| {
             let target = std::fs::read_link(link).ok()?;
-            Some(LinkPlan { path: path(link), target: OsStr::as_bytes(target.as_os_str()).to_vec() })
+            Some(LinkPlan {
+                path: path(link),
+                target: OsStr::as_bytes(target.as_os_str()).to_vec(),
+            })
         })
         .collect()
 }
@@ -322,8 +327,8 @@ fn ceiling_text(root: &Path) -> String {
 version = 1
 peers.gateways = []
 workspaces = {{ roots = ["{}"], allow_root_owned = true, allow_execute = true }}
-view.read = ["/usr", "/etc", "/opt"]
-programs.execute = ["/usr", "/opt"]
+view.read = ["/usr", "/etc", "{probe}"]
+programs.execute = ["/usr", "{probe}"]
 profiles.allow = ["test"]
 enforcement.allow_degraded = {}
 
@@ -340,5 +345,6 @@ scratch = "1GiB"
 "#,
         root.display(),
         !is_root(),
+        probe = program("cofferdam-probe").canonicalize().expect("the probe").display(),
     )
 }

@@ -8,9 +8,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan, Layer, LayerReport, ScratchPlan};
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
@@ -35,7 +33,7 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<View, BuildError> {
     // /proc first: it also serves to map the workspace's owner.
     let proc = devices::new_proc()?;
     let (workspace, workspace_report) = workspace::open(builder, &proc)?;
-    let root = Root::new()?;
+    let mut root = Root::new()?;
     root.populate(builder, workspace)?;
     devices::fill(&root, &proc)?;
     devices::name_the_user(&root, plan, builder.user)?;
@@ -48,7 +46,12 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<View, BuildError> {
 }
 
 /// The new root, on its way.
-pub(crate) struct Root(OwnedFd);
+pub(crate) struct Root {
+    mount: OwnedFd,
+    /// The devices of the tmpfs that are this cell's own: mount points may be
+    /// made in them, and nowhere else.
+    own: Vec<u64>,
+}
 
 /// Something with a place in the root.
 enum Piece<'a> {
@@ -62,11 +65,12 @@ impl Root {
         // Any directory will do to stage it, as nobody else sees this namespace.
         move_mount(&mount, c"", CWD, c"/proc", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .during(BuildStep::View, "cannot stage the root")?;
-        Ok(Self(mount))
+        let own = stat(&mount).during(BuildStep::View, "cannot look at the root")?.st_dev;
+        Ok(Self { mount, own: vec![own] })
     }
 
     /// Puts every piece of the plan in its place, parents before children.
-    fn populate(&self, builder: &Builder<'_>, workspace: OwnedFd) -> Result<(), BuildError> {
+    fn populate(&mut self, builder: &Builder<'_>, workspace: OwnedFd) -> Result<(), BuildError> {
         let plan = builder.plan();
         let mut pieces = vec![Piece::Mount(&plan.workspace.path, workspace, "workspace")];
         for bind in &plan.binds {
@@ -82,6 +86,8 @@ impl Root {
         }
         for scratch in &plan.scratch {
             let mount = new_scratch(scratch, plan, builder.user)?;
+            let device = stat(&mount).during(BuildStep::View, "cannot look at a scratch place")?;
+            self.own.push(device.st_dev);
             pieces.push(Piece::Mount(&scratch.path, mount, "scratch place"));
         }
         pieces.extend(plan.links.iter().map(|link| Piece::Link(&link.path, &link.target)));
@@ -93,7 +99,7 @@ impl Root {
         match piece {
             Piece::Mount(path, mount, kind) => {
                 let what = || format!("cannot show {kind} `{path}`");
-                let is_directory = fstat(mount)
+                let is_directory = stat(mount)
                     .map(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
                     .during(BuildStep::View, &what())?;
                 self.attach(mount, path, is_directory).during(BuildStep::View, &what())
@@ -109,7 +115,7 @@ impl Root {
     }
 
     /// Moves a detached mount to `path`, making the mount point if it is not
-    /// there and the root's own tmpfs would hold it.
+    /// there and one of the cell's own tmpfs would hold it.
     pub(crate) fn attach(
         &self,
         mount: impl AsFd,
@@ -129,10 +135,9 @@ impl Root {
     }
 
     /// Opens the directory at `path` in the new root, component by component,
-    /// without symlinks; makes what is missing, in the root's tmpfs only.
+    /// without symlinks; makes what is missing, in the cell's own tmpfs only.
     pub(crate) fn directory(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
-        let own = fstat(&self.0)?.st_dev;
-        let mut directory = self.0.try_clone().map_err(|_| Errno::MFILE)?;
+        let mut directory = self.mount.try_clone().map_err(|_| Errno::MFILE)?;
         for name in path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
             let open = || {
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -140,7 +145,7 @@ impl Root {
                 openat2(&directory, name, flags, Mode::empty(), resolve)
             };
             directory = match open() {
-                Err(Errno::NOENT) if fstat(&directory)?.st_dev == own => {
+                Err(Errno::NOENT) if self.is_own(&directory)? => {
                     mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
                     open()?
                 }
@@ -157,7 +162,7 @@ impl Root {
             openat2(parent, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
         };
         match open() {
-            Err(Errno::NOENT) if fstat(parent)?.st_dev == fstat(&self.0)?.st_dev => {
+            Err(Errno::NOENT) if self.is_own(parent)? => {
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
                 drop(openat(parent, name, flags, Mode::from_raw_mode(0o444))?);
                 open()
@@ -166,11 +171,15 @@ impl Root {
         }
     }
 
+    fn is_own(&self, directory: &OwnedFd) -> rustix::io::Result<bool> {
+        Ok(self.own.contains(&stat(directory)?.st_dev))
+    }
+
     /// Makes this the root of the process, read-only, and lets the old one go.
     fn enter(self) -> Result<(), BuildError> {
-        set_mount_attributes(&self.0, &MountAttributes::new(MountAttributes::READ_ONLY), false)
+        set_mount_attributes(&self.mount, &MountAttributes::new(MountAttributes::READ_ONLY), false)
             .during(BuildStep::PivotRoot, "cannot make the root read-only")?;
-        rustix::process::fchdir(&self.0)
+        rustix::process::fchdir(&self.mount)
             .and_then(|()| rustix::process::pivot_root(c".", c"."))
             // The old root is stacked over the new one; take it off.
             .and_then(|()| unmount(c".", UnmountFlags::DETACH))

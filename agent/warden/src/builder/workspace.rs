@@ -24,7 +24,7 @@ pub(crate) fn open(
         BuildError::new(BuildStep::Workspace, errno, format!("workspace `{}` {why}", plan.path))
     };
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let directory =
         openat2(CWD, plan.path.as_path(), flags, Mode::empty(), resolve).map_err(|errno| {
             match errno {

@@ -1,0 +1,51 @@
+# Two commands matter: `make run` and `make test`. The rest is for those who
+# change Cofferdam; `make help` lists them.
+
+CARGO ?= cargo
+PROFILE ?= release
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Arguments for `cofferdam dev`, such as ARGS='--workspace /srv/project'.
+ARGS ?=
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: prerequisites
+prerequisites: ## Installs (as root, on Debian) or names what building and testing needs
+	@tests/scripts/prerequisites
+
+.PHONY: build
+build: prerequisites ## Builds every program, optimised
+	$(CARGO) build --profile $(PROFILE) --workspace --exclude cofferdam-tests --bins
+
+.PHONY: run
+run: build ## Builds everything and starts a gateway, an agent and a warden on this machine
+	@exec target/$(PROFILE)/cofferdam dev $(ARGS)
+
+.PHONY: test
+test: prerequisites ## Every test that belongs to a change: lints, units, end to end, real clients
+	@tests/scripts/test
+
+.PHONY: lint
+lint: ## Formatting, clippy, documentation, dependency policy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+	@tests/scripts/dependencies
+
+.PHONY: test-conformance
+test-conformance: ## The official MCP conformance suite against a running gateway
+	@tests/scripts/conformance
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for a bounded time (SECONDS_EACH=60)
+	@tests/scripts/fuzz
+
+.PHONY: bench
+bench: ## Ratios against a bare spawn, calls per second, memory; writes tests/bench/RESULTS.md
+	$(CARGO) build --release --workspace --bins
+	@exec target/release/cofferdam-bench $(ARGS)
