@@ -1,0 +1,134 @@
+//! Decoding is total: hostile bytes are refused, and every value has exactly
+//! one encoding.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use cofferdam_plan::{
+    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellLimits, CellPlan, CellRequest,
+    DecodeError, FilterDigest, LandlockPlan, LinkPlan, Network, Plan, Rights, RunId, RunLimits,
+    RunPlan, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
+};
+use proptest::prelude::*;
+
+fn path() -> impl Strategy<Value = AbsolutePath> {
+    prop::collection::vec("[a-zA-Z0-9_-]{1,12}", 0..5)
+        .prop_map(|parts| AbsolutePath::new(format!("/{}", parts.join("/"))).unwrap())
+}
+
+fn rights() -> impl Strategy<Value = Rights> {
+    any::<(bool, bool, bool)>().prop_map(|(read, write, execute)| Rights { read, write, execute })
+}
+
+prop_compose! {
+    fn cell_plan()(
+        (cell, filter, network, degraded, writable, execute) in
+            any::<([u8; 16], [u8; 32], bool, bool, bool, bool)>(),
+        (memory_bytes, swap_bytes, processes, cpu_millis) in any::<(u64, u64, u32, u32)>(),
+        labels in ["[ -~]{0,64}", "[ -~]{0,64}", "[ -~]{0,64}"],
+        workspace in path(),
+        home in path(),
+        binds in prop::collection::vec((path(), any::<bool>()), 0..6),
+        links in prop::collection::vec((path(), "[a-z/]{1,20}"), 0..4),
+        scratch in prop::collection::vec((path(), any::<u64>(), any::<bool>()), 0..4),
+        rules in prop::collection::vec((path(), rights()), 0..8),
+    ) -> CellPlan {
+        let [subject, profile, hostname] = labels;
+        CellPlan {
+            cell: CellId(cell),
+            subject,
+            profile,
+            hostname,
+            workspace: WorkspacePlan {
+                path: workspace,
+                access: if writable { Access::Write } else { Access::Read },
+                execute,
+            },
+            binds: binds.into_iter().map(|(path, execute)| BindPlan { path, execute }).collect(),
+            links: links
+                .into_iter()
+                .map(|(path, target)| LinkPlan { path, target: target.into_bytes() })
+                .collect(),
+            scratch: scratch
+                .into_iter()
+                .map(|(path, bytes, execute)| ScratchPlan { path, bytes, execute })
+                .collect(),
+            home,
+            landlock: rules.into_iter().map(|(path, rights)| LandlockPlan { path, rights }).collect(),
+            network: if network { Network::Host } else { Network::None },
+            filter: FilterDigest(filter),
+            limits: CellLimits { memory_bytes, swap_bytes, processes, cpu_millis },
+            allow_degraded: degraded,
+        }
+    }
+}
+
+fn is_total<P: Plan + std::fmt::Debug>(body: &[u8]) {
+    if let Ok(value) = P::from_frame(body) {
+        assert_eq!(value.to_frame(), body);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_cell_plan_survives_the_way(plan in cell_plan()) {
+        let request = WardenRequest::Build(plan);
+        prop_assert_eq!(WardenRequest::from_frame(&request.to_frame()).unwrap(), request);
+    }
+
+    #[test]
+    fn a_plan_cut_short_or_prolonged_is_refused(plan in cell_plan(), cut in any::<prop::sample::Index>()) {
+        let mut body = WardenRequest::Build(plan).to_frame();
+        let short = &body[..cut.index(body.len())];
+        prop_assert!(WardenRequest::from_frame(short).is_err());
+        body.push(0);
+        prop_assert_eq!(
+            WardenRequest::from_frame(&body).unwrap_err(),
+            DecodeError::Trailing { count: 1 }
+        );
+    }
+
+    #[test]
+    fn a_plan_with_one_byte_changed_is_refused_or_means_exactly_its_bytes(
+        plan in cell_plan(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut body = WardenRequest::Build(plan).to_frame();
+        let at = at.index(body.len());
+        body[at] = byte;
+        is_total::<WardenRequest>(&body);
+    }
+
+    #[test]
+    fn random_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..512)) {
+        is_total::<WardenRequest>(&body);
+        is_total::<WardenEvent>(&body);
+        is_total::<CellRequest>(&body);
+        is_total::<CellEvent>(&body);
+    }
+}
+
+#[test]
+fn a_list_that_claims_more_than_it_may_is_refused_before_memory_is_taken() {
+    let plan = RunPlan {
+        run: RunId([0; 16]),
+        program: b"true".to_vec(),
+        search_path: Vec::new(),
+        arguments: vec![b"true".to_vec()],
+        environment: Vec::new(),
+        working_directory: AbsolutePath::new("/").unwrap(),
+        limits: RunLimits::default(),
+    };
+    let mut body = CellRequest::Start(plan).to_frame();
+    // The count of the search path: after version, tag, run id, length and program.
+    let count = 1 + 1 + 16 + 4 + 4;
+    body[count..count + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let error = CellRequest::from_frame(&body).unwrap_err();
+    assert!(matches!(error, DecodeError::TooLong { field: "search_path", .. }), "{error}");
+}
+
+#[test]
+fn a_frame_of_another_version_is_refused() {
+    let mut body = WardenRequest::Destroy(CellId([3; 16])).to_frame();
+    body[0] = 2;
+    assert_eq!(WardenRequest::from_frame(&body), Err(DecodeError::Version { actual: 2 }));
+}
