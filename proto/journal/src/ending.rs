@@ -1,0 +1,158 @@
+//! How a run or a file operation ended, as records say it.
+//!
+//! Gateway and agent make it from the same wire message, so that reconciling
+//! compares like with like.
+
+use cofferdam_proto::exec::v1 as wire;
+use serde::{Deserialize, Serialize};
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ending {
+    /// The command exited by itself.
+    Exited {
+        /// 0 to 255.
+        code: u32,
+    },
+    /// A signal ended the command.
+    Signalled {
+        /// Its number.
+        signal: u32,
+        /// Its name, such as `SIGSEGV`.
+        name: String,
+    },
+    /// Ended at the limit of wall time.
+    TimedOut {
+        /// The limit.
+        limit_millis: u64,
+    },
+    /// Ended at the limit of memory.
+    OutOfMemory {
+        /// The limit.
+        limit_bytes: u64,
+        /// The most that was used.
+        peak_bytes: u64,
+    },
+    /// Ended at another limit.
+    LimitHit {
+        /// `output`, `processes`, …
+        limit: String,
+        /// Its value.
+        value: u64,
+    },
+    /// Ended because the sandbox refused something.
+    DeniedBySandbox {
+        /// What was refused and which setting governs it.
+        detail: String,
+    },
+    /// Ended because somebody asked for it.
+    Cancelled {
+        /// `caller`, `host owner`, `agent stopped`, …
+        by: String,
+    },
+    /// Never started.
+    FailedToStart {
+        /// The step that failed.
+        step: String,
+        /// errno(3); 0 where none applies.
+        errno: i32,
+        /// Why.
+        detail: String,
+    },
+    /// Nobody knows: a process or a machine went down in between.
+    Lost {
+        /// What went down.
+        reason: String,
+    },
+    /// An operation other than a run was carried out.
+    Completed,
+    /// An operation other than a run was not carried out, or the host never
+    /// took the request.
+    Failed {
+        /// A stable reason, such as `FILE_NOT_FOUND` or `HOST_UNREACHABLE`.
+        reason: String,
+        /// In words.
+        detail: String,
+    },
+}
+
+/// What a run used. Zero where the host cannot tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Microseconds from start to end.
+    pub wall_micros: u64,
+    /// Microseconds of CPU in user mode.
+    pub cpu_user_micros: u64,
+    /// Microseconds of CPU in the kernel.
+    pub cpu_system_micros: u64,
+    /// The most memory at one time.
+    pub peak_memory_bytes: u64,
+    /// Bytes read from disks.
+    pub read_bytes: u64,
+    /// Bytes written to disks.
+    pub written_bytes: u64,
+}
+
+impl Ending {
+    /// From the wire; a message that names no ending is `lost`.
+    pub fn from_wire(outcome: wire::Outcome) -> Self {
+        use wire::outcome::Ending as Wire;
+        let wire::Outcome { ending } = outcome;
+        match ending {
+            Some(Wire::Exited(wire::Exited { code })) => Self::Exited { code },
+            Some(Wire::Signalled(wire::Signalled { signal, name })) => {
+                Self::Signalled { signal, name }
+            }
+            Some(Wire::TimedOut(wire::TimedOut { limit })) => {
+                Self::TimedOut { limit_millis: micros(limit) / 1000 }
+            }
+            Some(Wire::OutOfMemory(wire::OutOfMemory { limit_bytes, peak_bytes })) => {
+                Self::OutOfMemory { limit_bytes, peak_bytes }
+            }
+            Some(Wire::LimitHit(wire::LimitHit { limit, value })) => {
+                Self::LimitHit { limit, value }
+            }
+            Some(Wire::DeniedBySandbox(wire::DeniedBySandbox { detail })) => {
+                Self::DeniedBySandbox { detail }
+            }
+            Some(Wire::Cancelled(wire::Cancelled { by })) => Self::Cancelled { by },
+            Some(Wire::FailedToStart(wire::FailedToStart { step, errno, detail })) => {
+                Self::FailedToStart { step, errno, detail }
+            }
+            Some(Wire::Lost(wire::Lost { reason })) => Self::Lost { reason },
+            None => Self::Lost { reason: "the host named no ending".to_owned() },
+        }
+    }
+}
+
+impl Usage {
+    /// From the wire.
+    pub fn from_wire(usage: wire::Usage) -> Self {
+        let wire::Usage {
+            wall,
+            cpu_user,
+            cpu_system,
+            peak_memory_bytes,
+            read_bytes,
+            written_bytes,
+        } = usage;
+        Self {
+            wall_micros: micros(wall),
+            cpu_user_micros: micros(cpu_user),
+            cpu_system_micros: micros(cpu_system),
+            peak_memory_bytes,
+            read_bytes,
+            written_bytes,
+        }
+    }
+}
+
+/// Microseconds of a duration; 0 where there is none or it is negative.
+fn micros(duration: Option<prost_types::Duration>) -> u64 {
+    let Some(prost_types::Duration { seconds, nanos }) = duration else { return 0 };
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let nanos = u64::try_from(nanos).unwrap_or(0);
+    seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)
+}
