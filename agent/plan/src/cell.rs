@@ -1,8 +1,10 @@
-//! The plan of a cell. `ARCHITECTURE.md` has a table of every field here with
-//! the warden's check of it.
+//! The plan of a cell, and how the warden reads it. `ARCHITECTURE.md` has a
+//! table of every field here with the warden's check of it.
 
-use crate::codec::{DecodeError, Plan, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Frame, Reader};
 use crate::path::AbsolutePath;
+
+mod encode;
 
 /// Names a cell: random, chosen by the agent, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,42 +163,11 @@ pub mod bounds {
     pub const LABEL: usize = 256;
 }
 
-impl Plan for CellPlan {
+impl Frame for CellPlan {
     const MAX_FRAME: usize = 256 * 1024;
+}
 
-    fn encode(&self, w: &mut Writer) {
-        w.array(&self.cell.0);
-        w.bytes(self.subject.as_bytes());
-        w.bytes(self.profile.as_bytes());
-        w.bytes(self.hostname.as_bytes());
-        self.workspace.encode(w);
-        w.list(&self.binds, |w, bind| {
-            w.bytes(bind.path.as_bytes());
-            w.bool(bind.execute);
-        });
-        w.list(&self.links, |w, link| {
-            w.bytes(link.path.as_bytes());
-            w.bytes(&link.target);
-        });
-        w.list(&self.scratch, |w, scratch| {
-            w.bytes(scratch.path.as_bytes());
-            w.u64(scratch.bytes);
-            w.bool(scratch.execute);
-        });
-        w.bytes(self.home.as_bytes());
-        w.list(&self.landlock, |w, rule| {
-            w.bytes(rule.path.as_bytes());
-            rule.rights.encode(w);
-        });
-        w.u8(match self.network {
-            Network::None => 0,
-            Network::Host => 1,
-        });
-        w.array(&self.filter.0);
-        self.limits.encode(w);
-        w.bool(self.allow_degraded);
-    }
-
+impl Decode for CellPlan {
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cell: CellId(r.array("cell")?),
@@ -239,12 +210,6 @@ impl Plan for CellPlan {
 }
 
 impl WorkspacePlan {
-    fn encode(&self, w: &mut Writer) {
-        w.bytes(self.path.as_bytes());
-        w.bool(self.access == Access::Write);
-        w.bool(self.execute);
-    }
-
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: r.path("workspace.path")?,
@@ -262,10 +227,6 @@ impl Rights {
     /// Read and write.
     pub const WRITE: Self = Self { read: true, write: true, execute: false };
 
-    fn encode(self, w: &mut Writer) {
-        w.u8(u8::from(self.read) | u8::from(self.write) << 1 | u8::from(self.execute) << 2);
-    }
-
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match r.u8("landlock.rights")? {
             bits @ 0..=7 => {
@@ -277,13 +238,6 @@ impl Rights {
 }
 
 impl CellLimits {
-    fn encode(&self, w: &mut Writer) {
-        w.u64(self.memory_bytes);
-        w.u64(self.swap_bytes);
-        w.u32(self.processes);
-        w.u32(self.cpu_millis);
-    }
-
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             memory_bytes: r.u64("limits.memory_bytes")?,

@@ -14,7 +14,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-use crate::codec::{DecodeError, Plan};
+use crate::codec::{Decode, DecodeError, Encode};
 
 /// Descriptors that travel with one frame, at most.
 pub const MAX_DESCRIPTORS: usize = 4;
@@ -45,13 +45,13 @@ pub enum ChannelError {
 }
 
 /// Sends one frame with its descriptors.
-pub fn send<P: Plan>(
+pub fn send<M: Encode>(
     socket: impl AsFd,
-    message: &P,
+    message: &M,
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<(), ChannelError> {
     let body = message.to_frame();
-    let limit = P::MAX_FRAME;
+    let limit = M::MAX_FRAME;
     let length = body.len();
     let prefix = match u32::try_from(length) {
         Ok(prefix) if length <= limit => prefix.to_le_bytes(),
@@ -79,7 +79,7 @@ pub fn send<P: Plan>(
 
 /// Receives one frame with its descriptors, all close-on-exec. Waits as long
 /// as it takes; a socket with a receive timeout ends the wait with an error.
-pub fn receive<P: Plan>(socket: impl AsFd) -> Result<(P, Vec<OwnedFd>), ChannelError> {
+pub fn receive<M: Decode>(socket: impl AsFd) -> Result<(M, Vec<OwnedFd>), ChannelError> {
     let mut prefix = [0; 4];
     let mut descriptors = Vec::new();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
@@ -99,13 +99,13 @@ pub fn receive<P: Plan>(socket: impl AsFd) -> Result<(P, Vec<OwnedFd>), ChannelE
     }
     fill(&socket, &mut prefix[received..])?;
     let length = u32::from_le_bytes(prefix) as usize;
-    let limit = P::MAX_FRAME;
+    let limit = M::MAX_FRAME;
     if length > limit {
         return Err(ChannelError::TooLong { length, limit });
     }
     let mut body = vec![0; length];
     fill(&socket, &mut body)?;
-    Ok((P::from_frame(&body)?, descriptors))
+    Ok((M::from_frame(&body)?, descriptors))
 }
 
 fn fill(socket: impl AsFd, mut buffer: &mut [u8]) -> Result<(), ChannelError> {

@@ -68,14 +68,15 @@ pub enum DecodeError {
 pub const VERSION: u8 = 1;
 
 /// A value that travels in a frame of its own.
-pub trait Plan: Sized {
+pub trait Frame: Sized {
     /// The largest body, in bytes.
     const MAX_FRAME: usize;
+}
 
+/// The sender's half of a message.
+pub trait Encode: Frame {
     /// Appends the fields.
     fn encode(&self, w: &mut Writer);
-    /// Reads the fields.
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
     /// The body of a frame: version, fields.
     fn to_frame(&self) -> Vec<u8> {
@@ -83,6 +84,13 @@ pub trait Plan: Sized {
         self.encode(&mut w);
         w.0
     }
+}
+
+/// The receiver's half of a message. Where the two halves of one message stand
+/// in two files, one of them is all that root runs.
+pub trait Decode: Frame {
+    /// Reads the fields.
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
     /// Decodes a whole body.
     fn from_frame(body: &[u8]) -> Result<Self, DecodeError> {
@@ -143,6 +151,9 @@ impl Writer {
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    pub(crate) fn new(body: &'a [u8]) -> Self {
+        Self(body)
+    }
     fn take(&mut self, field: &'static str, count: usize) -> Result<&'a [u8], DecodeError> {
         let (head, rest) =
             self.0.split_at_checked(count).ok_or(DecodeError::Truncated { field })?;
@@ -174,6 +185,12 @@ impl<'a> Reader<'a> {
     /// Eight bytes.
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         self.array(field).map(u64::from_le_bytes)
+    }
+    /// One of `all`, by its place.
+    pub fn one_of<T: Copy>(&mut self, field: &'static str, all: &[T]) -> Result<T, DecodeError> {
+        let number = self.u8(field)?;
+        let unknown = DecodeError::Unknown { field, actual: number.into() };
+        all.get(usize::from(number)).copied().ok_or(unknown)
     }
     /// A length or count of at most `limit`.
     fn length(&mut self, field: &'static str, limit: usize) -> Result<usize, DecodeError> {

@@ -27,8 +27,8 @@ pub use cell::{
     Access, BindPlan, CellId, CellLimits, CellPlan, FilterDigest, LandlockPlan, LinkPlan, Network,
     Rights, ScratchPlan, WorkspacePlan,
 };
-pub use codec::{DecodeError, Plan};
+pub use codec::{Decode, DecodeError, Encode, Frame};
 pub use path::{AbsolutePath, PathError};
-pub use report::{BuildStep, CellEvent, Layer, LayerReport, RunEnding};
-pub use run::{CellRequest, RunId, RunLimits, RunPlan, RunStep};
+pub use report::{BuildStep, CellEvent, Layer, LayerReport};
+pub use run::{CellRequest, RunEnding, RunId, RunLimits, RunPlan, RunStep};
 pub use warden::{Refusal, WardenEvent, WardenRequest};

@@ -1,6 +1,6 @@
 //! The plan of a run, and what the agent says to PID 1 of a cell.
 
-use crate::codec::{DecodeError, Plan, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Frame, Reader, Writer};
 use crate::path::AbsolutePath;
 
 /// Names a run: the caller's UUID.
@@ -75,6 +75,25 @@ pub enum RunStep {
     Execute,
 }
 
+/// How a run's first process ended; by then the whole tree is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunEnding {
+    /// As wait4(2) gives it.
+    pub wait_status: i32,
+    /// The wall time was over and PID 1 ended it.
+    pub timed_out: bool,
+    /// It was cancelled.
+    pub cancelled: bool,
+    /// Microseconds from start to end.
+    pub wall_micros: u64,
+    /// Microseconds of user time, of all waited-for processes of the run.
+    pub user_micros: u64,
+    /// Microseconds of system time.
+    pub system_micros: u64,
+    /// Bytes of the largest resident set of one process.
+    pub peak_resident_bytes: u64,
+}
+
 /// Bounds of the fields.
 pub mod bounds {
     /// Bytes of one argument or environment entry: the kernel's
@@ -119,16 +138,15 @@ impl RunStep {
 
     /// From its number.
     pub fn decode_number(number: u8) -> Result<Self, DecodeError> {
-        Self::ALL
-            .get(usize::from(number))
-            .copied()
-            .ok_or(DecodeError::Unknown { field: "run step", actual: number.into() })
+        Reader::new(&[number]).one_of("run step", &Self::ALL)
     }
 }
 
-impl Plan for CellRequest {
+impl Frame for CellRequest {
     const MAX_FRAME: usize = 2 * 1024 * 1024;
+}
 
+impl Encode for CellRequest {
     fn encode(&self, w: &mut Writer) {
         match self {
             Self::Start(plan) => {
@@ -145,7 +163,9 @@ impl Plan for CellRequest {
             }
         }
     }
+}
 
+impl Decode for CellRequest {
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match r.u8("cell request")? {
             1 => Ok(Self::Start(RunPlan::decode(r)?)),
@@ -192,6 +212,30 @@ impl RunPlan {
                 processes: r.u32("limits.processes")?,
                 address_space_bytes: r.u64("limits.address_space_bytes")?,
             },
+        })
+    }
+}
+
+impl RunEnding {
+    pub(crate) fn encode(&self, w: &mut Writer) {
+        w.u32(self.wait_status.cast_unsigned());
+        w.bool(self.timed_out);
+        w.bool(self.cancelled);
+        w.u64(self.wall_micros);
+        w.u64(self.user_micros);
+        w.u64(self.system_micros);
+        w.u64(self.peak_resident_bytes);
+    }
+
+    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            wait_status: r.u32("wait_status")?.cast_signed(),
+            timed_out: r.bool("timed_out")?,
+            cancelled: r.bool("cancelled")?,
+            wall_micros: r.u64("wall_micros")?,
+            user_micros: r.u64("user_micros")?,
+            system_micros: r.u64("system_micros")?,
+            peak_resident_bytes: r.u64("peak_resident_bytes")?,
         })
     }
 }

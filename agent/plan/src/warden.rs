@@ -1,7 +1,10 @@
-//! What the agent asks of the warden, and what the warden answers.
+//! What the agent asks of the warden, what the warden answers, and the warden's
+//! half of both.
 
 use crate::cell::{CellId, CellPlan};
-use crate::codec::{DecodeError, Plan, Reader, Writer};
+use crate::codec::{Decode, DecodeError, Encode, Frame, Reader, Writer};
+
+mod client;
 
 /// What the agent asks of the warden.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,27 +60,15 @@ pub enum Refusal {
     System,
 }
 
-impl Refusal {
-    const ALL: [Self; 5] =
-        [Self::Ceiling, Self::Plan, Self::Exhausted, Self::Protection, Self::System];
+impl Frame for WardenRequest {
+    const MAX_FRAME: usize = CellPlan::MAX_FRAME + 1;
 }
 
-impl Plan for WardenRequest {
-    const MAX_FRAME: usize = CellPlan::MAX_FRAME + 1;
+impl Frame for WardenEvent {
+    const MAX_FRAME: usize = 4 * 1024;
+}
 
-    fn encode(&self, w: &mut Writer) {
-        match self {
-            Self::Build(plan) => {
-                w.u8(1);
-                plan.encode(w);
-            }
-            Self::Destroy(cell) => {
-                w.u8(2);
-                w.array(&cell.0);
-            }
-        }
-    }
-
+impl Decode for WardenRequest {
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match r.u8("warden request")? {
             1 => Ok(Self::Build(CellPlan::decode(r)?)),
@@ -87,9 +78,7 @@ impl Plan for WardenRequest {
     }
 }
 
-impl Plan for WardenEvent {
-    const MAX_FRAME: usize = 4 * 1024;
-
+impl Encode for WardenEvent {
     fn encode(&self, w: &mut Writer) {
         match self {
             Self::Building { cell, uid, cgroup } => {
@@ -108,28 +97,6 @@ impl Plan for WardenEvent {
                 w.u8(3);
                 w.array(&cell.0);
             }
-        }
-    }
-
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match r.u8("warden event")? {
-            1 => Ok(Self::Building {
-                cell: CellId(r.array("cell")?),
-                uid: r.u32("uid")?,
-                cgroup: r.text("cgroup", 1024)?,
-            }),
-            2 => Ok(Self::Refused {
-                cell: CellId(r.array("cell")?),
-                refusal: {
-                    let number = r.u8("refusal")?;
-                    *Refusal::ALL
-                        .get(usize::from(number))
-                        .ok_or(DecodeError::Unknown { field: "refusal", actual: number.into() })?
-                },
-                detail: r.text("detail", 1024)?,
-            }),
-            3 => Ok(Self::Gone { cell: CellId(r.array("cell")?) }),
-            other => Err(DecodeError::Unknown { field: "warden event", actual: other.into() }),
         }
     }
 }

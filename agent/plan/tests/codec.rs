@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use cofferdam_plan::{
-    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellLimits, CellPlan, CellRequest,
-    DecodeError, FilterDigest, LandlockPlan, LinkPlan, Network, Plan, Rights, RunId, RunLimits,
+    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellLimits, CellPlan, CellRequest, Decode,
+    DecodeError, Encode, FilterDigest, LandlockPlan, LinkPlan, Network, Rights, RunId, RunLimits,
     RunPlan, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
 };
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ prop_compose! {
     }
 }
 
-fn is_total<P: Plan + std::fmt::Debug>(body: &[u8]) {
+fn is_total<P: Decode + Encode + std::fmt::Debug>(body: &[u8]) {
     if let Ok(value) = P::from_frame(body) {
         assert_eq!(value.to_frame(), body);
     }

@@ -17,30 +17,31 @@ mod workspace;
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
-use cofferdam_plan::{BuildStep, CellEvent, CellPlan, Layer, LayerReport, Network, channel};
+use cofferdam_plan::{
+    BuildStep, CellEvent, CellLimits, CellPlan, Layer, LayerReport, Network, channel,
+};
 use rustix::io::Errno;
 
 use crate::admit::Admitted;
 use crate::cgroup::{CellCgroup, Entry};
+use crate::serve::bounded;
 use crate::sys;
 
-/// All that the builder has from the warden.
-pub(crate) struct Inheritance {
+/// What a cell is made from.
+pub(crate) struct Material {
     pub(crate) admitted: Admitted,
     /// The cell's end of its control socket.
     pub(crate) control: OwnedFd,
-    /// Closed when the builder is done.
-    pub(crate) built: OwnedFd,
     /// The cgroup, or why there is none.
     pub(crate) cgroup: Result<CellCgroup, String>,
-    pub(crate) user: CellUser,
-    /// Started by an ordinary user, in a user namespace of its own.
+    pub(crate) user: Ids,
+    /// Started by an ordinary user: the cell gets a user namespace of its own.
     pub(crate) rootless: bool,
 }
 
-/// Whom a cell runs under, in the warden's user namespace.
+/// A user and group, in the warden's user namespace.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CellUser {
+pub(crate) struct Ids {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
@@ -63,15 +64,10 @@ pub(crate) trait During<T> {
     fn during(self, step: BuildStep, what: &str) -> Result<T, BuildError>;
 }
 
-impl<T> During<T> for rustix::io::Result<T> {
-    fn during(self, step: BuildStep, what: &str) -> Result<T, BuildError> {
-        self.map_err(|errno| BuildError::new(step, errno, format!("{what}: {errno}")))
-    }
-}
-
-impl<T> During<T> for std::io::Result<T> {
+impl<T, E: Into<std::io::Error>> During<T> for Result<T, E> {
     fn during(self, step: BuildStep, what: &str) -> Result<T, BuildError> {
         self.map_err(|error| {
+            let error = error.into();
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
             BuildError::new(step, errno, format!("{what}: {error}"))
         })
@@ -90,60 +86,46 @@ pub(crate) fn namespaces(plan: &CellPlan, rootless: bool) -> libc::c_int {
     base | user | network
 }
 
-/// Builds the cell, then serves it as PID 1. Never returns into the warden's
-/// code: its descriptors and state are not this process's to use.
-pub(crate) fn enter(inheritance: Inheritance) -> ! {
-    let Inheritance { admitted, control, built, cgroup, user, rootless } = inheritance;
-    let cell = Builder { admitted: &admitted, user, rootless };
-    match cell.build(&control, &built, &cgroup) {
+/// Builds the cell, then serves it as PID 1; `built` is closed when the builder
+/// is done. Never returns into the warden's code: its descriptors and state are
+/// not this process's to use.
+pub(crate) fn enter(material: Material, built: OwnedFd) -> ! {
+    match material.build(&built) {
         Ok(layers) => {
-            let ready = channel::send(&control, &CellEvent::Ready(layers), &[]);
+            let ready = channel::send(&material.control, &CellEvent::Ready(layers), &[]);
             drop(built);
             match ready {
-                Ok(()) => cofferdam_init::serve(control),
+                Ok(()) => cofferdam_init::serve(material.control),
                 Err(_) => sys::exit_now(0),
             }
         }
-        Err(BuildError { step, errno, mut detail }) => {
-            detail.retain(|c| !c.is_control());
-            detail = detail.chars().take(250).collect();
-            let errno = errno.raw_os_error();
+        Err(BuildError { step, errno, detail }) => {
+            let (errno, detail) = (errno.raw_os_error(), bounded(&detail));
+            let failed = CellEvent::BuildFailed { step, errno, detail };
             // Should this fail, the agent sees the socket close without a word.
-            _ = channel::send(&control, &CellEvent::BuildFailed { step, errno, detail }, &[]);
+            _ = channel::send(&material.control, &failed, &[]);
             sys::exit_now(1)
         }
     }
 }
 
-struct Builder<'a> {
-    admitted: &'a Admitted,
-    user: CellUser,
-    rootless: bool,
-}
-
-impl Builder<'_> {
+impl Material {
     fn plan(&self) -> &CellPlan {
         self.admitted.plan()
     }
 
-    fn build(
-        &self,
-        control: &OwnedFd,
-        built: &OwnedFd,
-        cgroup: &Result<CellCgroup, String>,
-    ) -> Result<Vec<LayerReport>, BuildError> {
+    fn build(&self, built: &OwnedFd) -> Result<Vec<LayerReport>, BuildError> {
         let mut layers = Vec::new();
         if self.rootless {
             map_own_user(self.user).during(BuildStep::UserNamespace, "cannot map the user")?;
         }
-        layers.push(self.join_cgroup(cgroup)?);
+        layers.push(self.join_cgroup()?);
         // After the last use of what was inherited, and before any foreign path is opened.
-        close_all_but(control, built)
+        close_all_but(&self.control, built)
             .during(BuildStep::Privileges, "cannot close inherited descriptors")?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 
-        let view = view::build(self)?;
-        layers.extend([self.namespaces_report(), view.report, view.workspace_report]);
+        layers.extend(view::build(self)?);
         layers.push(self.enter_network()?);
 
         let rules = confine::Rules::open(self.plan())?;
@@ -153,34 +135,26 @@ impl Builder<'_> {
         Ok(layers)
     }
 
-    fn join_cgroup(&self, cgroup: &Result<CellCgroup, String>) -> Result<LayerReport, BuildError> {
-        let report = match cgroup {
+    fn join_cgroup(&self) -> Result<LayerReport, BuildError> {
+        let report = match &self.cgroup {
             Ok(CellCgroup { entry, .. }) => {
                 if let Entry::Join(tasks) = entry {
-                    for file in tasks {
-                        rustix::io::write(file, b"0")
-                            .during(BuildStep::Cgroup, "cannot join the cell's cgroup")?;
-                    }
+                    tasks
+                        .iter()
+                        .try_for_each(|file| rustix::io::write(file, b"0").map(drop))
+                        .during(BuildStep::Cgroup, "cannot join the cell's cgroup")?;
                 }
-                let limits = &self.plan().limits;
-                effective(
-                    Layer::Cgroup,
-                    format!(
-                        "memory {} bytes, {} processes, {} thousandths of a CPU",
-                        limits.memory_bytes, limits.processes, limits.cpu_millis
-                    ),
-                )
+                let CellLimits { memory_bytes, processes, cpu_millis, .. } = self.plan().limits;
+                let limits = format!(
+                    "memory {memory_bytes} bytes, {processes} processes, cpu {cpu_millis}/1000"
+                );
+                effective(Layer::Cgroup, limits)
             }
-            Err(reason) => degraded(Layer::Cgroup, reason.clone()),
+            Err(reason) => degraded(Layer::Cgroup, reason),
         };
         sys::enter_cgroup_namespace()
             .during(BuildStep::Cgroup, "cannot make a cgroup namespace")?;
         Ok(report)
-    }
-
-    fn namespaces_report(&self) -> LayerReport {
-        let user = if self.rootless { ", user" } else { "" };
-        effective(Layer::Namespaces, format!("mount, pid, ipc, uts, cgroup{user}"))
     }
 
     fn enter_network(&self) -> Result<LayerReport, BuildError> {
@@ -204,8 +178,8 @@ impl Builder<'_> {
 
 /// The only map that an ordinary user may write: oneself onto oneself
 /// (user_namespaces(7)).
-fn map_own_user(user: CellUser) -> std::io::Result<()> {
-    let CellUser { uid, gid } = user;
+fn map_own_user(user: Ids) -> std::io::Result<()> {
+    let Ids { uid, gid } = user;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
     std::fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))

@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::CellId;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use crate::admit::Admitted;
-use crate::builder::{self, CellUser, Inheritance};
+use crate::builder::{self, Material};
 use crate::cgroup::{CellCgroup, Entry};
 use crate::lease::Lease;
 use crate::sys::{self, Cloned};
@@ -25,20 +25,10 @@ pub(crate) struct Cell {
     /// Open until the builder is done.
     building: Option<(OwnedFd, Instant)>,
     /// `None` when rootless.
-    lease: Option<Lease>,
+    pub(crate) lease: Option<Lease>,
     cgroup: Option<CellCgroup>,
     /// The processes are reaped; only the cgroup is left to remove.
     reaped: bool,
-}
-
-/// What a cell is made from.
-pub(crate) struct Material {
-    pub(crate) admitted: Admitted,
-    /// The cell's end of its control socket.
-    pub(crate) control: OwnedFd,
-    pub(crate) lease: Option<Lease>,
-    pub(crate) cgroup: Result<CellCgroup, String>,
-    pub(crate) user: CellUser,
 }
 
 /// What a cell leaves behind when it is gone.
@@ -49,37 +39,28 @@ pub(crate) struct Remains {
 
 impl Cell {
     /// Clones the builder. The cell itself tells the agent how that went.
-    pub(crate) fn build(material: Material) -> Result<Self, (rustix::io::Errno, Option<Lease>)> {
-        let Material { admitted, control, lease, cgroup, user } = material;
-        let id = admitted.plan().cell;
-        let (building, built) = match rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
-            Ok(ends) => ends,
-            Err(errno) => return Err((errno, lease)),
-        };
-        let clone_into = match cgroup.as_ref().map(|cgroup| &cgroup.entry) {
+    pub(crate) fn build(material: Material) -> rustix::io::Result<Self> {
+        let (building, built) = pipe_with(PipeFlags::CLOEXEC)?;
+        let plan = material.admitted.plan();
+        let into = match material.cgroup.as_ref().map(|cgroup| &cgroup.entry) {
             Ok(Entry::Clone(directory)) => Some(directory),
             Ok(Entry::Join(_)) | Err(_) => None,
         };
-        let rootless = lease.is_none();
-        match sys::clone(builder::namespaces(admitted.plan(), rootless), clone_into) {
-            Ok(Cloned::Child) => {
-                let inheritance = Inheritance { admitted, control, built, cgroup, user, rootless };
-                builder::enter(inheritance)
-            }
+        let cloned = sys::clone(builder::namespaces(plan, material.rootless), into);
+        match cloned {
+            Ok(Cloned::Child) => builder::enter(material, built),
             Ok(Cloned::Parent { process, descriptor }) => Ok(Self {
-                id,
+                id: plan.cell,
                 process,
                 descriptor,
                 building: Some((building, Instant::now() + BUILD_TIME)),
-                lease,
-                cgroup: cgroup.ok(),
+                lease: None,
+                cgroup: material.cgroup.ok(),
                 reaped: false,
             }),
             Err(errno) => {
-                if let Ok(cgroup) = cgroup {
-                    cgroup.remove();
-                }
-                Err((errno, lease))
+                material.cgroup.iter().for_each(|cgroup| _ = cgroup.remove());
+                Err(errno)
             }
         }
     }

@@ -157,8 +157,7 @@ fn is_v2(path: &Path) -> bool {
     statfs(path).is_ok_and(|info| info.f_type.cast_unsigned() == V2_MAGIC)
 }
 
-/// Files and values, in the order in which the kernel takes them
-/// (Documentation/admin-guide/cgroup-v2.rst).
+/// Writes the limits (Documentation/admin-guide/cgroup-v2.rst).
 fn limit_v2(directory: &Path, limits: &CellLimits) -> io::Result<()> {
     let set = |file: &str, value: String| fs::write(directory.join(file), value);
     set("memory.max", limits.memory_bytes.to_string())?;
@@ -167,20 +166,18 @@ fn limit_v2(directory: &Path, limits: &CellLimits) -> io::Result<()> {
     set("cpu.max", format!("{} {PERIOD_MICROS}", quota(limits)))
 }
 
-/// The same for v1 (Documentation/admin-guide/cgroup-v1/).
+/// The same for v1 (Documentation/admin-guide/cgroup-v1/), in the order of
+/// [`V1_CONTROLLERS`].
 fn limit_v1(directories: &[PathBuf], limits: &CellLimits) -> io::Result<()> {
-    let [memory, pids, cpu] = directories else {
-        return Err(io::ErrorKind::NotFound.into());
+    let set = |index: usize, file: &str, value: u64| {
+        fs::write(directories[index].join(file), value.to_string())
     };
-    let set = |directory: &PathBuf, file: &str, value: u64| {
-        fs::write(directory.join(file), value.to_string())
-    };
-    set(memory, "memory.limit_in_bytes", limits.memory_bytes)?;
+    set(0, "memory.limit_in_bytes", limits.memory_bytes)?;
     let with_swap = limits.memory_bytes.saturating_add(limits.swap_bytes);
-    optional(set(memory, "memory.memsw.limit_in_bytes", with_swap))?;
-    set(pids, "pids.max", limits.processes.into())?;
-    set(cpu, "cpu.cfs_period_us", PERIOD_MICROS)?;
-    set(cpu, "cpu.cfs_quota_us", quota(limits))
+    optional(set(0, "memory.memsw.limit_in_bytes", with_swap))?;
+    set(1, "pids.max", limits.processes.into())?;
+    set(2, "cpu.cfs_period_us", PERIOD_MICROS)?;
+    set(2, "cpu.cfs_quota_us", quota(limits))
 }
 
 const PERIOD_MICROS: u64 = 100_000;

@@ -10,25 +10,25 @@ use crate::lease::LeaseRange;
 /// What `--help` prints.
 const USAGE: &str = "\
 usage: cofferdam-warden --ceiling FILE --agent-uid UID
-           (--listen SOCKET | --connected-fd FD) [--leases FIRST-LAST]
+           (--listening-fd FD | --connected-fd FD) [--leases FIRST-LAST]
 
 Builds cells for cofferdam-agent. Not meant to be started by hand: systemd or
 `cofferdam dev` does.
 
   --ceiling FILE       the host owner's ceiling, owned by root
   --agent-uid UID      the only user that may connect
-  --listen SOCKET      make this Unix socket and wait for the agent there
+  --listening-fd FD    a listening Unix socket, from systemd
   --connected-fd FD    a socket that is already connected to the agent;
                        the warden ends with it
   --leases FIRST-LAST  uids for cells (default 1900000000-1900065535)";
 
 /// How the agent is reached.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Endpoint {
-    /// An inherited, connected socket.
+    /// An inherited socket that is connected to the agent.
     Connected(RawFd),
-    /// A socket to make.
-    Listen(PathBuf),
+    /// An inherited socket that the agent connects to.
+    Listening(RawFd),
 }
 
 /// The command line, checked.
@@ -61,7 +61,9 @@ impl Options {
                 "--connected-fd" => {
                     endpoint = Some(Endpoint::Connected(text.parse().map_err(|_| wrong())?));
                 }
-                "--listen" => endpoint = Some(Endpoint::Listen(PathBuf::from(&value))),
+                "--listening-fd" => {
+                    endpoint = Some(Endpoint::Listening(text.parse().map_err(|_| wrong())?));
+                }
                 "--leases" => leases = LeaseRange::parse(&text).ok_or_else(wrong)?,
                 _ => return Err(UsageError(format!("`{name}` is not an option"))),
             }
@@ -70,7 +72,7 @@ impl Options {
         Ok(Self {
             ceiling: ceiling.ok_or_else(|| missing("--ceiling"))?,
             agent_uid: agent_uid.ok_or_else(|| missing("--agent-uid"))?,
-            endpoint: endpoint.ok_or_else(|| missing("--listen"))?,
+            endpoint: endpoint.ok_or_else(|| missing("--connected-fd"))?,
             leases,
         })
     }

@@ -1,23 +1,22 @@
 //! The warden's loop: one agent, its requests, the ends of cells.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::channel::{self, ChannelError};
 use cofferdam_plan::{CellId, CellPlan, Refusal, WardenEvent, WardenRequest};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, chmod, chown};
+use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
-use rustix::process::{Uid, getegid, geteuid};
+use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{getegid, geteuid};
 
 use crate::admit::{self, Admitted};
-use crate::builder::CellUser;
-use crate::cell::{Cell, Material};
+use crate::builder::{Ids, Material};
+use crate::cell::Cell;
 use crate::cgroup::Hierarchy;
-use crate::lease::Leases;
+use crate::lease::{Lease, Leases};
 use crate::options::{Endpoint, Options};
 use crate::sys;
 
@@ -28,12 +27,10 @@ const PEER_PATIENCE: Duration = Duration::from_secs(5);
 /// Why the warden ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    #[error("cannot listen on `{path}`: {source}")]
-    Listen { path: PathBuf, source: io::Error },
-    #[error("descriptor {0} of `--connected-fd` is not an open socket")]
-    NotConnected(i32),
+    #[error("descriptor {0} on the command line is not open")]
+    NoSocket(RawFd),
     #[error("cannot wait for events: {0}")]
-    Poll(rustix::io::Errno),
+    Poll(Errno),
 }
 
 /// Serves until the agent leaves (connected) or for ever (listening).
@@ -47,37 +44,17 @@ pub(crate) fn serve(options: Options) -> Result<(), ServeError> {
         hierarchy,
         cells: Vec::new(),
     };
+    let (Endpoint::Connected(fd) | Endpoint::Listening(fd)) = options.endpoint;
+    let socket = sys::inherited(fd).map_err(|_| ServeError::NoSocket(fd))?;
     let result = match options.endpoint {
-        Endpoint::Connected(fd) => sys::inherited(fd)
-            .map_err(|_| ServeError::NotConnected(fd))
-            .and_then(|socket| warden.converse(&socket)),
-        Endpoint::Listen(path) => listen(&path, options.agent_uid)
-            .and_then(|listener| warden.receive_agents(&listener, options.agent_uid)),
+        Endpoint::Connected(_) => warden.converse(&socket),
+        Endpoint::Listening(_) => warden.receive_agents(&socket, options.agent_uid),
     };
     warden.end_all_cells();
     if let Ok(hierarchy) = &warden.hierarchy {
         hierarchy.remove();
     }
     result
-}
-
-/// Makes the socket, for root and the agent only.
-fn listen(path: &Path, agent: u32) -> Result<UnixListener, ServeError> {
-    let make = || {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        // Nobody can connect between bind and chown: umask 0177 leaves root only.
-        let umask = rustix::process::umask(Mode::from_raw_mode(0o177));
-        let listener = UnixListener::bind(path);
-        rustix::process::umask(umask);
-        let listener = listener?;
-        chown(path, Some(Uid::from_raw(agent)), None)?;
-        chmod(path, Mode::from_raw_mode(0o600))?;
-        Ok(listener)
-    };
-    make().map_err(|source| ServeError::Listen { path: path.into(), source })
 }
 
 struct Warden {
@@ -89,16 +66,14 @@ struct Warden {
 }
 
 impl Warden {
-    fn receive_agents(&mut self, listener: &UnixListener, agent: u32) -> Result<(), ServeError> {
+    fn receive_agents(&mut self, listener: &OwnedFd, agent: u32) -> Result<(), ServeError> {
         loop {
             // Between agents there are no cells to look after but dying ones.
             self.end_all_cells();
-            let Ok((stream, _)) = listener.accept() else { continue };
-            let socket = OwnedFd::from(stream);
-            match sockopt::socket_peercred(&socket) {
-                Ok(peer) if peer.uid.as_raw() == agent => self.converse(&socket)?,
-                Ok(peer) => log(&format!("refused a connection of uid {}", peer.uid.as_raw())),
-                Err(errno) => log(&format!("refused a connection without credentials: {errno}")),
+            let Ok(socket) = accept_with(listener, SocketFlags::CLOEXEC) else { continue };
+            match sockopt::socket_peercred(&socket).map(|peer| peer.uid.as_raw()) {
+                Ok(uid) if uid == agent => self.converse(&socket)?,
+                other => log(&format!("refused a connection; its uid: {other:?}")),
             }
         }
     }
@@ -111,17 +86,15 @@ impl Warden {
         }
         loop {
             let request = self.wait(socket)?;
-            if self.look_after_cells(socket).is_err() {
-                return Ok(());
-            }
-            if request {
-                match self.handle(socket) {
-                    Ok(()) => {}
-                    Err(ChannelError::Closed) => return Ok(()),
-                    Err(error) => {
-                        log(&format!("cut the agent off: {error}"));
-                        return Ok(());
-                    }
+            let done = self
+                .look_after_cells(socket)
+                .and_then(|()| if request { self.handle(socket) } else { Ok(()) });
+            match done {
+                Ok(()) => {}
+                Err(ChannelError::Closed) => return Ok(()),
+                Err(error) => {
+                    log(&format!("cut the agent off: {error}"));
+                    return Ok(());
                 }
             }
         }
@@ -141,7 +114,7 @@ impl Warden {
                 .extend(cell.building().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
         }
         match poll(&mut sources, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(!sources[0].revents().is_empty()),
+            Ok(_) | Err(Errno::INTR) => Ok(!sources[0].revents().is_empty()),
             Err(errno) => Err(ServeError::Poll(errno)),
         }
     }
@@ -160,9 +133,7 @@ impl Warden {
             kept
         });
         for remains in gone {
-            if let (Some(leases), Some(lease)) = (&mut self.leases, remains.lease) {
-                leases.give_back(lease);
-            }
+            self.give_back(remains.lease);
             channel::send(&socket, &WardenEvent::Gone { cell: remains.id }, &[])?;
         }
         Ok(())
@@ -176,7 +147,7 @@ impl Warden {
                     Ok(event) => event,
                     Err((refusal, detail)) => {
                         log(&format!("refused cell {cell}: {detail}"));
-                        WardenEvent::Refused { cell, refusal, detail: bounded(detail) }
+                        WardenEvent::Refused { cell, refusal, detail: bounded(&detail) }
                     }
                 };
                 channel::send(socket, &event, &[])
@@ -206,33 +177,39 @@ impl Warden {
         log(&format!("building cell {id} of profile {} for {}", plan.profile, plan.subject));
         let admitted = self.admit(plan)?;
         let cgroup = self.cgroup(id, &admitted)?;
-        let lease = match &mut self.leases {
-            None => None,
-            Some(leases) => Some(leases.take().ok_or_else(|| {
-                let detail = "every uid of the lease range is in use; end sessions";
-                (Refusal::Exhausted, detail.to_owned())
-            })?),
-        };
-        let user = match &lease {
-            Some(lease) => CellUser { uid: lease.uid(), gid: lease.uid() },
-            None => CellUser { uid: geteuid().as_raw(), gid: getegid().as_raw() },
-        };
-        match Cell::build(Material { admitted, control, lease, cgroup, user }) {
-            Ok(cell) => {
+        let (lease, user) = self.user()?;
+        let rootless = lease.is_none();
+        let material = Material { admitted, control, cgroup, user, rootless };
+        match Cell::build(material) {
+            Ok(mut cell) => {
+                cell.lease = lease;
                 let cgroup = cell.cgroup().to_owned();
                 self.cells.push(cell);
                 Ok(WardenEvent::Building { cell: id, uid: user.uid, cgroup })
             }
-            Err((errno, lease)) => {
-                if let (Some(leases), Some(lease)) = (&mut self.leases, lease) {
-                    leases.give_back(lease);
-                }
-                let detail = format!(
-                    "cannot make the cell's namespaces: {errno}; \
-                     `cofferdam doctor` says what this host allows"
-                );
-                Err((Refusal::System, detail))
+            Err(errno) => {
+                self.give_back(lease);
+                Err((Refusal::System, format!("cannot make the cell's namespaces: {errno}")))
             }
+        }
+    }
+
+    /// Whom the next cell runs under: a leased user, or when rootless oneself.
+    fn user(&mut self) -> Result<(Option<Lease>, Ids), (Refusal, String)> {
+        let Some(leases) = &mut self.leases else {
+            let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+            return Ok((None, Ids { uid, gid }));
+        };
+        let lease = leases.take().ok_or_else(|| {
+            (Refusal::Exhausted, "every uid of the lease range is in use".to_owned())
+        })?;
+        let user = Ids { uid: lease.uid(), gid: lease.uid() };
+        Ok((Some(lease), user))
+    }
+
+    fn give_back(&mut self, lease: Option<Lease>) {
+        if let (Some(leases), Some(lease)) = (&mut self.leases, lease) {
+            leases.give_back(lease);
         }
     }
 
@@ -265,20 +242,10 @@ impl Warden {
     /// ever: a process in uninterruptible sleep outlives its SIGKILL.
     fn end_all_cells(&mut self) {
         let deadline = Instant::now() + PEER_PATIENCE;
-        for cell in &self.cells {
-            cell.kill();
-        }
-        while !self.cells.is_empty() && Instant::now() < deadline {
-            let leases = &mut self.leases;
-            self.cells.retain_mut(|cell| match cell.bury() {
-                Some(remains) => {
-                    if let (Some(leases), Some(lease)) = (leases.as_mut(), remains.lease) {
-                        leases.give_back(lease);
-                    }
-                    false
-                }
-                None => true,
-            });
+        let mut cells = std::mem::take(&mut self.cells);
+        cells.iter().for_each(Cell::kill);
+        while !cells.is_empty() && Instant::now() < deadline {
+            cells.retain_mut(|cell| cell.bury().map(|gone| self.give_back(gone.lease)).is_none());
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -290,12 +257,9 @@ fn is_hung_up(pipe: impl AsFd) -> bool {
     poll(&mut source, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
-/// Cut to what an event may carry, at a character's end.
-fn bounded(mut text: String) -> String {
-    text.retain(|c| !c.is_control());
-    let end = (0..=text.len().min(1024)).rev().find(|&end| text.is_char_boundary(end));
-    text.truncate(end.unwrap_or(0));
-    text
+/// Text without control characters, cut to what an event may carry.
+pub(crate) fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(250).collect()
 }
 
 /// One line to the journal of the service manager.

@@ -38,14 +38,13 @@ pub(crate) enum Cloned {
 pub(crate) fn clone(namespaces: libc::c_int, cgroup: Option<&OwnedFd>) -> Result<Cloned> {
     let mut descriptor: libc::c_int = -1;
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-    let mut arguments = CloneArguments {
-        flags: u64::from((libc::CLONE_PIDFD | namespaces).cast_unsigned()) | into,
-        pidfd: (&raw mut descriptor) as u64,
-        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
-        cgroup: cgroup.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned())),
-        ..CloneArguments::default()
-    };
-    let size = size_of::<CloneArguments>();
+    // SAFETY: all zeroes is a valid `clone_args`: nothing asked for.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = u64::from((libc::CLONE_PIDFD | namespaces).cast_unsigned()) | into;
+    arguments.pidfd = (&raw mut descriptor) as u64;
+    arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    arguments.cgroup = cgroup.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned()));
+    let size = size_of::<libc::clone_args>();
     // SAFETY: without CLONE_VM this is fork(2): the child gets a copy of everything, and as
     // the process is single-threaded it may run any code. The struct is valid for `size` bytes
     // and `descriptor` outlives the call.
@@ -61,23 +60,6 @@ pub(crate) fn clone(namespaces: libc::c_int, cgroup: Option<&OwnedFd>) -> Result
 }
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-/// `struct clone_args` of linux/sched.h.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
 
 /// Attributes to set on a mount; `struct mount_attr` of linux/mount.h.
 #[repr(C)]

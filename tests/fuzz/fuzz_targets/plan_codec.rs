@@ -2,10 +2,10 @@
 //! memory than the frame, and what decodes encodes to the same bytes.
 #![no_main]
 
-use cofferdam_plan::{CellEvent, CellRequest, Plan, WardenEvent, WardenRequest};
+use cofferdam_plan::{CellEvent, CellRequest, Decode, Encode, WardenEvent, WardenRequest};
 use libfuzzer_sys::fuzz_target;
 
-fn round_trip<P: Plan>(body: &[u8]) {
+fn round_trip<P: Decode + Encode>(body: &[u8]) {
     if let Ok(value) = P::from_frame(body) {
         assert_eq!(value.to_frame(), body, "two encodings of one value");
     }

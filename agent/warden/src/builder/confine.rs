@@ -4,8 +4,7 @@ use cofferdam_filter::Filter;
 use cofferdam_plan::{BuildStep, CellPlan, Layer, LayerReport, Rights};
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd,
-    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError,
-    RulesetStatus, Scope,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use rustix::io::Errno;
 
@@ -48,27 +47,16 @@ impl Rules {
     /// From here on the process and all its children are bound.
     pub(crate) fn enforce(self, allow_degraded: bool) -> Result<LayerReport, BuildError> {
         let status = self.0.restrict_self().map_err(failed)?;
-        let RestrictionStatus { ruleset, landlock, .. } = status;
-        let abi = match landlock {
+        let abi = match status.landlock {
             LandlockStatus::Available { effective_abi, .. } => format!("ABI {effective_abi:?}"),
-            _ => "no Landlock".to_owned(),
+            _ => "this kernel has no Landlock; boot with `lsm=landlock,…`".to_owned(),
         };
-        match ruleset {
+        match status.ruleset {
             RulesetStatus::FullyEnforced => Ok(effective(Layer::Landlock, abi)),
-            RulesetStatus::PartiallyEnforced => Ok(degraded(
-                Layer::Landlock,
-                format!(
-                    "{abi}: this kernel has files but not all of network, device and scope rights"
-                ),
-            )),
-            RulesetStatus::NotEnforced if allow_degraded => {
-                Ok(degraded(Layer::Landlock, "this kernel has no Landlock"))
+            RulesetStatus::NotEnforced if !allow_degraded => {
+                Err(BuildError::new(BuildStep::Landlock, Errno::NOSYS, abi))
             }
-            RulesetStatus::NotEnforced => Err(BuildError::new(
-                BuildStep::Landlock,
-                Errno::NOSYS,
-                "this kernel has no Landlock; enable it (`lsm=landlock,…`), Linux 5.19 or later",
-            )),
+            _ => Ok(degraded(Layer::Landlock, format!("{abi}: not all of its rights are known"))),
         }
     }
 }

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use super::view::{Root, clone_of, clone_of_host};
-use super::{BuildError, CellUser, During};
+use super::{BuildError, During, Ids};
 use crate::sys::{MountAttributes, set_mount_attributes};
 
 /// Devices without side effects. Never /dev/tty, kmsg, mem, fuse, kvm, vsock.
@@ -67,7 +67,7 @@ pub(crate) fn fill(root: &Root, proc: &OwnedFd) -> Result<(), BuildError> {
         let there =
             openat(proc, &masked["/proc/".len()..], OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         if there.is_ok() {
-            let cover = clone_of(&null, attributes, false)
+            let cover = clone_of(&null, &MountAttributes::new(attributes), false)
                 .during(BuildStep::Devices, "cannot copy /dev/null")?;
             attach(root, &cover, masked, false)?;
         }
@@ -81,12 +81,8 @@ pub(crate) fn fill(root: &Root, proc: &OwnedFd) -> Result<(), BuildError> {
 
 /// Covers /etc/passwd and /etc/group with files that know the cell's user,
 /// because programs ask who they are, and nobody of the host's.
-pub(crate) fn name_the_user(
-    root: &Root,
-    plan: &CellPlan,
-    user: CellUser,
-) -> Result<(), BuildError> {
-    let CellUser { uid, gid } = user;
+pub(crate) fn name_the_user(root: &Root, plan: &CellPlan, user: Ids) -> Result<(), BuildError> {
+    let Ids { uid, gid } = user;
     let home = plan.home.as_path().display();
     let overflow = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
     let passwd = format!(
@@ -99,7 +95,8 @@ pub(crate) fn name_the_user(
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
             let file = openat(&own, name, flags, Mode::from_raw_mode(0o444))?;
             rustix::io::write(&file, text.as_bytes())?;
-            clone_of(&file, MountAttributes::READ_ONLY | MountAttributes::NO_EXECUTE, false)
+            let attributes = MountAttributes::READ_ONLY | MountAttributes::NO_EXECUTE;
+            clone_of(&file, &MountAttributes::new(attributes), false)
         };
         let mount = write().during(BuildStep::View, "cannot write the cell's passwd file")?;
         attach(root, &mount, &format!("/etc/{name}"), false)?;

@@ -6,15 +6,15 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::{BuildError, CellUser, During, degraded, effective};
+use super::{BuildError, During, Ids, degraded, effective};
 use crate::sys;
 
 const STEP: BuildStep = BuildStep::Privileges;
 
 /// After this the process is the cell's user, holds no capability, and cannot
 /// gain one by any execve. Proves it by asking the kernel.
-pub(crate) fn drop_all(user: CellUser, rootless: bool) -> Result<[LayerReport; 2], BuildError> {
-    let CellUser { uid, gid } = user;
+pub(crate) fn drop_all(user: Ids, rootless: bool) -> Result<[LayerReport; 2], BuildError> {
+    let Ids { uid, gid } = user;
     sys::join_new_keyring().during(STEP, "cannot make a keyring")?;
     clear(CapSet::Ambient)?;
     clear(CapSet::Bounding)?;
@@ -46,13 +46,8 @@ fn clear(set: CapSet) -> Result<(), BuildError> {
 }
 
 fn verify(uid: u32) -> Result<(), BuildError> {
-    for set in [
-        CapSet::Effective,
-        CapSet::Permitted,
-        CapSet::Inheritable,
-        CapSet::Bounding,
-        CapSet::Ambient,
-    ] {
+    use CapSet::{Ambient, Bounding, Effective, Inheritable, Permitted};
+    for set in [Effective, Permitted, Inheritable, Bounding, Ambient] {
         let left = caps::read(None, set).map_err(|error| failed(&error.to_string()))?;
         if !left.is_empty() {
             return Err(failed(&format!("{} capabilities are left in {set:?}", left.len())));

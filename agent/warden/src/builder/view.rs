@@ -8,7 +8,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan, Layer, LayerReport, ScratchPlan};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
@@ -16,33 +16,27 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 
-use super::{BuildError, Builder, CellUser, During, devices, effective, workspace};
+use super::{BuildError, During, Ids, Material, devices, effective, workspace};
 use crate::sys::{MountAttributes, set_mount_attributes};
 
-/// What of the layers the view accounts for.
-pub(crate) struct View {
-    pub(crate) report: LayerReport,
-    pub(crate) workspace_report: LayerReport,
-}
-
 /// Builds the root and makes it this process's.
-pub(crate) fn build(builder: &Builder<'_>) -> Result<View, BuildError> {
-    let plan = builder.plan();
+pub(crate) fn build(cell: &Material) -> Result<[LayerReport; 3], BuildError> {
+    let plan = cell.plan();
     mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .during(BuildStep::View, "cannot make the mounts private")?;
     // /proc first: it also serves to map the workspace's owner.
     let proc = devices::new_proc()?;
-    let (workspace, workspace_report) = workspace::open(builder, &proc)?;
+    let (workspace, workspace_report) = workspace::open(cell, &proc)?;
     let mut root = Root::new()?;
-    root.populate(builder, workspace)?;
+    root.populate(cell, workspace)?;
     devices::fill(&root, &proc)?;
-    devices::name_the_user(&root, plan, builder.user)?;
+    devices::name_the_user(&root, plan, cell.user)?;
     root.enter()?;
-    let report = effective(
-        Layer::View,
-        format!("{} host paths read-only, {} scratch places", plan.binds.len(), plan.scratch.len()),
-    );
-    Ok(View { report, workspace_report })
+    let user = if cell.rootless { ", user" } else { "" };
+    let namespaces = format!("mount, pid, ipc, uts, cgroup{user}");
+    let view =
+        format!("{} host paths read-only, {} scratch places", plan.binds.len(), plan.scratch.len());
+    Ok([effective(Layer::Namespaces, namespaces), effective(Layer::View, view), workspace_report])
 }
 
 /// The new root, on its way.
@@ -55,7 +49,7 @@ pub(crate) struct Root {
 
 /// Something with a place in the root.
 enum Piece<'a> {
-    Mount(&'a AbsolutePath, OwnedFd, &'static str),
+    Mount(&'a AbsolutePath, OwnedFd),
     Link(&'a AbsolutePath, &'a [u8]),
 }
 
@@ -65,14 +59,14 @@ impl Root {
         // Any directory will do to stage it, as nobody else sees this namespace.
         move_mount(&mount, c"", CWD, c"/proc", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .during(BuildStep::View, "cannot stage the root")?;
-        let own = stat(&mount).during(BuildStep::View, "cannot look at the root")?.st_dev;
+        let own = fstat(&mount).during(BuildStep::View, "cannot look at the root")?.st_dev;
         Ok(Self { mount, own: vec![own] })
     }
 
     /// Puts every piece of the plan in its place, parents before children.
-    fn populate(&mut self, builder: &Builder<'_>, workspace: OwnedFd) -> Result<(), BuildError> {
-        let plan = builder.plan();
-        let mut pieces = vec![Piece::Mount(&plan.workspace.path, workspace, "workspace")];
+    fn populate(&mut self, cell: &Material, workspace: OwnedFd) -> Result<(), BuildError> {
+        let plan = cell.plan();
+        let mut pieces = vec![Piece::Mount(&plan.workspace.path, workspace)];
         for bind in &plan.binds {
             let mut attributes = MountAttributes::READ_ONLY
                 | MountAttributes::NO_SETUID
@@ -81,14 +75,14 @@ impl Root {
                 attributes |= MountAttributes::NO_EXECUTE;
             }
             if let Some(mount) = clone_of_host(&bind.path, attributes)? {
-                pieces.push(Piece::Mount(&bind.path, mount, "bind"));
+                pieces.push(Piece::Mount(&bind.path, mount));
             }
         }
         for scratch in &plan.scratch {
-            let mount = new_scratch(scratch, plan, builder.user)?;
-            let device = stat(&mount).during(BuildStep::View, "cannot look at a scratch place")?;
+            let mount = new_scratch(scratch, plan, cell.user)?;
+            let device = fstat(&mount).during(BuildStep::View, "cannot look at a scratch place")?;
             self.own.push(device.st_dev);
-            pieces.push(Piece::Mount(&scratch.path, mount, "scratch place"));
+            pieces.push(Piece::Mount(&scratch.path, mount));
         }
         pieces.extend(plan.links.iter().map(|link| Piece::Link(&link.path, &link.target)));
         pieces.sort_by(|a, b| a.path().cmp(b.path()));
@@ -97,12 +91,12 @@ impl Root {
 
     fn put(&self, piece: &Piece<'_>) -> Result<(), BuildError> {
         match piece {
-            Piece::Mount(path, mount, kind) => {
-                let what = || format!("cannot show {kind} `{path}`");
-                let is_directory = stat(mount)
+            Piece::Mount(path, mount) => {
+                let what = format!("cannot show `{path}`");
+                let is_directory = fstat(mount)
                     .map(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
-                    .during(BuildStep::View, &what())?;
-                self.attach(mount, path, is_directory).during(BuildStep::View, &what())
+                    .during(BuildStep::View, &what)?;
+                self.attach(mount, path, is_directory).during(BuildStep::View, &what)
             }
             Piece::Link(path, target) => {
                 let (parent, name) = split(path.as_bytes());
@@ -172,7 +166,7 @@ impl Root {
     }
 
     fn is_own(&self, directory: &OwnedFd) -> rustix::io::Result<bool> {
-        Ok(self.own.contains(&stat(directory)?.st_dev))
+        Ok(self.own.contains(&fstat(directory)?.st_dev))
     }
 
     /// Makes this the root of the process, read-only, and lets the old one go.
@@ -191,7 +185,7 @@ impl Root {
 impl Piece<'_> {
     fn path(&self) -> &AbsolutePath {
         match self {
-            Self::Mount(path, ..) | Self::Link(path, _) => path,
+            Self::Mount(path, _) | Self::Link(path, _) => path,
         }
     }
 }
@@ -209,13 +203,15 @@ pub(crate) fn clone_of_host(
         Err(Errno::NOENT) => return Ok(None),
         other => other.during(BuildStep::View, &what)?,
     };
-    clone_of(&source, attributes, true).during(BuildStep::View, &what).map(Some)
+    clone_of(&source, &MountAttributes::new(attributes), true)
+        .during(BuildStep::View, &what)
+        .map(Some)
 }
 
 /// A detached copy of what a descriptor names.
 pub(crate) fn clone_of(
     source: &OwnedFd,
-    attributes: u64,
+    attributes: &MountAttributes,
     recursive: bool,
 ) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -223,15 +219,11 @@ pub(crate) fn clone_of(
         | OpenTreeFlags::AT_EMPTY_PATH;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     let mount = open_tree(source, c"", flags)?;
-    set_mount_attributes(&mount, &MountAttributes::new(attributes), recursive)?;
+    set_mount_attributes(&mount, attributes, recursive)?;
     Ok(mount)
 }
 
-fn new_scratch(
-    scratch: &ScratchPlan,
-    plan: &CellPlan,
-    user: CellUser,
-) -> Result<OwnedFd, BuildError> {
+fn new_scratch(scratch: &ScratchPlan, plan: &CellPlan, user: Ids) -> Result<OwnedFd, BuildError> {
     let inodes = (scratch.bytes / 4096).clamp(1024, 1 << 20);
     let owner = if scratch.path == plan.home {
         format!("mode=700,uid={},gid={}", user.uid, user.gid)
@@ -266,9 +258,4 @@ fn tmpfs(options: &str) -> Result<OwnedFd, BuildError> {
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let slash = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
     (&path[..slash], &path[slash + 1..])
-}
-
-/// Opens the place that a descriptor names, for a second look.
-pub(crate) fn stat(fd: impl AsFd) -> rustix::io::Result<rustix::fs::Stat> {
-    rustix::fs::statat(fd, c"", AtFlags::EMPTY_PATH)
 }

@@ -4,22 +4,18 @@
 use std::os::fd::OwnedFd;
 
 use cofferdam_plan::{Access, BuildStep, Layer, LayerReport};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
-use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use super::view::{clone_of, stat};
-use super::{BuildError, Builder, CellUser, During, effective};
-use crate::sys::{self, Cloned, MountAttributes, set_mount_attributes};
+use super::view::clone_of;
+use super::{BuildError, During, Ids, Material, effective};
+use crate::sys::{self, Cloned, MountAttributes};
 
 /// Opens the workspace as a detached mount. `proc` is a /proc of this PID
 /// namespace.
-pub(crate) fn open(
-    builder: &Builder<'_>,
-    proc: &OwnedFd,
-) -> Result<(OwnedFd, LayerReport), BuildError> {
-    let plan = &builder.plan().workspace;
+pub(crate) fn open(cell: &Material, proc: &OwnedFd) -> Result<(OwnedFd, LayerReport), BuildError> {
+    let plan = &cell.plan().workspace;
     let refuse = |errno, why: &str| {
         BuildError::new(BuildStep::Workspace, errno, format!("workspace `{}` {why}", plan.path))
     };
@@ -33,7 +29,7 @@ pub(crate) fn open(
                 other => refuse(other, &format!("cannot be opened: {other}")),
             }
         })?;
-    let stat = stat(&directory).during(BuildStep::Workspace, "cannot look at the workspace")?;
+    let stat = fstat(&directory).during(BuildStep::Workspace, "cannot look at the workspace")?;
     if !FileType::from_raw_mode(stat.st_mode).is_dir() {
         return Err(refuse(Errno::NOTDIR, "is not a directory"));
     }
@@ -44,27 +40,20 @@ pub(crate) fn open(
     if !plan.execute {
         attributes |= MountAttributes::NO_EXECUTE;
     }
-    if builder.rootless {
+    if cell.rootless {
         // The user's own rights on disk hold; locked mounts beneath must come along.
-        let mount = clone_of(&directory, attributes, true)
+        let mount = clone_of(&directory, &MountAttributes::new(attributes), true)
             .during(BuildStep::Workspace, "cannot take the workspace from the host")?;
         return Ok((mount, effective(Layer::Workspace, "files belong to the calling user")));
     }
-    if stat.st_uid == 0 && !builder.admitted.allow_root_owned() {
+    if stat.st_uid == 0 && !cell.admitted.allow_root_owned() {
         let why = "belongs to root; give it to a user, or set `workspaces.allow_root_owned`";
         return Err(refuse(Errno::PERM, why));
     }
-    let owner = Owner { uid: stat.st_uid, gid: stat.st_gid };
-    let mount = map(&directory, attributes, owner, builder.user, proc)?;
+    let owner = Ids { uid: stat.st_uid, gid: stat.st_gid };
+    let mount = map(&directory, attributes, owner, cell.user, proc)?;
     let detail = format!("files belong to uid {} gid {} on disk", owner.uid, owner.gid);
     Ok((mount, effective(Layer::Workspace, detail)))
-}
-
-/// Who owns the workspace on disk.
-#[derive(Clone, Copy)]
-struct Owner {
-    uid: u32,
-    gid: u32,
 }
 
 /// An idmapped copy of the directory (mount_setattr(2)), without the mounts
@@ -72,27 +61,19 @@ struct Owner {
 fn map(
     directory: &OwnedFd,
     attributes: u64,
-    owner: Owner,
-    cell: CellUser,
+    owner: Ids,
+    cell: Ids,
     proc: &OwnedFd,
 ) -> Result<OwnedFd, BuildError> {
     let namespace = owner_namespace(owner, cell, proc)
         .during(BuildStep::IdMap, "cannot map the workspace's owner to the cell's user")?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH;
-    let mount = open_tree(directory, c"", flags)
-        .during(BuildStep::Workspace, "cannot take the workspace from the host")?;
-    set_mount_attributes(&mount, &MountAttributes::mapped(attributes, &namespace), false).during(
-        BuildStep::IdMap,
-        "the workspace's file system cannot be mounted with mapped owners",
-    )?;
-    Ok(mount)
+    clone_of(directory, &MountAttributes::mapped(attributes, &namespace), false)
+        .during(BuildStep::IdMap, "the workspace's file system takes no mapped owners")
 }
 
 /// A user namespace that maps `owner` to `cell` and nobody else. It belongs to
 /// a helper process that does nothing and is gone when this returns.
-fn owner_namespace(owner: Owner, cell: CellUser, proc: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+fn owner_namespace(owner: Ids, cell: Ids, proc: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let (wait, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     match sys::clone(libc::CLONE_NEWUSER, None)? {
         Cloned::Child => {
@@ -110,12 +91,7 @@ fn owner_namespace(owner: Owner, cell: CellUser, proc: &OwnedFd) -> rustix::io::
     }
 }
 
-fn write_maps(
-    process: Pid,
-    owner: Owner,
-    cell: CellUser,
-    proc: &OwnedFd,
-) -> rustix::io::Result<OwnedFd> {
+fn write_maps(process: Pid, owner: Ids, cell: Ids, proc: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let process = process.as_raw_nonzero();
     let open = |file: &str, flags| {
         openat(proc, format!("{process}/{file}"), flags | OFlags::CLOEXEC, Mode::empty())

@@ -1,0 +1,62 @@
+//! How the agent writes the plan of a cell. Never runs as root.
+
+use super::{Access, CellLimits, CellPlan, Network, Rights, WorkspacePlan};
+use crate::codec::{Encode, Writer};
+
+impl Encode for CellPlan {
+    fn encode(&self, w: &mut Writer) {
+        w.array(&self.cell.0);
+        w.bytes(self.subject.as_bytes());
+        w.bytes(self.profile.as_bytes());
+        w.bytes(self.hostname.as_bytes());
+        self.workspace.encode(w);
+        w.list(&self.binds, |w, bind| {
+            w.bytes(bind.path.as_bytes());
+            w.bool(bind.execute);
+        });
+        w.list(&self.links, |w, link| {
+            w.bytes(link.path.as_bytes());
+            w.bytes(&link.target);
+        });
+        w.list(&self.scratch, |w, scratch| {
+            w.bytes(scratch.path.as_bytes());
+            w.u64(scratch.bytes);
+            w.bool(scratch.execute);
+        });
+        w.bytes(self.home.as_bytes());
+        w.list(&self.landlock, |w, rule| {
+            w.bytes(rule.path.as_bytes());
+            rule.rights.encode(w);
+        });
+        w.u8(match self.network {
+            Network::None => 0,
+            Network::Host => 1,
+        });
+        w.array(&self.filter.0);
+        self.limits.encode(w);
+        w.bool(self.allow_degraded);
+    }
+}
+
+impl WorkspacePlan {
+    fn encode(&self, w: &mut Writer) {
+        w.bytes(self.path.as_bytes());
+        w.bool(self.access == Access::Write);
+        w.bool(self.execute);
+    }
+}
+
+impl Rights {
+    fn encode(self, w: &mut Writer) {
+        w.u8(u8::from(self.read) | u8::from(self.write) << 1 | u8::from(self.execute) << 2);
+    }
+}
+
+impl CellLimits {
+    fn encode(&self, w: &mut Writer) {
+        w.u64(self.memory_bytes);
+        w.u64(self.swap_bytes);
+        w.u32(self.processes);
+        w.u32(self.cpu_millis);
+    }
+}

@@ -1,0 +1,44 @@
+//! The agent's half of the warden's messages. Never runs as root.
+
+use super::{Refusal, WardenEvent, WardenRequest};
+use crate::cell::CellId;
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+
+impl Refusal {
+    const ALL: [Self; 5] =
+        [Self::Ceiling, Self::Plan, Self::Exhausted, Self::Protection, Self::System];
+}
+
+impl Encode for WardenRequest {
+    fn encode(&self, w: &mut Writer) {
+        match self {
+            Self::Build(plan) => {
+                w.u8(1);
+                plan.encode(w);
+            }
+            Self::Destroy(cell) => {
+                w.u8(2);
+                w.array(&cell.0);
+            }
+        }
+    }
+}
+
+impl Decode for WardenEvent {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match r.u8("warden event")? {
+            1 => Ok(Self::Building {
+                cell: CellId(r.array("cell")?),
+                uid: r.u32("uid")?,
+                cgroup: r.text("cgroup", 1024)?,
+            }),
+            2 => Ok(Self::Refused {
+                cell: CellId(r.array("cell")?),
+                refusal: r.one_of("refusal", &Refusal::ALL)?,
+                detail: r.text("detail", 1024)?,
+            }),
+            3 => Ok(Self::Gone { cell: CellId(r.array("cell")?) }),
+            other => Err(DecodeError::Unknown { field: "warden event", actual: other.into() }),
+        }
+    }
+}
