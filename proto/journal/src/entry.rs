@@ -253,6 +253,22 @@ impl From<Entry> for Body {
     }
 }
 
+impl Outcome {
+    /// What the intent whose record has this hash came to; the rest is filled in
+    /// by whoever knows it.
+    pub fn new(run_id: &str, intent: [u8; 32], ending: Ending) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            intent: Digest(intent),
+            ending,
+            output_digest: None,
+            usage: None,
+            receipt: None,
+            salt: String::new(),
+        }
+    }
+}
+
 impl Body {
     /// The record's kind, as its line says it.
     pub fn kind(&self) -> &'static str {

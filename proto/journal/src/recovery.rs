@@ -32,16 +32,8 @@ pub struct Unfinished {
 
 impl Unfinished {
     /// The outcome to append for it where nobody knows what it came to.
-    pub fn lost(self, reason: &str) -> Outcome {
-        Outcome {
-            run_id: self.run_id,
-            intent: Digest(self.hash),
-            ending: Ending::Lost { reason: reason.to_owned() },
-            output_digest: None,
-            usage: None,
-            receipt: None,
-            salt: String::new(),
-        }
+    pub fn lost(&self, reason: &str) -> Outcome {
+        Outcome::new(&self.run_id, self.hash, Ending::Lost { reason: reason.to_owned() })
     }
 }
 

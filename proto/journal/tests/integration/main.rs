@@ -1,0 +1,12 @@
+//! The journal crate from outside: real files, real threads, a real full disk.
+
+#![allow(clippy::unwrap_used, reason = "a test's set-up may fail as loudly as the test")]
+
+mod commit;
+mod crash;
+mod desk;
+mod full_disk;
+mod keys;
+mod reconciliation;
+mod redaction;
+mod tampering;
