@@ -62,7 +62,8 @@ impl Hierarchy {
     /// warden's directories.
     pub(crate) fn prepare() -> io::Result<Self> {
         let name = format!("{PREFIX}{}", std::process::id());
-        let layout = if is_v2(Path::new(MOUNT)) { Layout::V2 } else { Layout::V1 };
+        let is_v2 = statfs(MOUNT).is_ok_and(|info| info.f_type.cast_unsigned() == V2_MAGIC);
+        let layout = if is_v2 { Layout::V2 } else { Layout::V1 };
         let roots: Vec<PathBuf> = match layout {
             Layout::V2 => vec![MOUNT.into()],
             Layout::V1 => V1_CONTROLLERS.iter().map(|name| Path::new(MOUNT).join(name)).collect(),
@@ -151,10 +152,6 @@ impl CellCgroup {
             gone && removed
         })
     }
-}
-
-fn is_v2(path: &Path) -> bool {
-    statfs(path).is_ok_and(|info| info.f_type.cast_unsigned() == V2_MAGIC)
 }
 
 /// Writes the limits (Documentation/admin-guide/cgroup-v2.rst).

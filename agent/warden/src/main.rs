@@ -23,14 +23,12 @@ use std::process::ExitCode;
 use crate::options::Options;
 
 fn main() -> ExitCode {
-    match Options::parse(std::env::args_os().skip(1)).map(serve::serve) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error),
-        Err(error) => fail(&error),
+    let options = Options::parse(std::env::args_os().skip(1)).map_err(|error| error.to_string());
+    match options.and_then(|options| serve::serve(options).map_err(|error| error.to_string())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cofferdam-warden: {error}");
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("cofferdam-warden: {error}");
-    ExitCode::FAILURE
 }

@@ -12,14 +12,12 @@ const USAGE: &str = "\
 usage: cofferdam-warden --ceiling FILE --agent-uid UID
            (--listening-fd FD | --connected-fd FD) [--leases FIRST-LAST]
 
-Builds cells for cofferdam-agent. Not meant to be started by hand: systemd or
-`cofferdam dev` does.
+Builds cells for cofferdam-agent. Started by systemd or `cofferdam dev`.
 
   --ceiling FILE       the host owner's ceiling, owned by root
   --agent-uid UID      the only user that may connect
   --listening-fd FD    a listening Unix socket, from systemd
-  --connected-fd FD    a socket that is already connected to the agent;
-                       the warden ends with it
+  --connected-fd FD    a socket connected to the agent, to end with
   --leases FIRST-LAST  uids for cells (default 1900000000-1900065535)";
 
 /// How the agent is reached.
