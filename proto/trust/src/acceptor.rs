@@ -140,12 +140,14 @@ async fn accept(
         handshakes.spawn(async move {
             let greeting = tokio::time::timeout(limits.timeout, authenticate(acceptor, stream));
             let result = greeting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            drop(place);
             match result {
                 // A listener that is gone needs no more connections.
                 Ok(connection) => drop(ready.send(connection).await),
                 Err(error) => tracing::warn!(%address, %error, "connection refused"),
             }
+            // Held until the connection is taken, so that a slow reader of the
+            // stream slows the callers, and memory stays bounded.
+            drop(place);
         });
     }
 }
