@@ -46,7 +46,7 @@ fn a_full_disk_stops_new_records_and_not_the_process() {
 fn fill(disk: &Path) {
     let directory = disk.join("journal");
     let ballast = disk.join("ballast");
-    std::fs::write(&ballast, [1; 128 * 1024]).unwrap();
+    std::fs::write(&ballast, vec![1; 128 * 1024]).unwrap();
     let key = disk.join("signing.key");
     SigningKey::generate().unwrap().save(&key).unwrap();
     let open = || Journal::open(&directory, Options::new(OWNER, SigningKey::load(&key).unwrap()));
