@@ -3,6 +3,7 @@
 //! Nothing here stands in for a part of Cofferdam: it starts the programs that
 //! were built and speaks to them as their real peers do.
 
+pub mod dev;
 pub mod programs;
 pub mod warden;
 

@@ -1,0 +1,93 @@
+//! Real MCP clients drive real git, grep and a compiler in a real repository.
+
+use std::path::Path;
+use std::process::Command;
+
+use cofferdam_tests::dev::Dev;
+use serde_json::Value;
+
+/// The folder of the clients; `None`, and noted, when they cannot be had.
+fn clients(test: &str) -> Option<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let installed =
+        folder.join("venv/.installed").exists() && folder.join("node_modules/.installed").exists();
+    if !installed {
+        cofferdam_tests::skip(test, "the MCP clients are not installed (tests/scripts/clients)");
+        return None;
+    }
+    Some(folder)
+}
+
+/// A clone of this very repository as the workspace.
+fn repository(workspace: &Path) {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let cloned = Command::new("git")
+        .args(["-c", "safe.directory=*", "clone", "--quiet", "--no-hardlinks"])
+        .args([checkout, workspace])
+        .status()
+        .unwrap();
+    assert!(cloned.success());
+}
+
+fn drive(test: &str, mode: &str) {
+    let Some(folder) = clients(test) else { return };
+    let dev = Dev::start_with(repository, &[]);
+    let output = Command::new(folder.join("venv/bin/python"))
+        .arg(folder.join("drive.py"))
+        .args([mode, dev.told("mcp_url")])
+        .arg(&dev.workspace)
+        .env("COFFERDAM_TOKEN", dev.told("token"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn the_python_sdk_works_statelessly() {
+    drive("the_python_sdk_works_statelessly", "auto");
+}
+
+#[test]
+fn the_python_sdk_works_with_initialize() {
+    drive("the_python_sdk_works_with_initialize", "legacy");
+}
+
+#[test]
+fn the_inspector_lists_and_calls_tools() {
+    let Some(folder) = clients("the_inspector_lists_and_calls_tools") else { return };
+    let dev = Dev::start_with(repository, &[]);
+    let inspect = |arguments: &[&str]| -> Value {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let node = folder.join("node_modules/.bin");
+        let output = Command::new(node.join("mcp-inspector"))
+            .env("PATH", format!("{}:{path}", node.display()))
+            .env("HOME", dev.directory.path())
+            .args(["--cli", dev.told("mcp_url"), "--transport", "http"])
+            .args(["--header", &format!("Authorization: Bearer {}", dev.told("token"))])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&said).unwrap_or_else(|error| {
+            panic!("{error}: {said}{}", String::from_utf8_lossy(&output.stderr))
+        })
+    };
+    let listed = inspect(&["--method", "tools/list"]);
+    assert!(listed["tools"].as_array().unwrap().len() >= 8, "{listed:#}");
+    let called = inspect(&[
+        "--method",
+        "tools/call",
+        "--tool-name",
+        "execute_command",
+        "--tool-arg",
+        "command=git log -1 --format=%H",
+    ]);
+    let head = Command::new("git")
+        .args(["-C", dev.workspace.to_str().unwrap(), "rev-parse", "HEAD"])
+        .output()
+        .unwrap();
+    let head = String::from_utf8(head.stdout).unwrap();
+    assert_eq!(called["structuredContent"]["stdout"], head.as_str(), "{called:#}");
+}

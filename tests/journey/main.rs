@@ -1,0 +1,32 @@
+//! The whole way, through real processes and sockets: MCP client, gateway,
+//! agent, warden, cell, and back.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod bad_input;
+mod clients;
+mod endings;
+mod records;
+mod tools;
+
+use serde_json::Value;
+
+/// The structured content of a tool's result, which must not be an error.
+fn content(answer: &Value) -> &Value {
+    assert_ne!(answer["result"]["isError"], true, "{answer:#}");
+    &answer["result"]["structuredContent"]
+}
+
+/// The text of a result.
+fn text(answer: &Value) -> String {
+    let blocks = answer["result"]["content"].as_array().cloned().unwrap_or_default();
+    blocks.iter().filter_map(|block| block["text"].as_str()).collect()
+}
+
+/// The words of a refusal, whether the tool or the protocol refused.
+fn refusal(answer: &Value) -> String {
+    if answer["error"].is_object() {
+        return answer["error"].to_string();
+    }
+    assert_eq!(answer["result"]["isError"], true, "{answer:#}");
+    text(answer)
+}

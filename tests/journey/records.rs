@@ -1,0 +1,154 @@
+//! What was done stands in both journals, and the journals can be trusted.
+
+use std::collections::BTreeSet;
+
+use cofferdam_tests::dev::Dev;
+use serde_json::{Value, json};
+
+use crate::content;
+
+/// Arguments with which each tool works. A tool that is not here fails the test.
+fn arguments_for(tool: &str) -> Value {
+    match tool {
+        "execute_command" => json!({ "program": "true" }),
+        "read_file" => json!({ "path": "there" }),
+        "write_file" => json!({ "path": "made", "content": "x" }),
+        "list_directory" => json!({ "path": "." }),
+        "search_files" => json!({ "path": ".", "content": "x" }),
+        "get_system_info" | "list_hosts" => json!({}),
+        "check_command_exists" => json!({ "program": "true" }),
+        other => panic!("no arguments for the tool `{other}`"),
+    }
+}
+
+/// The records of a journal, as `cofferdam audit show --json` prints them.
+fn shown(dev: &Dev, journal: &str) -> Vec<Value> {
+    let output =
+        dev.cofferdam(&["audit", "show", "--json", dev.state().join(journal).to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn run_ids(records: &[Value], kind: &str, tool: &str) -> BTreeSet<String> {
+    let of_tool: BTreeSet<String> = records
+        .iter()
+        .filter(|record| {
+            record["kind"] == "intent" && record.to_string().contains(&format!("\"{tool}\""))
+        })
+        .filter_map(|record| find(record, "run_id"))
+        .collect();
+    records
+        .iter()
+        .filter(|record| record["kind"] == kind)
+        .filter_map(|record| find(record, "run_id"))
+        .filter(|id| of_tool.contains(id))
+        .collect()
+}
+
+/// The first string under this key, at any depth.
+fn find(value: &Value, key: &str) -> Option<String> {
+    match value {
+        Value::Object(map) => map
+            .get(key)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .or_else(|| map.values().find_map(|inner| find(inner, key))),
+        Value::Array(items) => items.iter().find_map(|inner| find(inner, key)),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
+    let dev = Dev::start();
+    std::fs::write(dev.workspace.join("there"), "x").unwrap();
+    let (_, listed) = dev.post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let tools: Vec<String> = listed["result"]["tools"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{listed:#}"))
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(tools.len() >= 8, "{tools:?}");
+    for tool in &tools {
+        content(&dev.tool(tool, &arguments_for(tool)));
+    }
+    let (gateway, agent) = (shown(&dev, "gateway/journal"), shown(&dev, "agent/journal"));
+    for tool in &tools {
+        for kind in ["intent", "outcome"] {
+            assert_eq!(run_ids(&gateway, kind, tool).len(), 1, "{tool}: {kind} at the gateway");
+            // The one tool that asks no host.
+            if tool != "list_hosts" {
+                assert_eq!(run_ids(&agent, kind, tool).len(), 1, "{tool}: {kind} at the agent");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_journals_verify_and_agree_with_each_other() {
+    let dev = Dev::start();
+    for _ in 0..3 {
+        content(&dev.tool("execute_command", &json!({ "program": "true" })));
+    }
+    let (gateway, agent) = (dev.state().join("gateway/journal"), dev.state().join("agent/journal"));
+    for journal in [&gateway, &agent] {
+        let verified = dev.cofferdam(&["audit", "verify", journal.to_str().unwrap()]);
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    }
+    let reconciled =
+        dev.cofferdam(&["audit", "reconcile", gateway.to_str().unwrap(), agent.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&reconciled.stdout).into_owned()
+        + &String::from_utf8_lossy(&reconciled.stderr);
+    assert!(reconciled.status.success(), "{said}");
+}
+
+#[test]
+fn an_edited_record_is_found_and_located() {
+    let mut dev = Dev::start();
+    content(&dev.tool("execute_command", &json!({ "program": "true" })));
+    let journal = dev.state().join("gateway/journal");
+    let copy = dev.directory.path().join("copy");
+    dev.end(libc::SIGTERM);
+    std::fs::create_dir(&copy).unwrap();
+    for entry in std::fs::read_dir(&journal).unwrap().flatten() {
+        std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+    }
+    let segment = std::fs::read_dir(&copy)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+        .unwrap();
+    let text = std::fs::read_to_string(&segment).unwrap();
+    assert!(text.contains("execute_command"), "{text}");
+    std::fs::write(&segment, text.replacen("execute_command", "read_file_xxxxx", 1)).unwrap();
+    let verified = dev.cofferdam(&["audit", "verify", copy.to_str().unwrap()]);
+    assert_eq!(verified.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned()
+        + &String::from_utf8_lossy(&verified.stdout);
+    assert!(said.contains("line"), "{said}");
+}
+
+#[test]
+fn a_secret_in_a_command_reaches_no_journal() {
+    let dev = Dev::start();
+    let secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    let arguments = json!({
+        "program": "sh",
+        "arguments": ["-c", "true", secret],
+        "environment": { "API_TOKEN": "hunter2-hunter2" },
+    });
+    content(&dev.tool("execute_command", &arguments));
+    for journal in ["gateway/journal", "agent/journal"] {
+        for entry in std::fs::read_dir(dev.state().join(journal)).unwrap().flatten() {
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            assert!(!text.contains(secret), "{}", entry.path().display());
+            assert!(!text.contains("hunter2"), "{}", entry.path().display());
+        }
+    }
+}
