@@ -1,1 +1,57 @@
-//! cofferdam-agent: the unprivileged network daemon of a host.
+//! The host's network daemon: gRPC over mTLS in, plans for the warden out.
+//!
+//! Words used here:
+//!
+//! - A **peer** is who is at the other end of a connection; a [`peers::Gateway`]
+//!   is a peer that the host's ceiling lets call, checked for every RPC.
+//! - A **verified** intent is a gateway's word for one action on this host, with
+//!   a signature that holds ([`intent`]).
+//! - A **capped** grant is what profile, grant and ceiling have in common
+//!   ([`mod@cap`]); nothing in it is above the ceiling.
+//! - A **recorded** intent is durable in this host's journal ([`record`]);
+//!   without one nothing is planned or started.
+//! - A **plan** is data, made by pure functions ([`planner`]) from capped grants
+//!   and facts about the host; the warden checks it again.
+//! - A **cell** ends when its control socket closes ([`cell`]); a **run** is one
+//!   command in it ([`registry`]).
+//!
+//! [`pipeline`] tells the life of a call. The process holds no privilege:
+//! [`confine`] gives up what is left before the first thread starts.
+
+#![deny(unsafe_code)]
+
+pub mod cap;
+pub mod ceiling;
+pub mod cell;
+pub mod clock;
+pub mod config;
+pub mod confine;
+pub mod describe;
+pub mod environment;
+pub mod exec;
+pub mod facts;
+pub mod fault;
+pub mod file;
+pub mod frames;
+pub mod host;
+pub mod info;
+pub mod intent;
+pub mod lost;
+pub mod outcome;
+pub mod peers;
+pub mod pipeline;
+pub mod planner;
+pub mod profile;
+pub mod programs;
+pub mod record;
+pub mod registry;
+pub mod replay;
+pub mod serve;
+pub mod spool;
+pub mod streams;
+#[allow(unsafe_code, reason = "two system calls that no crate wraps; see the file")]
+pub mod sys;
+pub mod trees;
+pub mod usage;
+pub mod validate;
+pub mod warden;

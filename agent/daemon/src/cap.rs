@@ -1,0 +1,262 @@
+//! Caps the gateway's grant: profile ∩ grant ∩ ceiling.
+//!
+//! Pure. What comes out is never above the ceiling, whatever goes in; a
+//! property test holds it to that. What cannot be narrowed (another profile,
+//! another workspace) is a denial that names the ceiling's rule.
+
+use cofferdam_ceiling::Ceiling;
+use cofferdam_plan::AbsolutePath;
+use cofferdam_proto::intent::v1::{Grant, Limits, WorkspaceAccess};
+
+use crate::profile::{Profile, Profiles, Scratch};
+use crate::trees::{Tree, intersection};
+
+mod limits;
+
+pub use limits::{CappedLimits, LimitError};
+
+/// What a call may have on this host. Only [`cap`] makes one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Capped {
+    /// The profile it comes from.
+    pub profile: Profile,
+    /// The workspace.
+    pub workspace: AbsolutePath,
+    /// The workspace may be changed.
+    pub write: bool,
+    /// Programs in the workspace may be executed.
+    pub execute: bool,
+    /// What is mounted.
+    pub show: Vec<Tree>,
+    /// What may be read.
+    pub read: Vec<Tree>,
+    /// Where links of those may lead: the ceiling's view.
+    pub view_bound: Vec<Tree>,
+    /// What may be executed.
+    pub programs: Vec<Tree>,
+    /// Where helpers of those programs may come from: profile ∩ ceiling.
+    pub program_bound: Vec<Tree>,
+    /// What the ceiling lets anybody execute: the file worker is among it.
+    pub executable: Vec<Tree>,
+    /// Private writable places.
+    pub scratch: Vec<Scratch>,
+    /// The host's network.
+    pub host_network: bool,
+    /// Limits.
+    pub limits: CappedLimits,
+    /// A missing protection is reported instead of refused.
+    pub allow_degraded: bool,
+}
+
+/// Why a grant comes to nothing on this host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CapError {
+    /// The profile is not known here.
+    #[error("this host has no profile `{name}`; it has {known}")]
+    UnknownProfile {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The ceiling does not allow the profile.
+    #[error("the profile `{0}` is not allowed on this host")]
+    Profile(String),
+    /// The workspace is not a path.
+    #[error("the workspace `{path}` cannot be one: {problem}")]
+    WorkspacePath {
+        /// What was asked for.
+        path: String,
+        /// Why not.
+        problem: cofferdam_plan::PathError,
+    },
+    /// The ceiling does not allow the workspace.
+    #[error(
+        "the workspace `{path}` is not allowed on this host; it must be {roots} or lie beneath"
+    )]
+    Workspace {
+        /// What was asked for.
+        path: AbsolutePath,
+        /// What is allowed.
+        roots: String,
+    },
+    /// The grant does not say whether the workspace may be changed.
+    #[error("the grant says neither read nor write")]
+    Access,
+    /// The action writes and the grant only reads.
+    #[error("the workspace is read-only for this call, as {0} says")]
+    ReadOnly(&'static str),
+    /// A program of the grant is no path.
+    #[error("the grant's program `{0}` is not an absolute path without `.`, `..` or `//`")]
+    Program(String),
+    /// None of the grant's programs is allowed.
+    #[error("none of the grant's programs may be executed on this host")]
+    NoProgram,
+    /// A limit leaves nothing.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+}
+
+impl CapError {
+    /// The ceiling's key that decided; empty where it was not the ceiling.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Profile(_) => "ceiling.profiles.allow",
+            Self::Workspace { .. } => "ceiling.workspaces.roots",
+            Self::NoProgram => "ceiling.programs.execute",
+            Self::Limit(_) => "ceiling.limits",
+            Self::UnknownProfile { .. }
+            | Self::WorkspacePath { .. }
+            | Self::Access
+            | Self::ReadOnly(_)
+            | Self::Program(_) => "",
+        }
+    }
+}
+
+/// Whether an action changes files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It may come with less.
+    Whatever,
+    /// It reads, and gets no more than that.
+    Read,
+    /// It is meaningless without writing.
+    Write,
+}
+
+/// Caps `grant`.
+///
+/// # Errors
+/// See [`CapError`].
+pub fn cap(
+    grant: Grant,
+    need: Need,
+    profiles: &Profiles,
+    ceiling: &Ceiling,
+) -> Result<Capped, CapError> {
+    let Grant { profile, workspace, workspace_access, programs, limits } = grant;
+    let profile = find_profile(&profile, profiles, ceiling)?;
+    let workspace = find_workspace(&workspace, ceiling)?;
+    let write = access(workspace_access, need, profile)?;
+    let roots = |roots: &[cofferdam_ceiling::RootPath]| {
+        roots.iter().map(|root| Tree::beneath(root.as_path())).collect::<Vec<_>>()
+    };
+    let (view, executable) = (roots(&ceiling.view.read), roots(&ceiling.programs.execute));
+    let program_bound = intersection(&profile.programs, &executable);
+    let granted = granted_programs(&programs)?;
+    let programs = match granted {
+        None => program_bound.clone(),
+        Some(granted) => {
+            let programs = intersection(&granted, &program_bound);
+            if programs.is_empty() {
+                return Err(CapError::NoProgram);
+            }
+            programs
+        }
+    };
+    let execute = profile.execute && ceiling.workspaces.allow_execute;
+    Ok(Capped {
+        workspace,
+        write,
+        execute,
+        show: intersection(&profile.show, &view),
+        read: intersection(&profile.read, &view),
+        view_bound: view,
+        programs,
+        program_bound,
+        executable,
+        scratch: limits::scratch(&profile.scratch, &ceiling.limits, execute)?,
+        host_network: profile.host_network && ceiling.network.allow_host,
+        limits: limits::cap(&limits.unwrap_or_default(), &profile.limits, &ceiling.limits)?,
+        allow_degraded: profile.allow_degraded && ceiling.enforcement.allow_degraded,
+        profile: profile.clone(),
+    })
+}
+
+fn find_profile<'a>(
+    name: &str,
+    profiles: &'a Profiles,
+    ceiling: &Ceiling,
+) -> Result<&'a Profile, CapError> {
+    let shown: String = name.chars().take(64).collect();
+    let Some(profile) = profiles.get(name) else {
+        let known = profiles.names().collect::<Vec<_>>().join(", ");
+        return Err(CapError::UnknownProfile { name: shown, known });
+    };
+    if !ceiling.profiles.allow.iter().any(|allowed| allowed == name) {
+        return Err(CapError::Profile(shown));
+    }
+    Ok(profile)
+}
+
+fn find_workspace(text: &str, ceiling: &Ceiling) -> Result<AbsolutePath, CapError> {
+    let path = AbsolutePath::new(text).map_err(|problem| CapError::WorkspacePath {
+        path: text.chars().take(256).collect(),
+        problem,
+    })?;
+    let roots = &ceiling.workspaces.roots;
+    if !cofferdam_ceiling::covers(roots, path.as_path()) {
+        let roots: Vec<_> = roots.iter().map(|r| format!("`{}`", r.as_path().display())).collect();
+        return Err(CapError::Workspace { path, roots: roots.join(", ") });
+    }
+    Ok(path)
+}
+
+fn access(granted: i32, need: Need, profile: &Profile) -> Result<bool, CapError> {
+    let granted = match WorkspaceAccess::try_from(granted) {
+        Ok(WorkspaceAccess::Write) => true,
+        Ok(WorkspaceAccess::Read) => false,
+        Ok(WorkspaceAccess::Unspecified) | Err(_) => return Err(CapError::Access),
+    };
+    match need {
+        Need::Read => Ok(false),
+        Need::Write if !granted => Err(CapError::ReadOnly("the grant")),
+        Need::Write if !profile.write => Err(CapError::ReadOnly("the profile")),
+        Need::Write | Need::Whatever => Ok(granted && profile.write),
+    }
+}
+
+/// The grant's programs; `None` where it leaves them to the profile.
+fn granted_programs(texts: &[String]) -> Result<Option<Vec<Tree>>, CapError> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let parse = |text: &String| {
+        Tree::parse(text).ok_or_else(|| CapError::Program(text.chars().take(256).collect()))
+    };
+    texts.iter().map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+impl Capped {
+    /// The grant as it was capped, for the journal.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        let path = |tree: &Tree| {
+            let slash = if tree.exact { "" } else { "/" };
+            format!("{}{slash}", tree.path.display())
+        };
+        let access = if self.write { WorkspaceAccess::Write } else { WorkspaceAccess::Read };
+        let limits = &self.limits;
+        Grant {
+            profile: self.profile.name.clone(),
+            workspace: self.workspace.to_string(),
+            workspace_access: access.into(),
+            programs: self.programs.iter().map(path).collect(),
+            limits: Some(Limits {
+                memory_bytes: limits.memory_bytes,
+                processes: limits.processes,
+                cpu_millis: limits.cpu_millis,
+                wall_millis: limits.wall_millis,
+                output_bytes: limits.output_bytes,
+                file_size_bytes: limits.file_size_bytes,
+                open_files: limits.open_files,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! The smaller of what is asked for and what the ceiling gives.
+
+use cofferdam_ceiling as ceiling;
+use cofferdam_proto::intent::v1::Limits;
+
+use crate::profile::{ProfileLimits, Scratch};
+
+/// Limits of one call, none of them zero but for swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CappedLimits {
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Bytes of swap.
+    pub swap_bytes: u64,
+    /// Tasks.
+    pub processes: u32,
+    /// Thousandths of one CPU.
+    pub cpu_millis: u32,
+    /// Milliseconds of wall time.
+    pub wall_millis: u64,
+    /// Bytes of output.
+    pub output_bytes: u64,
+    /// Bytes of the largest file.
+    pub file_size_bytes: u64,
+    /// Open files of one process.
+    pub open_files: u32,
+}
+
+/// The ceiling gives nothing of something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this host's ceiling gives no {0}")]
+pub struct LimitError(&'static str);
+
+/// What is asked for, or what the profile says, and at most what the ceiling
+/// gives.
+pub(super) fn cap(
+    asked: &Limits,
+    profile: &ProfileLimits,
+    most: &ceiling::Limits,
+) -> Result<CappedLimits, LimitError> {
+    let long = |name, asked: u64, otherwise: u64, most: u64| {
+        let wanted = if asked == 0 { otherwise } else { asked };
+        match wanted.min(most) {
+            0 => Err(LimitError(name)),
+            limit => Ok(limit),
+        }
+    };
+    let short = |name, asked: u32, otherwise: u32, most: u32| {
+        long(name, asked.into(), otherwise.into(), most.into())
+            .map(|limit| u32::try_from(limit).unwrap_or(most))
+    };
+    let Limits {
+        memory_bytes,
+        processes,
+        cpu_millis,
+        wall_millis,
+        output_bytes,
+        file_size_bytes,
+        open_files,
+    } = *asked;
+    Ok(CappedLimits {
+        memory_bytes: long("memory", memory_bytes, profile.memory_bytes, most.memory.0)?,
+        swap_bytes: profile.swap_bytes.min(most.swap.0),
+        processes: short("processes", processes, profile.processes, most.processes)?,
+        cpu_millis: short("cpu", cpu_millis, profile.cpu_millis, most.cpu_millis)?,
+        wall_millis: long("wall time", wall_millis, profile.wall_millis, most.wall.0)?,
+        output_bytes: long("output", output_bytes, profile.output_bytes, most.output.0)?,
+        file_size_bytes: long(
+            "file size",
+            file_size_bytes,
+            profile.file_size_bytes,
+            most.file_size.0,
+        )?,
+        open_files: short("open files", open_files, profile.open_files, most.open_files)?,
+    })
+}
+
+/// The smallest scratch place: one page.
+const PAGE: u64 = 4096;
+
+/// The scratch places, all made smaller by the same share where together they
+/// are above the ceiling.
+pub(super) fn scratch(
+    places: &[Scratch],
+    most: &ceiling::Limits,
+    execute: bool,
+) -> Result<Vec<Scratch>, LimitError> {
+    let most = most.scratch.0;
+    let sum = places.iter().fold(0_u64, |sum, place| sum.saturating_add(place.bytes));
+    let share = |bytes: u64| {
+        if sum <= most {
+            return Some(bytes);
+        }
+        let part = u128::from(bytes) * u128::from(most) / u128::from(sum);
+        let pages = u64::try_from(part).ok()? / PAGE;
+        (pages > 0).then_some(pages * PAGE)
+    };
+    places
+        .iter()
+        .map(|place| {
+            let bytes = share(place.bytes).ok_or(LimitError("scratch space"))?;
+            Ok(Scratch { path: place.path.clone(), bytes, execute: place.execute && execute })
+        })
+        .collect()
+}

@@ -1,0 +1,283 @@
+//! `agent.toml`: read once, checked, and turned into a [`Config`] before
+//! anything is touched.
+//!
+//! Relative paths start at the file's own directory. Unknown keys are refused.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use cofferdam_ceiling::Bytes;
+use cofferdam_trust::{KeyError, VerifyingKey};
+use serde::Deserialize;
+
+/// The largest configuration file, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// What the agent runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This host's name; intents for another are refused.
+    pub name: String,
+    /// What the host is, in the owner's words.
+    pub labels: BTreeMap<String, String>,
+    /// Where gateways connect to.
+    pub listen: SocketAddr,
+    /// The host owner's ceiling file.
+    pub ceiling: PathBuf,
+    /// A directory of the host's own profiles.
+    pub profiles: Option<PathBuf>,
+    /// The warden's socket; not needed where one is inherited.
+    pub warden: Option<PathBuf>,
+    /// The file worker.
+    pub worker: PathBuf,
+    /// Certificate, key and authorities for TLS.
+    pub identity: IdentityFiles,
+    /// The key that signs receipts and checkpoints.
+    pub signing_key: PathBuf,
+    /// The keys of gateways whose intents are believed.
+    pub gateways: Vec<VerifyingKey>,
+    /// The journal's directory.
+    pub journal: PathBuf,
+    /// The agent's own limits.
+    pub limits: Limits,
+}
+
+/// The files of a TLS identity.
+#[derive(Debug, Clone)]
+pub struct IdentityFiles {
+    /// The certificate chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authorities to believe.
+    pub authorities: PathBuf,
+}
+
+/// The agent's own limits.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Calls that hold a cell at the same time.
+    pub runs: usize,
+    /// Ended runs that can still be described and attached to.
+    pub kept_runs: usize,
+    /// Bytes of each output stream that are held for readers.
+    pub spool: Bytes,
+    /// Bytes of output that ended runs hold together.
+    pub kept_output: Bytes,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { runs: 64, kept_runs: 256, spool: Bytes(1 << 20), kept_output: Bytes(16 << 20) }
+    }
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration `{path}`: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is too long.
+    #[error("the configuration `{0}` is longer than {MAX_FILE} bytes")]
+    TooLong(PathBuf),
+    /// The text is no configuration; with line, column and key.
+    #[error("the configuration `{path}`: {source}")]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A key of a gateway is none.
+    #[error("the configuration `{path}`: `gateways.keys[{index}]`: {source}")]
+    GatewayKey {
+        /// Which.
+        path: PathBuf,
+        /// The key's place in the list.
+        index: usize,
+        /// Why.
+        source: KeyError,
+    },
+    /// A value cannot be used.
+    #[error("the configuration `{path}`: `{key}` {problem}")]
+    Value {
+        /// Which.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    listen: SocketAddr,
+    ceiling: PathBuf,
+    profiles: Option<PathBuf>,
+    warden: Option<PathBuf>,
+    worker: Option<PathBuf>,
+    identity: IdentitySection,
+    signing: SigningSection,
+    gateways: GatewaysSection,
+    journal: JournalSection,
+    #[serde(default)]
+    limits: Limits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IdentitySection {
+    certificate: PathBuf,
+    key: PathBuf,
+    authorities: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SigningSection {
+    key: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatewaysSection {
+    keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalSection {
+    directory: PathBuf,
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.into(), source };
+        let size = std::fs::metadata(path).map_err(read)?.len();
+        if size > MAX_FILE {
+            return Err(ConfigError::TooLong(path.into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let path = std::path::absolute(path).map_err(read)?;
+        Self::parse(&path, &text)
+    }
+
+    /// Checks the text of the file at the absolute `path`.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text)
+            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        let base = path.parent().unwrap_or(Path::new("/"));
+        let at = |relative: PathBuf| base.join(relative);
+        let value = |key, problem: &str| ConfigError::Value {
+            path: path.into(),
+            key,
+            problem: problem.to_owned(),
+        };
+        if !is_name(&file.name) {
+            return Err(value("name", "must be 1 to 63 letters, digits, `.`, `-` or `_`"));
+        }
+        if file.gateways.keys.is_empty() {
+            return Err(value("gateways.keys", "is empty: no gateway could ever call this host"));
+        }
+        if file.limits.runs == 0 || file.limits.spool.0 < 64 * 1024 {
+            return Err(value("limits", "needs at least one run and a spool of 64KiB"));
+        }
+        let gateways = file.gateways.keys.iter().enumerate().map(|(index, key)| {
+            key.parse().map_err(|source| ConfigError::GatewayKey {
+                path: path.into(),
+                index,
+                source,
+            })
+        });
+        Ok(Self {
+            gateways: gateways.collect::<Result<_, _>>()?,
+            name: file.name,
+            labels: file.labels,
+            listen: file.listen,
+            ceiling: at(file.ceiling),
+            profiles: file.profiles.map(at),
+            warden: file.warden.map(at),
+            worker: file
+                .worker
+                .map_or_else(worker_beside, |worker| Ok(at(worker)))
+                .map_err(|source| ConfigError::Read { path: "/proc/self/exe".into(), source })?,
+            identity: IdentityFiles {
+                certificate: at(file.identity.certificate),
+                key: at(file.identity.key),
+                authorities: at(file.identity.authorities),
+            },
+            signing_key: at(file.signing.key),
+            journal: at(file.journal.directory),
+            limits: file.limits,
+        })
+    }
+}
+
+/// The worker is installed beside the agent.
+fn worker_beside() -> std::io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("cofferdam-files"))
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../packaging/config/agent.toml");
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(Path::new("/etc/cofferdam/agent.toml"), text)
+    }
+
+    #[test]
+    fn the_shipped_example_is_a_configuration() {
+        let config = parse(EXAMPLE).unwrap();
+        assert_eq!(config.ceiling, Path::new("/etc/cofferdam/ceiling.toml"));
+        assert_eq!(config.gateways.len(), 1);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_its_place() {
+        let error = parse(&EXAMPLE.replace("listen =", "lisen =")).unwrap_err().to_string();
+        assert!(error.contains("lisen") && error.contains("line"), "{error}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_used_are_named() {
+        for (from, to, word) in [
+            ("name = \"web-1\"", "name = \"a/b\"", "name"),
+            ("ed25519:", "rsa:", "gateways.keys[0]"),
+            ("listen = \"127.0.0.1:8461\"", "listen = \"here\"", "listen"),
+        ] {
+            let changed = EXAMPLE.replace(from, to);
+            assert_ne!(changed, EXAMPLE, "{from}");
+            let error = parse(&changed).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What of the file system the agent itself needs. No workspace is among it:
+//! files are touched in cells only.
+
+use std::path::PathBuf;
+
+use cofferdam_ceiling::Ceiling;
+
+use crate::config::Config;
+
+/// A file or directory, and what the agent may do there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where.
+    pub path: PathBuf,
+    /// What.
+    pub reach: Reach,
+}
+
+/// What the agent may do at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Read files and list directories.
+    Read,
+    /// Read and write what is there.
+    Write,
+    /// Read, write, make and remove files.
+    Keep,
+}
+
+/// All of it.
+pub(super) fn places(config: &Config, ceiling: Option<&Ceiling>) -> Vec<Place> {
+    let beside = |path: &PathBuf| path.parent().map(PathBuf::from);
+    // Files that are replaced by renaming are reached through their directory.
+    let directories = [
+        &config.ceiling,
+        &config.identity.certificate,
+        &config.identity.key,
+        &config.identity.authorities,
+        &config.signing_key,
+    ];
+    // Facts about the host, usage of cells, programs of the plans.
+    let system = ["/proc", "/sys/fs/cgroup", "/etc/os-release", "/usr/lib/os-release"];
+    let programs = ceiling.into_iter().flat_map(|c| c.programs.execute.iter());
+    let read = directories
+        .into_iter()
+        .filter_map(beside)
+        .chain(system.map(PathBuf::from))
+        .chain(config.profiles.clone())
+        .chain(programs.map(|root| root.as_path().to_owned()))
+        .map(|path| Place { path, reach: Reach::Read });
+    read.chain([
+        Place { path: "/dev/null".into(), reach: Reach::Write },
+        Place { path: config.journal.clone(), reach: Reach::Keep },
+    ])
+    .collect()
+}

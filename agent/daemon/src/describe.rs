@@ -1,0 +1,141 @@
+//! Actions as JSON, for the journal: readable, bounded, without file contents.
+//!
+//! Long or binary parts are cut or replaced by their length and digest; the
+//! action's own digest stands beside and covers every byte. Secrets are taken
+//! out by the journal.
+
+use cofferdam_proto::file::v1::write_precondition::Precondition;
+use cofferdam_proto::file::v1::{
+    DirectoryList, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup,
+    worker_request::Operation,
+};
+use cofferdam_trust::{hex, sha256};
+use serde_json::{Map, Value, json};
+
+use crate::planner::Command;
+
+/// Bytes of one text.
+const TEXT: usize = 4 * 1024;
+/// Bytes of all arguments together.
+const ARGUMENTS: usize = 64 * 1024;
+/// Variables.
+const VARIABLES: usize = 128;
+
+/// A command.
+#[must_use]
+pub fn command(command: &Command) -> Value {
+    let Command { program, arguments, working_directory, environment, stdin } = command;
+    let mut left = ARGUMENTS;
+    let shown = arguments.iter().map_while(|argument| {
+        let shown = text(argument);
+        left = left.checked_sub(shown.len())?;
+        Some(Value::from(shown))
+    });
+    let shown: Vec<Value> = shown.collect();
+    let variables: Map<String, Value> = environment
+        .iter()
+        .take(VARIABLES)
+        .map(|(name, value)| (name.clone(), Value::from(text(value))))
+        .collect();
+    json!({
+        "program": text(program),
+        "arguments_left_out": arguments.len() - shown.len(),
+        "arguments": shown,
+        "working_directory": text(working_directory.as_bytes()),
+        "environment": variables,
+        "stdin": content(stdin),
+    })
+}
+
+/// A file operation.
+#[must_use]
+pub fn operation(operation: &Operation) -> Value {
+    match operation {
+        Operation::Read(FileRead { path, offset, length }) => {
+            json!({"read": text(path), "offset": offset, "length": length})
+        }
+        Operation::Write(FileWrite { path, data, precondition, make_parents, mode, append }) => {
+            let precondition = match precondition.as_ref().and_then(|p| p.precondition.as_ref()) {
+                Some(Precondition::MustNotExist(it)) => json!({"must_not_exist": it}),
+                Some(Precondition::Sha256(digest)) => json!({"sha256": hex(digest)}),
+                None => Value::Null,
+            };
+            json!({
+                "write": text(path), "data": content(data), "precondition": precondition,
+                "make_parents": make_parents, "mode": mode, "append": append,
+            })
+        }
+        Operation::List(list) => {
+            let DirectoryList { path, depth, respect_ignore_files, include_hidden, max_entries } =
+                list;
+            json!({
+                "list": text(path), "depth": depth, "respect_ignore_files": respect_ignore_files,
+                "include_hidden": include_hidden, "max_entries": max_entries,
+            })
+        }
+        Operation::Search(search) => search_value(search),
+        Operation::Stat(FileStat { path }) => json!({"stat": text(path)}),
+        Operation::FindProgram(ProgramLookup { program, directories: _ }) => {
+            json!({"find_program": text(program)})
+        }
+    }
+}
+
+fn search_value(search: &FileSearch) -> Value {
+    let FileSearch {
+        path,
+        content,
+        name,
+        fixed_string,
+        ignore_case,
+        respect_ignore_files,
+        include_hidden,
+        max_matches,
+        context_lines,
+    } = search;
+    json!({
+        "search": text(path), "content": text(content.as_bytes()), "name": text(name.as_bytes()),
+        "fixed_string": fixed_string, "ignore_case": ignore_case,
+        "respect_ignore_files": respect_ignore_files, "include_hidden": include_hidden,
+        "max_matches": max_matches, "context_lines": context_lines,
+    })
+}
+
+/// Length and digest.
+fn content(bytes: &[u8]) -> Value {
+    if bytes.is_empty() {
+        return Value::Null;
+    }
+    json!({"bytes": bytes.len(), "sha256": hex(&sha256(bytes))})
+}
+
+/// Text, cut at [`TEXT`] bytes; bytes that are not UTF-8 show as U+FFFD.
+fn text(bytes: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(TEXT)]);
+    match bytes.len() {
+        0..=TEXT => shown.into_owned(),
+        length => format!("{shown}… ({length} bytes, sha256 {})", hex(&sha256(bytes))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_plan::AbsolutePath;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_command_stays_small_in_the_journal() {
+        let it = Command {
+            program: b"printf".to_vec(),
+            arguments: vec![vec![0xff; 100_000]; 1000],
+            working_directory: AbsolutePath::new("/srv").unwrap(),
+            environment: vec![("A".to_owned(), vec![b'x'; 100_000])],
+            stdin: vec![0; 1 << 20],
+        };
+        let value = command(&it);
+        assert!(value.to_string().len() < 128 * 1024, "{}", value.to_string().len());
+        assert!(value["arguments_left_out"].as_u64().unwrap() > 900);
+        assert_eq!(value["stdin"]["bytes"], 1 << 20);
+    }
+}

@@ -1,0 +1,145 @@
+//! `cofferdam.exec.v1.ExecService`: runs.
+
+mod follow;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cofferdam_plan::RunId;
+use cofferdam_proto::exec::v1::exec_service_server::ExecService;
+use cofferdam_proto::exec::v1::{
+    AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, DescribeRunRequest,
+    DescribeRunResponse, FindProgramRequest, FindProgramResponse, ListRunsRequest,
+    ListRunsResponse, StartRunRequest, StartRunResponse,
+};
+use cofferdam_proto::file::v1::worker_response::Result as Answer;
+use cofferdam_proto::file::v1::{ProgramLookup, worker_request::Operation};
+use cofferdam_trust::action_digest;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::fault::{Fault, NoAnswer};
+use crate::peers::gateway;
+use crate::pipeline::{self, Agent, Followed};
+use crate::validate::{self, InvalidField};
+
+/// Runs of a list, where the request says nothing.
+const PAGE: u32 = 100;
+/// Runs of a list, at most.
+const PAGE_MOST: u32 = 1000;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Exec(pub Arc<Agent>);
+
+type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ExecService for Exec {
+    type StartRunStream = Events<StartRunResponse>;
+    type AttachRunStream = Events<AttachRunResponse>;
+
+    async fn start_run(
+        &self,
+        request: Request<StartRunRequest>,
+    ) -> Result<Response<Self::StartRunStream>, Status> {
+        let gateway = gateway(&request)?;
+        let followed = pipeline::start_run(&self.0, &gateway, request.into_inner()).await;
+        let events = follow::events(followed.map_err(Fault::into_status)?);
+        let responses = events.map(|event| Ok(StartRunResponse { event: Some(event?) }));
+        Ok(Response::new(Box::pin(responses)))
+    }
+
+    async fn attach_run(
+        &self,
+        request: Request<AttachRunRequest>,
+    ) -> Result<Response<Self::AttachRunStream>, Status> {
+        gateway(&request)?;
+        let AttachRunRequest { run_id, stdout_offset, stderr_offset } = request.into_inner();
+        let run = self.0.registry.get(parse(&run_id)?).map_err(status)?;
+        let reader = run.spool().reader([stdout_offset, stderr_offset]);
+        let events = follow::events(Followed { run, reader });
+        let responses = events.map(|event| Ok(AttachRunResponse { event: Some(event?) }));
+        Ok(Response::new(Box::pin(responses)))
+    }
+
+    async fn cancel_run(
+        &self,
+        request: Request<CancelRunRequest>,
+    ) -> Result<Response<CancelRunResponse>, Status> {
+        gateway(&request)?;
+        let run = self.0.registry.get(parse(&request.into_inner().run_id)?).map_err(status)?;
+        run.cancel("caller");
+        Ok(Response::new(CancelRunResponse { state: run.summary().state }))
+    }
+
+    async fn describe_run(
+        &self,
+        request: Request<DescribeRunRequest>,
+    ) -> Result<Response<DescribeRunResponse>, Status> {
+        gateway(&request)?;
+        let run = self.0.registry.get(parse(&request.into_inner().run_id)?).map_err(status)?;
+        Ok(Response::new(DescribeRunResponse { run: Some(run.summary()) }))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<ListRunsRequest>,
+    ) -> Result<Response<ListRunsResponse>, Status> {
+        gateway(&request)?;
+        let ListRunsRequest { page_size, page_token } = request.into_inner();
+        let size = match page_size {
+            0 => PAGE,
+            size if size <= PAGE_MOST => size,
+            size => return Err(wrong("page_size", format!("is {size}; at most {PAGE_MOST}"))),
+        } as usize;
+        let after = match page_token.as_str() {
+            "" => None,
+            token => match Uuid::parse_str(token) {
+                Ok(uuid) => Some(RunId(uuid.into_bytes())),
+                Err(_) => return Err(wrong("page_token", "is not one that was given".to_owned())),
+            },
+        };
+        let runs = self.0.registry.list(after, size + 1);
+        let more = runs.len() > size;
+        let runs: Vec<_> = runs.iter().take(size).map(|run| run.summary()).collect();
+        let last = runs.last().filter(|_| more).map(|run| run.run_id.clone());
+        Ok(Response::new(ListRunsResponse { runs, next_page_token: last.unwrap_or_default() }))
+    }
+
+    async fn find_program(
+        &self,
+        request: Request<FindProgramRequest>,
+    ) -> Result<Response<FindProgramResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let FindProgramRequest { intent, query } = request.into_inner();
+        let query = query.unwrap_or_default();
+        let digest = action_digest(&query);
+        let program = query.program.into_bytes();
+        let operation = Operation::FindProgram(ProgramLookup { program, directories: Vec::new() });
+        let method = "ExecService.FindProgram";
+        let called =
+            pipeline::file_call(&self.0, &gateway, method, intent, operation, digest).await;
+        let (answer, receipt) = called.map_err(Fault::into_status)?;
+        let Answer::Program(found) = answer else {
+            return Err(Fault::from(NoAnswer("it answered something else".into())).into_status());
+        };
+        // A path that is not UTF-8 cannot be a program's name in the request either.
+        let path = String::from_utf8_lossy(&found.path).into_owned();
+        let executable = found.executable;
+        Ok(Response::new(FindProgramResponse { path, executable, receipt: Some(receipt) }))
+    }
+}
+
+fn parse(run_id: &str) -> Result<RunId, Status> {
+    validate::run_id(run_id).map_err(status)
+}
+
+fn wrong(path: &str, problem: String) -> Status {
+    status(InvalidField { path: path.to_owned(), problem })
+}
+
+fn status(error: impl Into<Fault>) -> Status {
+    error.into().into_status()
+}

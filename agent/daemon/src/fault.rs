@@ -1,0 +1,289 @@
+//! Every way a call can fail, and its face outside: one gRPC status with a
+//! stable reason, the rule that decided, and the field that is wrong.
+//!
+//! The only file that maps errors to statuses.
+
+use std::collections::HashMap;
+
+use cofferdam_ceiling::LoadError;
+use cofferdam_journal::AppendError;
+use cofferdam_proto::file::v1::{FileError, FileErrorKind};
+use cofferdam_proto::intent::v1::SignedReceipt;
+use prost::Message;
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::cap::CapError;
+use crate::cell::{BuildError, StartError};
+use crate::intent::IntentError;
+use crate::peers::PeerError;
+use crate::planner::PlanError;
+use crate::registry::RegistryError;
+use crate::replay::ReplayError;
+use crate::validate::InvalidField;
+use crate::warden::WardenError;
+
+/// The domain of every reason.
+const DOMAIN: &str = "cofferdam";
+/// Where a failed call's receipt travels, encoded.
+pub const RECEIPT_METADATA: &str = "cofferdam-receipt-bin";
+
+/// A call that the agent could not or would not carry out.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    code: Code,
+    reason: &'static str,
+    message: String,
+    /// The ceiling's key that decided.
+    rule: &'static str,
+    /// The request's field that is wrong.
+    field: String,
+    receipt: Option<SignedReceipt>,
+}
+
+impl Fault {
+    fn new(code: Code, reason: &'static str, error: impl ToString) -> Self {
+        let message = error.to_string();
+        Self { code, reason, message, rule: "", field: String::new(), receipt: None }
+    }
+
+    /// The same, with the receipt for what was recorded.
+    #[must_use]
+    pub fn with_receipt(self, receipt: Option<SignedReceipt>) -> Self {
+        Self { receipt, ..self }
+    }
+
+    /// The stable reason.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The ceiling's key that decided; empty where none did.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        self.rule
+    }
+
+    /// Whether this is somebody's decision rather than a mishap.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self.code, Code::PermissionDenied | Code::Unauthenticated)
+    }
+
+    /// As gRPC says it.
+    #[must_use]
+    pub fn into_status(self) -> Status {
+        let Self { code, reason, message, rule, field, receipt } = self;
+        let mut details = ErrorDetails::new();
+        let mut metadata = HashMap::new();
+        if !rule.is_empty() {
+            metadata.insert("rule".to_owned(), rule.to_owned());
+        }
+        details.set_error_info(reason, DOMAIN, metadata);
+        if !field.is_empty() {
+            details.add_bad_request_violation(field, message.clone());
+        }
+        let mut status = Status::with_error_details(code, message, details);
+        if let Some(receipt) = receipt {
+            let value = MetadataValue::from_bytes(&receipt.encode_to_vec());
+            status.metadata_mut().insert_bin(RECEIPT_METADATA, value);
+        }
+        status
+    }
+}
+
+impl From<LoadError> for Fault {
+    fn from(error: LoadError) -> Self {
+        Self::new(Code::FailedPrecondition, "CEILING_UNUSABLE", error)
+    }
+}
+
+impl From<PeerError> for Fault {
+    fn from(error: PeerError) -> Self {
+        let (code, reason) = match error {
+            PeerError::Anonymous => (Code::Unauthenticated, "PEER_ANONYMOUS"),
+            PeerError::Expired(_) => (Code::Unauthenticated, "CERTIFICATE_EXPIRED"),
+            PeerError::NotAGateway(_) => (Code::PermissionDenied, "PEER_NOT_A_GATEWAY"),
+            PeerError::NotAllowed(_) => {
+                let fault = Self::new(Code::PermissionDenied, "PEER_NOT_ALLOWED", error);
+                return Self { rule: "ceiling.peers.gateways", ..fault };
+            }
+        };
+        Self::new(code, reason, error)
+    }
+}
+
+impl From<IntentError> for Fault {
+    fn from(error: IntentError) -> Self {
+        let (code, reason) = match error {
+            IntentError::Missing => (Code::InvalidArgument, "INTENT_MISSING"),
+            IntentError::Field { .. } => (Code::InvalidArgument, "INTENT_MALFORMED"),
+            IntentError::Signature(_) => (Code::PermissionDenied, "INTENT_SIGNATURE"),
+            IntentError::OtherHost { .. } => (Code::PermissionDenied, "INTENT_OTHER_HOST"),
+            IntentError::OtherGateway { .. } => (Code::PermissionDenied, "INTENT_OTHER_GATEWAY"),
+            IntentError::Time(_) => (Code::PermissionDenied, "INTENT_TIME"),
+            IntentError::OtherAction => (Code::PermissionDenied, "INTENT_OTHER_ACTION"),
+        };
+        let field = match &error {
+            IntentError::Missing => "intent".to_owned(),
+            IntentError::Field { field, .. } => format!("intent.{field}"),
+            _ => String::new(),
+        };
+        Self { field, ..Self::new(code, reason, error) }
+    }
+}
+
+impl From<ReplayError> for Fault {
+    fn from(error: ReplayError) -> Self {
+        let (code, reason) = match error {
+            ReplayError::SameRun => (Code::AlreadyExists, "RUN_EXISTS"),
+            ReplayError::OtherAction => (Code::AlreadyExists, "RUN_ID_USED"),
+            ReplayError::Nonce => (Code::PermissionDenied, "INTENT_REPLAYED"),
+            ReplayError::Full => (Code::ResourceExhausted, "TOO_MANY_INTENTS"),
+        };
+        Self::new(code, reason, error)
+    }
+}
+
+impl From<CapError> for Fault {
+    fn from(error: CapError) -> Self {
+        let rule = error.rule();
+        let (code, reason) = match error {
+            CapError::UnknownProfile { .. } => (Code::PermissionDenied, "PROFILE_UNKNOWN"),
+            CapError::WorkspacePath { .. } | CapError::Access | CapError::Program(_) => {
+                (Code::InvalidArgument, "GRANT_MALFORMED")
+            }
+            CapError::ReadOnly(_) => (Code::PermissionDenied, "WORKSPACE_READ_ONLY"),
+            CapError::Profile(_)
+            | CapError::Workspace { .. }
+            | CapError::NoProgram
+            | CapError::Limit(_) => (Code::PermissionDenied, "ABOVE_CEILING"),
+        };
+        Self { rule, ..Self::new(code, reason, error) }
+    }
+}
+
+impl From<InvalidField> for Fault {
+    fn from(error: InvalidField) -> Self {
+        let fault = Self::new(Code::InvalidArgument, "INVALID_FIELD", &error);
+        Self { field: error.path, ..fault }
+    }
+}
+
+impl From<AppendError> for Fault {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::TooLong(_) => Self::new(Code::InvalidArgument, "RECORD_TOO_LONG", error),
+            AppendError::Failed(_) | AppendError::Closed | AppendError::Unwritable(_) => {
+                Self::new(Code::Unavailable, "JOURNAL_UNAVAILABLE", error)
+            }
+        }
+    }
+}
+
+impl From<RegistryError> for Fault {
+    fn from(error: RegistryError) -> Self {
+        let (code, reason) = match error {
+            RegistryError::OtherAction => (Code::AlreadyExists, "RUN_ID_USED"),
+            RegistryError::Unknown => (Code::NotFound, "RUN_UNKNOWN"),
+            RegistryError::Busy(_) => (Code::ResourceExhausted, "TOO_MANY_RUNS"),
+            RegistryError::Stopping => (Code::Unavailable, "AGENT_STOPPING"),
+        };
+        Self::new(code, reason, error)
+    }
+}
+
+impl From<PlanError> for Fault {
+    fn from(error: PlanError) -> Self {
+        let rule = match error {
+            PlanError::Worker(_) => "ceiling.programs.execute",
+            PlanError::Filter(_) | PlanError::TooMany { .. } => "",
+        };
+        Self { rule, ..Self::new(Code::FailedPrecondition, "NO_PLAN", error) }
+    }
+}
+
+impl From<BuildError> for Fault {
+    fn from(error: BuildError) -> Self {
+        let (code, reason) = match error {
+            BuildError::Warden(WardenError::Refused { .. }) => {
+                (Code::FailedPrecondition, "WARDEN_REFUSED")
+            }
+            BuildError::Warden(_) => (Code::Unavailable, "WARDEN_UNAVAILABLE"),
+            BuildError::Failed { .. } => (Code::FailedPrecondition, "CELL_NOT_BUILT"),
+            BuildError::Socket(_) | BuildError::Vanished | BuildError::Late => {
+                (Code::Internal, "CELL_NOT_BUILT")
+            }
+        };
+        Self::new(code, reason, error)
+    }
+}
+
+impl From<StartError> for Fault {
+    fn from(error: StartError) -> Self {
+        Self::new(Code::Internal, "WORKER_NOT_STARTED", error)
+    }
+}
+
+impl From<FileError> for Fault {
+    fn from(error: FileError) -> Self {
+        let (code, reason) = match error.kind() {
+            FileErrorKind::NotFound => (Code::NotFound, "FILE_NOT_FOUND"),
+            FileErrorKind::PermissionDenied => (Code::PermissionDenied, "FILE_PERMISSION_DENIED"),
+            FileErrorKind::WrongKind => (Code::FailedPrecondition, "FILE_WRONG_KIND"),
+            FileErrorKind::PreconditionFailed => (Code::Aborted, "FILE_PRECONDITION_FAILED"),
+            FileErrorKind::TooLarge => (Code::OutOfRange, "FILE_TOO_LARGE"),
+            FileErrorKind::NoSpace => (Code::ResourceExhausted, "FILE_NO_SPACE"),
+            FileErrorKind::Invalid => (Code::InvalidArgument, "FILE_INVALID"),
+            FileErrorKind::Io | FileErrorKind::Unspecified => (Code::Internal, "FILE_IO"),
+        };
+        Self::new(code, reason, error.message)
+    }
+}
+
+/// The worker ended without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the file worker gave no answer: {0}")]
+pub struct NoAnswer(pub String);
+
+impl From<NoAnswer> for Fault {
+    fn from(error: NoAnswer) -> Self {
+        Self::new(Code::Internal, "WORKER_FAILED", error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_carries_reason_rule_and_field() {
+        let denied = Fault::from(CapError::Profile("root".to_owned())).into_status();
+        assert_eq!(denied.code(), Code::PermissionDenied);
+        let info = denied.get_details_error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("ABOVE_CEILING", "cofferdam"));
+        assert_eq!(info.metadata["rule"], "ceiling.profiles.allow");
+        let field = InvalidField { path: "command.program".to_owned(), problem: "is empty".into() };
+        let invalid = Fault::from(field).into_status();
+        assert_eq!(invalid.code(), Code::InvalidArgument);
+        let violations = invalid.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations[0].field, "command.program");
+    }
+
+    #[test]
+    fn a_receipt_travels_with_a_failure() {
+        let receipt = SignedReceipt { key_id: "k".to_owned(), ..SignedReceipt::default() };
+        let fault = Fault::from(NoAnswer("it died".to_owned())).with_receipt(Some(receipt.clone()));
+        let status = fault.into_status();
+        let bytes = status.metadata().get_bin(RECEIPT_METADATA).unwrap().to_bytes().unwrap();
+        assert_eq!(SignedReceipt::decode(bytes).unwrap(), receipt);
+    }
+}

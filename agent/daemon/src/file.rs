@@ -1,0 +1,113 @@
+//! `cofferdam.file.v1.FileService`: files of a workspace.
+
+use std::sync::Arc;
+
+use cofferdam_proto::file::v1::file_service_server::FileService;
+use cofferdam_proto::file::v1::worker_request::Operation;
+use cofferdam_proto::file::v1::worker_response::Result as Answer;
+use cofferdam_proto::file::v1::{
+    ListDirectoryRequest, ListDirectoryResponse, ReadFileRequest, ReadFileResponse,
+    SearchFilesRequest, SearchFilesResponse, StatFileRequest, StatFileResponse, WriteFileRequest,
+    WriteFileResponse,
+};
+use cofferdam_trust::action_digest;
+use tonic::{Request, Response, Status};
+
+use crate::fault::{Fault, NoAnswer};
+use crate::peers::gateway;
+use crate::pipeline::{Agent, file_call};
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct File(pub Arc<Agent>);
+
+/// The same five steps for each RPC: who asks, what for, do it, is the answer
+/// of the right kind, answer.
+macro_rules! call {
+    ($self:ident, $request:ident, $method:literal, $field:ident, $operation:ident, $answer:ident,
+     $response:ident { $result:ident }) => {{
+        let gateway = gateway(&$request)?;
+        let request = $request.into_inner();
+        let action = request.$field.unwrap_or_default();
+        let digest = action_digest(&action);
+        let operation = Operation::$operation(action);
+        let called =
+            file_call(&$self.0, &gateway, $method, request.intent, operation, digest).await;
+        match called.map_err(Fault::into_status)? {
+            (Answer::$answer(result), receipt) => {
+                Ok(Response::new($response { $result: Some(result), receipt: Some(receipt) }))
+            }
+            _ => Err(Fault::from(NoAnswer("it answered something else".into())).into_status()),
+        }
+    }};
+}
+
+#[tonic::async_trait]
+impl FileService for File {
+    async fn read_file(
+        &self,
+        request: Request<ReadFileRequest>,
+    ) -> Result<Response<ReadFileResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.ReadFile",
+            read,
+            Read,
+            Content,
+            ReadFileResponse { content }
+        )
+    }
+
+    async fn write_file(
+        &self,
+        request: Request<WriteFileRequest>,
+    ) -> Result<Response<WriteFileResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.WriteFile",
+            write,
+            Write,
+            Written,
+            WriteFileResponse { written }
+        )
+    }
+
+    async fn list_directory(
+        &self,
+        request: Request<ListDirectoryRequest>,
+    ) -> Result<Response<ListDirectoryResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.ListDirectory",
+            list,
+            List,
+            Listing,
+            ListDirectoryResponse { listing }
+        )
+    }
+
+    async fn search_files(
+        &self,
+        request: Request<SearchFilesRequest>,
+    ) -> Result<Response<SearchFilesResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.SearchFiles",
+            search,
+            Search,
+            Search,
+            SearchFilesResponse { result }
+        )
+    }
+
+    async fn stat_file(
+        &self,
+        request: Request<StatFileRequest>,
+    ) -> Result<Response<StatFileResponse>, Status> {
+        call!(self, request, "FileService.StatFile", stat, Stat, Info, StatFileResponse { info })
+    }
+}

@@ -1,0 +1,121 @@
+//! Moves plan frames over a Unix socket without blocking the runtime.
+//!
+//! The same frames as [`cofferdam_plan::channel`], which blocks. Descriptors are
+//! only ever sent from here; none is received.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+
+use cofferdam_plan::channel::{ChannelError, MAX_DESCRIPTORS};
+use cofferdam_plan::{Decode, Encode};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use tokio::io::{AsyncRead, AsyncReadExt, Interest};
+use tokio::net::UnixStream;
+
+/// Sends one frame with its descriptors. One sender at a time; a call that is
+/// dropped half-way leaves the channel unusable.
+pub async fn send<P: Encode>(
+    socket: &UnixStream,
+    message: &P,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), ChannelError> {
+    let body = message.to_frame();
+    let (length, limit) = (body.len(), P::MAX_FRAME);
+    let prefix = match u32::try_from(length) {
+        Ok(prefix) if length <= limit => prefix.to_le_bytes(),
+        _ => return Err(ChannelError::TooLong { length, limit }),
+    };
+    let frame = [&prefix[..], &body].concat();
+    // Descriptors belong to the first byte.
+    let mut sent =
+        socket.async_io(Interest::WRITABLE, || send_part(socket, &frame, descriptors)).await?;
+    while sent < frame.len() {
+        sent +=
+            socket.async_io(Interest::WRITABLE, || send_part(socket, &frame[sent..], &[])).await?;
+    }
+    Ok(())
+}
+
+fn send_part(
+    socket: &UnixStream,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    loop {
+        match sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Receives one frame. A call that is dropped half-way leaves the channel
+/// unusable, so one task reads it to its end.
+pub async fn receive<P: Decode>(socket: &mut (impl AsyncRead + Unpin)) -> Result<P, ChannelError> {
+    let mut prefix = [0; 4];
+    match socket.read(&mut prefix).await? {
+        0 => return Err(ChannelError::Closed),
+        read => fill(socket, &mut prefix[read..]).await?,
+    }
+    let length = u32::from_le_bytes(prefix) as usize;
+    let limit = P::MAX_FRAME;
+    if length > limit {
+        return Err(ChannelError::TooLong { length, limit });
+    }
+    let mut body = vec![0; length];
+    fill(socket, &mut body).await?;
+    Ok(P::from_frame(&body)?)
+}
+
+async fn fill(
+    socket: &mut (impl AsyncRead + Unpin),
+    buffer: &mut [u8],
+) -> Result<(), ChannelError> {
+    match socket.read_exact(buffer).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ChannelError::Truncated),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use cofferdam_plan::{CellId, WardenEvent, WardenRequest};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_are_those_of_the_blocking_channel() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let theirs = theirs.into_std().unwrap();
+        theirs.set_nonblocking(false).unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let request = WardenRequest::Destroy(CellId([7; 16]));
+        send(&ours, &request, &[null.as_fd()]).await.unwrap();
+        let (received, descriptors) =
+            cofferdam_plan::channel::receive::<WardenRequest>(&theirs).unwrap();
+        assert_eq!((received, descriptors.len()), (request, 1));
+        let event = WardenEvent::Gone { cell: CellId([7; 16]) };
+        cofferdam_plan::channel::send(&theirs, &event, &[]).unwrap();
+        drop(theirs);
+        let (mut ours, _keep) = ours.into_split();
+        assert_eq!(receive::<WardenEvent>(&mut ours).await.unwrap(), event);
+        let end = receive::<WardenEvent>(&mut ours).await;
+        assert!(matches!(end, Err(ChannelError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_frame_above_its_limit_is_refused_before_it_is_read() {
+        let mut bytes: &[u8] = &[0xff, 0xff, 0xff, 0x7f, 1];
+        let end = receive::<WardenEvent>(&mut bytes).await;
+        assert!(matches!(end, Err(ChannelError::TooLong { .. })));
+    }
+}

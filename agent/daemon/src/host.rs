@@ -1,0 +1,28 @@
+//! `cofferdam.host.v1.HostService`: the host itself.
+
+use std::sync::Arc;
+
+use cofferdam_proto::host::v1::host_service_server::HostService;
+use cofferdam_proto::host::v1::{GetHostRequest, GetHostResponse};
+use tonic::{Request, Response, Status};
+
+use crate::fault::Fault;
+use crate::peers::gateway;
+use crate::pipeline::{Agent, describe_host};
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Host(pub Arc<Agent>);
+
+#[tonic::async_trait]
+impl HostService for Host {
+    async fn get_host(
+        &self,
+        request: Request<GetHostRequest>,
+    ) -> Result<Response<GetHostResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let described = describe_host(&self.0, &gateway, request.into_inner()).await;
+        let (host, receipt) = described.map_err(Fault::into_status)?;
+        Ok(Response::new(GetHostResponse { host: Some(host), receipt: Some(receipt) }))
+    }
+}

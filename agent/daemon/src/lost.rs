@@ -1,0 +1,79 @@
+//! What the journal says from before this process started: intents without an
+//! outcome get one, and intents that still count are not taken again.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cofferdam_journal::{AppendError, Body, Broken, Entry, Intent, Journal, Recovery};
+use cofferdam_plan::RunId;
+use cofferdam_proto::intent::v1 as wire;
+use prost::Message;
+use uuid::Uuid;
+
+use crate::intent::{MAX_LIFETIME, SKEW};
+use crate::replay::{Recalled, Replays};
+
+/// The journal could not be read or written at start.
+#[derive(Debug, thiserror::Error)]
+pub enum LostError {
+    /// Reading failed.
+    #[error(transparent)]
+    Read(#[from] Broken),
+    /// Writing failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// Gives every unfinished intent its outcome: the agent went down with it, and
+/// its cell with the agent.
+///
+/// # Errors
+/// Where the journal takes none.
+pub fn settle(journal: &Journal, recovery: &Recovery) -> Result<usize, LostError> {
+    for unfinished in &recovery.unfinished {
+        let outcome = unfinished.lost("the agent ended before the call did");
+        journal.append(Entry::Outcome(outcome))?;
+    }
+    Ok(recovery.unfinished.len())
+}
+
+/// Remembers the intents of the journal in `directory` that still count. Reads
+/// all of it, unless its files are older than any such intent.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn recall(directory: &Path, changed: SystemTime, replays: &Replays) -> Result<(), LostError> {
+    let now = SystemTime::now();
+    if changed + MAX_LIFETIME + 2 * SKEW < now {
+        return Ok(());
+    }
+    for record in cofferdam_journal::read(directory)? {
+        if let Body::Intent(intent) = record?.body
+            && let Some(recalled) = recalled(&intent)
+        {
+            replays.recall(&recalled, now);
+        }
+    }
+    Ok(())
+}
+
+/// When the journal's newest file was changed; 1970 where there is none.
+#[must_use]
+pub fn changed(directory: &Path) -> SystemTime {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let times = files.filter_map(|file| file.metadata().ok()?.modified().ok());
+    times.max().unwrap_or(UNIX_EPOCH)
+}
+
+fn recalled(intent: &Intent) -> Option<Recalled> {
+    let signed = &intent.gateway.as_ref()?.signed_intent;
+    // It was verified when it was recorded.
+    let wire = wire::Intent::decode(signed.intent.as_slice()).ok()?;
+    let expires = Duration::from_secs(u64::try_from(wire.expires_at?.seconds).ok()?);
+    Some(Recalled {
+        run: RunId(Uuid::parse_str(&wire.run_id).ok()?.into_bytes()),
+        nonce: wire.nonce.try_into().ok()?,
+        action: wire.action_digest.try_into().ok()?,
+        until: UNIX_EPOCH.checked_add(expires)? + SKEW + Duration::from_secs(1),
+    })
+}

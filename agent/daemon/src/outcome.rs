@@ -1,0 +1,260 @@
+//! How a run ended, in the wire's words.
+//!
+//! The cause comes before the symptom: a run that the agent ended for its output
+//! died of a signal too, but that is not what its caller needs to know.
+
+use cofferdam_plan::RunEnding;
+use cofferdam_proto::exec::v1::{
+    Cancelled, DeniedBySandbox, Exited, FailedToStart, LimitHit, Lost, OutOfMemory, Outcome,
+    Signalled, TimedOut, Usage, outcome::Ending,
+};
+use prost_types::Duration;
+use rustix::process::Signal;
+
+use crate::cap::CappedLimits;
+use crate::cell::{BuildError, StartError};
+use crate::usage::CellUsage;
+use crate::warden::WardenError;
+
+/// What the agent itself did to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing.
+    ByItself,
+    /// Ended it for its output.
+    ForOutput,
+    /// Ended it because somebody asked: who.
+    For(&'static str),
+}
+
+/// The outcome of a run that started.
+#[must_use]
+pub fn of_run(
+    ending: &RunEnding,
+    ended: &Ended,
+    usage: CellUsage,
+    limits: &CappedLimits,
+) -> Outcome {
+    let status = Status::of(ending.wait_status);
+    let failed = status != Status::Exited(0);
+    let ending = match (ended, status) {
+        (Ended::ForOutput, _) => limit_hit("output", limits.output_bytes),
+        (Ended::For(by), _) => Ending::Cancelled(Cancelled { by: (*by).to_owned() }),
+        _ if ending.timed_out => Ending::TimedOut(TimedOut {
+            limit: Some(duration(limits.wall_millis.saturating_mul(1000))),
+        }),
+        _ if ending.cancelled => Ending::Cancelled(Cancelled { by: "agent".to_owned() }),
+        _ if usage.oom_kills > 0 && failed => Ending::OutOfMemory(OutOfMemory {
+            limit_bytes: limits.memory_bytes,
+            peak_bytes: usage.peak_memory_bytes,
+        }),
+        (_, Status::Signalled(signal)) if signal == Signal::XFSZ.as_raw() => {
+            limit_hit("file size", limits.file_size_bytes)
+        }
+        (_, Status::Signalled(signal)) if signal == Signal::SYS.as_raw() => {
+            Ending::DeniedBySandbox(DeniedBySandbox {
+                detail: "it made a system call of another architecture, which the profile's \
+                         seccomp filter answers with SIGSYS"
+                    .to_owned(),
+            })
+        }
+        (_, Status::Signalled(signal)) => Ending::Signalled(Signalled {
+            signal: signal.unsigned_abs(),
+            name: signal_name(signal).to_owned(),
+        }),
+        (_, Status::Exited(code)) => Ending::Exited(Exited { code }),
+    };
+    Outcome { ending: Some(ending) }
+}
+
+fn limit_hit(limit: &str, value: u64) -> Ending {
+    Ending::LimitHit(LimitHit { limit: limit.to_owned(), value })
+}
+
+/// What a run used.
+#[must_use]
+pub fn usage(ending: &RunEnding, usage: CellUsage) -> Usage {
+    Usage {
+        wall: Some(duration(ending.wall_micros)),
+        cpu_user: Some(duration(ending.user_micros)),
+        cpu_system: Some(duration(ending.system_micros)),
+        peak_memory_bytes: usage.peak_memory_bytes,
+        read_bytes: 0,
+        written_bytes: 0,
+    }
+}
+
+fn duration(micros: u64) -> Duration {
+    Duration {
+        seconds: i64::try_from(micros / 1_000_000).unwrap_or(i64::MAX),
+        nanos: i32::try_from(micros % 1_000_000 * 1000).unwrap_or_default(),
+    }
+}
+
+/// The outcome of a call whose cell could not be built.
+#[must_use]
+pub fn not_built(error: &BuildError) -> Outcome {
+    let (step, errno) = match error {
+        BuildError::Failed { step, errno, .. } => (step.name(), *errno),
+        BuildError::Warden(WardenError::Refused { .. }) => ("ceiling", 0),
+        BuildError::Warden(_) => ("warden", 0),
+        BuildError::Socket(_) | BuildError::Vanished | BuildError::Late => ("cell", 0),
+    };
+    failed_to_start(step, errno, error.to_string())
+}
+
+/// The outcome of a run that its cell could not start.
+#[must_use]
+pub fn not_started(error: &StartError) -> Outcome {
+    match error {
+        StartError::Failed { step, errno } => {
+            failed_to_start(step.name(), *errno, error.to_string())
+        }
+        StartError::Channel(_) | StartError::Vanished | StartError::Late => {
+            failed_to_start("cell", 0, error.to_string())
+        }
+    }
+}
+
+/// The outcome of a run that never started.
+#[must_use]
+pub fn failed_to_start(step: &str, errno: i32, detail: String) -> Outcome {
+    let failed = FailedToStart { step: step.to_owned(), errno, detail };
+    Outcome { ending: Some(Ending::FailedToStart(failed)) }
+}
+
+/// The outcome of a run that nobody saw the end of.
+#[must_use]
+pub fn lost(reason: &str) -> Outcome {
+    Outcome { ending: Some(Ending::Lost(Lost { reason: reason.to_owned() })) }
+}
+
+/// A cell that ended without saying how its run did: the kernel may have
+/// killed PID 1 for want of memory.
+#[must_use]
+pub fn of_vanished(ended: &Ended, usage: CellUsage, limits: &CappedLimits) -> Outcome {
+    match ended {
+        Ended::For(by) => {
+            Outcome { ending: Some(Ending::Cancelled(Cancelled { by: (*by).to_owned() })) }
+        }
+        Ended::ForOutput => Outcome { ending: Some(limit_hit("output", limits.output_bytes)) },
+        Ended::ByItself if usage.oom_kills > 0 => Outcome {
+            ending: Some(Ending::OutOfMemory(OutOfMemory {
+                limit_bytes: limits.memory_bytes,
+                peak_bytes: usage.peak_memory_bytes,
+            })),
+        },
+        Ended::ByItself => lost("the cell ended unexpectedly; the warden's log may say why"),
+    }
+}
+
+/// A wait status, as wait(2) explains it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Exited(u32),
+    Signalled(i32),
+}
+
+impl Status {
+    fn of(status: i32) -> Self {
+        match status & 0x7f {
+            0 => Self::Exited((status >> 8 & 0xff).unsigned_abs()),
+            signal => Self::Signalled(signal),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    const NAMES: [&str; 31] = [
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
+    ];
+    let index = usize::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
+    index.and_then(|index| NAMES.get(index)).copied().unwrap_or("a real-time signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: CappedLimits = CappedLimits {
+        memory_bytes: 1 << 20,
+        swap_bytes: 0,
+        processes: 1,
+        cpu_millis: 1,
+        wall_millis: 1500,
+        output_bytes: 10,
+        file_size_bytes: 20,
+        open_files: 1,
+    };
+
+    fn ending(wait_status: i32) -> RunEnding {
+        RunEnding {
+            wait_status,
+            timed_out: false,
+            cancelled: false,
+            wall_micros: 1_500_000,
+            user_micros: 0,
+            system_micros: 0,
+            peak_resident_bytes: 0,
+        }
+    }
+
+    fn of(ending: &RunEnding, ended: &Ended, oom_kills: u64) -> Ending {
+        let usage = CellUsage { peak_memory_bytes: 7, oom_kills };
+        of_run(ending, ended, usage, &LIMITS).ending.unwrap()
+    }
+
+    #[test]
+    fn exits_and_signals_are_told_apart() {
+        let by_itself = |status| of(&ending(status), &Ended::ByItself, 0);
+        assert_eq!(by_itself(3 << 8), Ending::Exited(Exited { code: 3 }));
+        assert_eq!(by_itself(255 << 8), Ending::Exited(Exited { code: 255 }));
+        let Ending::Signalled(signalled) = by_itself(11 | 0x80) else { panic!("no signal") };
+        assert_eq!((signalled.signal, signalled.name.as_str()), (11, "SIGSEGV"));
+        assert!(matches!(by_itself(31), Ending::DeniedBySandbox(_)));
+        assert!(matches!(by_itself(25), Ending::LimitHit(hit) if hit.limit == "file size"));
+    }
+
+    #[test]
+    fn the_cause_comes_before_the_signal() {
+        let late = RunEnding { timed_out: true, ..ending(9) };
+        let Ending::TimedOut(timed_out) = of(&late, &Ended::ByItself, 0) else { panic!() };
+        let limit = timed_out.limit.unwrap();
+        assert_eq!((limit.seconds, limit.nanos), (1, 500_000_000));
+        assert!(matches!(of(&late, &Ended::ForOutput, 0), Ending::LimitHit(_)));
+        assert!(matches!(of(&ending(9), &Ended::For("caller"), 0), Ending::Cancelled(_)));
+        assert!(matches!(of(&ending(9), &Ended::ByItself, 1), Ending::OutOfMemory(_)));
+        // A child that was killed for memory and got over it is no failure.
+        assert!(matches!(of(&ending(0), &Ended::ByItself, 1), Ending::Exited(_)));
+    }
+}

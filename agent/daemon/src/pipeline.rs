@@ -1,0 +1,84 @@
+//! The life of a call on the host.
+//!
+//! `Gateway → Verified → Capped → Recorded → plan → cell → outcome → receipt`:
+//! each step takes what only the step before it makes. Who may call at all is
+//! decided by [`crate::peers`]; what comes after the intent is durable always
+//! ends in an outcome in the journal.
+
+mod files;
+mod host;
+mod refusal;
+mod run;
+mod supervise;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cofferdam_plan::{CellId, LayerReport};
+use cofferdam_proto::exec::v1::Layer;
+
+use crate::ceiling::Ceilings;
+use crate::intent::{Intents, Verified};
+use crate::planner::Naming;
+use crate::profile::Profiles;
+use crate::record::Recorder;
+use crate::registry::Registry;
+use crate::replay::Replays;
+use crate::usage::Counters;
+use crate::warden::Warden;
+
+pub use files::file_call;
+pub use host::describe_host;
+pub use run::{Followed, start_run};
+
+/// All that a call needs of its agent.
+#[derive(Debug)]
+pub struct Agent {
+    /// This host's name.
+    pub name: String,
+    /// The file worker.
+    pub worker: PathBuf,
+    /// Bytes of each output stream that are held for readers.
+    pub spool_bytes: usize,
+    /// The host owner's ceiling.
+    pub ceilings: Arc<Ceilings>,
+    /// The host's profiles.
+    pub profiles: Profiles,
+    /// Whose intents are believed.
+    pub intents: Intents,
+    /// Which were seen.
+    pub replays: Replays,
+    /// The journal.
+    pub recorder: Arc<Recorder>,
+    /// The runs.
+    pub registry: Registry,
+    /// The warden.
+    pub warden: Warden,
+    /// Where cells are counted.
+    pub counters: Counters,
+    /// The layers of the last cell that was built.
+    pub layers: Mutex<Vec<Layer>>,
+}
+
+impl Agent {
+    fn naming(&self, verified: &Verified) -> Naming {
+        let subject = verified.intent().subject.as_ref();
+        Naming {
+            cell: CellId(uuid::Uuid::new_v4().into_bytes()),
+            subject: subject.map(|subject| subject.user.clone()).unwrap_or_default(),
+            hostname: self.name.clone(),
+        }
+    }
+
+    /// Remembers what the last cell could enforce, and says it on the wire.
+    fn note_layers(&self, reports: &[LayerReport]) -> Vec<Layer> {
+        let layers: Vec<Layer> = reports.iter().map(wire_layer).collect();
+        layers.clone_into(&mut self.layers.lock().unwrap_or_else(PoisonError::into_inner));
+        layers
+    }
+}
+
+fn wire_layer(report: &LayerReport) -> Layer {
+    let LayerReport { layer, effective, detail } = report;
+    Layer { name: layer.name().to_owned(), effective: *effective, detail: detail.clone() }
+}

@@ -1,0 +1,230 @@
+//! A file operation: the worker in a cell of its own.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cofferdam_files::bounds;
+use cofferdam_journal::Ending;
+use cofferdam_plan::RunId;
+use cofferdam_proto::file::v1::worker_request::Operation;
+use cofferdam_proto::file::v1::worker_response::Result as Answer;
+use cofferdam_proto::file::v1::{ProgramFound, WorkerRequest, WorkerResponse};
+use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
+use cofferdam_trust::sha256;
+use prost::Message;
+
+use super::Agent;
+use crate::cap::{Capped, Need, cap};
+use crate::cell::{Cell, Next};
+use crate::facts::Facts;
+use crate::fault::{Fault, NoAnswer};
+use crate::intent::Verified;
+use crate::peers::Gateway;
+use crate::planner::{Command, Purpose, may_execute, plan_cell, plan_run};
+use crate::record::{Recorded, Result as CallResult};
+use crate::registry::Place;
+use crate::spool::{Spool, Stream};
+use crate::{describe, streams, validate};
+
+/// How long the worker may take; its own bound on walks is shorter.
+const TIME: Duration = Duration::from_secs(60);
+/// What the worker may use of memory, at most.
+const MEMORY: u64 = 512 << 20;
+
+/// A file operation that is believed and checked.
+struct FileCall {
+    verified: Verified,
+    capped: Capped,
+    operation: Operation,
+}
+
+/// Carries out `operation`, whose digest as an action is `digest`.
+///
+/// # Errors
+/// Where it is refused or fails; a record says so.
+pub async fn file_call(
+    agent: &Arc<Agent>,
+    gateway: &Gateway,
+    method: &'static str,
+    intent: Option<SignedIntent>,
+    operation: Operation,
+    digest: [u8; 32],
+) -> Result<(Answer, SignedReceipt), Fault> {
+    let verified = agent
+        .intents
+        .verify(gateway, intent, digest, SystemTime::now())
+        .map_err(|error| agent.refuse_unverified(gateway, method, error))?;
+    let checked = check(agent, &verified, &operation);
+    let capped =
+        checked.map_err(|fault| agent.refuse(&verified, describe::operation(&operation), fault))?;
+    let call = FileCall { verified, capped, operation };
+    // In a task of its own: a caller that leaves does not stop it half-way.
+    let living = tokio::spawn(call.live(Arc::clone(agent)));
+    living.await.unwrap_or_else(|error| Err(NoAnswer(error.to_string()).into()))
+}
+
+fn check(agent: &Agent, verified: &Verified, operation: &Operation) -> Result<Capped, Fault> {
+    validate::operation(operation)?;
+    let need = match operation {
+        Operation::Write(_) => Need::Write,
+        Operation::Read(_)
+        | Operation::List(_)
+        | Operation::Search(_)
+        | Operation::Stat(_)
+        | Operation::FindProgram(_) => Need::Read,
+    };
+    let ceiling = agent.ceilings.current()?;
+    let mut capped = cap(verified.grant(), need, &agent.profiles, &ceiling)?;
+    let limits = &mut capped.limits;
+    limits.memory_bytes = limits.memory_bytes.min(MEMORY);
+    limits.wall_millis = u64::try_from(TIME.as_millis()).unwrap_or(limits.wall_millis);
+    limits.output_bytes = bounds::RESPONSE;
+    Ok(capped)
+}
+
+impl FileCall {
+    /// The whole life of the operation.
+    async fn live(self, agent: Arc<Agent>) -> Result<(Answer, SignedReceipt), Fault> {
+        let Self { verified, capped, operation } = self;
+        let action = describe::operation(&operation);
+        if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
+            return Err(agent.refuse(&verified, action, error));
+        }
+        let run = verified.run();
+        let place = match agent.registry.place() {
+            Ok(place) => place,
+            Err(error) => {
+                agent.replays.release(run);
+                return Err(agent.refuse(&verified, action, error));
+            }
+        };
+        let recorded = agent.recorder.intent(verified, action, Some(&capped.grant())).await;
+        let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
+        let answer = work(&agent, &recorded, &capped, operation, place).await;
+        conclude(&agent, recorded, answer)
+    }
+}
+
+/// Records what it came to.
+fn conclude(
+    agent: &Agent,
+    recorded: Recorded,
+    answer: Result<Answer, Fault>,
+) -> Result<(Answer, SignedReceipt), Fault> {
+    let result = match &answer {
+        Ok(answer) => CallResult {
+            ending: Ending::Completed,
+            output_digest: sha256(&encoded(answer)),
+            usage: None,
+        },
+        Err(fault) => CallResult {
+            ending: Ending::Failed {
+                reason: fault.reason().to_owned(),
+                detail: fault.message().to_owned(),
+            },
+            output_digest: sha256(&[]),
+            usage: None,
+        },
+    };
+    let receipt = agent.recorder.outcome(recorded, result);
+    match (answer, receipt) {
+        (Ok(answer), Ok(receipt)) => Ok((answer, receipt)),
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(fault), receipt) => Err(fault.with_receipt(receipt.ok())),
+    }
+}
+
+/// The result's own encoding: what its digest is over.
+fn encoded(answer: &Answer) -> Vec<u8> {
+    match answer {
+        Answer::Content(it) => it.encode_to_vec(),
+        Answer::Written(it) => it.encode_to_vec(),
+        Answer::Listing(it) => it.encode_to_vec(),
+        Answer::Search(it) => it.encode_to_vec(),
+        Answer::Info(it) => it.encode_to_vec(),
+        Answer::Program(it) => it.encode_to_vec(),
+        Answer::Error(it) => it.encode_to_vec(),
+    }
+}
+
+async fn work(
+    agent: &Arc<Agent>,
+    recorded: &Recorded,
+    capped: &Capped,
+    mut operation: Operation,
+    place: Place,
+) -> Result<Answer, Fault> {
+    if let Operation::FindProgram(lookup) = &mut operation {
+        let path = &capped.profile.search_path;
+        lookup.directories = path.iter().map(|d| d.as_bytes().to_vec()).collect();
+    }
+    let facts = Facts::gather(capped, &[&agent.worker]);
+    let naming = agent.naming(recorded.verified());
+    let plan = plan_cell(capped, &facts, Purpose::Files(&agent.worker), naming)?;
+    let mut cell = Cell::build(&agent.warden, plan).await?;
+    agent.note_layers(cell.layers());
+    let workspace = capped.workspace.as_bytes().to_vec();
+    let request = WorkerRequest { workspace, operation: Some(operation) };
+    let run = recorded.verified().run();
+    let answered = ask(&mut cell, run, &agent.worker, capped, request.encode_to_vec()).await;
+    let agent = Arc::clone(agent);
+    tokio::spawn(async move {
+        cell.end(&agent.warden).await;
+        drop(place);
+    });
+    match answered? {
+        Answer::Error(error) => Err(error.into()),
+        Answer::Program(found) => Ok(Answer::Program(ProgramFound {
+            executable: found.executable && may_execute(capped, &facts, &found.path),
+            ..found
+        })),
+        answer => Ok(answer),
+    }
+}
+
+/// Runs the worker and decodes what it says.
+async fn ask(
+    cell: &mut Cell,
+    run: RunId,
+    worker: &std::path::Path,
+    capped: &Capped,
+    request: Vec<u8>,
+) -> Result<Answer, Fault> {
+    use std::os::unix::ffi::OsStrExt;
+    let no_answer = |why: String| Fault::from(NoAnswer(why));
+    let command = Command {
+        program: worker.as_os_str().as_bytes().to_vec(),
+        arguments: Vec::new(),
+        working_directory: capped.workspace.clone(),
+        environment: Vec::new(),
+        stdin: Vec::new(),
+    };
+    let (child, own) = streams::make(true).map_err(|error| no_answer(error.to_string()))?;
+    let plan = plan_run(run, &command, capped, !cell.cgroup().is_empty());
+    cell.start(plan, child).await?;
+    let capacity = usize::try_from(bounds::RESPONSE).unwrap_or(usize::MAX);
+    let spool = Arc::new(Spool::new(capacity, bounds::RESPONSE + 1));
+    let mut pump = tokio::spawn(own.pump(request, Arc::clone(&spool)));
+    let ended = tokio::time::timeout(TIME * 2, cell.ended(run)).await;
+    // What the worker wrote is in the pipe by now.
+    if tokio::time::timeout(Duration::from_secs(1), &mut pump).await.is_err() {
+        pump.abort();
+    }
+    let output = spool.contents(Stream::Stdout);
+    if output.len() as u64 <= bounds::RESPONSE
+        && let Ok(WorkerResponse { result: Some(answer) }) =
+            WorkerResponse::decode(output.as_slice())
+    {
+        return Ok(answer);
+    }
+    Err(no_answer(match ended {
+        Err(_) => "it did not end in time".to_owned(),
+        Ok(Next::Vanished) => "its cell ended".to_owned(),
+        Ok(Next::Ended(ending)) if ending.timed_out => "it took longer than 60 s".to_owned(),
+        Ok(Next::Ended(ending)) => {
+            let said = spool.contents(Stream::Stderr);
+            let said = String::from_utf8_lossy(&said[..said.len().min(500)]).into_owned();
+            format!("it ended with status {}: {}", ending.wait_status, said.trim())
+        }
+    }))
+}

@@ -1,0 +1,291 @@
+//! Plans: what a call may have, and facts about the host, become a cell plan
+//! and a run plan.
+//!
+//! Pure. Whatever goes in, the plan stays below the ceiling that [`Capped`] was
+//! made with: a property test compares them, and the warden compares again.
+
+use std::path::{Path, PathBuf};
+
+use cofferdam_plan::cell::bounds;
+use cofferdam_plan::{
+    AbsolutePath, Access, BindPlan, CellId, CellLimits, CellPlan, FilterDigest, LandlockPlan,
+    LinkPlan, Network, Rights, ScratchPlan, WorkspacePlan,
+};
+
+use crate::cap::Capped;
+use crate::facts::{Facts, Found};
+use crate::trees::{Tree, covers};
+
+mod run;
+
+pub use run::{Command, plan_run};
+
+/// What a cell is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// A command of the caller's.
+    Run,
+    /// The file worker at this path, and nothing else.
+    Files(&'a Path),
+}
+
+/// How a cell is called.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    /// Its name.
+    pub cell: CellId,
+    /// Who asks, for the warden's log.
+    pub subject: String,
+    /// What the cell calls its host.
+    pub hostname: String,
+}
+
+/// Why there is no plan.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The profile names a filter that this build has not.
+    #[error("no seccomp filter is named `{0}`")]
+    Filter(String),
+    /// More entries than a plan holds.
+    #[error("the profile comes to {count} {what}; a cell has at most {limit}")]
+    TooMany {
+        /// Entries of what.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The ceiling does not let cells have the file worker.
+    #[error(
+        "the file worker `{0}` is not beneath `view.read` and `programs.execute` of the ceiling, or is missing; add it there"
+    )]
+    Worker(PathBuf),
+}
+
+/// Plans a cell.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn plan_cell(
+    capped: &Capped,
+    facts: &Facts,
+    purpose: Purpose<'_>,
+    naming: Naming,
+) -> Result<CellPlan, PlanError> {
+    let filter = cofferdam_filter::by_name(&capped.profile.filter)
+        .ok_or_else(|| PlanError::Filter(capped.profile.filter.clone()))?;
+    let binds = binds(capped, facts, purpose)?;
+    let links = links(capped, facts, &binds);
+    let landlock = landlock(capped, facts, purpose)?;
+    bounded("bind mounts", binds.len(), bounds::BINDS)?;
+    bounded("links", links.len(), bounds::LINKS)?;
+    bounded("Landlock rules", landlock.len(), bounds::LANDLOCK)?;
+    let Naming { cell, subject, hostname } = naming;
+    let limits = &capped.limits;
+    Ok(CellPlan {
+        cell,
+        subject: label(&subject),
+        profile: capped.profile.name.clone(),
+        hostname: host_label(&hostname),
+        workspace: WorkspacePlan {
+            path: capped.workspace.clone(),
+            access: if capped.write { Access::Write } else { Access::Read },
+            execute: capped.execute && purpose == Purpose::Run,
+        },
+        binds,
+        links,
+        scratch: capped.scratch.iter().map(|s| scratch(s, purpose)).collect(),
+        home: capped.profile.home.clone(),
+        landlock,
+        network: match (capped.host_network, purpose) {
+            (true, Purpose::Run) => Network::Host,
+            (false, _) | (_, Purpose::Files(_)) => Network::None,
+        },
+        filter: FilterDigest(filter.digest),
+        limits: CellLimits {
+            memory_bytes: limits.memory_bytes,
+            swap_bytes: limits.swap_bytes,
+            processes: limits.processes,
+            cpu_millis: limits.cpu_millis,
+        },
+        allow_degraded: capped.allow_degraded,
+    })
+}
+
+fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), PlanError> {
+    if count > limit { Err(PlanError::TooMany { what, count, limit }) } else { Ok(()) }
+}
+
+fn scratch(place: &crate::profile::Scratch, purpose: Purpose<'_>) -> ScratchPlan {
+    ScratchPlan {
+        path: place.path.clone(),
+        bytes: place.bytes,
+        execute: place.execute && purpose == Purpose::Run,
+    }
+}
+
+/// What is mounted: every shown path that is there, under its real name.
+fn binds(capped: &Capped, facts: &Facts, purpose: Purpose<'_>) -> Result<Vec<BindPlan>, PlanError> {
+    let real = |tree: &Tree| facts.of(&tree.path).filter(|r| r.found != Found::Nothing);
+    let mut paths: Vec<PathBuf> =
+        capped.show.iter().filter_map(real).map(|r| r.real.clone()).collect();
+    if let Purpose::Files(worker) = purpose {
+        paths.push(worker_path(capped, facts, worker)?);
+    }
+    paths.retain(|path| covers(&capped.view_bound, path));
+    paths.sort();
+    paths.dedup();
+    let mut binds: Vec<BindPlan> = Vec::new();
+    for path in paths {
+        // What lies beneath a bind is shown with it. Sorted: parents come first.
+        let shown = binds.iter().any(|bind| path.starts_with(bind.path.as_path()));
+        if let (false, Some(path)) = (shown, absolute(&path)) {
+            let holds = |tree: &Tree| path_holds(path.as_path(), tree);
+            binds.push(BindPlan { execute: capped.program_bound.iter().any(holds), path });
+        }
+    }
+    Ok(binds)
+}
+
+/// Whether something under `path` may be a program of `tree`.
+fn path_holds(path: &Path, tree: &Tree) -> bool {
+    tree.covers(path) || tree.path.starts_with(path)
+}
+
+/// The worker's real path, if the ceiling lets cells have it.
+fn worker_path(capped: &Capped, facts: &Facts, worker: &Path) -> Result<PathBuf, PlanError> {
+    facts
+        .of(worker)
+        .filter(|resolved| resolved.found == Found::File)
+        .map(|resolved| resolved.real.clone())
+        .filter(|real| covers(&capped.view_bound, real) && covers(&capped.executable, real))
+        .ok_or_else(|| PlanError::Worker(worker.to_owned()))
+}
+
+/// Links of the root and on the way to what is shown, where no bind brings them.
+fn links(capped: &Capped, facts: &Facts, binds: &[BindPlan]) -> Vec<LinkPlan> {
+    use std::os::unix::ffi::OsStrExt;
+    let shown = capped.show.iter().filter_map(|tree| facts.of(&tree.path));
+    let mut links: Vec<LinkPlan> = facts
+        .root_links()
+        .chain(shown.flat_map(|resolved| &resolved.links))
+        .filter_map(|(path, target)| {
+            let target = target.as_os_str().as_bytes().to_vec();
+            absolute(path).map(|path| LinkPlan { path, target })
+        })
+        .filter(|link| {
+            let workspace = capped.workspace.as_path();
+            let places = capped.scratch.iter().map(|scratch| scratch.path.as_path());
+            let covered = binds.iter().map(|bind| bind.path.as_path()).chain(places);
+            !link.path.is_beneath(workspace)
+                && !covered.into_iter().any(|c| link.path.is_beneath(c))
+        })
+        .collect();
+    links.sort_by(|a, b| a.path.cmp(&b.path));
+    links.dedup();
+    links
+}
+
+/// The same again from inside: Landlock's rules.
+fn landlock(
+    capped: &Capped,
+    facts: &Facts,
+    purpose: Purpose<'_>,
+) -> Result<Vec<LandlockPlan>, PlanError> {
+    let mut rules: Vec<LandlockPlan> = Vec::new();
+    let mut add = |path: Option<AbsolutePath>, rights| {
+        rules.extend(path.map(|path| LandlockPlan { path, rights }));
+    };
+    for tree in &capped.read {
+        let resolved = facts.of(&tree.path).filter(|r| r.found != Found::Nothing);
+        add(resolved.and_then(|r| absolute(&r.real)), Rights::READ);
+    }
+    // The builder's own passwd and group.
+    for file in ["/etc/passwd", "/etc/group"] {
+        add(AbsolutePath::new(file).ok(), Rights::READ);
+    }
+    for program in programs(capped, facts, purpose)? {
+        add(absolute(&program), Rights::EXECUTE);
+    }
+    let own = |write, execute| Rights { read: true, write, execute };
+    let running = purpose == Purpose::Run;
+    add(Some(capped.workspace.clone()), own(capped.write, capped.execute && running));
+    for place in &capped.scratch {
+        add(Some(place.path.clone()), own(true, place.execute && running));
+    }
+    rules.sort_by(|a, b| a.path.cmp(&b.path));
+    rules.dedup();
+    Ok(rules)
+}
+
+/// Real paths of what may be executed.
+fn programs(
+    capped: &Capped,
+    facts: &Facts,
+    purpose: Purpose<'_>,
+) -> Result<Vec<PathBuf>, PlanError> {
+    let helpers = facts.helpers().map(Path::to_owned);
+    let mut programs: Vec<PathBuf> = match purpose {
+        Purpose::Files(worker) => {
+            let worker = worker_path(capped, facts, worker)?;
+            return Ok(helpers
+                .filter(|it| covers(&capped.executable, it))
+                .chain([worker])
+                .collect());
+        }
+        Purpose::Run => capped
+            .programs
+            .iter()
+            .filter_map(|tree| Some((tree, facts.of(&tree.path)?)))
+            // A directory named without a slash is not «all beneath».
+            .filter(|(tree, resolved)| match resolved.found {
+                Found::Nothing => false,
+                Found::Directory => !tree.exact,
+                Found::File => true,
+            })
+            .map(|(_, resolved)| resolved.real.clone())
+            .collect(),
+    };
+    programs.extend(helpers);
+    programs.retain(|path| covers(&capped.program_bound, path));
+    Ok(programs)
+}
+
+/// Whether a cell of these would let the program at `path` be executed.
+#[must_use]
+pub fn may_execute(capped: &Capped, facts: &Facts, path: &[u8]) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let real = crate::facts::resolve(Path::new(std::ffi::OsStr::from_bytes(path))).real;
+    let in_workspace = capped.execute && real.starts_with(capped.workspace.as_path());
+    let granted = programs(capped, facts, Purpose::Run).unwrap_or_default();
+    in_workspace || granted.iter().any(|program| real.starts_with(program))
+}
+
+fn absolute(path: &Path) -> Option<AbsolutePath> {
+    use std::os::unix::ffi::OsStrExt;
+    AbsolutePath::new(path.as_os_str().as_bytes()).ok()
+}
+
+/// Plain text of at most [`bounds::LABEL`] bytes.
+fn label(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    let mut label = String::new();
+    for c in plain {
+        if label.len() + c.len_utf8() > bounds::LABEL {
+            break;
+        }
+        label.push(c);
+    }
+    label
+}
+
+/// Letters, digits and hyphens, 1 to 63.
+fn host_label(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let label: String = name.chars().take(63).map(plain).collect();
+    if label.is_empty() { "cell".to_owned() } else { label }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The agent's journal: what was meant to happen, what happened, what was
+//! refused.
+//!
+//! A [`Recorded`] is the proof that an intent is durable; only
+//! [`Recorder::intent`] makes one, and nothing is planned without it.
+
+use cofferdam_journal::{
+    AppendError, Call, Denial, Digest, Ending, Entry, Failure, GatewayWord, Intent, Journal,
+    Outcome, Subject, Usage,
+};
+use cofferdam_proto::intent::v1::{self as wire, Receipt, SignedReceipt};
+use cofferdam_trust::{PeerName, SigningKey, sign_receipt};
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::fault::Fault;
+use crate::intent::Verified;
+
+/// Writes the journal and signs receipts.
+#[derive(Debug)]
+pub struct Recorder {
+    journal: Journal,
+    key: SigningKey,
+    own: PeerName,
+}
+
+/// An intent that is durable.
+#[derive(Debug)]
+#[must_use = "an intent that is recorded needs an outcome"]
+pub struct Recorded {
+    verified: Verified,
+    hash: [u8; 32],
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub struct Result {
+    /// How it ended.
+    pub ending: Ending,
+    /// The digest of its output.
+    pub output_digest: [u8; 32],
+    /// What it used.
+    pub usage: Option<Usage>,
+}
+
+impl Recorded {
+    /// The gateway's word that it is about.
+    #[must_use]
+    pub fn verified(&self) -> &Verified {
+        &self.verified
+    }
+}
+
+impl Recorder {
+    /// With the journal, the key that signs receipts, and this agent's name.
+    #[must_use]
+    pub fn new(journal: Journal, key: SigningKey, own: PeerName) -> Self {
+        Self { journal, key, own }
+    }
+
+    /// Records that something is about to happen, durably.
+    ///
+    /// # Errors
+    /// Where the journal cannot keep it; nothing may start then.
+    pub async fn intent(
+        &self,
+        verified: Verified,
+        action: Value,
+        grant: Option<&wire::Grant>,
+    ) -> std::result::Result<Recorded, AppendError> {
+        let intent = Intent {
+            call: call(&verified, action),
+            rules: verified.intent().rules.clone(),
+            policy_digest: Digest::from_wire(&verified.intent().policy_digest),
+            grant: grant.map_or(Value::Null, grant_value),
+            gateway: Some(gateway_word(&verified)),
+        };
+        let appended = self.journal.append(Entry::Intent(intent))?;
+        appended.durable.wait().await?;
+        Ok(Recorded { verified, hash: appended.hash })
+    }
+
+    /// Records what it came to and signs a receipt. The record is durable
+    /// within the journal's own time.
+    ///
+    /// # Errors
+    /// Where the journal takes no more; a restart then records it as lost.
+    pub fn outcome(
+        &self,
+        recorded: Recorded,
+        result: Result,
+    ) -> std::result::Result<SignedReceipt, AppendError> {
+        let Result { ending, output_digest, usage } = result;
+        let Recorded { verified, hash } = recorded;
+        let run_id = &verified.intent().run_id;
+        let outcome = Outcome {
+            output_digest: Some(Digest(output_digest)),
+            usage,
+            ..Outcome::new(run_id, hash, ending)
+        };
+        let appended = self.journal.append(Entry::Outcome(outcome))?;
+        let receipt = Receipt {
+            run_id: run_id.clone(),
+            host: self.own.to_string(),
+            intent_digest: verified.digest().to_vec(),
+            agent_intent_hash: hash.to_vec(),
+            agent_outcome_hash: appended.hash.to_vec(),
+            output_digest: output_digest.to_vec(),
+            issued_at: Some(clock::now()),
+        };
+        Ok(sign_receipt(&self.key, &receipt))
+    }
+
+    /// Records a call of a peer that may not call.
+    pub fn refused_peer(&self, peer: Option<&PeerName>, method: &str, fault: &Fault) {
+        let subject = peer.map(|peer| Subject { user: peer.to_string(), ..Subject::default() });
+        let tool = method.chars().take(128).collect();
+        self.refuse(Call { subject, tool, ..Call::default() }, None, fault);
+    }
+
+    /// Records a call whose intent is not believed, or that fails before it.
+    pub fn refused_unverified(&self, peer: &PeerName, method: &str, fault: &Fault) {
+        self.refused_peer(Some(peer), method, fault);
+    }
+
+    /// Records a call that was refused or failed before it was recorded as an
+    /// intent.
+    pub fn refused(&self, verified: &Verified, action: Value, fault: &Fault) {
+        self.refuse(call(verified, action), Some(gateway_word(verified)), fault);
+    }
+
+    fn refuse(&self, call: Call, gateway: Option<GatewayWord>, fault: &Fault) {
+        let entry = if fault.is_denial() {
+            Entry::Denial(Denial {
+                call,
+                rules: Some(fault.rule())
+                    .filter(|rule| !rule.is_empty())
+                    .map(str::to_owned)
+                    .into_iter()
+                    .collect(),
+                reasons: vec![fault.reason().to_owned(), fault.message().to_owned()],
+                policy_digest: None,
+                gateway,
+            })
+        } else {
+            Entry::Failure(Failure {
+                call,
+                reason: fault.reason().to_owned(),
+                detail: fault.message().to_owned(),
+            })
+        };
+        // The call is refused in any case; the journal says itself why it is stuck.
+        if let Err(error) = self.journal.append(entry) {
+            tracing::error!(%error, reason = fault.reason(), "a refusal could not be recorded");
+        }
+    }
+}
+
+fn call(verified: &Verified, action: Value) -> Call {
+    let intent = verified.intent();
+    let subject = intent.subject.clone().map(|subject| {
+        let wire::Subject { user, groups, client, tenant } = subject;
+        Subject { user, groups, client, tenant }
+    });
+    Call {
+        run_id: intent.run_id.clone(),
+        subject,
+        project: intent.project.clone(),
+        host: intent.host.clone(),
+        session: intent.session.clone(),
+        tool: intent.tool.clone(),
+        action,
+        action_digest: Some(Digest(verified.action_digest())),
+        salt: String::new(),
+    }
+}
+
+fn gateway_word(verified: &Verified) -> GatewayWord {
+    GatewayWord {
+        gateway: verified.gateway().to_string(),
+        signed_intent: verified.signed().clone(),
+        record_hash: Digest(verified.record_hash()),
+        record_sequence: verified.intent().gateway_record_sequence,
+    }
+}
+
+fn grant_value(grant: &wire::Grant) -> Value {
+    let wire::Grant { profile, workspace, workspace_access, programs, limits } = grant;
+    let access = match wire::WorkspaceAccess::try_from(*workspace_access) {
+        Ok(wire::WorkspaceAccess::Write) => "write",
+        _ => "read",
+    };
+    let limits = limits.map(|limits| {
+        let wire::Limits {
+            memory_bytes,
+            processes,
+            cpu_millis,
+            wall_millis,
+            output_bytes,
+            file_size_bytes,
+            open_files,
+        } = limits;
+        json!({
+            "memory_bytes": memory_bytes, "processes": processes, "cpu_millis": cpu_millis,
+            "wall_millis": wall_millis, "output_bytes": output_bytes,
+            "file_size_bytes": file_size_bytes, "open_files": open_files,
+        })
+    });
+    json!({
+        "profile": profile, "workspace": workspace, "workspace_access": access,
+        "programs": programs, "limits": limits,
+    })
+}

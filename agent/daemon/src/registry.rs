@@ -1,0 +1,214 @@
+//! The runs of this host: those that are under way, and those that ended
+//! lately.
+//!
+//! A run id names one run. The same id with the same action attaches to it, with
+//! another action it is refused, so that a retry never runs a command twice.
+//! What ended is kept within bounds; [`crate::replay`] remembers ids for longer.
+
+mod run;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cofferdam_plan::RunId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Limits;
+
+pub use run::{Begin, Run, State};
+
+/// All runs.
+#[derive(Debug)]
+pub struct Registry {
+    runs: Mutex<Runs>,
+    places: Arc<Semaphore>,
+    limits: Limits,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    all: BTreeMap<RunId, Arc<Run>>,
+    /// Those that ended, oldest first.
+    ended: VecDeque<RunId>,
+    stopping: bool,
+}
+
+/// Why there is no such run, or no new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// The id is another action's.
+    #[error("this run id was used for another action; use a new run id")]
+    OtherAction,
+    /// There is none.
+    #[error("there is no run with this id here, or it ended long ago")]
+    Unknown,
+    /// All places are taken.
+    #[error("this host runs {0} calls already, as many as its `limits.runs` allows; try again")]
+    Busy(usize),
+    /// The agent stops.
+    #[error("the agent is stopping and starts nothing new")]
+    Stopping,
+}
+
+/// A run that was entered.
+#[derive(Debug)]
+pub enum Entered {
+    /// It was there.
+    There(Arc<Run>),
+    /// It is new, and the caller's to start.
+    New(Arc<Run>),
+}
+
+/// The right to hold a cell. Given back by dropping it.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Registry {
+    /// An empty one.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let places = Arc::new(Semaphore::new(limits.runs));
+        Self { runs: Mutex::default(), places, limits }
+    }
+
+    /// Takes the right to hold a cell.
+    ///
+    /// # Errors
+    /// Where all are taken, or the agent stops.
+    pub fn place(&self) -> Result<Place, RegistryError> {
+        if self.lock().stopping {
+            return Err(RegistryError::Stopping);
+        }
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(permit) => Ok(Place { _permit: permit }),
+            Err(_) => Err(RegistryError::Busy(self.limits.runs)),
+        }
+    }
+
+    /// Attaches to the run that `begin` names, or enters it as a new one.
+    ///
+    /// # Errors
+    /// Where its id is another action's, or the agent stops.
+    pub fn enter(&self, begin: Begin) -> Result<Entered, RegistryError> {
+        let mut runs = self.lock();
+        match runs.all.get(&begin.id) {
+            Some(run) if run.action() == begin.action => Ok(Entered::There(Arc::clone(run))),
+            Some(_) => Err(RegistryError::OtherAction),
+            None if runs.stopping => Err(RegistryError::Stopping),
+            None => {
+                let run = Arc::new(Run::new(begin));
+                runs.all.insert(run.id(), Arc::clone(&run));
+                Ok(Entered::New(run))
+            }
+        }
+    }
+
+    /// Lets a run go that was refused before it started.
+    pub fn leave(&self, id: RunId) {
+        self.lock().all.remove(&id);
+    }
+
+    /// The run of this id.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn get(&self, id: RunId) -> Result<Arc<Run>, RegistryError> {
+        self.lock().all.get(&id).cloned().ok_or(RegistryError::Unknown)
+    }
+
+    /// At most `most` runs with ids after `after`, in the order of their ids.
+    #[must_use]
+    pub fn list(&self, after: Option<RunId>, most: usize) -> Vec<Arc<Run>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let runs = self.lock();
+        runs.all.range((from, Bound::Unbounded)).take(most).map(|(_, run)| run.clone()).collect()
+    }
+
+    /// Notes that a run has ended, and forgets the oldest above the bounds.
+    pub fn ended(&self, id: RunId) {
+        let mut runs = self.lock();
+        runs.ended.push_back(id);
+        let held = |runs: &Runs| -> usize {
+            let ended = runs.ended.iter().filter_map(|id| runs.all.get(id));
+            ended.map(|run| run.spool().held()).sum()
+        };
+        let most = usize::try_from(self.limits.kept_output.0).unwrap_or(usize::MAX);
+        while runs.ended.len() > self.limits.kept_runs || held(&runs) > most {
+            let Some(oldest) = runs.ended.pop_front() else { break };
+            runs.all.remove(&oldest);
+        }
+    }
+
+    /// Starts nothing new from now on, and cancels what runs.
+    pub fn stop(&self) {
+        let mut runs = self.lock();
+        runs.stopping = true;
+        for run in runs.all.values() {
+            run.cancel("agent stopped");
+        }
+    }
+
+    /// Waits until no call holds a cell.
+    pub async fn empty(&self) {
+        let all = u32::try_from(self.limits.runs).unwrap_or(u32::MAX);
+        drop(self.places.acquire_many(all).await);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(kept_runs: usize) -> Registry {
+        Registry::new(Limits { runs: 1, kept_runs, ..Limits::default() })
+    }
+
+    fn begin(id: u8, action: u8) -> Begin {
+        Begin {
+            id: RunId([id; 16]),
+            action: [action; 32],
+            subject: None,
+            profile: String::new(),
+            spool: (16, 16),
+        }
+    }
+
+    #[test]
+    fn the_same_id_and_action_attach_and_another_action_is_refused() {
+        let registry = registry(1);
+        assert!(matches!(registry.enter(begin(1, 1)), Ok(Entered::New(_))));
+        assert!(matches!(registry.enter(begin(1, 1)), Ok(Entered::There(_))));
+        assert!(matches!(registry.enter(begin(1, 2)), Err(RegistryError::OtherAction)));
+    }
+
+    #[test]
+    fn the_oldest_ended_runs_are_forgotten_and_running_ones_never() {
+        let registry = registry(1);
+        for id in 1..=3 {
+            registry.enter(begin(id, 1)).unwrap();
+        }
+        registry.ended(RunId([1; 16]));
+        registry.ended(RunId([2; 16]));
+        assert_eq!(registry.get(RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
+        assert!(registry.get(RunId([2; 16])).is_ok());
+        assert_eq!(registry.list(Some(RunId([2; 16])), 10).len(), 1);
+    }
+
+    #[test]
+    fn places_are_bounded_and_come_back() {
+        let registry = registry(1);
+        let place = registry.place().unwrap();
+        assert_eq!(registry.place().unwrap_err(), RegistryError::Busy(1));
+        drop(place);
+        registry.place().unwrap();
+        registry.stop();
+        assert_eq!(registry.place().unwrap_err(), RegistryError::Stopping);
+    }
+}

@@ -1,0 +1,212 @@
+//! Puts the agent together and serves it until it is told to stop.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use cofferdam_journal::{Journal, Options};
+use cofferdam_proto::exec::v1::exec_service_server::ExecServiceServer;
+use cofferdam_proto::file::v1::file_service_server::FileServiceServer;
+use cofferdam_proto::host::v1::host_service_server::HostServiceServer;
+use cofferdam_trust::{Identity, Role, SigningKey, TlsListener, TrustedKeys, server_config};
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tonic::transport::Server;
+
+use crate::ceiling::Ceilings;
+use crate::config::Config;
+use crate::exec::Exec;
+use crate::file::File;
+use crate::host::Host;
+use crate::intent::Intents;
+use crate::lost;
+use crate::peers::PeersLayer;
+use crate::pipeline::Agent;
+use crate::profile::Profiles;
+use crate::record::Recorder;
+use crate::registry::Registry;
+use crate::replay::Replays;
+use crate::usage::Counters;
+use crate::warden::{Endpoint, Warden};
+
+/// The largest request: a file's content and what surrounds it.
+const MAX_REQUEST: usize = 8 << 20;
+/// How long calls may take to end once the agent stops.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
+/// Descriptors that the parent process passed.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// A socket connected to the warden.
+    pub warden: Option<OwnedFd>,
+    /// Told once the agent serves.
+    pub ready: Option<OwnedFd>,
+    /// The agent ends when this reaches its end.
+    pub lifeline: Option<OwnedFd>,
+}
+
+/// What is loaded before the runtime starts.
+#[derive(Debug)]
+pub struct Loaded {
+    config: Config,
+    ceilings: Arc<Ceilings>,
+    identity: Identity,
+    journal: Journal,
+    replays: Replays,
+    key: SigningKey,
+    profiles: Profiles,
+}
+
+/// Reads everything that the agent needs, and settles what an earlier process
+/// left unfinished.
+///
+/// # Errors
+/// Where a file cannot be used; the message names it.
+pub fn load(config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
+    ceilings.current()?;
+    let files = &config.identity;
+    let identity = Identity::load(&files.certificate, &files.key, &files.authorities)?;
+    anyhow::ensure!(
+        identity.name().role() == Role::Agent,
+        "the certificate `{}` is {}'s; an agent needs a certificate of its own",
+        files.certificate.display(),
+        identity.name(),
+    );
+    let profiles = Profiles::load(config.profiles.as_deref())?;
+    let changed = lost::changed(&config.journal);
+    let owner = identity.name().to_string();
+    let options = Options::new(&owner, SigningKey::load(&config.signing_key)?);
+    let (journal, recovery) = Journal::open(&config.journal, options)?;
+    let settled = lost::settle(&journal, &recovery)?;
+    if settled > 0 {
+        tracing::warn!(calls = settled, "calls of an earlier process are recorded as lost");
+    }
+    let replays = Replays::default();
+    lost::recall(&config.journal, changed, &replays)?;
+    let key = SigningKey::load(&config.signing_key)?;
+    Ok(Loaded { config, ceilings, identity, journal, replays, key, profiles })
+}
+
+/// Serves until a signal or the end of the lifeline.
+///
+/// # Errors
+/// Where the agent cannot listen or reach its warden's socket.
+pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
+    let Loaded { config, ceilings, identity, journal, replays, key, profiles } = loaded;
+    let Inherited { warden, ready, lifeline } = inherited;
+    let warden = match (warden, &config.warden) {
+        (Some(socket), _) => Endpoint::Inherited(socket),
+        (None, Some(path)) => Endpoint::Path(path.clone()),
+        (None, None) => anyhow::bail!("no warden: set `warden` in the configuration"),
+    };
+    let recorder = Arc::new(Recorder::new(journal.clone(), key, identity.name().clone()));
+    let mut keys = TrustedKeys::default();
+    config.gateways.iter().for_each(|key| keys.insert(*key));
+    let agent = Arc::new(Agent {
+        intents: Intents::new(config.name.clone(), keys),
+        name: config.name,
+        worker: config.worker,
+        spool_bytes: usize::try_from(config.limits.spool.0)?,
+        ceilings: Arc::clone(&ceilings),
+        profiles,
+        replays,
+        recorder: Arc::clone(&recorder),
+        registry: Registry::new(config.limits),
+        warden: Warden::new(warden).context("cannot use the warden's socket")?,
+        counters: Counters::find(),
+        layers: Mutex::default(),
+    });
+    let listener = TlsListener::bind(config.listen, server_config(&identity)?)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<ExecServiceServer<Exec>>().await;
+    reporter.set_serving::<FileServiceServer<File>>().await;
+    reporter.set_serving::<HostServiceServer<Host>>().await;
+    let exec = ExecServiceServer::new(Exec(Arc::clone(&agent)));
+    let file = FileServiceServer::new(File(Arc::clone(&agent)));
+    let server = Server::builder()
+        .layer(PeersLayer::new(ceilings, recorder))
+        .add_service(health)
+        .add_service(exec.max_decoding_message_size(MAX_REQUEST))
+        .add_service(file.max_decoding_message_size(MAX_REQUEST))
+        .add_service(HostServiceServer::new(Host(Arc::clone(&agent))));
+    let (stop, stopped) = watch::channel(false);
+    let stopping = async {
+        told_to_stop(lifeline).await;
+        tracing::info!("stopping");
+        agent.registry.stop();
+        stop.send_replace(true);
+    };
+    let serving = server.serve_with_incoming_shutdown(listener, stopping);
+    tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
+    tracing::info!(%address, name = %agent.name, "serving");
+    until_stopped(serving, stopped).await?;
+    if tokio::time::timeout(STOP_TIME, agent.registry.empty()).await.is_err() {
+        tracing::error!("calls did not end in time; they will be recorded as lost");
+    }
+    journal.close()?;
+    Ok(())
+}
+
+/// Waits for the server, but not for ever once it was told to stop: a caller may
+/// hold its connection open.
+async fn until_stopped(
+    serving: impl Future<Output = Result<(), tonic::transport::Error>>,
+    mut stopped: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let too_long = async {
+        // The sender lives as long as the server.
+        drop(stopped.wait_for(|stopped| *stopped).await);
+        tokio::time::sleep(STOP_TIME).await;
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = too_long => {
+            tracing::warn!("callers kept their connections open; closing them");
+            Ok(())
+        }
+    }
+}
+
+/// Waits for SIGTERM, SIGINT or the end of the lifeline.
+async fn told_to_stop(lifeline: Option<OwnedFd>) {
+    let of = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(error) => {
+                tracing::error!(%error, "cannot wait for a signal");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = of(SignalKind::terminate()) => {}
+        () = of(SignalKind::interrupt()) => {}
+        () = end_of(lifeline) => {}
+    }
+}
+
+/// Waits until the parent's end of the lifeline is closed.
+async fn end_of(lifeline: Option<OwnedFd>) {
+    let Some(lifeline) = lifeline else { return std::future::pending().await };
+    let reached = async {
+        let mut pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(lifeline)?;
+        while pipe.read(&mut [0; 16]).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    if let Err(error) = reached.await {
+        tracing::error!(%error, "the lifeline is not a pipe that can be read");
+    }
+}
+
+/// Writes the address, as one line of JSON, and closes the descriptor.
+fn tell_ready(ready: Option<OwnedFd>, address: SocketAddr) -> io::Result<()> {
+    let Some(ready) = ready else { return Ok(()) };
+    writeln!(std::fs::File::from(ready), "{{\"address\":\"{address}\"}}")
+}

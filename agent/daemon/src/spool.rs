@@ -1,0 +1,269 @@
+//! Holds a run's output between the pipe and its readers, within bounds.
+//!
+//! While somebody reads, a full spool waits for the slowest reader: the pipe
+//! fills and the run is held up. While nobody reads, the oldest bytes are
+//! dropped, and who attaches later is told of the gap. What readers have seen
+//! is kept as long as there is room, for those who attach again.
+
+mod tail;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::digest;
+use tokio::sync::watch;
+
+use tail::Tail;
+
+/// Bytes handed to a reader at once, at most.
+const PIECE: usize = 64 * 1024;
+
+/// An output stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout = 0,
+    /// Standard error.
+    Stderr = 1,
+}
+
+/// What a reader gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes.
+    Output {
+        /// Of which stream.
+        stream: Stream,
+        /// Where they start.
+        offset: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// Bytes that were produced and not kept.
+    Gap {
+        /// Of which stream.
+        stream: Stream,
+        /// Where they started.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+}
+
+/// The run wrote more than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {limit} bytes of output")]
+pub struct LimitHit {
+    /// The limit in bytes.
+    pub limit: u64,
+}
+
+/// The output of one run.
+#[derive(Debug)]
+pub struct Spool {
+    state: Mutex<State>,
+    /// Told whenever something changed, for readers and for the writer.
+    changed: watch::Sender<()>,
+    capacity: usize,
+    limit: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    tails: [Tail; 2],
+    readers: BTreeMap<u64, [u64; 2]>,
+    next_reader: u64,
+    total: u64,
+    closed: bool,
+}
+
+/// Somebody who reads.
+#[derive(Debug)]
+pub struct Reader {
+    spool: Arc<Spool>,
+    id: u64,
+    changed: watch::Receiver<()>,
+}
+
+impl Spool {
+    /// Holds `capacity` bytes of each stream and takes `limit` in all.
+    #[must_use]
+    pub fn new(capacity: usize, limit: u64) -> Self {
+        let state = State {
+            tails: [Tail::new(), Tail::new()],
+            readers: BTreeMap::new(),
+            next_reader: 0,
+            total: 0,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(()), capacity, limit }
+    }
+
+    /// Takes bytes of a stream; waits while a reader must catch up.
+    ///
+    /// # Errors
+    /// Where the limit is hit; what fits below it was taken.
+    pub async fn push(&self, stream: Stream, mut bytes: &[u8]) -> Result<(), LimitHit> {
+        let mut changed = self.changed.subscribe();
+        while !bytes.is_empty() {
+            let taken = self.push_some(stream, bytes)?;
+            bytes = &bytes[taken..];
+            if taken == 0 {
+                // The sender lives in `self`: this cannot fail.
+                drop(changed.changed().await);
+            }
+        }
+        Ok(())
+    }
+
+    fn push_some(&self, stream: Stream, bytes: &[u8]) -> Result<usize, LimitHit> {
+        let mut state = self.lock();
+        let left = usize::try_from(self.limit - state.total).unwrap_or(usize::MAX);
+        if left == 0 {
+            return Err(LimitHit { limit: self.limit });
+        }
+        let slowest = state.readers.values().map(|at| at[stream as usize]).min();
+        let tail = &mut state.tails[stream as usize];
+        let room = slowest.map_or(usize::MAX, |at| self.capacity.saturating_sub(tail.from(at)));
+        let taken = bytes.len().min(left).min(room);
+        tail.push(&bytes[..taken], self.capacity);
+        state.total += taken as u64;
+        drop(state);
+        if taken > 0 {
+            self.changed.send_replace(());
+        }
+        Ok(taken)
+    }
+
+    /// No more bytes will come.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.send_replace(());
+    }
+
+    /// Reads from the given offsets of standard output and error on.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>, offsets: [u64; 2]) -> Reader {
+        let changed = self.changed.subscribe();
+        let mut state = self.lock();
+        let id = state.next_reader;
+        state.next_reader += 1;
+        state.readers.insert(id, offsets);
+        drop(state);
+        self.changed.send_replace(());
+        Reader { spool: Arc::clone(self), id, changed }
+    }
+
+    /// Waits until nobody reads.
+    pub async fn abandoned(&self) {
+        self.wait_for(|state| state.readers.is_empty()).await;
+    }
+
+    /// Waits until somebody reads.
+    pub async fn attended(&self) {
+        self.wait_for(|state| !state.readers.is_empty()).await;
+    }
+
+    async fn wait_for(&self, condition: impl Fn(&State) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !condition(&self.lock()) {
+            drop(changed.changed().await);
+        }
+    }
+
+    /// Whether a reader holds the writer up.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        let state = self.lock();
+        state.readers.values().any(|at| {
+            let full = |(tail, at): (&Tail, &u64)| tail.from(*at) >= self.capacity;
+            state.tails.iter().zip(at).any(full)
+        })
+    }
+
+    /// Bytes of standard output and error so far.
+    #[must_use]
+    pub fn lengths(&self) -> [u64; 2] {
+        let state = self.lock();
+        [state.tails[0].end(), state.tails[1].end()]
+    }
+
+    /// Bytes held in memory.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let state = self.lock();
+        state.tails[0].held() + state.tails[1].held()
+    }
+
+    /// The digest of all output: SHA-256 over the SHA-256 of standard output
+    /// and the SHA-256 of standard error, so that neither has to be held.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let state = self.lock();
+        let mut both = digest::Context::new(&digest::SHA256);
+        both.update(state.tails[0].digest().as_ref());
+        both.update(state.tails[1].digest().as_ref());
+        let mut out = [0; 32];
+        out.copy_from_slice(both.finish().as_ref());
+        out
+    }
+
+    /// All that is held of a stream, for the agent's own use.
+    #[must_use]
+    pub fn contents(&self, stream: Stream) -> Vec<u8> {
+        self.lock().tails[stream as usize].copy(usize::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader {
+    /// The next piece; `None` once all was read and no more will come.
+    pub async fn next(&mut self) -> Option<Piece> {
+        loop {
+            self.changed.mark_unchanged();
+            match self.take() {
+                Ok(piece) => {
+                    self.spool.changed.send_replace(());
+                    return Some(piece);
+                }
+                Err(true) => return None,
+                Err(false) => drop(self.changed.changed().await),
+            }
+        }
+    }
+
+    /// A piece, or whether the end was reached.
+    fn take(&self) -> Result<Piece, bool> {
+        let mut state = self.spool.lock();
+        let State { tails, readers, closed, .. } = &mut *state;
+        let Some(at) = readers.get_mut(&self.id) else { return Err(true) };
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let (tail, offset) = (&tails[stream as usize], &mut at[stream as usize]);
+            if *offset < tail.start() {
+                let (start, length) = (*offset, tail.start() - *offset);
+                *offset = tail.start();
+                return Ok(Piece::Gap { stream, offset: start, length });
+            }
+            let data = tail.copy_from(*offset, PIECE);
+            if !data.is_empty() {
+                let start = *offset;
+                *offset += data.len() as u64;
+                return Ok(Piece::Output { stream, offset: start, data });
+            }
+        }
+        Err(*closed)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.spool.lock().readers.remove(&self.id);
+        self.spool.changed.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests;

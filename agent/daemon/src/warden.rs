@@ -1,0 +1,255 @@
+//! The agent's end of the warden's socket: many cells at once over one stream.
+//!
+//! A reader task gives each event to the cell it names. When the stream ends,
+//! every waiting cell is told, and the next request connects anew where there
+//! is a path to connect to.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cofferdam_plan::channel::ChannelError;
+use cofferdam_plan::{CellId, CellPlan, Refusal, WardenEvent, WardenRequest};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+
+use crate::frames;
+
+/// How the warden is reached.
+#[derive(Debug)]
+pub enum Endpoint {
+    /// A socket that was inherited, connected.
+    Inherited(OwnedFd),
+    /// A socket to connect to.
+    Path(PathBuf),
+}
+
+/// The warden, from here.
+#[derive(Debug)]
+pub struct Warden {
+    path: Option<PathBuf>,
+    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+}
+
+/// A cell that is being built.
+#[derive(Debug)]
+pub struct Building {
+    /// The uid that it runs under.
+    pub uid: u32,
+    /// Its cgroup, relative to each hierarchy's mount; empty: none.
+    pub cgroup: String,
+    /// Resolves when nothing of the cell is left, or the warden itself is gone.
+    pub gone: Gone,
+}
+
+/// Resolves when nothing of a cell is left.
+#[derive(Debug)]
+pub struct Gone(oneshot::Receiver<()>);
+
+/// Why the warden builds no cell.
+#[derive(Debug, thiserror::Error)]
+pub enum WardenError {
+    /// It refused the plan.
+    #[error("the warden refused the cell: {detail}")]
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// In words.
+        detail: String,
+    },
+    /// The stream ended.
+    #[error("the warden is gone, and every cell with it; start cofferdam-warden again")]
+    Gone,
+    /// It cannot be reached.
+    #[error("cannot reach the warden at `{path}`: {source}; is cofferdam-warden running?")]
+    Connect {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A frame could not be sent.
+    #[error("cannot speak with the warden: {0}")]
+    Channel(#[from] ChannelError),
+}
+
+#[derive(Debug)]
+struct Link {
+    socket: UnixStream,
+    sending: tokio::sync::Mutex<()>,
+    cells: Mutex<Option<HashMap<CellId, Waiting>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    answer: Option<oneshot::Sender<Answer>>,
+    /// Dropped when the cell is gone.
+    _gone: oneshot::Sender<()>,
+}
+
+type Answer = Result<(u32, String), (Refusal, String)>;
+
+impl Warden {
+    /// Reaches the warden. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where an inherited socket is none.
+    pub fn new(endpoint: Endpoint) -> io::Result<Self> {
+        let (path, link) = match endpoint {
+            Endpoint::Path(path) => (Some(path), None),
+            Endpoint::Inherited(socket) => {
+                let socket = std::os::unix::net::UnixStream::from(socket);
+                socket.set_nonblocking(true)?;
+                (None, Some(Link::start(UnixStream::from_std(socket)?)))
+            }
+        };
+        Ok(Self { path, link: tokio::sync::Mutex::new(link) })
+    }
+
+    /// Asks for a cell; `control` is its end of its control socket.
+    ///
+    /// # Errors
+    /// See [`WardenError`].
+    pub async fn build(&self, plan: CellPlan, control: OwnedFd) -> Result<Building, WardenError> {
+        let cell = plan.cell;
+        let link = self.link().await?;
+        let (answer, answered) = oneshot::channel();
+        let (_gone, gone) = oneshot::channel();
+        link.wait_for(cell, Waiting { answer: Some(answer), _gone })?;
+        link.send(&WardenRequest::Build(plan), Some(&control)).await?;
+        drop(control);
+        match answered.await {
+            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
+            Ok(Err((refusal, detail))) => Err(WardenError::Refused { refusal, detail }),
+            Err(_) => Err(WardenError::Gone),
+        }
+    }
+
+    /// Ends a cell that does not end by itself.
+    ///
+    /// # Errors
+    /// Where the warden is gone; the cell then is too.
+    pub async fn destroy(&self, cell: CellId) -> Result<(), WardenError> {
+        self.link().await?.send(&WardenRequest::Destroy(cell), None).await
+    }
+
+    /// Whether the warden can be asked.
+    pub async fn is_there(&self) -> bool {
+        self.link().await.is_ok()
+    }
+
+    async fn link(&self) -> Result<Arc<Link>, WardenError> {
+        let mut link = self.link.lock().await;
+        if let Some(link) = link.as_ref().filter(|link| link.is_open()) {
+            return Ok(Arc::clone(link));
+        }
+        let path = self.path.as_ref().ok_or(WardenError::Gone)?;
+        let socket = UnixStream::connect(path)
+            .await
+            .map_err(|source| WardenError::Connect { path: path.clone(), source })?;
+        Ok(Arc::clone(link.insert(Link::start(socket))))
+    }
+}
+
+impl Gone {
+    /// Waits.
+    pub async fn wait(self) {
+        // An end without a word is the warden's own.
+        drop(self.0.await);
+    }
+}
+
+impl Link {
+    fn start(socket: UnixStream) -> Arc<Self> {
+        let link = Arc::new(Self {
+            socket,
+            sending: tokio::sync::Mutex::new(()),
+            cells: Mutex::new(Some(HashMap::new())),
+        });
+        tokio::spawn(Arc::clone(&link).listen());
+        link
+    }
+
+    /// Gives events to their cells until the stream ends.
+    async fn listen(self: Arc<Self>) {
+        let mut incoming = Incoming(&self.socket);
+        let error = loop {
+            match frames::receive::<WardenEvent>(&mut incoming).await {
+                Ok(event) => self.deliver(event),
+                Err(error) => break error,
+            }
+        };
+        match error {
+            ChannelError::Closed => tracing::warn!("the warden closed its socket"),
+            error => tracing::error!(%error, "the warden's socket is unusable"),
+        }
+        // Whoever waits is told by the drop.
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn deliver(&self, event: WardenEvent) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cells) = cells.as_mut() else { return };
+        let mut answer = |cell, answer: Answer| {
+            let sender =
+                cells.get_mut(&cell).and_then(|waiting: &mut Waiting| waiting.answer.take());
+            // Nobody waits any more: the cell ends when its control socket closes.
+            sender.map(|sender| sender.send(answer))
+        };
+        match event {
+            WardenEvent::Building { cell, uid, cgroup } => drop(answer(cell, Ok((uid, cgroup)))),
+            WardenEvent::Refused { cell, refusal, detail } => {
+                drop(answer(cell, Err((refusal, detail))));
+                cells.remove(&cell);
+            }
+            WardenEvent::Gone { cell } => drop(cells.remove(&cell)),
+        }
+    }
+
+    fn wait_for(&self, cell: CellId, waiting: Waiting) -> Result<(), WardenError> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.as_mut().ok_or(WardenError::Gone)?.insert(cell, waiting);
+        Ok(())
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        request: &WardenRequest,
+        descriptor: Option<&OwnedFd>,
+    ) -> Result<(), WardenError> {
+        let _turn = self.sending.lock().await;
+        let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
+        Ok(frames::send(&self.socket, request, &descriptors).await?)
+    }
+
+    fn is_open(&self) -> bool {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
+/// The reading half of a shared socket.
+struct Incoming<'a>(&'a UnixStream);
+
+impl AsyncRead for Incoming<'_> {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        use std::task::{Poll, ready};
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_read(buffer.initialize_unfilled()) {
+                Ok(read) => {
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
