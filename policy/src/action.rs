@@ -1,0 +1,203 @@
+//! What is asked: a tool call made concrete.
+//!
+//! Programs, arguments and paths are bytes, as the kernel takes them. The
+//! gateway builds a [`Call`]; only [`crate::RuleSet::decide`] judges it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::shell::Script;
+use crate::subject::Subject;
+use crate::text::shown;
+
+/// The tools that rules can name. A rule that names another is refused when it
+/// is loaded, because a misspelt name would never match.
+pub const TOOLS: [&str; 8] = [
+    "execute_command",
+    "read_file",
+    "write_file",
+    "list_directory",
+    "search_files",
+    "get_system_info",
+    "check_command_exists",
+    "list_hosts",
+];
+
+/// One call: who wants what done where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Who asks.
+    pub subject: Subject,
+    /// In which project.
+    pub project: Project,
+    /// On which host.
+    pub host: Host,
+    /// The MCP tool that was called; one of [`TOOLS`].
+    pub tool: String,
+    /// What is asked.
+    pub action: Action,
+}
+
+/// The project of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Project {
+    /// Its name.
+    pub name: String,
+    /// The absolute path of its workspace on the host.
+    pub workspace: PathBuf,
+}
+
+/// The host of a call. A call that concerns no host ([`Action::ListHosts`])
+/// leaves the name empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What is asked. Paths are absolute or relative to the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Run a program, or a shell with a script.
+    Execute(Execute),
+    /// Read a file's content.
+    ReadFile {
+        /// The file.
+        path: Vec<u8>,
+    },
+    /// Create, replace or extend a file.
+    WriteFile {
+        /// The file.
+        path: Vec<u8>,
+    },
+    /// List a directory.
+    ListDirectory {
+        /// The directory.
+        path: Vec<u8>,
+        /// Also what lies deeper than the directory itself.
+        recursive: bool,
+    },
+    /// Search names or contents of everything beneath a path.
+    SearchFiles {
+        /// Where to search.
+        path: Vec<u8>,
+    },
+    /// Tell a file's kind, size and times.
+    StatFile {
+        /// The file.
+        path: Vec<u8>,
+    },
+    /// Tell which program a name would start.
+    FindProgram {
+        /// A name, or an absolute path.
+        program: Vec<u8>,
+    },
+    /// Tell about the host itself.
+    DescribeHost,
+    /// Tell which hosts there are.
+    ListHosts,
+}
+
+/// Running a program.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Execute {
+    /// A name, or a path.
+    pub program: Vec<u8>,
+    /// What follows the program's own name.
+    pub arguments: Vec<Vec<u8>>,
+    /// Set where `program` is a shell and the last argument a command line.
+    pub script: Option<Script>,
+    /// Absolute, or relative to the workspace; empty: the workspace.
+    pub working_directory: Vec<u8>,
+    /// Names of the variables that the caller sets.
+    pub environment_names: BTreeSet<String>,
+    /// Bytes are given on standard input.
+    pub has_stdin: bool,
+}
+
+/// The shell that command lines run in.
+pub const SHELL: &str = "/bin/bash";
+
+impl Execute {
+    /// A program with its arguments, in the workspace.
+    pub fn program(program: impl Into<Vec<u8>>, arguments: Vec<Vec<u8>>) -> Self {
+        Self { program: program.into(), arguments, ..Self::default() }
+    }
+
+    /// A shell command line, in the workspace: [`SHELL`] without start-up
+    /// files, and the line parsed so that rules see each command in it.
+    pub fn command_line(line: impl Into<Vec<u8>>) -> Self {
+        let line = line.into();
+        let script = Some(Script::parse(&line));
+        let mut arguments: Vec<Vec<u8>> =
+            ["--noprofile", "--norc", "-c"].map(|text| text.as_bytes().to_vec()).into();
+        arguments.push(line);
+        Self { program: SHELL.into(), arguments, script, ..Self::default() }
+    }
+}
+
+impl Action {
+    /// Whether the action can run a program or change a file.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Execute(_) | Self::WriteFile { .. })
+    }
+
+    /// The path that a file action names.
+    #[must_use]
+    pub fn path(&self) -> Option<&[u8]> {
+        match self {
+            Self::ReadFile { path }
+            | Self::WriteFile { path }
+            | Self::ListDirectory { path, .. }
+            | Self::SearchFiles { path }
+            | Self::StatFile { path } => Some(path),
+            Self::Execute(_) | Self::FindProgram { .. } | Self::DescribeHost | Self::ListHosts => {
+                None
+            }
+        }
+    }
+}
+
+/// In plain words, bounded: `run git status`, `read src/main.rs`.
+impl fmt::Display for Action {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Execute(Execute { script: Some(_), arguments, .. }) => {
+                let line = arguments.last().map(Vec::as_slice).unwrap_or_default();
+                write!(out, "run the command line `{}`", shown(line))
+            }
+            Self::Execute(Execute { program, arguments, .. }) => {
+                write!(out, "run `{}", shown(program))?;
+                for argument in arguments.iter().take(16) {
+                    write!(out, " {}", shown(argument))?;
+                }
+                out.write_str(if arguments.len() > 16 { " …`" } else { "`" })
+            }
+            Self::ReadFile { path } => write!(out, "read `{}`", shown(path)),
+            Self::WriteFile { path } => write!(out, "write `{}`", shown(path)),
+            Self::ListDirectory { path, recursive: false } => {
+                write!(out, "list `{}`", shown(path))
+            }
+            Self::ListDirectory { path, recursive: true } => {
+                write!(out, "list everything beneath `{}`", shown(path))
+            }
+            Self::SearchFiles { path } => write!(out, "search beneath `{}`", shown(path)),
+            Self::StatFile { path } => write!(out, "look at `{}`", shown(path)),
+            Self::FindProgram { program } => write!(out, "look up `{}`", shown(program)),
+            Self::DescribeHost => out.write_str("describe the host"),
+            Self::ListHosts => out.write_str("list the hosts"),
+        }
+    }
+}
+
+impl Project {
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+}

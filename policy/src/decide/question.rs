@@ -1,0 +1,275 @@
+//! A call taken apart into what rules can judge one by one: the program or each
+//! command of a command line, each path, the shell itself.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::action::{Action, Call, Execute};
+use crate::decision::{Finding, Reason, Verdict};
+use crate::path::{Directory, Location, PathProblem, locate};
+use crate::rules::place::{Mode, PathUse};
+use crate::shell::{Script, SimpleCommand, Word};
+use crate::text::shown;
+
+/// A call, taken apart.
+pub(super) struct Question<'a> {
+    pub(super) call: &'a Call,
+    pub(super) parts: Vec<Part<'a>>,
+    /// Where the call starts; `None`: not known, after `cd`.
+    directory: Option<PathBuf>,
+    /// Variables that the caller or the script sets.
+    pub(super) environment: BTreeSet<&'a str>,
+}
+
+/// Something that a rule can permit or deny.
+pub(super) enum Part<'a> {
+    /// A program with its arguments.
+    Program(Program<'a>),
+    /// A command line that cannot be seen through.
+    Opaque(&'a [String]),
+    /// A command line of nothing but harmless commands.
+    Shell,
+    /// A path that the call itself uses.
+    Path { used: PathUse, label: String },
+    /// Looking up where a program is.
+    Lookup(&'a [u8]),
+    /// Something that names neither program nor path.
+    Host(&'a Action),
+}
+
+/// A program with its arguments.
+pub(super) struct Program<'a> {
+    pub(super) program: &'a [u8],
+    pub(super) arguments: Vec<Word>,
+    /// It stands in a command line.
+    pub(super) in_script: bool,
+    harmless: bool,
+    /// Only looked at to deny: the script as a whole is judged as opaque.
+    seen_only: bool,
+    label: String,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn of(call: &'a Call) -> Result<Self, Reason> {
+        let workspace = call.project.workspace();
+        let at = Directory::At(workspace);
+        let one = |part| Self {
+            call,
+            parts: vec![part],
+            directory: Some(workspace.to_owned()),
+            environment: BTreeSet::new(),
+        };
+        match &call.action {
+            Action::DescribeHost | Action::ListHosts => Ok(one(Part::Host(&call.action))),
+            Action::FindProgram { program } => match program.contains(&0) {
+                true => Err(unclear(&call.action, "the name holds a NUL byte")),
+                false => Ok(one(Part::Lookup(program))),
+            },
+            Action::Execute(execute) => Self::of_execute(call, execute),
+            action => {
+                let path = action.path().unwrap_or_default();
+                let location = locate(path, at, workspace)
+                    .map_err(|problem| unclear_path(action, path, problem))?;
+                let mode = if action.changes() { Mode::Write } else { Mode::Read };
+                let recursive = matches!(
+                    action,
+                    Action::SearchFiles { .. } | Action::ListDirectory { recursive: true, .. }
+                );
+                let used = PathUse { location, mode, recursive };
+                Ok(one(Part::Path { used, label: action.to_string() }))
+            }
+        }
+    }
+
+    fn of_execute(call: &'a Call, execute: &'a Execute) -> Result<Self, Reason> {
+        let workspace = call.project.workspace();
+        check_bytes(&call.action, execute)?;
+        let directory = working_directory(call, execute)?;
+        let mut question = Self {
+            call,
+            parts: Vec::new(),
+            directory: Some(directory),
+            environment: execute.environment_names.iter().map(String::as_str).collect(),
+        };
+        match &execute.script {
+            None => {
+                let arguments = execute.arguments.iter().cloned().map(Word::Literal).collect();
+                question.parts.push(Part::Program(Program {
+                    program: &execute.program,
+                    arguments,
+                    in_script: false,
+                    harmless: false,
+                    seen_only: false,
+                    label: call.action.to_string(),
+                }));
+            }
+            Some(script) => question.add_script(script, workspace)?,
+        }
+        Ok(question)
+    }
+
+    fn add_script(&mut self, script: &'a Script, workspace: &Path) -> Result<(), Reason> {
+        let action = &self.call.action;
+        for directory in &script.directories {
+            check_cd(directory, workspace).map_err(|why| unclear(action, &why))?;
+        }
+        if !script.directories.is_empty() {
+            self.directory = None;
+        }
+        self.environment.extend(script.environment.iter().map(String::as_str));
+        let opaque = script.is_opaque();
+        if opaque {
+            self.parts.push(Part::Opaque(&script.opaque));
+        }
+        for command in &script.commands {
+            self.parts.push(Part::Program(Program::of(command, opaque)));
+        }
+        for redirection in &script.redirections {
+            let part = redirection_part(redirection, self.directory(), workspace, action)?;
+            self.parts.push(part);
+        }
+        // Some rule has to permit that a shell runs at all.
+        let runs = |part: &Part<'_>| matches!(part, Part::Program(program) if !program.harmless);
+        if !opaque && !self.parts.iter().any(runs) {
+            self.parts.push(Part::Shell);
+        }
+        Ok(())
+    }
+
+    /// Where relative paths start.
+    pub(super) fn directory(&self) -> Directory<'_> {
+        self.directory.as_deref().map_or(Directory::Somewhere, Directory::At)
+    }
+}
+
+impl<'a> Program<'a> {
+    fn of(command: &'a SimpleCommand, opaque: bool) -> Self {
+        Self {
+            program: &command.program,
+            arguments: command.arguments.clone(),
+            in_script: true,
+            harmless: command.harmless,
+            seen_only: opaque,
+            label: format!("run `{command}`"),
+        }
+    }
+}
+
+impl Part<'_> {
+    /// Whether it needs no rule of its own.
+    pub(super) fn is_harmless(&self) -> bool {
+        matches!(self, Self::Program(program) if program.harmless || program.seen_only)
+    }
+
+    /// What it is, in words that follow «to».
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Program(program) => program.label.clone(),
+            Self::Opaque(_) => "run a command line that cannot be seen through".to_owned(),
+            Self::Shell => "run a command line".to_owned(),
+            Self::Path { label, .. } => label.clone(),
+            Self::Lookup(program) => format!("look up `{}`", shown(program)),
+            Self::Host(action) => action.to_string(),
+        }
+    }
+
+    /// Why a match is not certain.
+    pub(super) fn doubt(&self) -> String {
+        match self {
+            Self::Opaque(why) => why.first().cloned().unwrap_or_default(),
+            Self::Program(_) => "the program or an argument is not known before running".to_owned(),
+            Self::Path { .. } => "it reaches what the rule names".to_owned(),
+            Self::Shell | Self::Lookup(_) | Self::Host(_) => {
+                "it is not known before running".to_owned()
+            }
+        }
+    }
+
+    pub(super) fn verdict(&self, finding: Finding) -> Verdict {
+        Verdict { part: self.label(), finding }
+    }
+}
+
+fn redirection_part<'a>(
+    redirection: &crate::shell::Redirection,
+    directory: Directory<'_>,
+    workspace: &Path,
+    action: &Action,
+) -> Result<Part<'a>, Reason> {
+    let path = &redirection.path;
+    let location = locate(path, directory, workspace)
+        .map_err(|problem| unclear_path(action, path, problem))?;
+    let (mode, verb) =
+        if redirection.writes { (Mode::Write, "write") } else { (Mode::Read, "read") };
+    let used = PathUse { location, mode, recursive: false };
+    Ok(Part::Path { used, label: format!("{verb} `{}` by redirection", shown(path)) })
+}
+
+fn check_bytes(action: &Action, execute: &Execute) -> Result<(), Reason> {
+    if execute.program.is_empty() {
+        return Err(unclear(action, "the program is empty; give a name or a path"));
+    }
+    let all = execute.arguments.iter().chain([&execute.program, &execute.working_directory]);
+    if all.into_iter().any(|bytes| bytes.contains(&0)) {
+        return Err(unclear(action, "it holds a NUL byte, which no program can be given"));
+    }
+    let odd = |name: &String| name.is_empty() || name.contains(['=', '\0']);
+    match execute.environment_names.iter().find(|name| odd(name)) {
+        Some(name) => {
+            let why = format!("`{}` is not a name of a variable", shown(name.as_bytes()));
+            Err(unclear(action, &why))
+        }
+        None => Ok(()),
+    }
+}
+
+fn working_directory(call: &Call, execute: &Execute) -> Result<PathBuf, Reason> {
+    let workspace = call.project.workspace();
+    if execute.working_directory.is_empty() {
+        return Ok(workspace.to_owned());
+    }
+    let problem = match locate(&execute.working_directory, Directory::At(workspace), workspace) {
+        Ok(Location::At(path)) if path.starts_with(workspace) => return Ok(path),
+        Ok(_) => "is outside of the workspace".to_owned(),
+        Err(problem) => problem.to_string(),
+    };
+    let why = format!(
+        "the working directory `{}` {problem}; the workspace is `{}`",
+        shown(&execute.working_directory),
+        workspace.display()
+    );
+    Err(unclear(&call.action, &why))
+}
+
+/// `cd` may only lead to places in the workspace. After one `cd` the next one
+/// starts from a place that is not known, so `..` is refused.
+fn check_cd(directory: &[u8], workspace: &Path) -> Result<(), String> {
+    let inside = match directory.starts_with(b"/") {
+        true => match locate(directory, Directory::Somewhere, workspace) {
+            Ok(Location::At(path)) => path.starts_with(workspace),
+            Ok(Location::InWorkspace) | Err(_) => false,
+        },
+        false => Path::new(OsStr::from_bytes(directory))
+            .components()
+            .all(|part| !matches!(part, std::path::Component::ParentDir)),
+    };
+    match inside && !directory.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "`cd {}` may lead out of the workspace; give a directory in it, without `..`, or \
+             start a subshell: `(cd {} && …)`",
+            shown(directory),
+            "dir"
+        )),
+    }
+}
+
+fn unclear(action: &Action, why: &str) -> Reason {
+    Reason::Unclear { part: action.to_string(), why: why.to_owned() }
+}
+
+fn unclear_path(action: &Action, path: &[u8], problem: PathProblem) -> Reason {
+    unclear(action, &format!("the path `{}` {problem}", shown(path)))
+}

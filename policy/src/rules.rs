@@ -1,0 +1,165 @@
+//! The rule language: what it is, and the set of rules that decides.
+//!
+//! A rule file is TOML, `version = 1`. Words:
+//! - a **rule** has an id, an effect (allow, ask, deny), selectors (for which
+//!   calls it is meant), what it names (programs, paths, tools), and what it
+//!   gives (the grant);
+//! - **default deny**: what no rule permits is denied; deny beats ask beats
+//!   allow; the order of rules and files never matters;
+//! - a **scope** says whose rule it is: system, organisation, project, user. The
+//!   widest scope that has an allow or ask rule at all is the base: nothing is
+//!   permitted that it does not permit. A narrower scope that has allow or ask
+//!   rules for this caller, host and project must permit the call too, and its
+//!   grant narrows; a narrower scope that has none leaves the call as it is. A
+//!   deny rule of any scope denies;
+//! - where **several rules of one scope** permit the same thing, the most
+//!   specific one gives the grant: the narrower program or path pattern, then
+//!   the one with more selectors, then the smaller id in byte order;
+//! - **paths** are about file tools and redirections; what a program opens by
+//!   itself is the matter of the cell that it runs in;
+//! - an argument or program that is **not known before running** permits nothing
+//!   and is taken as a match of a deny rule.
+//!
+//! Invariant: a [`RuleSet`] exists only where every file was right as a whole.
+
+mod argument;
+mod case;
+mod error;
+mod file;
+pub(crate) mod matching;
+pub(crate) mod place;
+pub(crate) mod program;
+mod raw;
+mod resolve;
+pub(crate) mod rule;
+mod selector;
+mod text;
+
+use std::collections::BTreeMap;
+
+pub(crate) use argument::Surroundings;
+pub use case::TestResult;
+pub use error::{RuleError, RuleErrors};
+
+use crate::grant::ProfileOrder;
+use case::Case;
+use error::{Report, Source, line_starts};
+use file::File;
+use resolve::{Resolver, Sets};
+use rule::{Rule, SCOPES, Scope};
+
+/// The rules of all files, checked and resolved.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    /// In the byte order of their ids.
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) order: ProfileOrder,
+    /// The widest scope that permits anything; none: nothing is permitted.
+    pub(crate) base: Option<Scope>,
+    pub(crate) digest: [u8; 32],
+    cases: Vec<Case>,
+}
+
+impl RuleSet {
+    /// Reads rule files, given as name and text. `digest` is the caller's
+    /// digest of those texts; it stands in each decision.
+    ///
+    /// # Errors
+    /// All that is wrong, as far as it can be told at once.
+    pub fn parse(files: &[(&str, &str)], digest: [u8; 32]) -> Result<Self, RuleErrors> {
+        let mut report = Report::default();
+        let lines: Vec<Vec<usize>> = files.iter().map(|(_, text)| line_starts(text)).collect();
+        let mut read: Vec<File<'_>> = files
+            .iter()
+            .zip(&lines)
+            .map(|((file, text), lines)| file::read(Source { file, text, lines }, &mut report))
+            .collect();
+        let sets = Sets::collect(&mut read, &mut report);
+        let order = profile_order(&mut read, &mut report);
+        let (rules, cases) = resolve_all(read, &sets, &mut report);
+        report.finish()?;
+        let base = SCOPES
+            .into_iter()
+            .find(|scope| rules.values().any(|rule| rule.scope == *scope && rule.is_positive()));
+        Ok(Self { rules: rules.into_values().collect(), order, base, digest, cases })
+    }
+
+    /// The digest that was given with the files.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule, so that everything is denied.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Decides every test of the files.
+    pub fn run_tests(&self) -> Vec<TestResult> {
+        self.cases.iter().map(|case| case.run(self)).collect()
+    }
+
+    /// The tests that fail, as errors; whoever loads rules refuses them then.
+    pub fn check_tests(&self) -> Result<(), Vec<TestResult>> {
+        let failed: Vec<TestResult> =
+            self.run_tests().into_iter().filter(|result| !result.passed).collect();
+        if failed.is_empty() { Ok(()) } else { Err(failed) }
+    }
+}
+
+/// One file says the order of profiles.
+fn profile_order(files: &mut [File<'_>], report: &mut Report) -> ProfileOrder {
+    let mut order: Option<Vec<String>> = None;
+    for file in files {
+        let Some(profiles) = file.profiles.take() else { continue };
+        let span = profiles.span();
+        let profiles = profiles.into_inner();
+        let mut sorted = profiles.clone();
+        sorted.sort();
+        sorted.dedup();
+        if sorted.len() != profiles.len() {
+            report.add(file.source, span, "profiles", "a profile is listed twice");
+        } else if order.is_some() {
+            report.add(file.source, span, "profiles", "another file lists the profiles already");
+        } else {
+            order = Some(profiles);
+        }
+    }
+    ProfileOrder::new(order.unwrap_or_default())
+}
+
+fn resolve_all(
+    files: Vec<File<'_>>,
+    sets: &Sets,
+    report: &mut Report,
+) -> (BTreeMap<String, Rule>, Vec<Case>) {
+    let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
+    let mut tests = Vec::new();
+    for file in files {
+        let source = file.source;
+        for (span, raw) in file.rules {
+            let (id, id_span) = (raw.id.get_ref().clone(), raw.id.span());
+            let key = format!("rule {id}");
+            let rule =
+                Resolver { source, sets, report: &mut *report, key: key.clone() }.rule(span, raw);
+            if rules.insert(id, rule).is_some() {
+                let message = "there is a rule of this id already; give it another one";
+                report.add(source, id_span, key, message);
+            }
+        }
+        tests.extend(file.tests.into_iter().map(|(span, raw)| (source, span, raw)));
+    }
+    let cases = tests
+        .into_iter()
+        .filter_map(|(source, span, raw)| Case::resolve(source, span, raw, &rules, report))
+        .collect();
+    (rules, cases)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Tests that stand in the rule files: a call, and what the rules should say.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::RuleSet;
+use super::error::{Report, Source};
+use super::raw::{RawCall, RawTest};
+use super::rule::Rule;
+use crate::action::{Action, Call, Execute, Host, Project, TOOLS};
+use crate::decision::Effect;
+use crate::subject::Subject;
+
+/// The workspace of a test that names none.
+const WORKSPACE: &str = "/workspace";
+
+/// One test, resolved.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    name: String,
+    place: String,
+    call: Call,
+    expect: Effect,
+    rule: Option<String>,
+}
+
+/// How a test went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResult {
+    /// The test's name.
+    pub name: String,
+    /// `file:line:column` of the test.
+    pub place: String,
+    /// The rules say what the test expects.
+    pub passed: bool,
+    /// What was decided, in one line.
+    pub decision: String,
+    /// What was expected instead; empty where it passed.
+    pub problem: String,
+}
+
+impl Case {
+    /// Makes a call of a raw test; `None` where it is wrong and was reported.
+    pub(super) fn resolve(
+        source: Source<'_>,
+        span: Range<usize>,
+        raw: RawTest,
+        rules: &BTreeMap<String, Rule>,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let RawTest { name, call, expect, rule } = raw;
+        let key = format!("test {}", name.get_ref());
+        // A test of a rule that is not there could never pass.
+        if let Some(rule) = rule.as_ref().filter(|rule| !rules.contains_key(rule.get_ref())) {
+            let message = format!("no rule has the id `{}`", rule.get_ref());
+            report.add(source, rule.span(), key, message);
+            return None;
+        }
+        let tool_span = call.tool.span();
+        match make_call(call) {
+            Ok(call) => Some(Self {
+                place: source.place(span.start),
+                name: name.into_inner(),
+                call,
+                expect,
+                rule: rule.map(toml::Spanned::into_inner),
+            }),
+            Err(message) => {
+                report.add(source, tool_span, key, message);
+                None
+            }
+        }
+    }
+
+    pub(super) fn run(&self, rules: &RuleSet) -> TestResult {
+        let decision = rules.decide(self.call.clone());
+        let found = decision.effect();
+        let by = decision.rules();
+        let problem = match &self.rule {
+            _ if found != self.expect => format!("expected {}, got {found}", self.expect),
+            Some(rule) if !by.contains(rule) => {
+                format!("expected rule `{rule}`, got `{}`", by.join("`, `"))
+            }
+            _ => String::new(),
+        };
+        TestResult {
+            name: self.name.clone(),
+            place: self.place.clone(),
+            passed: problem.is_empty(),
+            decision: decision.line(),
+            problem,
+        }
+    }
+}
+
+fn make_call(raw: RawCall) -> Result<Call, String> {
+    let RawCall {
+        user,
+        groups,
+        tenant,
+        client,
+        host,
+        labels,
+        project,
+        workspace,
+        tool,
+        program,
+        args,
+        command,
+        working_directory,
+        environment,
+        path,
+    } = raw;
+    let tool = tool.into_inner();
+    let execute = |mut execute: Execute| {
+        execute.working_directory = working_directory.unwrap_or_default().into_bytes();
+        execute.environment_names = environment.into_iter().collect();
+        Action::Execute(execute)
+    };
+    let args = args.map(|args| args.into_iter().map(String::into_bytes).collect());
+    let action = match (tool.as_str(), program, args, command, path) {
+        ("execute_command", Some(program), args, None, None) => {
+            execute(Execute::program(program, args.unwrap_or_default()))
+        }
+        ("execute_command", None, None, Some(line), None) => execute(Execute::command_line(line)),
+        ("execute_command", ..) => return Err("give program (and args), or command".into()),
+        ("check_command_exists", Some(program), None, None, None) => {
+            Action::FindProgram { program: program.into_bytes() }
+        }
+        ("check_command_exists", ..) => return Err("give program, and nothing else".into()),
+        ("get_system_info", None, None, None, None) => Action::DescribeHost,
+        ("list_hosts", None, None, None, None) => Action::ListHosts,
+        ("get_system_info" | "list_hosts", ..) => return Err("this tool takes nothing".into()),
+        (other, None, None, None, Some(path)) => file_action(other, path.into_bytes())?,
+        (other, ..) if TOOLS.contains(&other) => return Err("give path, and nothing else".into()),
+        (other, ..) => return Err(unknown(other)),
+    };
+    let workspace = workspace.unwrap_or_else(|| WORKSPACE.to_owned()).into();
+    Ok(Call {
+        subject: Subject { user, groups, client, tenant },
+        project: Project { name: project, workspace },
+        host: Host { name: host, labels },
+        tool,
+        action,
+    })
+}
+
+fn file_action(tool: &str, path: Vec<u8>) -> Result<Action, String> {
+    Ok(match tool {
+        "read_file" => Action::ReadFile { path },
+        "write_file" => Action::WriteFile { path },
+        "list_directory" => Action::ListDirectory { path, recursive: false },
+        "search_files" => Action::SearchFiles { path },
+        other => return Err(unknown(other)),
+    })
+}
+
+fn unknown(tool: &str) -> String {
+    format!("no tool is named `{tool}`; there are {}", TOOLS.join(", "))
+}

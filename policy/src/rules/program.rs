@@ -1,0 +1,151 @@
+//! Program patterns: the program and its argument array, never a string.
+
+use std::fmt;
+use std::path::Path;
+
+use super::argument::{Arguments, Surroundings};
+use super::matching::Match;
+use super::place::file_name;
+use crate::path::{Location, locate};
+use crate::shell::Word;
+
+/// Directories in which a program is what its bare name means.
+pub(crate) const PROGRAM_DIRECTORIES: [&str; 6] =
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/local/sbin"];
+
+/// A program, with or without its arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct ProgramPattern {
+    pub(crate) which: Which,
+    /// `None`: whatever they are.
+    pub(crate) arguments: Option<Arguments>,
+}
+
+/// Which programs a pattern names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Every one that the profile has.
+    Any,
+    /// These names, bare or in one of [`PROGRAM_DIRECTORIES`].
+    Names(Vec<String>),
+    /// This file.
+    Path(String),
+    /// Every program beneath this directory, which ends in a slash.
+    Under(String),
+}
+
+/// A program as a call names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProgramUse<'a> {
+    pub(crate) program: &'a [u8],
+    pub(crate) arguments: &'a [Word],
+    pub(crate) around: Surroundings<'a>,
+}
+
+impl ProgramPattern {
+    /// Whether the program is one of the pattern's, and its arguments too.
+    pub(crate) fn matches(&self, used: ProgramUse<'_>) -> Match {
+        let program = self.which.matches(used.program, used.around);
+        match (&self.arguments, program) {
+            (_, Match::No) => Match::No,
+            (None, program) => program,
+            (Some(arguments), program) => {
+                program.min(arguments.matches(used.arguments, used.around))
+            }
+        }
+    }
+
+    /// For telling the narrower of two: kind, then length, then arguments.
+    pub(crate) fn rank(&self) -> (u8, usize, bool) {
+        let (kind, length) = match &self.which {
+            Which::Any => (0, 0),
+            Which::Under(directory) => (1, directory.len()),
+            Which::Names(_) => (2, 0),
+            Which::Path(_) => (3, 0),
+        };
+        (kind, length, self.arguments.is_some())
+    }
+}
+
+impl Which {
+    /// Whether `program` is one of these. A path elsewhere with the same last
+    /// name is one perhaps: it may be the same program.
+    pub(crate) fn matches(&self, program: &[u8], around: Surroundings<'_>) -> Match {
+        if let Self::Any = self {
+            return Match::Yes;
+        }
+        if !program.contains(&b'/') {
+            return self.matches_bare(program);
+        }
+        match locate(program, around.directory, around.workspace) {
+            Ok(Location::At(path)) => self.matches_path(&path),
+            // Somewhere in the workspace.
+            Ok(Location::InWorkspace) | Err(_) => self.same_name(file_name(program)),
+        }
+    }
+
+    /// The profile's PATH says where a bare name leads.
+    fn matches_bare(&self, name: &[u8]) -> Match {
+        match self {
+            Self::Any => Match::Yes,
+            Self::Names(names) => names.iter().any(|known| known.as_bytes() == name).into(),
+            Self::Path(_) | Self::Under(_) => self.same_name(name),
+        }
+    }
+
+    fn matches_path(&self, path: &Path) -> Match {
+        use std::os::unix::ffi::OsStrExt as _;
+        let bytes = path.as_os_str().as_bytes();
+        let name = file_name(bytes);
+        let matches = match self {
+            Self::Any => true,
+            Self::Names(names) => {
+                let standard = path.parent().is_some_and(|parent| {
+                    PROGRAM_DIRECTORIES.iter().any(|known| Path::new(known) == parent)
+                });
+                standard && names.iter().any(|known| known.as_bytes() == name)
+            }
+            Self::Path(known) => known.as_bytes() == bytes,
+            Self::Under(directory) => bytes.starts_with(directory.as_bytes()),
+        };
+        if matches { Match::Yes } else { self.elsewhere(name) }
+    }
+
+    /// A path that is not one of these, though it may be a link to one.
+    fn elsewhere(&self, name: &[u8]) -> Match {
+        match self {
+            // Not beneath the directory: nothing ties it to a program there.
+            Self::Under(_) => Match::No,
+            _ => self.same_name(name),
+        }
+    }
+
+    fn same_name(&self, name: &[u8]) -> Match {
+        let same = match self {
+            Self::Any => true,
+            Self::Names(names) => names.iter().any(|known| known.as_bytes() == name),
+            Self::Path(path) => file_name(path.as_bytes()) == name,
+            Self::Under(_) => true,
+        };
+        Match::from(same).doubtful()
+    }
+}
+
+impl fmt::Display for ProgramPattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.which {
+            Which::Any => out.write_str("any program")?,
+            Which::Names(names) => {
+                out.write_str(&names.iter().take(8).cloned().collect::<Vec<_>>().join("|"))?;
+                out.write_str(if names.len() > 8 { "|…" } else { "" })?;
+            }
+            Which::Path(path) => out.write_str(path)?,
+            Which::Under(directory) => write!(out, "{directory}*")?,
+        }
+        match &self.arguments {
+            None => Ok(()),
+            Some(Arguments(list)) if list.is_empty() => out.write_str(" (without arguments)"),
+            Some(arguments) => write!(out, " {arguments}"),
+        }
+    }
+}

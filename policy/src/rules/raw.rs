@@ -1,0 +1,210 @@
+//! Rule files as they are written. Unknown keys are refused; [`super::resolve`]
+//! makes rules of this.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{
+    self, Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer,
+};
+use toml::Spanned;
+
+use super::place::Mode;
+use super::rule::{Effect, Scope, Shell};
+use crate::grant::{Limits, ProgramPath, WorkspaceAccess};
+
+pub(super) type Texts = Option<Vec<Spanned<String>>>;
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRule {
+    pub(super) id: Spanned<String>,
+    pub(super) effect: Spanned<Effect>,
+    pub(super) reason: Option<String>,
+    #[serde(default)]
+    pub(super) scope: Scope,
+    #[serde(default)]
+    pub(super) subjects: RawSubjects,
+    #[serde(default)]
+    pub(super) hosts: RawHosts,
+    pub(super) projects: Texts,
+    pub(super) tools: Texts,
+    pub(super) programs: Option<Spanned<Vec<Spanned<RawProgram>>>>,
+    pub(super) paths: Option<Spanned<Vec<Spanned<RawPath>>>>,
+    pub(super) shell: Option<Spanned<Shell>>,
+    pub(super) environment: Texts,
+    pub(super) grant: Option<Spanned<RawGrant>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSubjects {
+    pub(super) users: Texts,
+    pub(super) groups: Texts,
+    pub(super) tenants: Texts,
+    pub(super) clients: Texts,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHosts {
+    pub(super) names: Texts,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, Spanned<String>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProgram {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) names: Texts,
+    pub(super) path: Option<Spanned<String>>,
+    pub(super) under: Option<Spanned<String>>,
+    pub(super) any: Option<bool>,
+    pub(super) args: Option<Spanned<Vec<Spanned<RawArgument>>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPath {
+    pub(super) beneath: Spanned<String>,
+    pub(super) mode: Mode,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGrant {
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) workspace_access: Option<WorkspaceAccess>,
+    pub(super) programs: Option<Spanned<Vec<ProgramPath>>>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+}
+
+/// A text, which stands for itself, or a table with one kind of pattern.
+#[derive(Debug)]
+pub(super) enum RawArgument {
+    Literal(String),
+    Table(Box<RawArgumentTable>),
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawArgumentTable {
+    pub(super) one_of: Option<Vec<Spanned<String>>>,
+    pub(super) glob: Option<String>,
+    pub(super) regex: Option<String>,
+    pub(super) beneath: Option<String>,
+    pub(super) number: Option<RawNumber>,
+    pub(super) any: Option<bool>,
+    pub(super) flag: Option<String>,
+    pub(super) value: Option<Spanned<RawArgument>>,
+    pub(super) optional: Option<Spanned<RawArgument>>,
+    pub(super) rest: Option<RawRest>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNumber {
+    pub(super) min: i64,
+    pub(super) max: i64,
+}
+
+/// `true`, or what each of the rest has to be.
+#[derive(Debug)]
+pub(super) enum RawRest {
+    Any(bool),
+    Each(Box<RawArgument>),
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTest {
+    pub(super) name: Spanned<String>,
+    pub(super) call: RawCall,
+    pub(super) expect: Effect,
+    pub(super) rule: Option<Spanned<String>>,
+}
+
+/// A call of a test. What is left out is as a plain call has it.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCall {
+    #[serde(default)]
+    pub(super) user: String,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+    #[serde(default)]
+    pub(super) tenant: String,
+    #[serde(default)]
+    pub(super) client: String,
+    #[serde(default)]
+    pub(super) host: String,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) project: String,
+    pub(super) workspace: Option<String>,
+    pub(super) tool: Spanned<String>,
+    pub(super) program: Option<String>,
+    pub(super) args: Option<Vec<String>>,
+    pub(super) command: Option<String>,
+    pub(super) working_directory: Option<String>,
+    #[serde(default)]
+    pub(super) environment: Vec<String>,
+    pub(super) path: Option<String>,
+}
+
+// Written out, because serde's untagged enums lose place and reason of an error.
+impl<'de> Deserialize<'de> for RawArgument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ArgumentVisitor)
+    }
+}
+
+struct ArgumentVisitor;
+
+impl<'de> Visitor<'de> for ArgumentVisitor {
+    type Value = RawArgument;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a text, or a table such as { one_of = [\"a\", \"b\"] }")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<RawArgument, E> {
+        Ok(RawArgument::Literal(text.to_owned()))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RawArgument, M::Error> {
+        Deserialize::deserialize(MapAccessDeserializer::new(map))
+            .map(|table| RawArgument::Table(Box::new(table)))
+    }
+}
+
+impl<'de> Deserialize<'de> for RawRest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RestVisitor)
+    }
+}
+
+struct RestVisitor;
+
+impl<'de> Visitor<'de> for RestVisitor {
+    type Value = RawRest;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("true, a text, or a table such as { beneath = \"workspace\" }")
+    }
+
+    fn visit_bool<E: de::Error>(self, any: bool) -> Result<RawRest, E> {
+        Ok(RawRest::Any(any))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<RawRest, E> {
+        ArgumentVisitor.visit_str(text).map(|each| RawRest::Each(Box::new(each)))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RawRest, M::Error> {
+        ArgumentVisitor.visit_map(map).map(|each| RawRest::Each(Box::new(each)))
+    }
+}

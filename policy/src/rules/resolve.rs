@@ -1,0 +1,270 @@
+//! Raw rules become resolved rules, in this one place. Every check of a rule's
+//! meaning is here; after it nothing can fail but a match.
+
+mod argument;
+mod sets;
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::error::{Report, Source};
+use super::place::{PathPattern, Root};
+use super::program::{ProgramPattern, Which};
+use super::raw::{RawGrant, RawPath, RawProgram, RawRule, Texts};
+use super::rule::{Effect, Gives, Rule, Shell};
+use super::selector::{Names, Selectors};
+use super::text::TextPattern;
+use crate::action::TOOLS;
+use crate::grant::{ProgramPath, Programs};
+
+pub(super) use sets::Sets;
+
+/// The longest id of a rule, in bytes.
+const MAX_ID: usize = 128;
+
+/// Resolves the parts of one rule.
+pub(super) struct Resolver<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) sets: &'a Sets,
+    pub(super) report: &'a mut Report,
+    /// Which rule, for errors.
+    pub(super) key: String,
+}
+
+impl Resolver<'_> {
+    fn add(&mut self, span: Range<usize>, key: &str, message: impl Into<String>) {
+        let key = format!("{}: {key}", self.key);
+        self.report.add(self.source, span, key, message);
+    }
+
+    /// The rule. What is wrong of it is reported and left out, so that the rule
+    /// set as a whole is refused.
+    pub(super) fn rule(&mut self, span: Range<usize>, raw: RawRule) -> Rule {
+        let RawRule {
+            id,
+            effect,
+            reason,
+            scope,
+            subjects,
+            hosts,
+            projects,
+            tools,
+            programs,
+            paths,
+            shell,
+            environment,
+            grant,
+        } = raw;
+        let effect = *effect.get_ref();
+        self.check_id(&id);
+        self.check_tools(&tools);
+        if effect == Effect::Deny {
+            self.check_deny(shell.as_ref(), environment.as_ref(), grant.as_ref());
+        } else if programs.is_none() && paths.is_none() && tools.is_none() {
+            let message = "it permits nothing in particular; give programs, paths or tools";
+            self.add(span, "effect", message);
+        }
+        let labels = hosts
+            .labels
+            .into_iter()
+            .filter_map(|(label, value)| {
+                Some((label, self.names("hosts.labels", Some(vec![value]))?))
+            })
+            .collect();
+        let selectors = Selectors {
+            users: self.names("subjects.users", subjects.users),
+            groups: self.names("subjects.groups", subjects.groups),
+            tenants: self.names("subjects.tenants", subjects.tenants),
+            clients: self.names("subjects.clients", subjects.clients),
+            hosts: self.names("hosts.names", hosts.names),
+            labels,
+            projects: self.names("projects", projects),
+            tools: self.names("tools", tools),
+        };
+        Rule {
+            id: id.into_inner(),
+            effect,
+            reason,
+            scope,
+            selectors,
+            programs: self.programs(programs),
+            paths: self.paths(paths),
+            shell: shell.map(Spanned::into_inner).unwrap_or_default(),
+            environment: environment.map(|names| self.patterns("environment", names)),
+            gives: self.gives(grant),
+        }
+    }
+
+    fn check_id(&mut self, id: &Spanned<String>) {
+        let text = id.get_ref();
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+        if text.is_empty() || text.len() > MAX_ID || !text.bytes().all(good) {
+            let message =
+                format!("an id has 1 to {MAX_ID} ASCII letters, digits and `-`, `_`, `.`, `/`");
+            self.add(id.span(), "id", message);
+        }
+    }
+
+    /// A misspelt tool would never match, and a deny rule never fire.
+    fn check_tools(&mut self, tools: &Texts) {
+        for tool in tools.iter().flatten() {
+            let name = tool.get_ref();
+            if !name.starts_with('@') && !TOOLS.contains(&name.as_str()) {
+                let message = format!("no tool is named `{name}`; there are {}", TOOLS.join(", "));
+                self.add(tool.span(), "tools", message);
+            }
+        }
+    }
+
+    fn check_deny(
+        &mut self,
+        shell: Option<&Spanned<Shell>>,
+        environment: Option<&Vec<Spanned<String>>>,
+        grant: Option<&Spanned<RawGrant>>,
+    ) {
+        if let Some(shell) = shell {
+            let message = "a deny rule sees into every command line; leave `shell` out";
+            self.add(shell.span(), "shell", message);
+        }
+        if let Some(first) = environment.and_then(|names| names.first()) {
+            let message = "`environment` says what a rule permits; leave it out of a deny rule";
+            self.add(first.span(), "environment", message);
+        }
+        if let Some(grant) = grant {
+            self.add(grant.span(), "grant", "a deny rule gives nothing; leave `grant` out");
+        }
+    }
+
+    fn names(&mut self, key: &str, texts: Texts) -> Names {
+        texts.map(|texts| self.patterns(key, texts))
+    }
+
+    /// Globs, with sets put in. An empty list would match nothing, ever.
+    fn patterns(&mut self, key: &str, texts: Vec<Spanned<String>>) -> Vec<TextPattern> {
+        let mut out = Vec::new();
+        for text in self.expand(key, texts) {
+            match TextPattern::glob(text.get_ref().clone()) {
+                Ok(pattern) => out.push(pattern),
+                Err(message) => self.add(text.span(), key, message),
+            }
+        }
+        out
+    }
+
+    /// Puts the members in place of `@set`.
+    fn expand(&mut self, key: &str, texts: Vec<Spanned<String>>) -> Vec<Spanned<String>> {
+        let mut out = Vec::new();
+        for text in texts {
+            match self.sets.expand(text.get_ref()) {
+                Ok(members) => {
+                    out.extend(members.into_iter().map(|one| Spanned::new(text.span(), one)));
+                }
+                Err(message) => self.add(text.span(), key, message),
+            }
+        }
+        out
+    }
+
+    fn programs(&mut self, raw: Option<Spanned<Vec<Spanned<RawProgram>>>>) -> Vec<ProgramPattern> {
+        let Some(raw) = raw else { return Vec::new() };
+        self.check_not_empty("programs", &raw);
+        raw.into_inner().into_iter().filter_map(|program| self.program(program)).collect()
+    }
+
+    fn program(&mut self, raw: Spanned<RawProgram>) -> Option<ProgramPattern> {
+        let span = raw.span();
+        let RawProgram { name, names, path, under, any, args } = raw.into_inner();
+        let which = match (name, names, path, under, any) {
+            (Some(name), None, None, None, None) => self.program_names(vec![name]),
+            (None, Some(names), None, None, None) => self.program_names(names),
+            (None, None, Some(path), None, None) => self.program_path(&path, false),
+            (None, None, None, Some(under), None) => self.program_path(&under, true),
+            (None, None, None, None, Some(true)) => Some(Which::Any),
+            _ => {
+                let message = "give exactly one of name, names, path, under, or any = true";
+                self.add(span, "programs", message);
+                None
+            }
+        };
+        let arguments = match args {
+            None => None,
+            Some(args) => Some(self.arguments(args)?),
+        };
+        Some(ProgramPattern { which: which?, arguments })
+    }
+
+    fn program_names(&mut self, names: Vec<Spanned<String>>) -> Option<Which> {
+        let names = self.expand("programs.names", names);
+        let bare = |name: &str| !name.is_empty() && !name.contains(['/', '\0']);
+        if let Some(wrong) = names.iter().find(|name| !bare(name.get_ref())) {
+            let message = format!(
+                "`{}` is not a bare name; for a path write `path` or `under`",
+                wrong.get_ref()
+            );
+            self.add(wrong.span(), "programs.name", message);
+            return None;
+        }
+        let names: Vec<String> = names.into_iter().map(Spanned::into_inner).collect();
+        (!names.is_empty()).then_some(Which::Names(names))
+    }
+
+    fn program_path(&mut self, text: &Spanned<String>, directory: bool) -> Option<Which> {
+        let key = if directory { "programs.under" } else { "programs.path" };
+        match ProgramPath::try_from(text.get_ref().clone()) {
+            Ok(path) if path.is_directory() == directory => {
+                let path = path.as_str().to_owned();
+                Some(if directory { Which::Under(path) } else { Which::Path(path) })
+            }
+            Ok(_) => {
+                let message = "`path` names a file; `under` a directory, with `/` at its end";
+                self.add(text.span(), key, message);
+                None
+            }
+            Err(error) => {
+                self.add(text.span(), key, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn paths(&mut self, raw: Option<Spanned<Vec<Spanned<RawPath>>>>) -> Vec<PathPattern> {
+        let Some(raw) = raw else { return Vec::new() };
+        self.check_not_empty("paths", &raw);
+        let mut out = Vec::new();
+        for path in raw.into_inner() {
+            let RawPath { beneath, mode } = path.into_inner();
+            match Root::parse(beneath.get_ref()) {
+                Ok(root) => out.push(PathPattern { root, mode }),
+                Err(message) => self.add(beneath.span(), "paths.beneath", message),
+            }
+        }
+        out
+    }
+
+    /// In a deny rule an empty list would mean everything.
+    fn check_not_empty<T>(&mut self, key: &str, list: &Spanned<Vec<T>>) {
+        if list.get_ref().is_empty() {
+            self.add(list.span(), key, "an empty list matches nothing; fill it or leave it out");
+        }
+    }
+
+    fn gives(&mut self, raw: Option<Spanned<RawGrant>>) -> Gives {
+        let Some(raw) = raw else { return Gives::default() };
+        let span = raw.span();
+        let RawGrant { profile, workspace_access, programs, limits } = raw.into_inner();
+        if let Some(name) = limits.zero() {
+            self.add(span, "grant.limits", format!("`{name}` is zero, so that nothing could run"));
+        }
+        if let Some(programs) = &programs {
+            self.check_not_empty("grant.programs", programs);
+        }
+        if let Some(profile) = profile.as_ref().filter(|profile| profile.get_ref().is_empty()) {
+            self.add(profile.span(), "grant.profile", "it is empty; give the name of a profile");
+        }
+        let programs = programs
+            .map(|programs| Programs::Only(programs.into_inner().into_iter().collect()))
+            .unwrap_or_default();
+        Gives { profile: profile.map(Spanned::into_inner), workspace_access, programs, limits }
+    }
+}

@@ -1,0 +1,74 @@
+//! One rule, resolved: nothing left to look up.
+
+use super::place::PathPattern;
+use super::program::ProgramPattern;
+use super::selector::Selectors;
+use super::text::TextPattern;
+use crate::grant::{Limits, Programs, WorkspaceAccess};
+
+pub(crate) use crate::decision::Effect;
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) effect: Effect,
+    pub(crate) reason: Option<String>,
+    pub(crate) scope: Scope,
+    pub(crate) selectors: Selectors,
+    pub(crate) programs: Vec<ProgramPattern>,
+    pub(crate) paths: Vec<PathPattern>,
+    pub(crate) shell: Shell,
+    /// Variables that a caller or a script may set; `None`: not said.
+    pub(crate) environment: Option<Vec<TextPattern>>,
+    pub(crate) gives: Gives,
+}
+
+/// Whose rule it is, from wide to narrow. A narrower scope can only narrow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scope {
+    /// The operator of the gateway.
+    System,
+    /// The organisation.
+    #[default]
+    Organisation,
+    /// A project.
+    Project,
+    /// A user.
+    User,
+}
+
+/// All scopes, from wide to narrow.
+pub(crate) const SCOPES: [Scope; 4] =
+    [Scope::System, Scope::Organisation, Scope::Project, Scope::User];
+
+/// What a rule says to command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Shell {
+    /// Nothing: it is about programs with their arguments only.
+    #[default]
+    Refuse,
+    /// Its programs also where they stand in a command line.
+    Parsed,
+    /// Also command lines that cannot be seen through; the kernel's allowlist
+    /// then holds alone.
+    Opaque,
+}
+
+/// What an allow or ask rule gives; what it does not say is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Gives {
+    pub(crate) profile: Option<String>,
+    pub(crate) workspace_access: Option<WorkspaceAccess>,
+    pub(crate) programs: Programs,
+    pub(crate) limits: Limits,
+}
+
+impl Rule {
+    /// Whether it could permit something.
+    pub(crate) fn is_positive(&self) -> bool {
+        self.effect != Effect::Deny
+    }
+}

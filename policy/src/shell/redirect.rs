@@ -1,0 +1,74 @@
+//! Redirections: which files a command line opens by itself.
+
+use brush_parser::ast::{IoFileRedirectKind, IoFileRedirectTarget, IoRedirect};
+
+use super::Redirection;
+use super::walk::Walker;
+use super::word::Word;
+
+/// Collects one redirection.
+pub(super) fn collect(walker: &mut Walker, redirect: &IoRedirect) {
+    match redirect {
+        IoRedirect::File(_, kind, target) => file(walker, kind, target),
+        IoRedirect::OutputAndError(word, _append) => {
+            let target = walker.word(word);
+            open(walker, target, true);
+        }
+        // The body was checked before parsing.
+        IoRedirect::HereDocument(..) => {}
+        IoRedirect::HereString(_, word) => drop(walker.word(word)),
+    }
+}
+
+fn file(walker: &mut Walker, kind: &IoFileRedirectKind, target: &IoFileRedirectTarget) {
+    let (reads, writes) = match kind {
+        IoFileRedirectKind::Read => (true, false),
+        IoFileRedirectKind::Write | IoFileRedirectKind::Append | IoFileRedirectKind::Clobber => {
+            (false, true)
+        }
+        IoFileRedirectKind::ReadAndWrite => (true, true),
+        IoFileRedirectKind::DuplicateInput => (true, false),
+        IoFileRedirectKind::DuplicateOutput => (false, true),
+    };
+    match target {
+        IoFileRedirectTarget::Fd(_) => {}
+        IoFileRedirectTarget::Filename(word) => {
+            let target = walker.word(word);
+            if reads {
+                open(walker, target.clone(), false);
+            }
+            if writes {
+                open(walker, target, true);
+            }
+        }
+        IoFileRedirectTarget::Duplicate(word) => match walker.word(word) {
+            Word::Literal(text) if is_descriptor(&text) => {}
+            target => open(walker, target, writes),
+        },
+        IoFileRedirectTarget::ProcessSubstitution(..) => {
+            walker.opaque("a process substitution runs beside the command");
+        }
+    }
+}
+
+/// `1`, `-`, or `1-`.
+fn is_descriptor(text: &[u8]) -> bool {
+    let digits = text.strip_suffix(b"-").unwrap_or(text);
+    !text.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+fn open(walker: &mut Walker, target: Word, writes: bool) {
+    match target {
+        Word::Literal(path) if is_stream(&path) => {}
+        Word::Literal(path) if path.starts_with(b"/dev/tcp") || path.starts_with(b"/dev/udp") => {
+            walker.opaque("a redirection opens a network connection");
+        }
+        Word::Literal(path) => walker.script.redirections.push(Redirection { path, writes }),
+        Word::Unknown { .. } => walker.opaque("the file of a redirection depends on the run"),
+    }
+}
+
+/// Files that reach nothing but the run itself.
+fn is_stream(path: &[u8]) -> bool {
+    matches!(path, b"/dev/null" | b"/dev/stdin" | b"/dev/stdout" | b"/dev/stderr")
+}
