@@ -31,7 +31,10 @@ pub const RECEIPT_METADATA: &str = "cofferdam-receipt-bin";
 
 /// A call that the agent could not or would not carry out.
 #[derive(Debug, Clone)]
-pub struct Fault {
+pub struct Fault(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     code: Code,
     reason: &'static str,
     message: String,
@@ -43,45 +46,59 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(code: Code, reason: &'static str, error: impl ToString) -> Self {
+    fn new(code: Code, reason: &'static str, error: &(impl ToString + ?Sized)) -> Self {
         let message = error.to_string();
-        Self { code, reason, message, rule: "", field: String::new(), receipt: None }
+        let (rule, field, receipt) = ("", String::new(), None);
+        Self(Box::new(Parts { code, reason, message, rule, field, receipt }))
+    }
+
+    /// The same, with the ceiling's key that decided.
+    fn by(mut self, rule: &'static str) -> Self {
+        self.0.rule = rule;
+        self
+    }
+
+    /// The same, with the request's field that is wrong.
+    fn at(mut self, field: String) -> Self {
+        self.0.field = field;
+        self
     }
 
     /// The same, with the receipt for what was recorded.
     #[must_use]
-    pub fn with_receipt(self, receipt: Option<SignedReceipt>) -> Self {
-        Self { receipt, ..self }
+    pub fn with_receipt(mut self, receipt: Option<SignedReceipt>) -> Self {
+        self.0.receipt = receipt;
+        self
     }
 
     /// The stable reason.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        self.reason
+        self.0.reason
     }
 
     /// In words.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The ceiling's key that decided; empty where none did.
     #[must_use]
     pub fn rule(&self) -> &'static str {
-        self.rule
+        self.0.rule
     }
 
     /// Whether this is somebody's decision rather than a mishap.
     #[must_use]
     pub fn is_denial(&self) -> bool {
-        matches!(self.code, Code::PermissionDenied | Code::Unauthenticated)
+        matches!(self.0.code, Code::PermissionDenied | Code::Unauthenticated)
     }
 
     /// As gRPC says it.
     #[must_use]
     pub fn into_status(self) -> Status {
-        let Self { code, reason, message, rule, field, receipt } = self;
+        let Parts { code, reason, message, rule, field, receipt } = *self.0;
         let mut details = ErrorDetails::new();
         let mut metadata = HashMap::new();
         if !rule.is_empty() {
@@ -102,7 +119,7 @@ impl Fault {
 
 impl From<LoadError> for Fault {
     fn from(error: LoadError) -> Self {
-        Self::new(Code::FailedPrecondition, "CEILING_UNUSABLE", error)
+        Self::new(Code::FailedPrecondition, "CEILING_UNUSABLE", &error)
     }
 }
 
@@ -113,11 +130,11 @@ impl From<PeerError> for Fault {
             PeerError::Expired(_) => (Code::Unauthenticated, "CERTIFICATE_EXPIRED"),
             PeerError::NotAGateway(_) => (Code::PermissionDenied, "PEER_NOT_A_GATEWAY"),
             PeerError::NotAllowed(_) => {
-                let fault = Self::new(Code::PermissionDenied, "PEER_NOT_ALLOWED", error);
-                return Self { rule: "ceiling.peers.gateways", ..fault };
+                let fault = Self::new(Code::PermissionDenied, "PEER_NOT_ALLOWED", &error);
+                return fault.by("ceiling.peers.gateways");
             }
         };
-        Self::new(code, reason, error)
+        Self::new(code, reason, &error)
     }
 }
 
@@ -137,7 +154,7 @@ impl From<IntentError> for Fault {
             IntentError::Field { field, .. } => format!("intent.{field}"),
             _ => String::new(),
         };
-        Self { field, ..Self::new(code, reason, error) }
+        Self::new(code, reason, &error).at(field)
     }
 }
 
@@ -149,7 +166,7 @@ impl From<ReplayError> for Fault {
             ReplayError::Nonce => (Code::PermissionDenied, "INTENT_REPLAYED"),
             ReplayError::Full => (Code::ResourceExhausted, "TOO_MANY_INTENTS"),
         };
-        Self::new(code, reason, error)
+        Self::new(code, reason, &error)
     }
 }
 
@@ -167,23 +184,22 @@ impl From<CapError> for Fault {
             | CapError::NoProgram
             | CapError::Limit(_) => (Code::PermissionDenied, "ABOVE_CEILING"),
         };
-        Self { rule, ..Self::new(code, reason, error) }
+        Self::new(code, reason, &error).by(rule)
     }
 }
 
 impl From<InvalidField> for Fault {
     fn from(error: InvalidField) -> Self {
-        let fault = Self::new(Code::InvalidArgument, "INVALID_FIELD", &error);
-        Self { field: error.path, ..fault }
+        Self::new(Code::InvalidArgument, "INVALID_FIELD", &error).at(error.path)
     }
 }
 
 impl From<AppendError> for Fault {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::TooLong(_) => Self::new(Code::InvalidArgument, "RECORD_TOO_LONG", error),
+            AppendError::TooLong(_) => Self::new(Code::InvalidArgument, "RECORD_TOO_LONG", &error),
             AppendError::Failed(_) | AppendError::Closed | AppendError::Unwritable(_) => {
-                Self::new(Code::Unavailable, "JOURNAL_UNAVAILABLE", error)
+                Self::new(Code::Unavailable, "JOURNAL_UNAVAILABLE", &error)
             }
         }
     }
@@ -197,7 +213,7 @@ impl From<RegistryError> for Fault {
             RegistryError::Busy(_) => (Code::ResourceExhausted, "TOO_MANY_RUNS"),
             RegistryError::Stopping => (Code::Unavailable, "AGENT_STOPPING"),
         };
-        Self::new(code, reason, error)
+        Self::new(code, reason, &error)
     }
 }
 
@@ -207,7 +223,7 @@ impl From<PlanError> for Fault {
             PlanError::Worker(_) => "ceiling.programs.execute",
             PlanError::Filter(_) | PlanError::TooMany { .. } => "",
         };
-        Self { rule, ..Self::new(Code::FailedPrecondition, "NO_PLAN", error) }
+        Self::new(Code::FailedPrecondition, "NO_PLAN", &error).by(rule)
     }
 }
 
@@ -223,13 +239,13 @@ impl From<BuildError> for Fault {
                 (Code::Internal, "CELL_NOT_BUILT")
             }
         };
-        Self::new(code, reason, error)
+        Self::new(code, reason, &error)
     }
 }
 
 impl From<StartError> for Fault {
     fn from(error: StartError) -> Self {
-        Self::new(Code::Internal, "WORKER_NOT_STARTED", error)
+        Self::new(Code::Internal, "WORKER_NOT_STARTED", &error)
     }
 }
 
@@ -245,7 +261,7 @@ impl From<FileError> for Fault {
             FileErrorKind::Invalid => (Code::InvalidArgument, "FILE_INVALID"),
             FileErrorKind::Io | FileErrorKind::Unspecified => (Code::Internal, "FILE_IO"),
         };
-        Self::new(code, reason, error.message)
+        Self::new(code, reason, &error.message)
     }
 }
 
@@ -256,7 +272,7 @@ pub struct NoAnswer(pub String);
 
 impl From<NoAnswer> for Fault {
     fn from(error: NoAnswer) -> Self {
-        Self::new(Code::Internal, "WORKER_FAILED", error)
+        Self::new(Code::Internal, "WORKER_FAILED", &error)
     }
 }
 

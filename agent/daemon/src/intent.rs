@@ -15,9 +15,9 @@ use uuid::Uuid;
 use crate::peers::Gateway;
 
 /// How far the clocks of gateway and host may be apart.
-pub const SKEW: Duration = Duration::from_secs(5 * 60);
+pub const SKEW: Duration = Duration::from_mins(5);
 /// The longest time that an intent may count.
-pub const MAX_LIFETIME: Duration = Duration::from_secs(15 * 60);
+pub const MAX_LIFETIME: Duration = Duration::from_mins(15);
 
 /// What intents are checked against.
 #[derive(Debug)]

@@ -87,7 +87,8 @@ struct Link {
 struct Waiting {
     answer: Option<oneshot::Sender<Answer>>,
     /// Dropped when the cell is gone.
-    _gone: oneshot::Sender<()>,
+    #[allow(dead_code, reason = "held for its drop")]
+    gone: oneshot::Sender<()>,
 }
 
 type Answer = Result<(u32, String), (Refusal, String)>;
@@ -117,8 +118,8 @@ impl Warden {
         let cell = plan.cell;
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
-        let (_gone, gone) = oneshot::channel();
-        link.wait_for(cell, Waiting { answer: Some(answer), _gone })?;
+        let (held, gone) = oneshot::channel();
+        link.wait_for(cell, Waiting { answer: Some(answer), gone: held })?;
         link.send(&WardenRequest::Build(plan), Some(&control)).await?;
         drop(control);
         match answered.await {

@@ -27,7 +27,7 @@ use crate::spool::{Spool, Stream};
 use crate::{describe, streams, validate};
 
 /// How long the worker may take; its own bound on walks is shorter.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 /// What the worker may use of memory, at most.
 const MEMORY: u64 = 512 << 20;
 

@@ -28,7 +28,7 @@ use crate::{describe, outcome, streams, validate};
 /// a descriptor that got out of the cell.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long a slow reader may hold up the end of a run.
-const DRAIN_FOR_READER: Duration = Duration::from_secs(60);
+const DRAIN_FOR_READER: Duration = Duration::from_mins(1);
 
 /// A run, and a reader of its output that was there before its first byte.
 #[derive(Debug)]
