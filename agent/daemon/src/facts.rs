@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cap::Capped;
@@ -27,6 +28,10 @@ pub enum Found {
     Directory,
     /// Anything else.
     File,
+    /// Something beneath a directory that the agent may not enter, such as a
+    /// toolchain in a private home: taken as it was named. The cell's builder
+    /// opens it, and refuses a link in it.
+    Hidden,
 }
 
 /// Where a path leads.
@@ -115,6 +120,10 @@ pub fn resolve(path: &Path) -> Resolved {
             }
             Ok(metadata) if metadata.is_dir() => Found::Directory,
             Ok(metadata) if !metadata.is_symlink() && left.is_empty() => Found::File,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                real.extend(left.into_iter().rev());
+                return Resolved { links, real, found: Found::Hidden };
+            }
             Ok(_) | Err(_) => return nothing(links, real),
         };
     }

@@ -241,7 +241,7 @@ fn programs(
             // A directory named without a slash is not «all beneath».
             .filter(|(tree, resolved)| match resolved.found {
                 Found::Nothing => false,
-                Found::Directory => !tree.exact,
+                Found::Directory | Found::Hidden => !tree.exact,
                 Found::File => true,
             })
             .map(|(_, resolved)| resolved.real.clone())

@@ -116,6 +116,18 @@ fn a_directory_named_as_a_program_grants_nothing_beneath() {
 }
 
 #[test]
+fn what_the_agent_may_not_look_at_is_taken_as_it_was_named() {
+    let capped = capped("default", &["/usr/local/bin/", "/usr/bin/tool"]);
+    let hidden = |path: &str| resolved(path, Found::Hidden, &[]);
+    let (directory, tool) = (hidden("/usr/local/bin"), hidden("/usr/bin/tool"));
+    let facts = facts(&capped, &[("/usr/local/bin", directory), ("/usr/bin/tool", tool)]);
+    let plan = plan(&capped, &facts);
+    assert_eq!(rights(&plan, "/usr/local/bin"), Some(Rights::EXECUTE));
+    // It could be a directory, and then all beneath it would be granted.
+    assert_eq!(rights(&plan, "/usr/bin/tool"), None);
+}
+
+#[test]
 fn only_the_build_profile_executes_what_it_made() {
     for (profile, executes) in [("default", false), ("build", true), ("readonly", false)] {
         let capped = capped(profile, &[]);
