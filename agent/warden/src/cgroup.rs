@@ -80,8 +80,10 @@ impl Hierarchy {
     fn make(&self) -> io::Result<()> {
         for directory in &self.directories {
             fs::create_dir(directory)?;
-            if matches!(self.layout, Layout::V2) {
-                fs::write(directory.join("cgroup.subtree_control"), "+memory +pids +cpu")?;
+            // A controller is had below only where it is handed down from above.
+            let above = matches!(self.layout, Layout::V2).then_some([Path::new(MOUNT), directory]);
+            for place in above.iter().flatten() {
+                fs::write(place.join("cgroup.subtree_control"), "+memory +pids +cpu")?;
             }
         }
         Ok(())
