@@ -3,9 +3,11 @@
 //! Nothing here stands in for a part of Cofferdam: it starts the programs that
 //! were built and speaks to them as their real peers do.
 
+pub mod agent;
 pub mod dev;
 pub mod programs;
 pub mod warden;
+pub mod wire;
 
 use std::io::Write;
 

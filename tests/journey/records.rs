@@ -10,13 +10,12 @@ use crate::content;
 /// Arguments with which each tool works. A tool that is not here fails the test.
 fn arguments_for(tool: &str) -> Value {
     match tool {
-        "execute_command" => json!({ "program": "true" }),
         "read_file" => json!({ "path": "there" }),
         "write_file" => json!({ "path": "made", "content": "x" }),
         "list_directory" => json!({ "path": "." }),
         "search_files" => json!({ "path": ".", "content": "x" }),
         "get_system_info" | "list_hosts" => json!({}),
-        "check_command_exists" => json!({ "program": "true" }),
+        "execute_command" | "check_command_exists" => json!({ "program": "true" }),
         other => panic!("no arguments for the tool `{other}`"),
     }
 }

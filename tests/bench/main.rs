@@ -1,0 +1,105 @@
+//! `cofferdam-bench`: what a call costs, as ratios to a bare spawn that is
+//! measured in the same run; how many calls a second; how much memory.
+//!
+//! Everything is the real thing: the programs beside this one, a whole
+//! Cofferdam as `cofferdam dev` starts it, policy and durable records on. What
+//! is compared is measured in turns, so that a machine that grows slower slows
+//! all of it. `make bench` runs this and keeps what it prints in
+//! `tests/bench/RESULTS.md`.
+
+mod agent;
+mod cells;
+mod disk;
+mod load;
+mod machine;
+mod mcp;
+mod memory;
+mod report;
+mod samples;
+mod spawn;
+mod turns;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use cofferdam_tests::dev::{Dev, children_of};
+use cofferdam_tests::warden;
+
+use machine::Machine;
+use memory::Memory;
+use report::Report;
+
+/// Measures Cofferdam on this machine and writes the results.
+#[derive(Parser)]
+#[command(name = "cofferdam-bench")]
+struct Options {
+    /// How often each thing is measured in turns.
+    #[arg(long, default_value_t = 300)]
+    rounds: usize,
+    /// Seconds of each load.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Callers at the same time, one load for each number.
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    callers: Vec<usize>,
+    /// The date to print; today's where it is not given.
+    #[arg(long)]
+    date: Option<String>,
+    /// Where the results are written.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/RESULTS.md"))]
+    output: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    end_children_on_panic();
+    let report = measure(&options)?.to_string();
+    print!("{report}");
+    std::fs::write(&options.output, report)
+        .with_context(|| format!("cannot write `{}`", options.output.display()))
+}
+
+fn measure(options: &Options) -> anyhow::Result<Report> {
+    let (_directory, workspace) = warden::workspace();
+    let mut cells = cells::Cells::start(&workspace)?;
+    let dev = Dev::start();
+    let mut mcp = mcp::Client::connect(&dev)?;
+    let seen = mcp.look_around()?;
+    let mut agent = agent::Client::connect(&dev, &seen)?;
+    std::thread::sleep(Duration::from_secs(2));
+    let idle = Memory::of_parts(&dev)?;
+    let cell = Memory::of_idle_cell(&cells)?;
+    let disk = disk::Disk::beside(&dev)?;
+    let turns = turns::take(options.rounds, &mut cells, &mut agent, &mut mcp, &disk)?;
+    let mut loads = Vec::new();
+    for work in load::Work::ALL {
+        for &callers in &options.callers {
+            loads.push(load::drive(&dev, work, callers, Duration::from_secs(options.seconds))?);
+        }
+    }
+    Ok(Report {
+        machine: Machine::look(options.date.clone())?,
+        rounds: options.rounds,
+        turns,
+        loads,
+        idle,
+        peak: Memory::of_parts(&dev)?,
+        cell,
+    })
+}
+
+/// A panic in a release build drops nothing: the programs that were started
+/// must be told to end before it aborts.
+fn end_children_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        for (pid, _) in children_of(std::process::id()) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid.cast_signed()) {
+                _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            }
+        }
+    }));
+}

@@ -1,0 +1,147 @@
+//! The results as a page of Markdown.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::load::{Load, Work};
+use crate::machine::Machine;
+use crate::memory::Memory;
+use crate::samples::Samples;
+use crate::turns::Turns;
+
+/// Everything that was measured.
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) rounds: usize,
+    pub(crate) turns: Turns,
+    pub(crate) loads: Vec<Load>,
+    /// Of each part, before the loads.
+    pub(crate) idle: Vec<Memory>,
+    /// Of the same parts, after them.
+    pub(crate) peak: Vec<Memory>,
+    pub(crate) cell: Memory,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# What Cofferdam costs\n\nWritten by `make bench`; not by hand.\n")?;
+        self.machine(f)?;
+        self.turns(f)?;
+        self.loads(f)?;
+        self.memory(f)
+    }
+}
+
+impl Report {
+    fn machine(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { date, cpu, cpus, memory_gib, kernel, cgroups, user } = &self.machine;
+        writeln!(f, "## Machine and method\n")?;
+        writeln!(f, "- Date: {date}.")?;
+        writeln!(f, "- Machine: {cpu}, {cpus} CPUs, {memory_gib} GiB of memory.")?;
+        writeln!(f, "- Kernel {kernel}; cgroups {cgroups}; as {user}.")?;
+        writeln!(
+            f,
+            "- Command: `make bench`: an optimised build, and a whole Cofferdam as `cofferdam dev`\n  \
+             starts it. Callers and Cofferdam share the CPUs. TLS between gateway and agent, the\n  \
+             rules, both journals and their fsync are on; every run has the whole sandbox."
+        )?;
+        writeln!(
+            f,
+            "- Absolute times differ between machines and from hour to hour; the ratios hold.\n  \
+             The yardstick is a bare spawn: `/usr/bin/true` by `posix_spawn`, from start to exit.\n"
+        )
+    }
+
+    fn turns(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Turns { bare, disk, warm, one_shot, gone, grpc, mcp, list_hosts } = &self.turns;
+        writeln!(f, "## One call\n")?;
+        writeln!(f, "Each thing once in each of {} rounds, in turns; one caller.\n", self.rounds)?;
+        writeln!(f, "| what | median | p10 | p90 | ratio to a bare spawn |")?;
+        writeln!(f, "|---|--:|--:|--:|--:|")?;
+        for (what, samples) in [
+            ("bare spawn of `true`", bare),
+            ("run in a warm cell, asked of its PID 1", warm),
+            ("one-shot run at the warden: cell, run, until the run ended", one_shot),
+            ("the same, until nothing of the cell is left", gone),
+            ("one-shot run through gRPC: signed intent to verified receipt", grpc),
+            ("one-shot run through MCP: HTTP request to result", mcp),
+            ("`list_hosts` through MCP: the gateway's own answer", list_hosts),
+            ("1 KiB appended and made durable (fdatasync), for comparison", disk),
+        ] {
+            let [median, p10, p90] = [50, 10, 90].map(|of| milliseconds(samples.percentile(of)));
+            let ratio = ratio(samples, bare);
+            writeln!(f, "| {what} | {median} ms | {p10} | {p90} | {ratio:.2} |")?;
+        }
+        let above = mcp.median().saturating_sub(gone.median());
+        writeln!(
+            f,
+            "\nThe whole way through MCP takes {} ms more than the one-shot run at the warden; one\n\
+             fdatasync takes {} ms here, and gateway and agent keep a journal each.\n",
+            milliseconds(above),
+            milliseconds(disk.median()),
+        )
+    }
+
+    fn loads(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "## Many callers, through MCP\n")?;
+        writeln!(f, "| call | callers | calls a second | p50 | p99 | answered | failed |")?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|")?;
+        for load in &self.loads {
+            let Load { work, callers, answered, failures, elapsed } = load;
+            let what = match work {
+                Work::ListHosts => "`list_hosts`: the gateway's own answer",
+                Work::Run => "one-shot run of `true`",
+            };
+            writeln!(
+                f,
+                "| {what} | {callers} | {:.0} | {} ms | {} ms | {} | {} |",
+                per_second(answered.count(), *elapsed),
+                milliseconds(answered.median()),
+                milliseconds(answered.percentile(99)),
+                answered.count(),
+                failures.len(),
+            )?;
+        }
+        writeln!(f)?;
+        for (load, failure) in self.loads.iter().filter_map(|it| Some((it, it.failures.first()?))) {
+            writeln!(f, "With {} callers, the first failure: {failure}\n", load.callers)?;
+        }
+        Ok(())
+    }
+
+    fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "## Memory\n")?;
+        writeln!(
+            f,
+            "Idle: two seconds after the first call. Peak: the most that was ever resident, after\n\
+             the loads above. PSS counts a page that several share in parts.\n"
+        )?;
+        writeln!(f, "| process | idle RSS | idle PSS | peak RSS |")?;
+        writeln!(f, "|---|--:|--:|--:|")?;
+        for Memory { name, rss, pss, peak } in self.idle.iter().chain([&self.cell]) {
+            let after = self.peak.iter().find(|it| it.name == *name);
+            let peak = mebibytes(after.map_or(*peak, |after| after.peak));
+            let pss = pss.map_or_else(|| "not told".to_owned(), mebibytes);
+            writeln!(f, "| {name} | {} | {pss} | {peak} |", mebibytes(*rss))?;
+        }
+        Ok(())
+    }
+}
+
+fn ratio(samples: &Samples, bare: &Samples) -> f64 {
+    samples.median().as_secs_f64() / bare.median().as_secs_f64()
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.2}", time.as_secs_f64() * 1000.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rounded number for people")]
+fn per_second(count: usize, elapsed: Duration) -> f64 {
+    count as f64 / elapsed.as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rounded number for people")]
+fn mebibytes(kibibytes: u64) -> String {
+    format!("{:.1} MiB", kibibytes as f64 / 1024.0)
+}
