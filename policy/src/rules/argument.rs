@@ -105,6 +105,9 @@ impl Element {
         // A word that may become none or several: perhaps it vanishes, perhaps a
         // part of it is what this pattern wants.
         match words.get(at) {
+            Some(Word::Unknown { splits: true }) if matches!(self, Self::Rest(Value::Any)) => {
+                direct.max(row[at + 1])
+            }
             Some(Word::Unknown { splits: true }) => {
                 direct.max(row[at + 1].doubtful()).max(next[at].doubtful())
             }

@@ -18,6 +18,9 @@ const MAX_CASES: usize = 6;
 /// The most parentheses beside `[[`, where the parser backtracks over them.
 const MAX_TEST_PARENTHESES: usize = 4;
 
+/// What the tokenizer recurses into.
+const EXPANSIONS: [&str; 3] = ["$(", "${", "$["];
+
 /// Takes text that the tokenizer can bear.
 pub(super) fn admit(line: &[u8]) -> Result<&str, String> {
     if line.len() > MAX_SCRIPT {
@@ -30,17 +33,38 @@ pub(super) fn admit(line: &[u8]) -> Result<&str, String> {
             u32::from(odd)
         ));
     }
-    // The tokenizer recurses into each of these.
-    let nested =
-        ["$(", "${", "$["].iter().map(|opener| text.matches(opener).count()).sum::<usize>();
+    let nested = EXPANSIONS.iter().map(|opener| text.matches(opener).count()).sum::<usize>();
     if nested > MAX_OPENERS {
         return Err(format!("it holds more than {MAX_OPENERS} nested expansions"));
     }
-    // Inside an expansion the tokenizer can run past the end of a here-document.
-    if nested > 0 && text.contains("<<") {
+    if nested > 0 && !are_apart(text) {
         return Err("it mixes here-documents and expansions in brackets".to_owned());
     }
     Ok(text)
+}
+
+/// Whether every here-document begins on a plain line before the first
+/// expansion. Elsewhere the tokenizer, inside an expansion, could run past the
+/// end of a here-document.
+fn are_apart(text: &str) -> bool {
+    let Some(last) = text.rfind("<<") else { return true };
+    let first = EXPANSIONS.iter().filter_map(|opener| text.find(opener)).min();
+    let (line, _) = text[last + 2..].split_once('\n').unwrap_or((&text[last + 2..], ""));
+    let tag = line.trim_start_matches('-').trim_start();
+    let end = tag.find([' ', ';', '|', '&', '>', '<']).unwrap_or(tag.len());
+    let plain = is_plain_tag(&tag[..end]) && !tag[end..].contains(['\'', '"', '\\', '$', '`', '(']);
+    plain && first.is_none_or(|first| last + 2 + line.len() < first)
+}
+
+/// Letters, digits and `_`, perhaps in quotes.
+fn is_plain_tag(tag: &str) -> bool {
+    let inner = unquoted_tag(tag).unwrap_or(tag);
+    !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// What stands between the quotes of a tag.
+fn unquoted_tag(tag: &str) -> Option<&str> {
+    ['\'', '"'].iter().find_map(|quote| tag.strip_prefix(*quote)?.strip_suffix(*quote))
 }
 
 /// Control characters and white space that bash takes as a letter, or the other
@@ -92,14 +116,8 @@ fn check_here_document<'a>(tokens: &mut impl Iterator<Item = &'a Token>) -> Resu
     let tag = tokens.next().map(Token::to_str).unwrap_or_default();
     let body = tokens.next().map(Token::to_str).unwrap_or_default();
     let end = tokens.next().map(Token::to_str).unwrap_or_default();
-    let unquoted = tag
-        .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''))
-        .or_else(|| tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')));
-    let plain = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    if !plain(unquoted.unwrap_or(tag)) || end != unquoted.unwrap_or(tag) {
+    let unquoted = unquoted_tag(tag);
+    if !is_plain_tag(tag) || end != unquoted.unwrap_or(tag) {
         return Err("it holds a here-document whose end word is not plain letters".to_owned());
     }
     match unquoted {

@@ -1,1 +1,257 @@
+//! What is seen of a command line, and what is not.
 
+use super::*;
+
+fn parse(line: &str) -> Script {
+    Script::parse(line.as_bytes())
+}
+
+/// Programs of the commands, in order.
+fn programs(line: &str) -> Vec<String> {
+    let script = parse(line);
+    assert!(!script.is_opaque(), "{line}: {:?}", script.opaque);
+    script
+        .commands
+        .iter()
+        .map(|command| String::from_utf8_lossy(&command.program).into_owned())
+        .collect()
+}
+
+#[test]
+fn every_command_of_a_line_is_seen() {
+    for (line, seen) in [
+        ("ls", vec!["ls"]),
+        ("git log | head -n 3", vec!["git", "head"]),
+        ("a && b || c; d & e", vec!["a", "b", "c", "d", "e"]),
+        ("a\nb", vec!["a", "b"]),
+        ("(a; b) | { c; }", vec!["a", "b", "c"]),
+        ("if a; then b; elif c; then d; else e; fi", vec!["a", "b", "c", "d", "e"]),
+        ("while a; do b; done; until c; do d; done", vec!["a", "b", "c", "d"]),
+        ("for f in x y; do a \"$f\"; done", vec!["a"]),
+        ("case x in x) a;; *) b;; esac", vec!["a", "b"]),
+        ("! a", vec!["a"]),
+        ("time a", vec!["a"]),
+        ("X=1 a", vec!["a"]),
+        ("r'm' -rf x", vec!["rm"]),
+        ("\\rm x", vec!["rm"]),
+        ("\"rm\" x", vec!["rm"]),
+        ("r\\\nm x", vec!["rm"]),
+        ("a > out 2>&1 < in", vec!["a"]),
+        ("a |& b", vec!["a", "b"]),
+        ("[[ -f x ]] && a", vec!["a"]),
+        ("a # b; c", vec!["a"]),
+        ("a '; b'", vec!["a"]),
+        ("cat <<EOF\nrm x\nEOF\nb", vec!["cat", "b"]),
+        ("cat <<'EOF'\n$(rm x)\nEOF", vec!["cat"]),
+        ("", vec![]),
+    ] {
+        assert_eq!(programs(line), seen, "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_be_known_is_opaque() {
+    for line in [
+        "$(rm x)",
+        "`rm x`",
+        "a $(b)",
+        "a \"`b`\"",
+        "$x y",
+        "${x} y",
+        "a*b c",
+        "~/bin/x",
+        "{rm,-rf}",
+        "eval 'rm x'",
+        "source x",
+        ". x",
+        "exec rm",
+        "command rm x",
+        "builtin cd",
+        "f() { rm; }; f",
+        "function f { rm; }",
+        "coproc rm",
+        "a <(b)",
+        "a >(b)",
+        "cat < <(b)",
+        "((x))",
+        "$((x))",
+        "let x",
+        "[[ x -eq y ]]",
+        "[[ -v x ]]",
+        "test -v 'a[$(id)]'",
+        "printf -v 'a[$(id)]' x",
+        "read 'a[$(id)]'",
+        "declare -i x",
+        "a=(1 2)",
+        "a[0]=1",
+        "trap 'rm x' EXIT",
+        "alias ls=rm",
+        "mapfile -C rm",
+        "enable -f x y",
+        "hash -p /bin/rm ls",
+        "${x:-$(rm)}",
+        "${x@P}",
+        "${!x}",
+        "a > $x",
+        "a > *",
+        "a >/dev/tcp/h/1",
+        "cd",
+        "cd -",
+        "cd $x",
+        "cat <<$x\nEOF",
+        "cat <<EOF\n$(rm)\nEOF",
+        "a\rb",
+        "a\u{a0}b",
+        "a\0b",
+        "'",
+        "a )",
+        "if a",
+        "a 99999999999>x",
+        "set -o posix",
+        "export $x",
+        "select x in a; do b; done",
+        "for ((;;)); do a; done",
+        "$'\\x72m' x",
+        "$\"rm\" x",
+        "unset 'a[$(id)]'",
+        "export 'a[$(x)]=1'",
+    ] {
+        assert!(parse(line).is_opaque(), "{line:?} is not seen through: {:?}", parse(line));
+    }
+    assert!(Script::parse(b"a \xff").is_opaque());
+    assert!(Script::parse(&vec![b'a'; MAX_SCRIPT + 1]).is_opaque());
+}
+
+#[test]
+fn redirections_directories_and_variables_are_collected() {
+    let script = parse("cd src && X=1 a < in >> out 2>/dev/null; export Y=2; a &> both; a <> rw");
+    let paths: Vec<(&[u8], bool)> =
+        script.redirections.iter().map(|one| (one.path.as_slice(), one.writes)).collect();
+    let expected: Vec<(&[u8], bool)> =
+        vec![(b"in", false), (b"out", true), (b"both", true), (b"rw", false), (b"rw", true)];
+    assert_eq!(paths, expected);
+    assert_eq!(script.directories, [b"src".to_vec()]);
+    assert_eq!(script.environment.iter().map(String::as_str).collect::<Vec<_>>(), ["X", "Y"]);
+    assert!(!script.is_opaque());
+}
+
+#[test]
+fn arguments_are_known_or_not() {
+    let script = parse("a 'b c' \"$x\" $y *.rs x=1");
+    let literal = |text: &str| Word::Literal(text.as_bytes().to_vec());
+    assert_eq!(
+        script.commands[0].arguments,
+        [
+            literal("b c"),
+            Word::Unknown { splits: false },
+            Word::Unknown { splits: true },
+            Word::Unknown { splits: true },
+            literal("x=1"),
+        ]
+    );
+}
+
+/// In a debug build on a test thread's stack of 2 MiB.
+#[test]
+fn deep_and_hostile_nesting_is_refused_in_time() {
+    for opener in [
+        "(",
+        "((",
+        "$(",
+        "$((",
+        "${",
+        "$[",
+        "`",
+        "{ ",
+        "\"$(",
+        "<(",
+        "if ",
+        "while ",
+        "case x in x) ",
+        "! ",
+        "a=(",
+        "a[",
+        "[[ ( ",
+        "[[ x =~ ( a ",
+        "f() { ",
+        "function f ",
+        "coproc ",
+        "( a ",
+        "{a,",
+        "for x in a; do ",
+        "<<a ",
+        "<<a\n",
+        "'",
+        "\\",
+        "a|",
+        "a&&",
+        "$'",
+        "!(",
+        "@(",
+        "x(",
+        "$(<<a ",
+        "${x <<a ",
+        ">& ",
+        "&> ",
+        "<<< ",
+        "time ",
+        "if a; then ",
+        "~+",
+        "[[ ! ",
+    ] {
+        for count in [40, 10_000] {
+            let script = parse(&opener.repeat(count));
+            assert!(script.commands.len() <= 20_000);
+        }
+    }
+    for (open, close) in [("(", ")"), ("$(", ")"), ("{ ", "a; }"), ("( ", "; )"), ("( a; ", ") ")] {
+        let line = format!("{}a{}", open.repeat(10_000), close.repeat(10_000));
+        assert!(parse(&line).is_opaque());
+    }
+    let deepest = format!("{}a; {}", "{ ".repeat(48), "}; ".repeat(48));
+    assert!(!parse(&deepest).is_opaque(), "{:?}", parse(&deepest).opaque);
+    let tests = format!("{}a{}", "if b; then ".repeat(48), "; fi".repeat(48));
+    assert!(!parse(&tests).is_opaque());
+}
+
+mod random {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_bytes_make_it_fail(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Script::parse(&line);
+        }
+
+        #[test]
+        fn no_shell_like_text_makes_it_fail(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "a", " ", "$(", ")", "(", "`", "\"", "'", "\\", "\n", ";", "&&", "|", "<", ">",
+                    "<<", "<<-", "EOF", "$", "{", "}", "[[", "]]", "if", "then", "fi", "case", "in",
+                    "esac", ";;", "for", "do", "done", "x=", "=~", "123", "&", "!", "#", "~", "*",
+                    "[", "]", "${", "$[", "<<<", ">&", "1", "-", "coproc", "function", "f()", "time",
+                ]),
+                0..40,
+            )
+        ) {
+            let _ = Script::parse(parts.concat().as_bytes());
+            let _ = Script::parse(parts.join(" ").as_bytes());
+        }
+
+        /// What stands in single quotes is one literal, whatever it is.
+        #[test]
+        fn quoted_text_runs_nothing(text in "[ -&(-~]{0,40}") {
+            // Text that looks like a here-document is taken as one beside `$(`.
+            prop_assume!(!text.contains("<<"));
+            let script = parse(&format!("echo '{text}'; ls"));
+            prop_assert!(!script.is_opaque(), "{:?}", script.opaque);
+            prop_assert_eq!(&script.commands[0].arguments, &[Word::Literal(text.into_bytes())]);
+            prop_assert_eq!(script.commands.len(), 2);
+        }
+    }
+}
