@@ -89,10 +89,10 @@ fn cap_programs(
         }
         kept.extend(within);
     }
-    match kept.is_empty() {
-        true => Err(CeilingExcess::Programs(programs.to_texts().join(", "))),
-        false => Ok(Programs::Only(kept)),
+    if kept.is_empty() {
+        return Err(CeilingExcess::Programs(programs.to_texts().join(", ")));
     }
+    Ok(Programs::Only(kept))
 }
 
 /// The part of `path` that the ceiling allows: itself, or what of a directory

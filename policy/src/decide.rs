@@ -27,10 +27,10 @@ impl RuleSet {
     /// Decides a call. The same rules and the same call always give the same
     /// decision.
     pub fn decide(&self, call: Call) -> Decision {
-        let judged = Question::of(&call)
-            .map_err(|reason| Judged::denied(vec![reason]))
-            .and_then(|question| self.judge(&question))
-            .unwrap_or_else(|denied| denied);
+        let judged = match Question::of(&call) {
+            Ok(question) => self.judge(&question),
+            Err(reason) => Judged::denied(vec![reason]),
+        };
         match judged.outcome {
             Outcome::Permitted { basis, asks } => {
                 let basis = Basis {
@@ -53,7 +53,7 @@ impl RuleSet {
         }
     }
 
-    fn judge(&self, question: &Question<'_>) -> Result<Judged, Judged> {
+    fn judge(&self, question: &Question<'_>) -> Judged {
         let meant: Vec<&Rule> =
             self.rules.iter().filter(|rule| rule.selectors.select(question.call)).collect();
         let scopes = self.speaking(question.call);
@@ -86,15 +86,13 @@ impl RuleSet {
         }
         if !denials.is_empty() {
             denials.truncate(MAX_REASONS);
-            return Err(Judged { outcome: Outcome::Denied(denials), table });
+            return Judged { outcome: Outcome::Denied(denials), table };
         }
-        match combine(&chosen, question, &self.order) {
-            Err(reason) => Err(Judged { outcome: Outcome::Denied(vec![reason]), table }),
-            Ok(basis) => {
-                let asks = asking(&meant, question);
-                Ok(Judged { outcome: Outcome::Permitted { basis, asks }, table })
-            }
-        }
+        let outcome = match combine(&chosen, question, &self.order) {
+            Err(reason) => Outcome::Denied(vec![reason]),
+            Ok(basis) => Outcome::Permitted { basis, asks: asking(&meant, question) },
+        };
+        Judged { outcome, table }
     }
 
     /// The scopes that have to permit: the base, and each narrower one that has

@@ -127,10 +127,10 @@ impl fmt::Display for Grant {
             self.workspace_access,
             self.programs
         )?;
-        match self.limits == Limits::default() {
-            true => Ok(()),
-            false => write!(out, ", {}", self.limits),
+        if self.limits == Limits::default() {
+            return Ok(());
         }
+        write!(out, ", {}", self.limits)
     }
 }
 

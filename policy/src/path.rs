@@ -60,9 +60,10 @@ pub(crate) fn locate(
     match directory {
         Directory::At(base) => {
             let mut parts: Vec<&[u8]> = components(base.as_os_str().as_bytes()).collect();
-            let floor = match base.starts_with(workspace) {
-                true => components(workspace.as_os_str().as_bytes()).count(),
-                false => parts.len(),
+            let floor = if base.starts_with(workspace) {
+                components(workspace.as_os_str().as_bytes()).count()
+            } else {
+                parts.len()
             };
             normal(path, &mut parts, floor).map(Location::At)
         }

@@ -98,11 +98,11 @@ pub(super) fn covers(
         Part::Lookup(program) => {
             let around = surroundings(question);
             let one = |pattern: &crate::rules::program::ProgramPattern| {
-                match guards && pattern.arguments.is_some() {
-                    // Only some uses of it are guarded; looking is none.
-                    true => Match::No,
-                    false => pattern.which.matches(program, around),
+                // Where only some uses are guarded, looking is none of them.
+                if guards && pattern.arguments.is_some() {
+                    return Match::No;
                 }
+                pattern.which.matches(program, around)
             };
             rule.programs.iter().map(one).max().unwrap_or(Match::No)
         }
@@ -112,7 +112,7 @@ pub(super) fn covers(
 
 fn covers_program(rule: &Rule, program: &Program<'_>, question: &Question<'_>) -> Match {
     let used = ProgramUse {
-        program: program.program,
+        program: program.name,
         arguments: &program.arguments,
         around: surroundings(question),
     };
@@ -178,7 +178,7 @@ fn pattern_rank(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> (u8, u
             .iter()
             .filter(|pattern| {
                 let used =
-                    ProgramUse { program: program.program, arguments: &program.arguments, around };
+                    ProgramUse { program: program.name, arguments: &program.arguments, around };
                 pattern.matches(used) == Match::Yes
             })
             .map(crate::rules::program::ProgramPattern::rank)
@@ -207,7 +207,7 @@ fn near_miss(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> Option<Sh
             let near = rule
                 .programs
                 .iter()
-                .find(|pattern| pattern.which.matches(program.program, around) == Match::Yes)?;
+                .find(|pattern| pattern.which.matches(program.name, around) == Match::Yes)?;
             let (rule, pattern) = (rule.id.clone(), near.to_string());
             Some(Shortfall::Arguments { rule, pattern })
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::action::{Action, Call, Execute};
 use crate::decision::{Finding, Reason, Verdict};
@@ -41,7 +41,7 @@ pub(super) enum Part<'a> {
 
 /// A program with its arguments.
 pub(super) struct Program<'a> {
-    pub(super) program: &'a [u8],
+    pub(super) name: &'a [u8],
     pub(super) arguments: Vec<Word>,
     /// It stands in a command line.
     pub(super) in_script: bool,
@@ -63,10 +63,12 @@ impl<'a> Question<'a> {
         };
         match &call.action {
             Action::DescribeHost | Action::ListHosts => Ok(one(Part::Host(&call.action))),
-            Action::FindProgram { program } => match program.contains(&0) {
-                true => Err(unclear(&call.action, "the name holds a NUL byte")),
-                false => Ok(one(Part::Lookup(program))),
-            },
+            Action::FindProgram { program } => {
+                if program.contains(&0) {
+                    return Err(unclear(&call.action, "the name holds a NUL byte"));
+                }
+                Ok(one(Part::Lookup(program)))
+            }
             Action::Execute(execute) => Self::of_execute(call, execute),
             action => {
                 let path = action.path().unwrap_or_default();
@@ -97,7 +99,7 @@ impl<'a> Question<'a> {
             None => {
                 let arguments = execute.arguments.iter().cloned().map(Word::Literal).collect();
                 question.parts.push(Part::Program(Program {
-                    program: &execute.program,
+                    name: &execute.program,
                     arguments,
                     in_script: false,
                     harmless: false,
@@ -147,7 +149,7 @@ impl<'a> Question<'a> {
 impl<'a> Program<'a> {
     fn of(command: &'a SimpleCommand, opaque: bool) -> Self {
         Self {
-            program: &command.program,
+            name: &command.program,
             arguments: command.arguments.clone(),
             in_script: true,
             harmless: command.harmless,
@@ -246,24 +248,23 @@ fn working_directory(call: &Call, execute: &Execute) -> Result<PathBuf, Reason> 
 /// `cd` may only lead to places in the workspace. After one `cd` the next one
 /// starts from a place that is not known, so `..` is refused.
 fn check_cd(directory: &[u8], workspace: &Path) -> Result<(), String> {
-    let inside = match directory.starts_with(b"/") {
-        true => match locate(directory, Directory::Somewhere, workspace) {
+    let inside = if directory.starts_with(b"/") {
+        match locate(directory, Directory::Somewhere, workspace) {
             Ok(Location::At(path)) => path.starts_with(workspace),
             Ok(Location::InWorkspace) | Err(_) => false,
-        },
-        false => Path::new(OsStr::from_bytes(directory))
+        }
+    } else {
+        Path::new(OsStr::from_bytes(directory))
             .components()
-            .all(|part| !matches!(part, std::path::Component::ParentDir)),
+            .all(|part| !matches!(part, Component::ParentDir))
     };
-    match inside && !directory.is_empty() {
-        true => Ok(()),
-        false => Err(format!(
-            "`cd {}` may lead out of the workspace; give a directory in it, without `..`, or \
-             start a subshell: `(cd {} && …)`",
-            shown(directory),
-            "dir"
-        )),
+    if inside && !directory.is_empty() {
+        return Ok(());
     }
+    Err(format!(
+        "`cd {}` may lead out of the workspace; give a directory in it, without `..`",
+        shown(directory)
+    ))
 }
 
 fn unclear(action: &Action, why: &str) -> Reason {

@@ -321,9 +321,10 @@ fn calls() -> Vec<Call> {
 }
 
 fn pool(indices: &[usize]) -> RuleSet {
-    let text: String =
-        indices.iter().map(|index| format!("[[rule]]\n{}\n", POOL[*index])).collect();
-    rules(&format!("profiles=['readonly','default','build']\n{text}"))
+    let all: Vec<&str> = indices.iter().map(|index| POOL[*index]).collect();
+    let text = all.join("\n[[rule]]\n");
+    let first = if all.is_empty() { "" } else { "[[rule]]" };
+    rules(&format!("profiles=['readonly','default','build']\n{first}\n{text}"))
 }
 
 fn subset() -> impl Strategy<Value = Vec<usize>> {

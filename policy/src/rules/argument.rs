@@ -160,7 +160,6 @@ impl Value {
     fn matches(&self, word: &Word, around: Surroundings<'_>) -> Match {
         let text = match (word, self) {
             (Word::Unknown { splits: false }, Self::Any) => return Match::Yes,
-            (Word::Unknown { .. }, Self::Any) => return Match::Perhaps,
             (Word::Unknown { .. }, _) => return Match::Perhaps,
             (Word::Literal(text), _) => text,
         };

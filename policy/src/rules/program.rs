@@ -122,10 +122,9 @@ impl Which {
 
     fn same_name(&self, name: &[u8]) -> Match {
         let same = match self {
-            Self::Any => true,
+            Self::Any | Self::Under(_) => true,
             Self::Names(names) => names.iter().any(|known| known.as_bytes() == name),
             Self::Path(path) => file_name(path.as_bytes()) == name,
-            Self::Under(_) => true,
         };
         Match::from(same).doubtful()
     }

@@ -22,13 +22,12 @@ pub(super) fn collect(walker: &mut Walker, redirect: &IoRedirect) {
 
 fn file(walker: &mut Walker, kind: &IoFileRedirectKind, target: &IoFileRedirectTarget) {
     let (reads, writes) = match kind {
-        IoFileRedirectKind::Read => (true, false),
-        IoFileRedirectKind::Write | IoFileRedirectKind::Append | IoFileRedirectKind::Clobber => {
-            (false, true)
-        }
+        IoFileRedirectKind::Read | IoFileRedirectKind::DuplicateInput => (true, false),
+        IoFileRedirectKind::Write
+        | IoFileRedirectKind::Append
+        | IoFileRedirectKind::Clobber
+        | IoFileRedirectKind::DuplicateOutput => (false, true),
         IoFileRedirectKind::ReadAndWrite => (true, true),
-        IoFileRedirectKind::DuplicateInput => (true, false),
-        IoFileRedirectKind::DuplicateOutput => (false, true),
     };
     match target {
         IoFileRedirectTarget::Fd(_) => {}

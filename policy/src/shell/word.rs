@@ -47,10 +47,10 @@ pub(super) fn read(text: &str) -> Result<Word, String> {
     while let Some(byte) = reader.next() {
         reader.unquoted(byte)?;
     }
-    Ok(match reader.known {
-        true => Word::Literal(reader.out),
-        false => Word::Unknown { splits: reader.splits },
-    })
+    if reader.known {
+        return Ok(Word::Literal(reader.out));
+    }
+    Ok(Word::Unknown { splits: reader.splits })
 }
 
 /// Checks the body of a here-document, in which bash expands.
@@ -166,7 +166,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Some(first) if first.is_ascii_alphabetic() || *first == b'_' => {
-                while self.rest.first().is_some_and(is_name) {
+                while self.rest.first().copied().is_some_and(is_name) {
                     self.next();
                 }
                 self.unknown(!quoted);
@@ -194,7 +194,7 @@ impl Reader<'_> {
     fn braced(&mut self, quoted: bool) -> Result<(), String> {
         self.next();
         let mut length = 0;
-        while self.rest.first().is_some_and(is_name) {
+        while self.rest.first().copied().is_some_and(is_name) {
             self.next();
             length += 1;
         }
@@ -206,8 +206,8 @@ impl Reader<'_> {
     }
 }
 
-fn is_name(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || *byte == b'_'
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 #[cfg(test)]

@@ -99,14 +99,11 @@ impl Resolver<'_> {
     /// A pattern of exactly one argument.
     fn single(&mut self, raw: Spanned<RawArgument>) -> Option<Value> {
         let span = raw.span();
-        match self.element(span.clone(), raw.into_inner())? {
-            Element::One(value) => Some(value),
-            _ => {
-                let message = "here a pattern of exactly one argument is wanted";
-                self.add(span, "args", message);
-                None
-            }
+        if let Element::One(value) = self.element(span.clone(), raw.into_inner())? {
+            return Some(value);
         }
+        self.add(span, "args", "here a pattern of exactly one argument is wanted");
+        None
     }
 
     fn value(&mut self, span: Range<usize>, raw: RawArgumentTable) -> Option<Value> {
@@ -128,9 +125,10 @@ impl Resolver<'_> {
             (Some(texts), None, None, None, None, None) => {
                 let texts = self.expand("args.one_of", texts);
                 let texts: Vec<String> = texts.into_iter().map(Spanned::into_inner).collect();
-                match texts.is_empty() {
-                    true => Err("`one_of` matches nothing; fill it".to_owned()),
-                    false => Ok(Value::OneOf(texts)),
+                if texts.is_empty() {
+                    Err("`one_of` matches nothing; fill it".to_owned())
+                } else {
+                    Ok(Value::OneOf(texts))
                 }
             }
             (None, Some(glob), None, None, None, None) => TextPattern::glob(glob).map(Value::Text),
