@@ -1,1 +1,46 @@
-//! cofferdam-gateway, the MCP front service, and cofferdam, the person's command.
+//! The gateway: the unprivileged front service. MCP comes in, decisions and
+//! records are made here, and signed intents go out to agents.
+//!
+//! Where to look:
+//! - [`config`]: what it is told before it starts.
+//! - `http`, `mcp`: from a socket to a call.
+//! - `pipeline`: the life of a call, told once.
+//! - `action`, `decide`: what is asked, and whether it may be done.
+//! - `record`: the journal, and the only way to a recorded intent.
+//! - `hosts`: the agents.
+//! - `tools`: one file for each tool.
+//! - `fault`: how each failure looks to a caller.
+//! - [`tokens`], [`client`]: what the person's command needs, too.
+
+#![forbid(unsafe_code)]
+
+mod action;
+mod admission;
+mod call;
+mod caller;
+pub mod client;
+pub mod config;
+mod decide;
+mod excerpt;
+mod fault;
+mod gateway;
+mod hosts;
+mod http;
+mod input;
+mod mcp;
+mod pipeline;
+mod place;
+mod progress;
+mod record;
+mod result;
+mod service;
+pub mod tokens;
+mod tools;
+
+pub use config::{Config, ConfigError};
+pub use decide::PolicyError;
+pub use gateway::OpenError;
+pub use hosts::HostsError;
+pub use http::{MCP_PATH, TlsFilesError};
+pub use record::RecorderError;
+pub use service::{EndError, Service, StartError};

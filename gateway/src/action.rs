@@ -1,0 +1,136 @@
+//! The action that the rules decide on, read off the very message that a host
+//! will get, so that what is decided is what is done.
+
+use cofferdam_policy::{Action, Execute};
+use cofferdam_proto::exec::v1::{Command, EnvironmentVariable, ProgramQuery};
+use cofferdam_proto::file::v1::{DirectoryList, FileRead, FileSearch, FileWrite};
+use cofferdam_proto::host::v1::HostQuery;
+use prost::{Message, Name};
+
+/// A message that asks a host to act.
+pub(crate) trait WireAction: Message + Name + Clone + Send + Sync + 'static {
+    /// What it asks.
+    fn action(&self) -> Action;
+}
+
+/// The message that runs `execute` with what the rules do not look at.
+pub(crate) fn command(
+    execute: Execute,
+    environment: Vec<EnvironmentVariable>,
+    stdin: Vec<u8>,
+) -> Command {
+    let Execute {
+        program,
+        arguments,
+        script: _,
+        working_directory,
+        environment_names: _,
+        has_stdin: _,
+    } = execute;
+    Command { program, arguments, working_directory, environment, stdin }
+}
+
+impl WireAction for Command {
+    fn action(&self) -> Action {
+        let Self { program, arguments, working_directory, environment, stdin } = self;
+        let execute = match as_command_line(program, arguments) {
+            Some(execute) => execute,
+            None => Execute::program(program.clone(), arguments.clone()),
+        };
+        Action::Execute(Execute {
+            working_directory: working_directory.clone(),
+            environment_names: environment.iter().map(|variable| variable.name.clone()).collect(),
+            has_stdin: !stdin.is_empty(),
+            ..execute
+        })
+    }
+}
+
+/// A shell with a command line, exactly as [`Execute::command_line`] starts it.
+fn as_command_line(program: &[u8], arguments: &[Vec<u8>]) -> Option<Execute> {
+    let line = arguments.last()?;
+    if program != cofferdam_policy::SHELL.as_bytes() {
+        return None;
+    }
+    let execute = Execute::command_line(line.clone());
+    (execute.arguments == arguments).then_some(execute)
+}
+
+impl WireAction for FileRead {
+    fn action(&self) -> Action {
+        let Self { path, offset: _, length: _ } = self;
+        Action::ReadFile { path: path.clone() }
+    }
+}
+
+impl WireAction for FileWrite {
+    fn action(&self) -> Action {
+        let Self { path, data: _, precondition: _, make_parents: _, mode: _, append: _ } = self;
+        Action::WriteFile { path: path.clone() }
+    }
+}
+
+impl WireAction for DirectoryList {
+    fn action(&self) -> Action {
+        let Self { path, depth, respect_ignore_files: _, include_hidden: _, max_entries: _ } = self;
+        Action::ListDirectory { path: path.clone(), recursive: *depth > 1 }
+    }
+}
+
+impl WireAction for FileSearch {
+    fn action(&self) -> Action {
+        let Self {
+            path,
+            content: _,
+            name: _,
+            fixed_string: _,
+            ignore_case: _,
+            respect_ignore_files: _,
+            include_hidden: _,
+            max_matches: _,
+            context_lines: _,
+        } = self;
+        Action::SearchFiles { path: path.clone() }
+    }
+}
+
+impl WireAction for ProgramQuery {
+    fn action(&self) -> Action {
+        let Self { program } = self;
+        Action::FindProgram { program: program.clone().into_bytes() }
+    }
+}
+
+impl WireAction for HostQuery {
+    fn action(&self) -> Action {
+        let Self {} = self;
+        Action::DescribeHost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_decided_on_as_a_script_and_a_program_is_not() {
+        let line = command(Execute::command_line("git status | head"), Vec::new(), Vec::new());
+        let Action::Execute(execute) = line.action() else { panic!("it runs something") };
+        assert!(execute.script.is_some());
+        let program = Execute::program("git", vec![b"status".to_vec()]);
+        let Action::Execute(execute) = command(program, Vec::new(), Vec::new()).action() else {
+            panic!("it runs something")
+        };
+        assert!(execute.script.is_none());
+    }
+
+    #[test]
+    fn the_rules_see_directory_environment_and_stdin() {
+        let variable = EnvironmentVariable { name: "LANG".into(), value: b"C".to_vec() };
+        let mut run = command(Execute::program("cat", Vec::new()), vec![variable], b"x".to_vec());
+        run.working_directory = b"src".to_vec();
+        let Action::Execute(execute) = run.action() else { panic!("it runs something") };
+        assert_eq!(execute.working_directory, b"src");
+        assert!(execute.environment_names.contains("LANG") && execute.has_stdin);
+    }
+}

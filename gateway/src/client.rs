@@ -1,0 +1,157 @@
+//! A small MCP client for a gateway: what `cofferdam call` and `cofferdam mcp`
+//! use.
+//!
+//! [`Client`] calls one tool after the other; [`bridge`] gives a client that
+//! speaks stdio the gateway's HTTP endpoint.
+
+mod bridge;
+
+use std::path::PathBuf;
+
+use rmcp::model::{CallToolRequestParams, ClientConfig, Implementation, ProgressNotificationParam};
+use rmcp::service::{
+    ClientInitializeError, NotificationContext, RoleClient, RunningService, ServiceError,
+};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientHandler, ServiceExt};
+use zeroize::Zeroizing;
+
+pub use bridge::{BridgeError, bridge};
+pub use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};
+
+/// Where a gateway is, and with what to show oneself.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// The MCP URL, such as `http://127.0.0.1:8460/mcp`.
+    pub url: String,
+    /// The bearer token.
+    pub token: Zeroizing<String>,
+    /// A PEM file with authorities that the gateway's certificate may come
+    /// from, besides the system's.
+    pub authorities: Option<PathBuf>,
+}
+
+/// A connection to a gateway.
+pub struct Client(RunningService<RoleClient, Listener>);
+
+/// Is told of progress.
+struct Listener {
+    on_progress: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// Why the gateway could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The HTTP client cannot be made.
+    #[error("cannot prepare an HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The file with authorities cannot be read.
+    #[error("cannot read the authorities `{path}`: {source}")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The gateway does not take the token.
+    #[error(
+        "the gateway at `{0}` does not take the token; make one with `cofferdam token create` and \
+         give it in COFFERDAM_TOKEN"
+    )]
+    Unauthenticated(String),
+    /// The gateway does not answer, or not as an MCP server.
+    #[error("cannot open a session with the gateway at `{url}`: {source}")]
+    Connect {
+        /// The URL.
+        url: String,
+        /// Why.
+        source: Box<ClientInitializeError>,
+    },
+    /// The call failed in the protocol.
+    #[error("the call failed: {0}")]
+    Call(#[from] Box<ServiceError>),
+}
+
+impl Endpoint {
+    fn transport(&self) -> Result<StreamableHttpClientTransport<reqwest::Client>, ClientError> {
+        // Another part of the process may have installed one; either is ours.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true);
+        if let Some(path) = &self.authorities {
+            let pem = std::fs::read(path)
+                .map_err(|source| ClientError::Authorities { path: path.clone(), source })?;
+            builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?);
+        }
+        let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str())
+            .auth_header(self.token.as_str());
+        Ok(StreamableHttpClientTransport::with_client(builder.build()?, config))
+    }
+}
+
+impl Client {
+    /// Opens a session. `on_progress` is told what a call that goes on says.
+    pub async fn connect(
+        endpoint: &Endpoint,
+        on_progress: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self, ClientError> {
+        let listener = Listener { on_progress: Box::new(on_progress) };
+        match listener.serve(endpoint.transport()?).await {
+            Ok(service) => Ok(Self(service)),
+            Err(error) if error.auth_challenge().is_some() => {
+                Err(ClientError::Unauthenticated(endpoint.url.clone()))
+            }
+            Err(error) => {
+                Err(ClientError::Connect { url: endpoint.url.clone(), source: Box::new(error) })
+            }
+        }
+    }
+
+    /// The gateway's tools.
+    pub async fn tools(&self) -> Result<Vec<Tool>, ClientError> {
+        Ok(self.0.list_all_tools().await.map_err(Box::new)?)
+    }
+
+    /// Calls a tool.
+    pub async fn call(
+        &self,
+        tool: &str,
+        arguments: JsonObject,
+    ) -> Result<CallToolResult, ClientError> {
+        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        Ok(self.0.call_tool(params).await.map_err(Box::new)?)
+    }
+
+    /// Ends the session.
+    pub async fn close(self) {
+        if let Err(error) = self.0.cancel().await {
+            tracing::debug!(%error, "the session did not end in order");
+        }
+    }
+}
+
+impl ClientHandler for Listener {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.client_info = Implementation::new("cofferdam", env!("CARGO_PKG_VERSION"));
+        info
+    }
+
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _context: NotificationContext<RoleClient>,
+    ) {
+        if let Some(message) = &progress.message {
+            (self.on_progress)(message);
+        }
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("url", &self.url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! The gateway's configuration: one TOML file, read once, resolved completely
+//! before anything is opened or bound.
+//!
+//! Words:
+//! - **raw**: what the file says, with unknown keys refused (`raw`).
+//! - **resolved**: what the program uses. Paths are joined to the file's
+//!   directory, names are checked, references between tables hold.
+//!
+//! Invariant: a [`Config`] is consistent in itself; whoever holds one never
+//! checks it again. Every error names the file, the line and the key.
+
+mod raw;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cofferdam_trust::{PeerName, VerifyingKey};
+
+/// The largest configuration file, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// A gateway's configuration, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The gateway's name; also the last part of its URI name.
+    pub name: String,
+    /// Where MCP clients are served.
+    pub listen: SocketAddr,
+    /// Which `Host` and `Origin` headers are accepted.
+    pub front: Front,
+    /// How MCP clients reach the gateway: TLS, or plain on loopback.
+    pub tls: Option<KeyPair>,
+    /// Who the gateway is towards agents.
+    pub identity: IdentityFiles,
+    /// The Ed25519 key that signs intents and checkpoints.
+    pub signing_key: PathBuf,
+    /// Where the journal's segments are.
+    pub journal: PathBuf,
+    /// The SQLite file with the tokens.
+    pub state: PathBuf,
+    /// The file with the rules.
+    pub rules: PathBuf,
+    /// The hosts, by name.
+    pub hosts: BTreeMap<String, HostConfig>,
+    /// The projects, by name.
+    pub projects: BTreeMap<String, ProjectConfig>,
+    /// How much of everything.
+    pub limits: Limits,
+}
+
+/// Which names the gateway answers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Front {
+    /// What clients are told, `name` or `name:port`; none: the bound address.
+    pub public: Option<String>,
+    /// Accepted `Host` headers: `name` or `name:port`.
+    pub hosts: Vec<String>,
+    /// Accepted `Origin` headers: `scheme://name:port`, `*` for any port.
+    pub origins: Vec<String>,
+}
+
+/// A certificate chain and its private key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The chain, own certificate first.
+    pub certificate: PathBuf,
+    /// PKCS#8.
+    pub key: PathBuf,
+}
+
+/// The gateway's identity towards agents, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityFiles {
+    /// The gateway's certificate and key.
+    pub own: KeyPair,
+    /// The authorities that agents' certificates come from.
+    pub authorities: PathBuf,
+}
+
+/// One host.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Where its agent listens, `name:port` or `address:port`.
+    pub address: String,
+    /// What rules may select it by.
+    pub labels: BTreeMap<String, String>,
+    /// The URI name that its certificate must carry.
+    pub agent: PeerName,
+    /// The key that its receipts are signed with.
+    pub key: VerifyingKey,
+}
+
+/// One project: a workspace and the hosts it is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectConfig {
+    /// The absolute path of the workspace on each of the hosts.
+    pub workspace: PathBuf,
+    /// Names of hosts, never empty; the first is the default.
+    pub hosts: Vec<String>,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one request's body.
+    pub body_bytes: NonZeroUsize,
+    /// MCP sessions at the same time (revisions before 2026-07-28).
+    pub sessions: NonZeroUsize,
+    /// How long a session may be silent.
+    pub session_idle: Duration,
+    /// TCP connections at the same time.
+    pub connections: NonZeroUsize,
+    /// Calls at the same time.
+    pub concurrent_calls: NonZeroUsize,
+    /// Calls of one user at the same time.
+    pub concurrent_calls_per_subject: NonZeroUsize,
+    /// How long a call waits for a free place before it is refused.
+    pub queue: Duration,
+    /// Bytes of output that one result shows.
+    pub result_bytes: NonZeroUsize,
+}
+
+/// Why a configuration was not taken. Nothing was opened or bound.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not TOML, or has an unknown key or a value of a wrong type.
+    #[error("the configuration file `{path}` is not a gateway's configuration: {source}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// With line, column and key.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is well-formed and cannot be meant.
+    #[error("the configuration file `{path}`, line {line}, key `{key}`: {problem}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// The key with its table.
+        key: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads and resolves the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_bounded(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Resolves `text` as if it stood in the file `path`: relative paths start
+    /// at its directory.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let raw = toml::from_str(text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        resolve::Resolver::new(path, text).resolve(raw)
+    }
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            format!("longer than {MAX_FILE} bytes"),
+        ));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The configuration file as it is written. Unknown keys are refused; what may
+//! be left out has its default here, and nowhere else.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) name: Spanned<String>,
+    #[serde(default = "default_listen")]
+    pub(super) listen: Spanned<SocketAddr>,
+    #[serde(default)]
+    pub(super) public_names: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) allowed_origins: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) insecure_plaintext: bool,
+    pub(super) tls: Option<RawKeyPair>,
+    pub(super) identity: RawIdentity,
+    pub(super) signing: RawSigning,
+    pub(super) journal: RawJournal,
+    pub(super) state: PathBuf,
+    pub(super) rules: PathBuf,
+    #[serde(default)]
+    pub(super) host: Vec<RawHost>,
+    #[serde(default)]
+    pub(super) project: Vec<RawProject>,
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKeyPair {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIdentity {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) authorities: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSigning {
+    pub(super) key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawJournal {
+    pub(super) directory: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHost {
+    pub(super) name: Spanned<String>,
+    pub(super) address: Spanned<String>,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) agent: Spanned<String>,
+    pub(super) key: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProject {
+    pub(super) name: Spanned<String>,
+    pub(super) workspace: Spanned<PathBuf>,
+    pub(super) hosts: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLimits {
+    pub(super) body_bytes: NonZeroUsize,
+    pub(super) sessions: NonZeroUsize,
+    pub(super) session_idle_seconds: NonZeroUsize,
+    pub(super) connections: NonZeroUsize,
+    pub(super) concurrent_calls: NonZeroUsize,
+    pub(super) concurrent_calls_per_subject: NonZeroUsize,
+    pub(super) queue_milliseconds: u64,
+    pub(super) result_bytes: NonZeroUsize,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        const fn count(number: usize) -> NonZeroUsize {
+            match NonZeroUsize::new(number) {
+                Some(number) => number,
+                None => NonZeroUsize::MIN,
+            }
+        }
+        Self {
+            // A file of 4 MiB in base64 and its JSON fit, and so do 10 MB of
+            // arguments, which are then refused by name and not by size.
+            body_bytes: count(12 * 1024 * 1024),
+            sessions: count(2000),
+            session_idle_seconds: count(24 * 60 * 60),
+            connections: count(4096),
+            concurrent_calls: count(256),
+            concurrent_calls_per_subject: count(64),
+            queue_milliseconds: 2000,
+            // Clients cut results at 10 to 50 KB.
+            result_bytes: count(24 * 1024),
+        }
+    }
+}
+
+fn default_listen() -> Spanned<SocketAddr> {
+    Spanned::new(0..0, SocketAddr::from(([127, 0, 0, 1], 8460)))
+}

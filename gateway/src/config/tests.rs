@@ -1,0 +1,96 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../packaging/config/gateway.toml");
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("/etc/cofferdam/gateway.toml"), text)
+}
+
+/// The message and the line of what is wrong.
+fn refused(text: &str) -> (String, Option<usize>) {
+    match parse(text).unwrap_err() {
+        error @ ConfigError::Value { line, .. } => (error.to_string(), Some(line)),
+        error => (error.to_string(), None),
+    }
+}
+
+fn line_of(text: &str, needle: &str) -> usize {
+    1 + text.lines().position(|line| line.contains(needle)).unwrap()
+}
+
+#[test]
+fn the_shipped_example_is_a_configuration() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!(config.rules, Path::new("/etc/cofferdam/rules.toml"));
+    assert_eq!(config.projects["website"].hosts, ["build-1"]);
+    assert_eq!(config.front.public.as_deref(), Some("cofferdam.example.org"));
+    assert!(config.front.hosts.contains(&"cofferdam.example.org".to_owned()));
+    assert!(config.front.origins.contains(&"https://cofferdam.example.org:*".to_owned()));
+}
+
+#[test]
+fn the_limits_of_the_example_are_the_defaults() {
+    let (without, _) = EXAMPLE.split_once("[limits]").unwrap();
+    assert_eq!(parse(without).unwrap().limits, parse(EXAMPLE).unwrap().limits);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let (message, _) = refused(&EXAMPLE.replace("body_bytes", "body_size"));
+    assert!(message.contains("body_size") && message.contains("line"), "{message}");
+    assert!(message.contains("/etc/cofferdam/gateway.toml"), "{message}");
+}
+
+#[test]
+fn a_public_address_without_tls_is_refused_unless_told_otherwise() {
+    let public = EXAMPLE.replace("127.0.0.1:8460", "0.0.0.0:8460");
+    assert!(parse(&public).is_ok());
+    let (start, rest) = public.split_once("\n[tls]\n").unwrap();
+    let (_, end) = rest.split_once("\n[identity]\n").unwrap();
+    let plain = format!("{start}\n[identity]\n{end}");
+    let (message, line) = refused(&plain);
+    assert!(message.contains("insecure_plaintext"), "{message}");
+    assert_eq!(line, Some(line_of(&plain, "0.0.0.0")));
+    let told = plain.replace("insecure_plaintext = false", "insecure_plaintext = true");
+    assert!(parse(&told).is_ok());
+    assert!(parse(&plain.replace("0.0.0.0:8460", "[::1]:8460")).is_ok());
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_line_and_key() {
+    let table = [
+        ("name = \"main\"", "name = \"-main\"", "key `name`"),
+        ("name = \"build-1\"", "name = \"build-2\"", "key `host.agent`"),
+        ("agent/build-1\"", "gateway/build-1\"", "key `host.agent`"),
+        ("example.org:8461\"", "example.org\"", "key `host.address`"),
+        ("\"ed25519:11q", "\"ed25519:", "key `host.key`"),
+        ("\"/srv/cofferdam/website\"", "\"website\"", "key `project.workspace`"),
+        ("\"/srv/cofferdam/website\"", "\"/srv/../etc\"", "key `project.workspace`"),
+        ("hosts = [\"build-1\"]", "hosts = [\"build-9\"]", "there are: build-1"),
+        ("hosts = [\"build-1\"]", "hosts = []", "the list is empty"),
+        ("allowed_origins = []", "allowed_origins = [\"x\"]", "key `allowed_origins`"),
+        ("[\"cofferdam.example.org\"]", "[\"http://x/\"]", "key `public_names`"),
+    ];
+    for (from, to, expected) in table {
+        let text = EXAMPLE.replacen(from, to, 1);
+        assert_ne!(text, EXAMPLE, "{from}");
+        let (message, line) = refused(&text);
+        assert!(message.contains(expected), "{to}: {message}");
+        assert!(line.is_some(), "{to}: {message}");
+    }
+}
+
+#[test]
+fn names_are_unique() {
+    let host = EXAMPLE.find("[[host]]").unwrap()..EXAMPLE.find("[[project]]").unwrap();
+    let twice = format!("{EXAMPLE}\n{}", &EXAMPLE[host]);
+    assert!(refused(&twice).0.contains("second host"), "{}", refused(&twice).0);
+}
+
+#[test]
+fn a_loopback_gateway_answers_to_loopback_names_only() {
+    let text = EXAMPLE.replace("[\"cofferdam.example.org\"]", "[]");
+    let front = parse(&text).unwrap().front;
+    assert_eq!(front.hosts, ["localhost", "127.0.0.1", "[::1]"]);
+    assert!(front.origins.iter().all(|origin| origin.ends_with(":*")));
+}

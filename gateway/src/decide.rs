@@ -1,0 +1,147 @@
+//! Asks the rules. The only place that makes a policy call of a tool call.
+
+use std::path::{Path, PathBuf};
+
+use cofferdam_policy::{
+    Action, Call, Decision, Denial, Host, Permit, Project, RuleErrors, RuleSet, Subject,
+};
+use cofferdam_trust::sha256;
+
+use crate::call::Origin;
+use crate::place::Place;
+
+/// The largest rule file, in bytes.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// The rules of this gateway.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    rules: RuleSet,
+}
+
+/// Why there are no rules to decide by. A gateway does not start without.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The file cannot be read.
+    #[error("cannot read the rule file `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The rules are not right.
+    #[error("the rules are not right; `cofferdam policy check` tells more:\n{0}")]
+    Rules(#[from] RuleErrors),
+    /// The rules are right and do something else than their tests expect.
+    #[error("the rules do not pass their own tests; `cofferdam policy test` tells more:\n{failed}")]
+    Tests {
+        /// One line for each.
+        failed: String,
+    },
+}
+
+/// The rules refuse, as the caller is told.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    reason: &'static str,
+    message: String,
+    /// Ids of the rules that refused.
+    pub(crate) rules: Vec<String>,
+    /// What this caller may do instead.
+    pub(crate) allowed: Vec<String>,
+    pub(crate) policy_digest: [u8; 32],
+}
+
+impl Policy {
+    /// Loads the rules, and runs the tests that stand in their file: rules that
+    /// do not decide what their author expects are not taken.
+    pub(crate) fn load(path: &Path) -> Result<Self, PolicyError> {
+        let text = read_bounded(path)
+            .map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
+        let name = path.display().to_string();
+        let rules = RuleSet::parse(&[(&name, &text)], sha256(text.as_bytes()))?;
+        match rules.check_tests() {
+            Ok(()) => Ok(Self { rules }),
+            Err(failed) => Err(PolicyError::Tests {
+                failed: failed
+                    .iter()
+                    .map(|test| format!("{}: {}: {}", test.place, test.name, test.problem))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            }),
+        }
+    }
+
+    /// Whether `origin` may do `action` there; nowhere: at the gateway itself.
+    pub(crate) fn decide(
+        &self,
+        origin: &Origin,
+        place: Option<&Place>,
+        action: Action,
+    ) -> Result<Permit, Refused> {
+        let call = Call {
+            subject: subject(origin),
+            project: place.map(project).unwrap_or_default(),
+            host: place.map(host).unwrap_or_default(),
+            tool: origin.tool.clone(),
+            action,
+        };
+        match self.rules.decide(call) {
+            Decision::Permit(permit) => Ok(permit),
+            Decision::Ask(pending) => {
+                let rules = pending.basis().rules.clone();
+                let denial = Refused::new("APPROVAL_NEEDED", &pending.refuse());
+                Err(Refused { rules, ..denial })
+            }
+            Decision::Deny(denial) => Err(Refused::new("DENIED", &denial)),
+        }
+    }
+}
+
+impl Refused {
+    fn new(reason: &'static str, denial: &Denial) -> Self {
+        Self {
+            reason,
+            message: denial.line(),
+            rules: denial.rules(),
+            allowed: denial.nearby.programs.iter().chain(&denial.nearby.paths).cloned().collect(),
+            policy_digest: denial.policy_digest,
+        }
+    }
+
+    /// A stable word.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
+fn subject(origin: &Origin) -> Subject {
+    let caller = &origin.caller;
+    Subject {
+        user: caller.user.clone(),
+        groups: caller.groups.clone(),
+        client: origin.client.clone(),
+        tenant: caller.tenant.clone(),
+    }
+}
+
+fn project(place: &Place) -> Project {
+    Project { name: place.project.clone(), workspace: place.workspace.clone() }
+}
+
+fn host(place: &Place) -> Host {
+    Host { name: place.host.clone(), labels: place.labels.clone() }
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        let message = format!("longer than {MAX_FILE} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
+}

@@ -1,0 +1,119 @@
+//! Every way in which a call can fail, and the one place that gives each its MCP
+//! face: a tool result marked as error, with the same words in text and in
+//! `structuredContent.error`. The reason is also what the record says.
+
+use cofferdam_journal::{AppendError, Ending};
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+use crate::admission::Busy;
+use crate::decide;
+use crate::hosts::{CheckedReceipt, HostError, Refused};
+use crate::input::BadInput;
+use crate::result::present_error;
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The arguments are wrong.
+    #[error(transparent)]
+    Input(#[from] BadInput),
+    /// Too much is under way.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The rules refuse.
+    #[error(transparent)]
+    Refused(#[from] decide::Refused),
+    /// Nothing may happen that cannot be recorded.
+    #[error("nothing was done, because it cannot be recorded: {0}")]
+    Unrecorded(#[source] AppendError),
+    /// It was done, and the record of it may not last.
+    #[error("it was done, but the result is withheld because its record may not last: {0}")]
+    Undurable(#[source] AppendError),
+    /// The host did not do it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A mistake in this program.
+    #[error("the gateway failed at this call: {0}; tell its owner")]
+    Internal(String),
+}
+
+impl Fault {
+    /// A stable word.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Input(bad) => bad.reason,
+            Self::Busy(_) => "BUSY",
+            Self::Refused(refused) => refused.reason(),
+            Self::Unrecorded(_) | Self::Undurable(_) => "JOURNAL_FAILED",
+            Self::Host(error) => error.reason(),
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// How the record of a run or operation says that it failed.
+    pub(crate) fn ending(&self) -> Ending {
+        match self {
+            // Nobody knows what the host did, or how it ended.
+            Self::Host(HostError::Timeout { .. } | HostError::Cancelled { .. })
+            | Self::Internal(_) => Ending::Lost { reason: self.to_string() },
+            // In the host's own words, as its journal has them.
+            Self::Host(HostError::Refused(refused)) => {
+                Ending::Failed { reason: refused.reason.clone(), detail: refused.message.clone() }
+            }
+            other => {
+                Ending::Failed { reason: other.reason().to_owned(), detail: other.to_string() }
+            }
+        }
+    }
+
+    /// The host's word for the failure, where it gave one.
+    pub(crate) fn receipt(&self) -> Option<CheckedReceipt> {
+        match self {
+            Self::Host(HostError::Refused(refused)) => refused.receipt.clone(),
+            _ => None,
+        }
+    }
+
+    /// What the caller sees.
+    pub(crate) fn present(&self, run_id: &str) -> CallToolResult {
+        let message = self.to_string();
+        let mut error = json!({
+            "reason": self.reason(),
+            "message": message,
+            "run_id": run_id,
+        });
+        for (key, value) in self.details() {
+            error[key] = value;
+        }
+        present_error(&message, &error)
+    }
+
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::Input(bad) if !bad.field.is_empty() => vec![("field", json!(bad.field))],
+            Self::Refused(refused) => {
+                vec![("rules", json!(refused.rules)), ("allowed", json!(refused.allowed))]
+            }
+            Self::Host(error) => host_details(error),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn host_details(error: &HostError) -> Vec<(&'static str, Value)> {
+    match error {
+        HostError::Refused(refused) => {
+            let Refused { host, reason: _, message: _, rule, field, receipt: _ } = &**refused;
+            let mut details = vec![("host", json!(host))];
+            details.extend(rule.as_ref().map(|rule| ("rules", json!([rule]))));
+            details.extend(field.as_ref().map(|field| ("field", json!(field))));
+            details
+        }
+        HostError::Unreachable { host, .. }
+        | HostError::Receipt { host, .. }
+        | HostError::Incomplete { host, .. }
+        | HostError::Timeout { host, .. }
+        | HostError::Cancelled { host } => vec![("host", json!(host))],
+    }
+}

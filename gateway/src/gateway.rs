@@ -1,0 +1,127 @@
+//! One gateway: everything that calls share, opened in the order in which one
+//! needs the other, before anything listens.
+
+use std::sync::Arc;
+
+use cofferdam_trust::{Identity, IdentityError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Admission;
+use crate::config::Config;
+use crate::decide::{Policy, PolicyError};
+use crate::hosts::{Hosts, HostsError};
+use crate::record::{Recorder, RecorderError};
+use crate::tokens::{TokenError, TokenStore};
+
+/// A gateway that is ready to take calls.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    config: Config,
+    tokens: TokenStore,
+    policy: Policy,
+    recorder: Recorder,
+    hosts: Hosts,
+    admission: Admission,
+    /// Calls and watches under way.
+    tasks: TaskTracker,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The identity towards agents.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate is another gateway's.
+    #[error(
+        "the certificate `{certificate}` names `{found}`; the configuration's `name` is `{name}`: \
+         issue a certificate for spiffe://{domain}/gateway/{name}, or change `name`"
+    )]
+    AnotherName {
+        /// The certificate's file.
+        certificate: std::path::PathBuf,
+        /// Whom it names.
+        found: String,
+        /// The configured name.
+        name: String,
+        /// The certificate's trust domain.
+        domain: String,
+    },
+    /// The tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// The rules.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The journal.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    /// The hosts.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+}
+
+impl Gateway {
+    /// Opens everything that `config` names. Reads the whole journal, so it
+    /// belongs on a thread that may block.
+    pub(crate) fn open(
+        config: Config,
+        shutdown: &CancellationToken,
+    ) -> Result<Arc<Self>, OpenError> {
+        let identity = load_identity(&config)?;
+        let policy = Policy::load(&config.rules)?;
+        let tokens = TokenStore::open(&config.state)?;
+        let (recorder, lost) = Recorder::open(&config, identity.name())?;
+        let tasks = TaskTracker::new();
+        let hosts = Hosts::prepare(&config.hosts, &identity, &tasks, shutdown)?;
+        hosts.end_lost(&lost, &tasks, shutdown);
+        let admission = Admission::new(&config.limits);
+        let gateway = Self { config, tokens, policy, recorder, hosts, admission, tasks };
+        Ok(Arc::new(gateway))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn tokens(&self) -> &TokenStore {
+        &self.tokens
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// Calls and watches under way.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+}
+
+fn load_identity(config: &Config) -> Result<Identity, OpenError> {
+    let files = &config.identity;
+    let identity = Identity::load(&files.own.certificate, &files.own.key, &files.authorities)?;
+    let own = identity.name();
+    if own.name() != config.name || own.role() != cofferdam_trust::Role::Gateway {
+        return Err(OpenError::AnotherName {
+            certificate: files.own.certificate.clone(),
+            found: own.to_string(),
+            name: config.name.clone(),
+            domain: own.trust_domain().to_owned(),
+        });
+    }
+    Ok(identity)
+}

@@ -1,0 +1,163 @@
+//! Why a host did not do what it was asked, read from gRPC statuses and their
+//! google.rpc details.
+
+use std::error::Error;
+
+use cofferdam_trust::SignatureError;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::receipt::CheckedReceipt;
+
+/// Why a host did not act, or why what it said is not believed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum HostError {
+    /// It does not answer.
+    #[error(
+        "the host `{host}` cannot be reached: {reason}; nothing was done there. Check that its \
+         agent runs (`systemctl status cofferdam-agent` on the host), or name another host: \
+         list_hosts shows all"
+    )]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// It answered, and did not do it.
+    #[error("the host `{}` answers: {}", .0.host, .0.message)]
+    Refused(Box<Refused>),
+    /// Its receipt is missing or does not prove what it should.
+    #[error(
+        "the host `{host}` did what was asked, and its receipt is not right: {reason}; the result \
+         is withheld. Tell the gateway's owner: the host's signing key may have changed"
+    )]
+    Receipt {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// It answered something that means nothing.
+    #[error("the host `{host}` answered without {missing}; its agent may be of another version")]
+    Incomplete {
+        /// The host.
+        host: String,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// It did not answer in time.
+    #[error("the host `{host}` did not answer within {seconds} s; the action may have been done")]
+    Timeout {
+        /// The host.
+        host: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// The caller went away first.
+    #[error("the call was cancelled before the host `{host}` answered; it may have been done")]
+    Cancelled {
+        /// The host.
+        host: String,
+    },
+}
+
+/// What a host says that did not do what it was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Refused {
+    /// The host.
+    pub(crate) host: String,
+    /// A stable word, from ErrorInfo or the status code.
+    pub(crate) reason: String,
+    /// What it said.
+    pub(crate) message: String,
+    /// The rule or ceiling key that it named.
+    pub(crate) rule: Option<String>,
+    /// The field that it found wrong.
+    pub(crate) field: Option<String>,
+    /// Its word for what it recorded.
+    pub(crate) receipt: Option<CheckedReceipt>,
+}
+
+impl HostError {
+    /// Reads a status.
+    pub(super) fn from_status(host: &str, status: &Status) -> Self {
+        let host = host.to_owned();
+        if is_transport(status) {
+            return Self::Unreachable { host, reason: reason_of(status) };
+        }
+        let details = status.get_error_details();
+        let info = details.error_info();
+        let reason = match info {
+            Some(info) if !info.reason.is_empty() => info.reason.clone(),
+            _ => code_word(status.code()).to_owned(),
+        };
+        let rule = info.and_then(|info| info.metadata.get("rule").cloned());
+        let field = details
+            .bad_request()
+            .and_then(|bad| bad.field_violations.first())
+            .map(|violation| violation.field.clone());
+        let message = status.message().to_owned();
+        Self::Refused(Box::new(Refused { host, reason, message, rule, field, receipt: None }))
+    }
+
+    pub(super) fn from_signature(host: &str, error: &SignatureError) -> Self {
+        Self::Receipt { host: host.to_owned(), reason: error.to_string() }
+    }
+
+    /// A stable word for records and callers.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Unreachable { .. } => "HOST_UNREACHABLE",
+            Self::Refused(refused) => &refused.reason,
+            Self::Receipt { .. } => "BAD_RECEIPT",
+            Self::Incomplete { .. } => "INCOMPLETE_ANSWER",
+            Self::Timeout { .. } => "HOST_TIMEOUT",
+            Self::Cancelled { .. } => "CANCELLED",
+        }
+    }
+}
+
+/// Whether the status was made on this side, because the connection failed,
+/// and not by the agent.
+pub(super) fn is_transport(status: &Status) -> bool {
+    status.source().is_some()
+        && matches!(
+            status.code(),
+            Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled
+        )
+}
+
+/// The innermost cause, which names what happened («connection refused»).
+pub(super) fn reason_of(status: &Status) -> String {
+    let mut cause: &dyn Error = status;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    match cause.to_string() {
+        text if text.is_empty() => status.message().to_owned(),
+        text => text,
+    }
+}
+
+fn code_word(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

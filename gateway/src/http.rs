@@ -1,0 +1,200 @@
+//! The MCP endpoint: from a socket to an authenticated, bounded, well-formed
+//! message in the hands of [`crate::mcp`].
+//!
+//! A request passes, in this order: bearer token → session owner → body limit →
+//! JSON → room for a session → `Host` and `Origin` and the protocol itself (the
+//! SDK). Whatever is refused on the way is answered with an HTTP status and a
+//! JSON-RPC error that say what is wrong, and leaves a record.
+
+mod body;
+mod listener;
+mod refusal;
+mod sessions;
+mod tls;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use listener::Listener;
+pub use tls::TlsFilesError;
+pub(crate) use tls::load as load_tls;
+
+use crate::caller::Caller;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::mcp::Mcp;
+use refusal::Refusal;
+use sessions::Sessions;
+
+/// Where MCP is spoken.
+pub const MCP_PATH: &str = "/mcp";
+
+/// The header that names a session.
+const SESSION: &str = "mcp-session-id";
+
+/// The first revision without sessions.
+const STATELESS: &str = "2026-07-28";
+
+/// What the protocol layer answers with.
+type ProtocolBody = BoxBody<Bytes, Infallible>;
+
+/// What every request needs.
+struct Endpoint {
+    gateway: Arc<Gateway>,
+    sessions: Arc<Sessions>,
+    protocol: StreamableHttpService<Mcp, Sessions>,
+    body_bytes: usize,
+}
+
+/// Makes the routes: `/mcp` and `/healthz`.
+pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Router {
+    let config = gateway.config();
+    let sessions = Arc::new(Sessions::new(&config.limits));
+    let handler = Mcp::new(Arc::clone(gateway));
+    let protocol = StreamableHttpService::new(
+        move || Ok(handler.clone()),
+        Arc::clone(&sessions),
+        protocol_config(config, shutdown),
+    );
+    let endpoint = Endpoint {
+        gateway: Arc::clone(gateway),
+        sessions,
+        protocol,
+        body_bytes: config.limits.body_bytes.get(),
+    };
+    Router::new()
+        .route(MCP_PATH, any(serve))
+        .route("/healthz", get(health))
+        .with_state(Arc::new(endpoint))
+}
+
+fn protocol_config(config: &Config, shutdown: &CancellationToken) -> StreamableHttpServerConfig {
+    StreamableHttpServerConfig::default()
+        // A priming event makes Gemini CLI drop the server.
+        .with_sse_retry(None)
+        .with_legacy_session_mode(true)
+        .with_json_response(true)
+        .with_allowed_hosts(config.front.hosts.clone())
+        .with_allowed_origins(config.front.origins.clone())
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(config.limits.body_bytes.get())
+        .with_cancellation_token(shutdown.child_token())
+}
+
+/// Tells a load balancer whether calls can be served: not without a journal.
+async fn health(State(endpoint): State<Arc<Endpoint>>) -> Response {
+    if endpoint.gateway.recorder().is_writable() {
+        (StatusCode::OK, "ok\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n").into_response()
+    }
+}
+
+async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let caller = match endpoint.authenticate(&parts.headers) {
+        Ok(caller) => Arc::new(caller),
+        Err(refusal) => return endpoint.refuse(None, &refusal),
+    };
+    let is_call = parts.method == Method::POST;
+    match endpoint.admit(parts, body, &caller).await {
+        Ok(request) => {
+            let response = endpoint.protocol.handle(request).await;
+            endpoint.answer(response, is_call, &caller).await
+        }
+        Err(refusal) => endpoint.refuse(Some(&caller), &refusal),
+    }
+}
+
+impl Endpoint {
+    fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let token = bearer(headers).ok_or(Refusal::NoToken)?;
+        Ok(self.gateway.tokens().authenticate(token)?.into())
+    }
+
+    async fn admit(
+        &self,
+        mut parts: Parts,
+        body: Body,
+        caller: &Arc<Caller>,
+    ) -> Result<http::Request<Full<Bytes>>, Refusal> {
+        match parts.headers.get(SESSION) {
+            Some(session) => {
+                let session = session.to_str().unwrap_or_default();
+                if !self.sessions.belongs_to(session, caller) {
+                    return Err(Refusal::UnknownSession);
+                }
+            }
+            None if parts.method == Method::POST && may_open_session(&parts.headers) => {
+                self.sessions.check_room().await?;
+            }
+            None => {}
+        }
+        let bytes = body::read(&parts.headers, body, self.body_bytes).await?;
+        if parts.method == Method::POST {
+            body::check_json(&bytes)?;
+        }
+        // The protocol layer puts the parts into each call's context.
+        parts.headers.remove(header::AUTHORIZATION);
+        parts.extensions.insert(Arc::clone(caller));
+        Ok(http::Request::from_parts(parts, Full::new(bytes)))
+    }
+
+    /// Passes an answer on; one that refuses is recorded and made JSON-RPC.
+    async fn answer(
+        &self,
+        response: http::Response<ProtocolBody>,
+        is_call: bool,
+        caller: &Arc<Caller>,
+    ) -> Response {
+        if response.status().is_success() || !is_call {
+            return response.map(Body::new);
+        }
+        let (parts, body) = response.into_parts();
+        let refusal = Refusal::from_protocol(parts.status, body).await;
+        match parts.headers.get(header::CONTENT_TYPE) {
+            Some(kind) if kind == "application/json" => {
+                self.record(Some(caller), &refusal);
+                (parts, refusal.into_protocol_body()).into_response()
+            }
+            _ => self.refuse(Some(caller), &refusal),
+        }
+    }
+
+    fn refuse(&self, caller: Option<&Arc<Caller>>, refusal: &Refusal) -> Response {
+        self.record(caller, refusal);
+        refusal.to_response()
+    }
+
+    fn record(&self, caller: Option<&Arc<Caller>>, refusal: &Refusal) {
+        self.gateway.recorder().refused_request(
+            caller.map(Arc::as_ref),
+            refusal.reason(),
+            &refusal.to_string(),
+        );
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Only `initialize` opens a session, and only of an older revision.
+fn may_open_session(headers: &HeaderMap) -> bool {
+    let version = headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok());
+    version.is_none_or(|version| version < STATELESS)
+}

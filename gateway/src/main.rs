@@ -1,0 +1,107 @@
+//! `cofferdam-gateway`: reads its configuration, opens what it names, and serves
+//! MCP until it is told to stop.
+
+mod inherited;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use cofferdam_gateway::{Config, Service};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+/// The MCP front service of Cofferdam.
+#[derive(Debug, Parser)]
+#[command(name = "cofferdam-gateway", version, about)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, default_value = "/etc/cofferdam/gateway.toml")]
+    config: PathBuf,
+    /// Check the configuration file and exit.
+    #[arg(long)]
+    check: bool,
+    /// Write one JSON line to this descriptor once the gateway serves.
+    #[arg(long, value_name = "NUMBER")]
+    ready_fd: Option<RawFd>,
+    /// Stop when this descriptor reaches its end.
+    #[arg(long, value_name = "NUMBER")]
+    lifeline_fd: Option<RawFd>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let ready = arguments.ready_fd.map(inherited::take).transpose().context("--ready-fd")?;
+    let lifeline =
+        arguments.lifeline_fd.map(inherited::take).transpose().context("--lifeline-fd")?;
+    log_to_stderr();
+    let config = Config::load(&arguments.config)?;
+    if arguments.check {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config, ready, lifeline))
+}
+
+async fn serve(config: Config, ready: Option<File>, lifeline: Option<File>) -> anyhow::Result<()> {
+    let service = Service::start(config).await?;
+    tracing::info!(url = service.mcp_url(), "serving");
+    let stop = stop_requested(lifeline)?;
+    if let Some(ready) = ready {
+        announce(ready, &service).context("cannot tell the parent that the gateway serves")?;
+    }
+    service.run(stop).await?;
+    Ok(())
+}
+
+/// One line for the parent, which then reaches the end of the pipe.
+fn announce(mut ready: File, service: &Service) -> std::io::Result<()> {
+    let line = serde_json::json!({
+        "address": service.address().to_string(),
+        "mcp_url": service.mcp_url(),
+    });
+    ready.write_all(format!("{line}\n").as_bytes())
+}
+
+/// Resolves at SIGTERM, SIGINT, or the end of the lifeline.
+fn stop_requested(lifeline: Option<File>) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (cut, lifeline_cut) = oneshot::channel();
+    let watcher = std::thread::Builder::new().name("lifeline".to_owned());
+    let unheld = match lifeline {
+        Some(lifeline) => {
+            watcher.spawn(move || {
+                wait_for_end(lifeline);
+                cut.send(())
+            })?;
+            None
+        }
+        // Held, so that it never resolves.
+        None => Some(cut),
+    };
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = lifeline_cut => {}
+        }
+        drop(unheld);
+    })
+}
+
+fn wait_for_end(mut lifeline: File) {
+    let mut ignored = [0; 64];
+    while lifeline.read(&mut ignored).is_ok_and(|count| count > 0) {}
+}
+
+fn log_to_stderr() {
+    // The SDK logs whole messages, and with them arguments, at `info` and below.
+    const DEFAULT: &str = "info,rmcp=error";
+    let filter = EnvFilter::try_from_env("COFFERDAM_LOG").unwrap_or_else(|_| DEFAULT.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,158 @@
+//! The MCP face: what this server says of itself, its tools, and the way from a
+//! protocol message to a [`Call`].
+//!
+//! Both eras of the protocol arrive here alike: requests of a session that
+//! began with `initialize`, and requests of 2026-07-28 that carry everything
+//! themselves.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ErrorData,
+    Implementation, InitializeResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+    ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, ServerHandler};
+use serde_json::json;
+
+use crate::call::{Call, Origin};
+use crate::caller::Caller;
+use crate::gateway::Gateway;
+use crate::pipeline;
+use crate::progress::Progress;
+use crate::tools::definitions;
+
+/// Characters of a client's name that are kept.
+const MAX_CLIENT: usize = 128;
+
+const INSTRUCTIONS: &str = "Cofferdam runs commands and works on files of real Linux hosts, each \
+    call in a sandbox, by rules that the hosts' owners and the platform team wrote, and records \
+    every call. Start with list_hosts to see hosts and projects; without `host` and `project` the \
+    defaults are used. Relative paths start at the project's workspace. A refusal says which rule \
+    refused and what is allowed instead: do that, or ask the person you work for; trying the same \
+    in another way will be refused too.";
+
+/// Serves MCP requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Mcp {
+    gateway: Arc<Gateway>,
+}
+
+impl Mcp {
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+}
+
+impl ServerHandler for Mcp {
+    fn get_info(&self) -> ServerConfig {
+        let server = Implementation::new("cofferdam", env!("CARGO_PKG_VERSION"))
+            .with_title("Cofferdam gateway");
+        InitializeResult::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(server)
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(definitions().to_vec()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        definitions().iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let origin = origin(&context, request.name.into_owned())?;
+        let progress = match context.meta.get_progress_token() {
+            Some(token) => Progress::tell(context.peer.clone(), token),
+            None => Progress::silent(),
+        };
+        let call = Call { origin, arguments: request.arguments, cancelled: context.ct, progress };
+        pipeline::serve(&self.gateway, call).await.map(CallToolResponse::from)
+    }
+
+    /// Gets every request that is none of MCP's, and also a `tools/call` whose
+    /// parameters are not of its shape.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let error = custom_request_error(&request);
+        let name = request.params.as_ref().and_then(|params| params.get("name"));
+        let tool = name.and_then(|name| name.as_str()).unwrap_or(&request.method);
+        let origin = origin(&context, tool.chars().take(MAX_CLIENT).collect())?;
+        self.gateway.recorder().failure(&origin, "INVALID_REQUEST", &error.message);
+        Err(error)
+    }
+}
+
+fn custom_request_error(request: &CustomRequest) -> ErrorData {
+    const KNOWN: [&str; 3] = ["tools/call", "tools/list", "initialize"];
+    let CustomRequest { method, params, .. } = request;
+    if !KNOWN.contains(&method.as_str()) {
+        return ErrorData::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format!("there is no method `{method}`; this server has tools/list and tools/call"),
+            None,
+        );
+    }
+    let problem = match params {
+        None => "it has no `params`",
+        Some(params) if method == "tools/call" => {
+            match (params.get("name"), params.get("arguments")) {
+                (None, _) => "`params.name` is missing; tools/list shows the names",
+                (Some(name), _) if !name.is_string() => "`params.name` must be a string",
+                (_, Some(arguments)) if !arguments.is_object() => {
+                    "`params.arguments` must be an object, with one member for each argument"
+                }
+                _ => "its `params` have a member of a wrong type",
+            }
+        }
+        Some(_) => "its `params` have a member of a wrong type",
+    };
+    ErrorData::invalid_params(format!("the `{method}` request is not right: {problem}"), None)
+}
+
+/// Who calls and from where. The caller was put there by [`crate::http`]; a
+/// request without one never gets here.
+fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, ErrorData> {
+    let parts = context.extensions.get::<Parts>();
+    let caller = parts.and_then(|parts| parts.extensions.get::<Arc<Caller>>());
+    let Some((parts, caller)) = parts.zip(caller) else {
+        return Err(ErrorData::internal_error("the request was not authenticated", None));
+    };
+    let session = parts.headers.get("mcp-session-id").and_then(|value| value.to_str().ok());
+    Ok(Origin {
+        run_id: uuid::Uuid::now_v7().to_string(),
+        caller: Arc::clone(caller),
+        client: client(context),
+        session: session.unwrap_or_default().to_owned(),
+        tool,
+    })
+}
+
+fn client(context: &RequestContext<RoleServer>) -> String {
+    let Some(info) = context.client_info() else { return String::new() };
+    let text = format!("{} {}", info.name, info.version);
+    text.trim().chars().filter(|c| !c.is_control()).take(MAX_CLIENT).collect()
+}
+
+/// The answer to a call of a tool that there is not.
+pub(crate) fn unknown_tool(name: &str) -> ErrorData {
+    let names: Vec<&str> = definitions().iter().map(|tool| &*tool.name).collect();
+    ErrorData::invalid_params(
+        format!("there is no tool `{name}`; there are: {}", names.join(", ")),
+        Some(json!({ "reason": "UNKNOWN_TOOL", "tools": names })),
+    )
+}

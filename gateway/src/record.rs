@@ -1,0 +1,174 @@
+//! The gateway's journal, and the only way from a permit to something that a
+//! host will act on.
+//!
+//! A [`Draft`] collects what is known of a call while it passes the stages.
+//! It ends as a failure, as a denial, or, together with a permit, as a
+//! [`RecordedIntent`]: appended to the journal, its hash inside an intent that
+//! is signed. Appending fixes the hash at once; the disk follows while the host
+//! already works, and [`RecordedIntent::end`] waits for it before an answer
+//! leaves.
+
+mod flood;
+mod intent;
+
+use cofferdam_journal::{
+    AppendError, Call, Denial, Digest, Entry, Failure, Journal, Options, Outcome, Recovery, Subject,
+};
+use cofferdam_trust::{KeyError, PeerName, SigningKey};
+use serde_json::Value;
+
+pub(crate) use intent::{Ended, RecordedIntent};
+
+use crate::call::Origin;
+use crate::caller::Caller;
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::place::Place;
+use flood::Flood;
+
+/// Keeps the gateway's journal and signs for it.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    journal: Journal,
+    key: SigningKey,
+    gateway: PeerName,
+    /// Holds back records of requests that nobody answers for.
+    flood: Flood,
+}
+
+/// What is known of a call so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft(Call);
+
+/// Why the journal cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// The signing key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The journal.
+    #[error(transparent)]
+    Open(#[from] cofferdam_journal::OpenError),
+    /// What was left open before cannot be ended.
+    #[error("cannot end what the last gateway left open: {0}")]
+    Recover(#[from] AppendError),
+}
+
+impl Recorder {
+    /// Opens the journal, and ends what an earlier process left open: nobody
+    /// knows how it ended, so it counts as lost. Returns the ids of those runs.
+    pub(crate) fn open(
+        config: &Config,
+        gateway: &PeerName,
+    ) -> Result<(Self, Vec<String>), RecorderError> {
+        let options = Options::new(&gateway.to_string(), SigningKey::load(&config.signing_key)?);
+        let (journal, Recovery { unfinished, .. }) = Journal::open(&config.journal, options)?;
+        let mut lost = Vec::new();
+        for open in unfinished {
+            lost.push(open.run_id.clone());
+            journal.append(Entry::Outcome(open.lost("the gateway stopped while it went on")))?;
+        }
+        let key = SigningKey::load(&config.signing_key)?;
+        let recorder = Self { journal, key, gateway: gateway.clone(), flood: Flood::default() };
+        Ok((recorder, lost))
+    }
+
+    /// Records why a call stopped before anything was asked of a host.
+    pub(crate) fn stopped(&self, draft: Draft, fault: &Fault) {
+        let Draft(call) = draft;
+        let entry = match fault {
+            Fault::Refused(refused) => Entry::Denial(Denial {
+                call,
+                rules: refused.rules.clone(),
+                reasons: vec![refused.to_string()],
+                policy_digest: Some(Digest(refused.policy_digest)),
+                gateway: None,
+            }),
+            other => Entry::Failure(Failure {
+                call,
+                reason: other.reason().to_owned(),
+                detail: other.to_string(),
+            }),
+        };
+        self.append_refusal(entry);
+    }
+
+    /// Records a call that never had a shape.
+    pub(crate) fn failure(&self, origin: &Origin, reason: &str, detail: &str) {
+        let Draft(call) = Draft::new(origin, Value::Null);
+        let (reason, detail) = (reason.to_owned(), detail.to_owned());
+        self.append_refusal(Entry::Failure(Failure { call, reason, detail }));
+    }
+
+    /// Records a request that did not become a call.
+    pub(crate) fn refused_request(&self, caller: Option<&Caller>, reason: &str, detail: &str) {
+        let held_back = match caller {
+            Some(_) => 0,
+            None => match self.flood.admit() {
+                Some(held_back) => held_back,
+                None => return,
+            },
+        };
+        let more = match held_back {
+            0 => String::new(),
+            count => format!(" ({count} more like this were not recorded one by one)"),
+        };
+        let subject = caller.map(|caller| subject(caller, ""));
+        self.append_refusal(Entry::Failure(Failure {
+            call: Call { subject, ..Call::default() },
+            reason: reason.to_owned(),
+            detail: format!("{detail}{more}"),
+        }));
+    }
+
+    /// Whether anything can still be recorded.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.journal.failure().is_none()
+    }
+
+    /// Signs what there is, waits for the disk and takes nothing more.
+    pub(crate) fn close(&self) -> Result<(), AppendError> {
+        self.journal.close()
+    }
+
+    /// A refusal stays one even where it cannot be recorded.
+    fn append_refusal(&self, entry: Entry) {
+        if let Err(error) = self.journal.append(entry) {
+            tracing::error!(%error, "a refusal could not be recorded");
+        }
+    }
+
+    fn append_outcome(&self, outcome: Outcome) -> Result<(), AppendError> {
+        self.journal.append(Entry::Outcome(outcome)).map(drop)
+    }
+}
+
+impl Draft {
+    /// Begins the record of a call.
+    pub(crate) fn new(origin: &Origin, action: Value) -> Self {
+        let Origin { run_id, caller, client, session, tool } = origin;
+        Self(Call {
+            run_id: run_id.clone(),
+            subject: Some(subject(caller, client)),
+            session: session.clone(),
+            tool: tool.clone(),
+            action,
+            ..Call::default()
+        })
+    }
+
+    /// Where it would act.
+    pub(crate) fn place(&mut self, place: &Place) {
+        self.0.project.clone_from(&place.project);
+        self.0.host.clone_from(&place.host);
+    }
+}
+
+fn subject(caller: &Caller, client: &str) -> Subject {
+    Subject {
+        user: caller.user.clone(),
+        groups: caller.groups.clone(),
+        client: client.to_owned(),
+        tenant: caller.tenant.clone(),
+    }
+}

@@ -1,0 +1,247 @@
+//! An action that was permitted and recorded: the only thing that a host acts
+//! on.
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use cofferdam_journal::{Appended, Digest, Durable, Ending, Entry, Outcome, Usage};
+use cofferdam_policy::{Basis, Call, Limits as Granted, Permit, Subject as Asker, WorkspaceAccess};
+use cofferdam_proto::intent::v1 as wire;
+use cofferdam_trust::{action_digest, sign_intent};
+use prost_types::Timestamp;
+use serde_json::json;
+
+use super::{Draft, Recorder};
+use crate::action::WireAction;
+use crate::fault::Fault;
+use crate::hosts::CheckedReceipt;
+use crate::tools::{Asked, Decision, Provenance};
+
+/// How long a host takes the signed intent.
+const LIFETIME: Duration = Duration::from_mins(1);
+
+/// The longest run where neither the caller nor a rule says less; the host's
+/// ceiling ends it sooner.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// An action that was permitted, recorded and signed. Its fields are private:
+/// only [`Recorder::intent`] makes one.
+#[derive(Debug)]
+#[must_use = "a recorded intent needs an outcome"]
+pub(crate) struct RecordedIntent<W> {
+    action: W,
+    signed: wire::SignedIntent,
+    wall: Duration,
+    provenance: Provenance,
+    entered: Entered,
+}
+
+/// A recorded intent of the gateway's own, or what is left of one for a host:
+/// what an outcome needs.
+#[derive(Debug)]
+#[must_use = "a recorded intent needs an outcome"]
+pub(crate) struct Entered {
+    run_id: String,
+    hash: Digest,
+    durable: Durable,
+}
+
+/// How it ended.
+pub(crate) struct Ended {
+    pub(crate) ending: Ending,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) receipt: Option<CheckedReceipt>,
+}
+
+impl Recorder {
+    /// Records that `asked` was permitted, and signs it for the host.
+    pub(crate) fn intent<W: WireAction>(
+        &self,
+        permit: Permit,
+        draft: Draft,
+        asked: Asked<W>,
+    ) -> Result<RecordedIntent<W>, Fault> {
+        let Asked { wire: action, wall } = asked;
+        if permit.call().action != action.action() {
+            return Err(Fault::Internal("the permit is for another action".to_owned()));
+        }
+        let digest = action_digest(&action);
+        let nonce = nonce()?;
+        let session = draft.0.session.clone();
+        let (basis, entered, sequence) = self.enter(permit, draft, Some(digest))?;
+        let grant = grant(&basis, wall);
+        let Basis { call, rules, policy_digest, grant: _, table: _ } = basis;
+        let wall = grant.limits.map_or(LONGEST, |limits| match limits.wall_millis {
+            0 => LONGEST,
+            millis => Duration::from_millis(millis),
+        });
+        let Call { subject, project, host, tool, action: _ } = call;
+        let provenance = Provenance {
+            host: host.name.clone(),
+            project: project.name.clone(),
+            run_id: entered.run_id.clone(),
+            decision: Decision { rules: rules.clone(), profile: grant.profile.clone() },
+        };
+        let now = SystemTime::now();
+        let intent = wire::Intent {
+            run_id: entered.run_id.clone(),
+            subject: Some(subject_on_wire(subject)),
+            project: project.name,
+            host: host.name,
+            session,
+            tool,
+            action_digest: digest.to_vec(),
+            grant: Some(grant),
+            policy_digest: policy_digest.to_vec(),
+            rules,
+            gateway_record_hash: entered.hash.0.to_vec(),
+            gateway_record_sequence: sequence,
+            nonce,
+            issued_at: Some(Timestamp::from(now)),
+            expires_at: Some(Timestamp::from(now + LIFETIME)),
+            gateway: self.gateway.to_string(),
+        };
+        let signed = sign_intent(&self.key, &intent);
+        Ok(RecordedIntent { action, signed, wall, provenance, entered })
+    }
+
+    /// Records that something was permitted which the gateway does by itself.
+    pub(crate) fn own_intent(&self, permit: Permit, draft: Draft) -> Result<Entered, Fault> {
+        let (_, entered, _) = self.enter(permit, draft, None)?;
+        Ok(entered)
+    }
+
+    fn enter(
+        &self,
+        permit: Permit,
+        draft: Draft,
+        digest: Option<[u8; 32]>,
+    ) -> Result<(Basis, Entered, u64), Fault> {
+        let basis = permit.into_basis();
+        let Draft(mut call) = draft;
+        call.action_digest = digest.map(Digest);
+        let run_id = call.run_id.clone();
+        let entry = Entry::Intent(cofferdam_journal::Intent {
+            call,
+            rules: basis.rules.clone(),
+            policy_digest: Some(Digest(basis.policy_digest)),
+            grant: json!({
+                "profile": basis.grant.profile,
+                "workspace": basis.grant.workspace.display().to_string(),
+                "workspace_access": basis.grant.workspace_access.to_string(),
+                "programs": basis.grant.programs.to_texts(),
+                "limits": basis.grant.limits.to_string(),
+            }),
+            gateway: None,
+        });
+        let Appended { sequence, hash, durable } =
+            self.journal.append(entry).map_err(Fault::Unrecorded)?;
+        Ok((basis, Entered { run_id, hash: Digest(hash), durable }, sequence))
+    }
+
+    /// Records how it ended, and waits until what was permitted is on disk; a
+    /// pure read waits only until it is written, and the disk follows.
+    pub(crate) async fn end(
+        &self,
+        entered: Entered,
+        ended: Ended,
+        only_reads: bool,
+    ) -> Result<(), Fault> {
+        let Entered { run_id, hash, mut durable } = entered;
+        let Ended { ending, usage, receipt } = ended;
+        let outcome = Outcome {
+            run_id,
+            intent: hash,
+            ending,
+            output_digest: receipt.as_ref().map(|receipt| Digest(receipt.output_digest())),
+            usage,
+            receipt: receipt.map(CheckedReceipt::into_signed),
+            salt: String::new(),
+        };
+        self.append_outcome(outcome).map_err(Fault::Undurable)?;
+        let kept = if only_reads { durable.written().await } else { durable.wait().await };
+        kept.map_err(Fault::Undurable)
+    }
+}
+
+impl<W> RecordedIntent<W> {
+    /// The run's id.
+    pub(crate) fn run_id(&self) -> &str {
+        &self.entered.run_id
+    }
+
+    /// What the host is asked to do.
+    pub(crate) fn action(&self) -> &W {
+        &self.action
+    }
+
+    /// The gateway's word for it.
+    pub(crate) fn signed(&self) -> &wire::SignedIntent {
+        &self.signed
+    }
+
+    /// The longest that it may take.
+    pub(crate) fn wall(&self) -> Duration {
+        self.wall
+    }
+
+    /// Where it acts and by whose leave.
+    pub(crate) fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// What its outcome needs.
+    pub(crate) fn into_entered(self) -> Entered {
+        self.entered
+    }
+}
+
+/// What the rules gave, narrowed by what the caller asked for.
+fn grant(basis: &Basis, wall: Option<Duration>) -> wire::Grant {
+    let cofferdam_policy::Grant { profile, workspace, workspace_access, programs, limits } =
+        &basis.grant;
+    wire::Grant {
+        profile: profile.clone(),
+        workspace: workspace.display().to_string(),
+        workspace_access: match workspace_access {
+            WorkspaceAccess::Read => wire::WorkspaceAccess::Read,
+            WorkspaceAccess::Write => wire::WorkspaceAccess::Write,
+        }
+        .into(),
+        programs: programs.to_texts(),
+        limits: Some(limits_on_wire(*limits, wall)),
+    }
+}
+
+/// Unset is zero on the wire: what the profile says.
+fn limits_on_wire(limits: Granted, wall: Option<Duration>) -> wire::Limits {
+    let Granted { memory, processes, cpu_millis, wall: granted, output, file_size, open_files } =
+        limits;
+    let asked = wall.map(|wall| u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+    let granted = granted.map(|wall| wall.0);
+    wire::Limits {
+        memory_bytes: memory.map_or(0, |limit| limit.0),
+        processes: processes.unwrap_or(0),
+        cpu_millis: cpu_millis.unwrap_or(0),
+        wall_millis: match (asked, granted) {
+            (Some(asked), Some(granted)) => asked.min(granted),
+            (asked, granted) => asked.or(granted).unwrap_or(0),
+        },
+        output_bytes: output.map_or(0, |limit| limit.0),
+        file_size_bytes: file_size.map_or(0, |limit| limit.0),
+        open_files: open_files.unwrap_or(0),
+    }
+}
+
+fn subject_on_wire(subject: Asker) -> wire::Subject {
+    let Asker { user, groups, client, tenant } = subject;
+    wire::Subject { user, groups, client, tenant }
+}
+
+fn nonce() -> Result<Vec<u8>, Fault> {
+    let mut nonce = vec![0; 16];
+    SystemRandom::new()
+        .fill(&mut nonce)
+        .map_err(|_| Fault::Internal("the system gives no random bytes".to_owned()))?;
+    Ok(nonce)
+}

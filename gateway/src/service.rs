@@ -1,0 +1,107 @@
+//! The running service: opens the gateway, binds, serves, and ends in order.
+//!
+//! Ending: no new connection, open calls are cancelled (their runs end on the
+//! hosts, their outcomes are recorded), the journal is signed and closed last.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::gateway::{Gateway, OpenError};
+use crate::http::{Listener, MCP_PATH, TlsFilesError, load_tls, router};
+
+/// How long open calls have to end and be recorded.
+const ENDING: Duration = Duration::from_secs(25);
+
+/// A gateway that is bound and does not serve yet.
+pub struct Service {
+    gateway: Arc<Gateway>,
+    listener: Listener,
+    shutdown: CancellationToken,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something that it needs cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The files for TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFilesError),
+    /// The address cannot be bound.
+    #[error(
+        "cannot listen on {address}: {source}; choose another `listen` in the configuration, or \
+         stop what uses it"
+    )]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The start was broken off.
+    #[error("the start was broken off: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+/// Why the service ended badly: the end of the journal may be missing.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal could not be closed: {0}")]
+pub struct EndError(#[from] cofferdam_journal::AppendError);
+
+impl Service {
+    /// Opens and binds everything that `config` names.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let shutdown = CancellationToken::new();
+        let tls = config.tls.as_ref().map(load_tls).transpose()?;
+        let (address, connections) = (config.listen, config.limits.connections.get());
+        let listener = Listener::bind(address, tls, connections)
+            .await
+            .map_err(|source| StartError::Bind { address, source })?;
+        let token = shutdown.clone();
+        // The journal is read from end to end here.
+        let open = tokio::task::spawn_blocking(move || Gateway::open(config, &token));
+        Ok(Self { gateway: open.await??, listener, shutdown })
+    }
+
+    /// The bound address.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Where MCP clients go.
+    pub fn mcp_url(&self) -> String {
+        let config = self.gateway.config();
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let authority = config.front.public.clone().unwrap_or_else(|| self.address().to_string());
+        format!("{scheme}://{authority}{MCP_PATH}")
+    }
+
+    /// Serves until `stop` resolves, then ends in order.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), EndError> {
+        let Self { gateway, listener, shutdown } = self;
+        let router = router(&gateway, &shutdown);
+        let serving = tokio::spawn(listener.serve(router, shutdown.clone()));
+        stop.await;
+        tracing::info!("stopping: open calls are cancelled and recorded");
+        shutdown.cancel();
+        gateway.tasks().close();
+        if tokio::time::timeout(ENDING, gateway.tasks().wait()).await.is_err() {
+            tracing::warn!("some calls did not end in time; they will be recorded as lost");
+        }
+        serving.abort();
+        let closed = tokio::task::spawn_blocking(move || gateway.recorder().close()).await;
+        match closed {
+            Ok(closed) => Ok(closed?),
+            Err(error) => {
+                tracing::error!(%error, "closing the journal was broken off");
+                Ok(())
+            }
+        }
+    }
+}

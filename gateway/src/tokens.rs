@@ -1,0 +1,151 @@
+//! Bearer tokens of MCP callers.
+//!
+//! A token is shown once, when it is made; the store keeps only its SHA-256.
+//! It carries 256 random bits, so that a fast hash is enough and the hash can be
+//! the key that it is found by: how long a look-up takes tells nothing that
+//! helps to guess a token.
+//!
+//! The service authenticates with it; the person's command creates, lists and
+//! revokes. Both open the same SQLite file, and a revocation counts from the
+//! next request on.
+
+mod store;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use aws_lc_rs::rand::SecureRandom;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+pub use store::TokenStore;
+
+/// What every token begins with, so that secret scanners can find one that
+/// leaked.
+pub const PREFIX: &str = "cfd_";
+
+const SECRET_BYTES: usize = 32;
+
+/// A token's text. It has no `Debug` that shows it and is wiped when dropped.
+pub struct Token(Zeroizing<String>);
+
+/// What a new token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewToken {
+    /// A name for people, unique among all tokens.
+    pub name: String,
+    /// Who calls with it.
+    pub user: String,
+    /// The groups that the user is in.
+    pub groups: Vec<String>,
+    /// The tenant that the user belongs to; empty: none.
+    pub tenant: String,
+    /// From when on it is refused, in seconds since 1970; none: never.
+    pub expires_at: Option<u64>,
+}
+
+/// A token as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TokenRecord {
+    /// Stands for the token in records; reveals nothing of it.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// Who calls with it.
+    pub user: String,
+    /// The user's groups.
+    pub groups: Vec<String>,
+    /// The user's tenant; empty: none.
+    pub tenant: String,
+    /// Seconds since 1970.
+    pub created_at: u64,
+    /// Seconds since 1970; none: never.
+    pub expires_at: Option<u64>,
+    /// Seconds since 1970; none: not revoked.
+    pub revoked_at: Option<u64>,
+}
+
+/// Why a caller's token is not taken. Callers learn only that it was not.
+#[derive(Debug, thiserror::Error)]
+pub enum Unauthenticated {
+    /// Nobody has it.
+    #[error("the token is unknown")]
+    Unknown,
+    /// It was revoked.
+    #[error("the token `{0}` was revoked")]
+    Revoked(String),
+    /// Its time is over.
+    #[error("the token `{0}` has expired")]
+    Expired(String),
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] TokenError),
+}
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file cannot be opened or made.
+    #[error("cannot open the token store `{path}`: {reason}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file was made by another version.
+    #[error("the token store `{path}` has schema {found}; this program knows {known}")]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What the file says.
+        found: i64,
+        /// What this program reads and writes.
+        known: i64,
+    },
+    /// Another token has the name.
+    #[error("a token named `{0}` exists; choose another name, or revoke it first")]
+    NameTaken(String),
+    /// A field cannot be taken.
+    #[error("the token's {field} {problem}")]
+    Field {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The system has no randomness to give.
+    #[error("the system gives no random bytes")]
+    Random,
+    /// SQLite failed.
+    #[error("the token store failed: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// An earlier operation ended in the middle; the process must start anew.
+    #[error("the token store is unusable after an earlier failure; restart the gateway")]
+    Poisoned,
+}
+
+impl Token {
+    fn generate() -> Result<Self, TokenError> {
+        let mut secret = Zeroizing::new([0_u8; SECRET_BYTES]);
+        aws_lc_rs::rand::SystemRandom::new()
+            .fill(secret.as_mut())
+            .map_err(|_| TokenError::Random)?;
+        Ok(Self(Zeroizing::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(*secret)))))
+    }
+
+    /// The text, to be shown to its owner once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! The SQLite file that tokens are kept in, mode 0600.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use cofferdam_trust::sha256;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+
+use super::{NewToken, PREFIX, Token, TokenError, TokenRecord, Unauthenticated};
+
+/// The schema that this program reads and writes.
+const SCHEMA: i64 = 1;
+
+const CREATE: &str = "
+    CREATE TABLE token (
+        hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        user TEXT NOT NULL,
+        groups TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        revoked_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX token_name ON token (name) WHERE revoked_at IS NULL;
+    PRAGMA user_version = 1;
+";
+
+const COLUMNS: &str = "id, name, user, groups, tenant, created_at, expires_at, revoked_at";
+
+/// How long a writer waits for another process.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The store. Cheap to ask: one indexed look-up under a lock.
+#[derive(Debug)]
+pub struct TokenStore {
+    connection: Mutex<Connection>,
+}
+
+impl TokenStore {
+    /// Opens the store at `path`, and makes it, mode 0600, where there is none.
+    pub fn open(path: &Path) -> Result<Self, TokenError> {
+        let failed = |reason: String| TokenError::Open { path: path.to_owned(), reason };
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| failed(error.to_string()))?;
+        let mut connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        prepare_schema(&mut connection, path)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Makes a token and keeps its hash. The returned text is not kept anywhere.
+    pub fn create(&self, new: &NewToken) -> Result<(Token, TokenRecord), TokenError> {
+        check(new)?;
+        let token = Token::generate()?;
+        let hash = sha256(token.reveal().as_bytes());
+        let record = TokenRecord {
+            id: uuid::Uuid::new_v4().to_string(),
+            name: new.name.clone(),
+            user: new.user.clone(),
+            groups: new.groups.clone(),
+            tenant: new.tenant.clone(),
+            created_at: now(),
+            expires_at: new.expires_at,
+            revoked_at: None,
+        };
+        let inserted = self.lock()?.execute(
+            "INSERT INTO token (hash, id, name, user, groups, tenant, created_at, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                hash,
+                record.id,
+                record.name,
+                record.user,
+                record.groups.join("\n"),
+                record.tenant,
+                record.created_at,
+                record.expires_at,
+            ],
+        );
+        match inserted {
+            Ok(_) => Ok((token, record)),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(TokenError::NameTaken(record.name))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every token, revoked ones too, oldest first.
+    pub fn list(&self) -> Result<Vec<TokenRecord>, TokenError> {
+        let connection = self.lock()?;
+        let mut statement = connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM token ORDER BY created_at, name"))?;
+        let rows = statement.query_map([], record_from)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Revokes the token with this name or id; false where no valid one is.
+    pub fn revoke(&self, name_or_id: &str) -> Result<bool, TokenError> {
+        let changed = self.lock()?.execute(
+            "UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND (name = ?1 OR id = ?1)",
+            params![name_or_id, now()],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Whose token this is.
+    pub fn authenticate(&self, token: &str) -> Result<TokenRecord, Unauthenticated> {
+        if !token.starts_with(PREFIX) {
+            return Err(Unauthenticated::Unknown);
+        }
+        let found = self.find(&sha256(token.as_bytes()))?.ok_or(Unauthenticated::Unknown)?;
+        if found.revoked_at.is_some() {
+            return Err(Unauthenticated::Revoked(found.name));
+        }
+        if found.expires_at.is_some_and(|end| end <= now()) {
+            return Err(Unauthenticated::Expired(found.name));
+        }
+        Ok(found)
+    }
+
+    fn find(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, TokenError> {
+        let connection = self.lock()?;
+        let mut statement =
+            connection.prepare_cached(&format!("SELECT {COLUMNS} FROM token WHERE hash = ?1"))?;
+        Ok(statement.query_row(params![hash], record_from).optional()?)
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Connection>, TokenError> {
+        self.connection.lock().map_err(|_| TokenError::Poisoned)
+    }
+}
+
+fn prepare_schema(connection: &mut Connection, path: &Path) -> Result<(), TokenError> {
+    // Two processes may open a new file at once: look and make in one
+    // transaction that holds the write lock.
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => transaction.execute_batch(CREATE)?,
+        SCHEMA => {}
+        found => {
+            return Err(TokenError::Schema { path: path.to_owned(), found, known: SCHEMA });
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+fn record_from(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+    let groups: String = row.get(3)?;
+    Ok(TokenRecord {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        user: row.get(2)?,
+        groups: groups.split('\n').filter(|group| !group.is_empty()).map(str::to_owned).collect(),
+        tenant: row.get(4)?,
+        created_at: row.get(5)?,
+        expires_at: row.get(6)?,
+        revoked_at: row.get(7)?,
+    })
+}
+
+fn check(new: &NewToken) -> Result<(), TokenError> {
+    let NewToken { name, user, groups, tenant, expires_at } = new;
+    let refuse = |field, problem: &str| Err(TokenError::Field { field, problem: problem.into() });
+    let plain = |text: &str| text.len() <= 255 && !text.contains(char::is_control);
+    if name.is_empty() || !plain(name) {
+        return refuse("name", "must have 1 to 255 bytes and no control characters");
+    }
+    if user.is_empty() || !plain(user) {
+        return refuse("user", "must have 1 to 255 bytes and no control characters");
+    }
+    if groups.iter().any(|group| group.is_empty() || !plain(group)) {
+        return refuse("groups", "must each have 1 to 255 bytes and no control characters");
+    }
+    if !plain(tenant) {
+        return refuse("tenant", "must have at most 255 bytes and no control characters");
+    }
+    if expires_at.is_some_and(|end| end <= now()) {
+        return refuse("expiry", "lies in the past; give a time to come, or none");
+    }
+    Ok(())
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,157 @@
+//! The tools, one file each: what a model reads about a tool, what it may send,
+//! what it gets, and how the one becomes an action on a host.
+//!
+//! A tool file decides nothing and records nothing; [`crate::pipeline`] leads
+//! every call the same way, and a tool acts only on the [`RecordedIntent`] that
+//! it is handed.
+
+mod check_command_exists;
+mod definition;
+mod execute_command;
+mod get_system_info;
+mod list_directory;
+pub(crate) mod list_hosts;
+mod read_file;
+mod search_files;
+mod view;
+mod write_file;
+
+use std::future::Future;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use cofferdam_journal::{Ending, Usage};
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use check_command_exists::CheckCommandExists;
+use definition::{About, Effect, define};
+pub(crate) use execute_command::ExecuteCommand;
+pub(crate) use get_system_info::GetSystemInfo;
+pub(crate) use list_directory::ListDirectory;
+pub(crate) use read_file::ReadFile;
+pub(crate) use search_files::SearchFiles;
+pub(crate) use view::{Decision, Provenance};
+pub(crate) use write_file::WriteFile;
+
+use crate::action::WireAction;
+use crate::hosts::{CheckedReceipt, Host, HostError};
+use crate::input::BadInput;
+use crate::place::Place;
+use crate::progress::Progress;
+use crate::record::RecordedIntent;
+use crate::result::Answer;
+
+/// A tool that a host carries out.
+pub(crate) trait HostTool {
+    /// What a caller sends.
+    type Input: DeserializeOwned + JsonSchema + Target + Send + 'static;
+    /// What the host is asked to do.
+    type Wire: WireAction;
+    /// What a caller gets.
+    type Output: Answer + Send;
+
+    /// What a client is told about it.
+    const ABOUT: About;
+
+    /// Makes the action of the input, or says what is wrong with it.
+    fn ask(input: Self::Input, place: &Place) -> Result<Asked<Self::Wire>, BadInput>;
+
+    /// Narrows the action to what one answer can show.
+    fn fit(_wire: &mut Self::Wire, _budget: usize) {}
+
+    /// Has the host act, and shapes its answer.
+    fn act(
+        job: Job<'_>,
+        intent: &RecordedIntent<Self::Wire>,
+    ) -> impl Future<Output = Result<Acted<Self::Output>, HostError>> + Send;
+
+    /// Whether the call changes nothing, so that its record may reach the disk
+    /// a little later.
+    fn only_reads() -> bool {
+        Self::ABOUT.effect == Effect::Reads
+    }
+}
+
+/// An input that can name where it is meant for.
+pub(crate) trait Target {
+    /// The project that it names.
+    fn project(&self) -> Option<&str>;
+    /// The host that it names.
+    fn host(&self) -> Option<&str>;
+}
+
+/// An action that is asked for and not yet decided.
+#[derive(Debug)]
+pub(crate) struct Asked<W> {
+    /// What the host would be asked to do.
+    pub(crate) wire: W,
+    /// The longest that it should take, where the caller says so.
+    pub(crate) wall: Option<Duration>,
+}
+
+/// What a tool has at hand when it acts.
+pub(crate) struct Job<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) cancelled: &'a CancellationToken,
+    pub(crate) progress: &'a Progress,
+    /// Bytes that an answer may show.
+    pub(crate) budget: usize,
+    /// The workspace's path.
+    pub(crate) workspace: String,
+    pub(crate) provenance: Provenance,
+}
+
+/// What a host did.
+pub(crate) struct Acted<O> {
+    /// For the caller.
+    pub(crate) answer: O,
+    /// For the record.
+    pub(crate) ending: Ending,
+    /// For the record, of runs.
+    pub(crate) usage: Option<Usage>,
+    /// The host's word for it.
+    pub(crate) receipt: CheckedReceipt,
+}
+
+/// Every tool, as clients are told.
+pub(crate) fn definitions() -> &'static [Tool] {
+    static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+        fn host_tool<T: HostTool>() -> Tool {
+            define::<T::Input, T::Output>(T::ABOUT)
+        }
+        vec![
+            host_tool::<ExecuteCommand>(),
+            host_tool::<ReadFile>(),
+            host_tool::<WriteFile>(),
+            host_tool::<ListDirectory>(),
+            host_tool::<SearchFiles>(),
+            host_tool::<GetSystemInfo>(),
+            host_tool::<CheckCommandExists>(),
+            define::<list_hosts::Input, list_hosts::Output>(list_hosts::ABOUT),
+        ]
+    });
+    &ALL
+}
+
+/// The first elements that fit into `budget` bytes of JSON, and whether some
+/// did not.
+fn within_budget<T: Serialize>(elements: impl Iterator<Item = T>, budget: usize) -> (Vec<T>, bool) {
+    let mut kept = Vec::new();
+    let mut used = 0_usize;
+    for element in elements {
+        let size = serde_json::to_vec(&element).map_or(usize::MAX, |json| json.len());
+        used = used.saturating_add(size);
+        if used > budget {
+            return (kept, true);
+        }
+        kept.push(element);
+    }
+    (kept, false)
+}
+
+#[cfg(test)]
+mod tests;

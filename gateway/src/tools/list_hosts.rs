@@ -1,0 +1,120 @@
+//! `list_hosts`: the hosts and projects that a call can name. The gateway
+//! answers it by itself.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::definition::{About, Effect};
+use crate::config::Config;
+use crate::hosts::{Host, HostState, Hosts, Reach};
+use crate::result::Answer;
+
+/// What a client is told about the tool.
+pub(super) const ABOUT: About = About {
+    name: "list_hosts",
+    title: "List hosts",
+    description: "Lists the hosts that the other tools can name in `host`, each with its labels, \
+         its projects and whether it answers now, and the projects with their workspaces.",
+    effect: Effect::Reads,
+};
+
+/// What a caller sends: nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Input {}
+
+/// What a caller gets.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Output {
+    hosts: Vec<HostView>,
+    projects: Vec<ProjectView>,
+    /// The call's id, which also stands in the gateway's journal.
+    pub(crate) run_id: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct HostView {
+    name: String,
+    /// ready, not_serving, unreachable or unknown (not checked yet).
+    state: &'static str,
+    /// Why it is unreachable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Since when it has been in this state (RFC 3339, UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// When that was last checked (RFC 3339, UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<String>,
+    labels: BTreeMap<String, String>,
+    /// Projects that are on this host.
+    projects: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProjectView {
+    name: String,
+    /// The absolute path of its workspace.
+    workspace: String,
+    /// Its hosts; the first is the default.
+    hosts: Vec<String>,
+}
+
+/// What the gateway knows now.
+pub(crate) fn answer(config: &Config, hosts: &Hosts, run_id: String) -> Output {
+    Output {
+        hosts: hosts.iter().map(|host| HostView::of(config, host)).collect(),
+        projects: config
+            .projects
+            .iter()
+            .map(|(name, project)| ProjectView {
+                name: name.clone(),
+                workspace: project.workspace.display().to_string(),
+                hosts: project.hosts.clone(),
+            })
+            .collect(),
+        run_id,
+    }
+}
+
+impl HostView {
+    fn of(config: &Config, host: &Host) -> Self {
+        let HostState { reach, since, checked_at } = host.state();
+        let (state, detail) = match reach {
+            Reach::Unknown => ("unknown", None),
+            Reach::Ready => ("ready", None),
+            Reach::NotServing => ("not_serving", None),
+            Reach::Unreachable(reason) => ("unreachable", Some(reason)),
+        };
+        let has = |hosts: &[String]| hosts.iter().any(|name| name == host.name());
+        Self {
+            name: host.name().to_owned(),
+            state,
+            detail,
+            since: since.and_then(rfc3339),
+            checked_at: checked_at.and_then(rfc3339),
+            labels: host.config().labels.clone(),
+            projects: config
+                .projects
+                .iter()
+                .filter(|(_, project)| has(&project.hosts))
+                .map(|(name, _)| name.clone())
+                .collect(),
+        }
+    }
+}
+
+fn rfc3339(time: SystemTime) -> Option<String> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    time.round(jiff::Unit::Second).ok().map(|time| time.to_string())
+}
+
+impl Answer for Output {
+    fn headline(&self) -> String {
+        let ready = self.hosts.iter().filter(|host| host.state == "ready").count();
+        format!("{} hosts, {ready} ready", self.hosts.len())
+    }
+}

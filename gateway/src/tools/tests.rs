@@ -1,0 +1,85 @@
+use serde_json::Value;
+
+use super::*;
+
+fn schema(tool: &Tool) -> Value {
+    Value::Object(tool.output_schema.as_deref().cloned().unwrap())
+}
+
+#[test]
+fn the_eight_tools_have_the_names_that_users_know() {
+    let names: Vec<&str> = definitions().iter().map(|tool| &*tool.name).collect();
+    assert_eq!(
+        names,
+        [
+            "execute_command",
+            "read_file",
+            "write_file",
+            "list_directory",
+            "search_files",
+            "get_system_info",
+            "check_command_exists",
+            "list_hosts",
+        ]
+    );
+}
+
+#[test]
+fn every_tool_has_title_description_schemas_and_all_four_hints() {
+    for tool in definitions() {
+        assert!(tool.title.is_some(), "{}", tool.name);
+        assert!(tool.description.as_ref().unwrap().len() > 40, "{}", tool.name);
+        assert_eq!(tool.input_schema["type"], "object", "{}", tool.name);
+        assert_eq!(tool.input_schema["additionalProperties"], false, "{}", tool.name);
+        let hints = tool.annotations.as_ref().unwrap();
+        assert!(hints.read_only_hint.is_some(), "{}", tool.name);
+        assert!(hints.destructive_hint.is_some(), "{}", tool.name);
+        assert!(hints.idempotent_hint.is_some(), "{}", tool.name);
+        assert!(hints.open_world_hint.is_some(), "{}", tool.name);
+    }
+}
+
+#[test]
+fn every_argument_is_described_for_a_model() {
+    for tool in definitions() {
+        let Some(Value::Object(properties)) = tool.input_schema.get("properties") else {
+            assert_eq!(tool.name, "list_hosts");
+            continue;
+        };
+        for (name, property) in properties {
+            assert!(property.get("description").is_some(), "{}: {name}", tool.name);
+        }
+    }
+}
+
+#[test]
+fn an_output_schema_allows_a_complete_answer_or_an_error() {
+    for tool in definitions() {
+        let schema = schema(tool);
+        assert_eq!(schema["type"], "object", "{}", tool.name);
+        let required = schema["anyOf"][0]["required"].as_array().unwrap();
+        assert!(required.iter().any(|name| name == "run_id"), "{}: {required:?}", tool.name);
+        assert_eq!(schema["anyOf"][1]["required"][0], "error", "{}", tool.name);
+        assert!(schema["properties"]["error"].is_object(), "{}", tool.name);
+    }
+}
+
+#[test]
+fn only_looking_tools_say_that_they_only_read() {
+    for tool in definitions() {
+        let reads = tool.annotations.as_ref().unwrap().read_only_hint.unwrap();
+        assert_eq!(
+            reads,
+            !matches!(&*tool.name, "execute_command" | "write_file"),
+            "{}",
+            tool.name
+        );
+    }
+}
+
+#[test]
+fn elements_beyond_the_budget_are_left_out_and_that_is_said() {
+    let (kept, cut) = within_budget(["aaaa", "bbbb", "cccc"].into_iter(), 13);
+    assert_eq!((kept, cut), (vec!["aaaa", "bbbb"], true));
+    assert_eq!(within_budget(["a"].into_iter(), 13), (vec!["a"], false));
+}

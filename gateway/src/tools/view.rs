@@ -1,0 +1,200 @@
+//! How wire messages look in answers. Every message is taken apart completely,
+//! so that a new field does not build before it has a place here.
+
+use cofferdam_journal::{Ending, Usage};
+use cofferdam_proto::exec::v1 as exec;
+use cofferdam_proto::file::v1 as file;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Where a call acted and by whose leave; part of every host's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Provenance {
+    /// The host that acted.
+    pub(crate) host: String,
+    /// The project that it acted in.
+    pub(crate) project: String,
+    /// The run's id, which also stands in both journals.
+    pub(crate) run_id: String,
+    /// Why it was allowed.
+    pub(crate) decision: Decision,
+}
+
+/// By whose leave.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Decision {
+    /// Ids of the rules that allowed it.
+    pub(crate) rules: Vec<String>,
+    /// The sandbox profile that they gave.
+    pub(crate) profile: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(super) struct OutcomeView {
+    /// exited, signalled, timed_out, out_of_memory, limit_hit,
+    /// denied_by_sandbox, cancelled, failed_to_start or lost.
+    pub(super) kind: &'static str,
+    /// The exit code, of `exited`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<u32>,
+    /// The signal's name, of `signalled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signal: Option<String>,
+    /// In words, of everything but `exited`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<String>,
+}
+
+/// What a run used; 0 where the host cannot tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(super) struct UsageView {
+    /// Milliseconds of CPU in user mode.
+    pub(super) cpu_user_ms: u64,
+    /// Milliseconds of CPU in the kernel.
+    pub(super) cpu_system_ms: u64,
+    /// The most memory at one time, in bytes.
+    pub(super) peak_memory_bytes: u64,
+    /// Bytes read from disks.
+    pub(super) read_bytes: u64,
+    /// Bytes written to disks.
+    pub(super) written_bytes: u64,
+}
+
+/// A layer of the sandbox that is weaker than asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(super) struct WeakLayer {
+    /// Its name.
+    pub(super) layer: String,
+    /// Why it is weaker.
+    pub(super) detail: String,
+}
+
+/// A file, directory or other entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(super) struct Entry {
+    /// The path. Bytes that are not UTF-8 are shown as U+FFFD.
+    pub(super) path: String,
+    /// regular, directory, symlink, fifo, socket, block_device,
+    /// character_device or unknown.
+    pub(super) kind: &'static str,
+    /// Bytes.
+    pub(super) size: u64,
+    /// Permission bits in octal.
+    pub(super) mode: String,
+    /// When it was last changed (RFC 3339, UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) modified_at: Option<String>,
+    /// Where a symlink points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) symlink_target: Option<String>,
+}
+
+impl From<Ending> for OutcomeView {
+    fn from(ending: Ending) -> Self {
+        let told = |kind, detail: String| Self { kind, detail: Some(detail), ..Self::default() };
+        match ending {
+            Ending::Exited { code } => Self { kind: "exited", code: Some(code), ..Self::default() },
+            Ending::Signalled { signal, name } => Self {
+                kind: "signalled",
+                detail: Some(format!("ended by signal {signal} ({name})")),
+                signal: Some(name),
+                code: None,
+            },
+            Ending::TimedOut { limit_millis } => told(
+                "timed_out",
+                format!("ended after its {limit_millis} ms; give a larger timeout_seconds"),
+            ),
+            Ending::OutOfMemory { limit_bytes, peak_bytes } => told(
+                "out_of_memory",
+                format!("ended at its limit of {limit_bytes} bytes (most used: {peak_bytes})"),
+            ),
+            Ending::LimitHit { limit, value } => {
+                told("limit_hit", format!("ended at its limit of {limit}: {value}"))
+            }
+            Ending::DeniedBySandbox { detail } => told("denied_by_sandbox", detail),
+            Ending::Cancelled { by } => told("cancelled", format!("cancelled by {by}")),
+            Ending::FailedToStart { step, errno, detail } => told(
+                "failed_to_start",
+                match errno {
+                    0 => format!("{step}: {detail}"),
+                    errno => format!("{step}: {detail} (errno {errno})"),
+                },
+            ),
+            Ending::Lost { reason } => {
+                told("lost", format!("{reason}; it may have run, in part or completely"))
+            }
+            Ending::Completed => Self { kind: "completed", ..Self::default() },
+            Ending::Failed { reason, detail } => told("failed", format!("{reason}: {detail}")),
+        }
+    }
+}
+
+impl From<Usage> for UsageView {
+    fn from(usage: Usage) -> Self {
+        let Usage {
+            wall_micros: _,
+            cpu_user_micros,
+            cpu_system_micros,
+            peak_memory_bytes,
+            read_bytes,
+            written_bytes,
+        } = usage;
+        Self {
+            cpu_user_ms: cpu_user_micros / 1000,
+            cpu_system_ms: cpu_system_micros / 1000,
+            peak_memory_bytes,
+            read_bytes,
+            written_bytes,
+        }
+    }
+}
+
+/// Splits layers into the names of those that hold and those that are weaker.
+pub(super) fn layers(layers: Vec<exec::Layer>) -> (Vec<String>, Vec<WeakLayer>) {
+    let mut effective = Vec::new();
+    let mut weak = Vec::new();
+    for exec::Layer { name, effective: holds, detail } in layers {
+        if holds { effective.push(name) } else { weak.push(WeakLayer { layer: name, detail }) }
+    }
+    (effective, weak)
+}
+
+impl From<file::FileInfo> for Entry {
+    fn from(info: file::FileInfo) -> Self {
+        let kind = kind_name(info.kind());
+        let file::FileInfo { path, kind: _, size, mode, modified_at, symlink_target } = info;
+        Self {
+            path: lossy(&path),
+            kind,
+            size,
+            mode: format!("{mode:04o}"),
+            modified_at: modified_at.as_ref().and_then(timestamp),
+            symlink_target: (!symlink_target.is_empty()).then(|| lossy(&symlink_target)),
+        }
+    }
+}
+
+fn kind_name(kind: file::FileKind) -> &'static str {
+    match kind {
+        file::FileKind::Unspecified => "unknown",
+        file::FileKind::Regular => "regular",
+        file::FileKind::Directory => "directory",
+        file::FileKind::Symlink => "symlink",
+        file::FileKind::Fifo => "fifo",
+        file::FileKind::Socket => "socket",
+        file::FileKind::BlockDevice => "block_device",
+        file::FileKind::CharacterDevice => "character_device",
+    }
+}
+
+/// Bytes as text, with U+FFFD for what is not UTF-8.
+pub(super) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// RFC 3339 in UTC; none where the time is out of range.
+pub(super) fn timestamp(time: &prost_types::Timestamp) -> Option<String> {
+    let prost_types::Timestamp { seconds, nanos } = *time;
+    jiff::Timestamp::new(seconds, nanos).ok().map(|time| time.to_string())
+}
