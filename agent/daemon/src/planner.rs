@@ -130,9 +130,11 @@ fn binds(capped: &Capped, facts: &Facts, purpose: Purpose<'_>) -> Result<Vec<Bin
     let real = |tree: &Tree| facts.of(&tree.path).filter(|r| r.found != Found::Nothing);
     let mut paths: Vec<PathBuf> =
         capped.show.iter().filter_map(real).map(|r| r.real.clone()).collect();
-    if let Purpose::Files(worker) = purpose {
-        paths.push(worker_path(capped, facts, worker)?);
-    }
+    let worker = match purpose {
+        Purpose::Files(worker) => Some(worker_path(capped, facts, worker)?),
+        Purpose::Run => None,
+    };
+    paths.extend(worker.clone());
     paths.retain(|path| covers(&capped.view_bound, path));
     paths.sort();
     paths.dedup();
@@ -142,7 +144,9 @@ fn binds(capped: &Capped, facts: &Facts, purpose: Purpose<'_>) -> Result<Vec<Bin
         let shown = binds.iter().any(|bind| path.starts_with(bind.path.as_path()));
         if let (false, Some(path)) = (shown, absolute(&path)) {
             let holds = |tree: &Tree| path_holds(path.as_path(), tree);
-            binds.push(BindPlan { execute: capped.program_bound.iter().any(holds), path });
+            let is_worker = worker.as_deref() == Some(path.as_path());
+            let execute = is_worker || capped.program_bound.iter().any(holds);
+            binds.push(BindPlan { path, execute });
         }
     }
     Ok(binds)

@@ -37,6 +37,8 @@ use crate::warden::{Endpoint, Warden};
 const MAX_REQUEST: usize = 8 << 20;
 /// How long calls may take to end once the agent stops.
 const STOP_TIME: Duration = Duration::from_secs(10);
+/// How long after that the last events may take to reach their callers.
+const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Descriptors that the parent process passed.
 #[derive(Debug, Default)]
@@ -146,32 +148,24 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     let serving = server.serve_with_incoming_shutdown(listener, stopping);
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
-    until_stopped(serving, stopped).await?;
-    if tokio::time::timeout(STOP_TIME, agent.registry.empty()).await.is_err() {
-        tracing::error!("calls did not end in time; they will be recorded as lost");
+    tokio::select! {
+        served = serving => served?,
+        () = stopped_for_good(&agent, stopped) => {}
     }
     journal.close()?;
     Ok(())
 }
 
-/// Waits for the server, but not for ever once it was told to stop: a caller may
-/// hold its connection open.
-async fn until_stopped(
-    serving: impl Future<Output = Result<(), tonic::transport::Error>>,
-    mut stopped: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let too_long = async {
-        // The sender lives as long as the server.
-        drop(stopped.wait_for(|stopped| *stopped).await);
-        tokio::time::sleep(STOP_TIME).await;
-    };
-    tokio::select! {
-        served = serving => Ok(served?),
-        () = too_long => {
-            tracing::warn!("callers kept their connections open; closing them");
-            Ok(())
-        }
+/// Waits, once the agent was told to stop, until its calls have ended and those
+/// who follow them had a moment to hear of it. Callers may keep their
+/// connections open for as long as they like.
+async fn stopped_for_good(agent: &Agent, mut stopped: watch::Receiver<bool>) {
+    // The sender lives as long as the server.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+    if tokio::time::timeout(STOP_TIME, agent.registry.empty()).await.is_err() {
+        tracing::error!("calls did not end in time; they will be recorded as lost");
     }
+    tokio::time::sleep(FAREWELL).await;
 }
 
 /// Waits for SIGTERM, SIGINT or the end of the lifeline.

@@ -1,0 +1,10 @@
+//! The agent with a real warden and real cells: as root with users of their own,
+//! as an ordinary user rootless.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod files;
+mod gateway;
+mod host;
+mod refusals;
+mod restart;
+mod runs;

@@ -1,0 +1,27 @@
+//! A crash leaves no run without an end and no door for a replay.
+
+use std::time::Duration;
+
+use crate::gateway::{Followed, Gateway, reason, sh};
+use crate::host::Host;
+
+#[tokio::test]
+async fn a_call_that_the_agent_went_down_with_is_lost_and_not_replayed() {
+    let mut host = Host::start();
+    let gateway = Gateway::of(&host);
+    let request = gateway.request(sh("echo begun; sleep 30; touch survived"), |_| {});
+    let mut events = gateway.exec().start_run(request.clone()).await.unwrap().into_inner();
+    let mut followed = Followed::default();
+    while followed.stdout.is_empty() {
+        followed.take(events.message().await.unwrap().unwrap().event.unwrap());
+    }
+    host.crash_and_restart();
+    let gateway = Gateway::of(&host);
+    let journal = host.journal();
+    assert!(journal.contains("\"kind\":\"lost\""), "{journal}");
+    let refused = gateway.run(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "RUN_EXISTS");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(gateway.sh("true").await.code(), 0);
+    assert!(!host.workspace.join("survived").exists());
+}
