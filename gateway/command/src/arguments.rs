@@ -1,0 +1,100 @@
+//! The command line: what there is, and what its help says. Each command's own
+//! arguments stand in the command's file.
+
+use clap::{Parser, Subcommand};
+
+use crate::{audit, call, dev, host, mcp, pki, policy, token};
+
+const EXAMPLES: &str = "\
+Try everything on this machine, with nothing to set up:
+  cofferdam dev
+
+Run a command in a sandbox, from another terminal:
+  cofferdam call --url URL --token-file FILE execute_command -- git status
+
+Each command has its own help with examples: cofferdam help call";
+
+/// Lets AI coding agents work on real Linux hosts, in sandboxes, by rules, with
+/// records.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cofferdam",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = EXAMPLES
+)]
+pub(crate) struct Arguments {
+    /// Prints the result as JSON, for scripts.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts everything on this machine, to try it out: warden, agent, gateway.
+    Dev(dev::Arguments),
+    /// Calls a tool of a gateway, as an MCP client would.
+    Call(call::Arguments),
+    /// Gives MCP clients that speak stdio a gateway.
+    Mcp(mcp::Arguments),
+    /// Tells about the hosts behind a gateway.
+    #[command(subcommand)]
+    Host(host::Command),
+    /// Checks rules, and explains what they say.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Verifies, shows and compares journals.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Makes certificates and signing keys for gateways and agents.
+    #[command(subcommand)]
+    Pki(pki::Command),
+    /// Makes, lists and revokes the tokens that MCP clients show a gateway.
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_argument_has_a_help_text() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            assert!(command.get_about().is_some(), "`{path}` says nothing about itself");
+            for argument in command.get_arguments() {
+                let id = argument.get_id();
+                assert!(argument.get_help().is_some(), "`{path}` does not explain `{id}`");
+            }
+            command.get_subcommands().for_each(|inner| check(inner, &path));
+        }
+        check(&Arguments::command(), "");
+    }
+
+    #[test]
+    fn every_command_that_does_something_has_an_example() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let mut inner = command.get_subcommands().peekable();
+            if inner.peek().is_none() {
+                assert!(command.get_after_help().is_some(), "`{path}` has no example");
+            }
+            inner.for_each(|inner| check(inner, &path));
+        }
+        check(&Arguments::command(), "");
+    }
+}

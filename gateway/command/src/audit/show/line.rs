@@ -1,0 +1,124 @@
+//! A record as one line for a person. What a stranger wrote is shown without
+//! control characters, so that it cannot move the cursor or hide a line.
+
+use std::io::{self, Write};
+
+use cofferdam_journal::{Body, Call, Ending, Record};
+use serde_json::Value;
+
+/// The longest action that is shown, in characters.
+const MAX_ACTION: usize = 160;
+
+pub(super) fn write(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    let Record { sequence, time, body, .. } = record;
+    writeln!(out, "{sequence:>6}  {time}  {:10}  {}", body.kind(), plain(&told(body)))
+}
+
+fn told(body: &Body) -> String {
+    match body {
+        Body::Opened(opened) => {
+            let cut = opened.cut.map_or(String::new(), |cut| {
+                format!("; {} torn bytes were cut off", cut.bytes)
+            });
+            format!("{} with the key {}{cut}", opened.owner, opened.key)
+        }
+        Body::Key(change) => format!("signs with {} from here on", change.key),
+        Body::Intent(intent) => {
+            format!("{}  by {}", asked(&intent.call), list("rule", &intent.rules))
+        }
+        Body::Denial(denial) => {
+            let by = list("rule", &denial.rules);
+            format!("{}  by {by}: {}", asked(&denial.call), denial.reasons.join("; "))
+        }
+        Body::Failure(failure) => {
+            format!("{}  {}: {}", asked(&failure.call), failure.reason, failure.detail)
+        }
+        Body::Outcome(outcome) => {
+            let took = outcome.usage.map_or(String::new(), |usage| {
+                format!(" after {} ms", usage.wall_micros / 1000)
+            });
+            let proof = if outcome.receipt.is_some() { ", with the host's receipt" } else { "" };
+            format!("{}  {}{took}{proof}", outcome.run_id, ending(&outcome.ending))
+        }
+        Body::Checkpoint(checkpoint) => {
+            format!("signs everything up to record {}", checkpoint.sequence)
+        }
+    }
+}
+
+/// Who asked for what, where. Much of it may be unknown.
+fn asked(call: &Call) -> String {
+    let known = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let user = call.subject.as_ref().map_or("nobody", |subject| &subject.user);
+    format!(
+        "{}  {user} {} on {} {}",
+        known(&call.run_id),
+        known(&call.tool),
+        known(&call.host),
+        action(&call.action)
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn action(action: &Value) -> String {
+    if action.is_null() {
+        return String::new();
+    }
+    let text = action.to_string();
+    match text.char_indices().nth(MAX_ACTION) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn list(noun: &str, names: &[String]) -> String {
+    match names {
+        [] => format!("no {noun}"),
+        names => format!("{noun} {}", names.join(", ")),
+    }
+}
+
+fn ending(ending: &Ending) -> String {
+    match ending {
+        Ending::Exited { code } => format!("exited with {code}"),
+        Ending::Signalled { name, .. } => format!("ended by {name}"),
+        Ending::TimedOut { limit_millis } => format!("timed out at {limit_millis} ms"),
+        Ending::OutOfMemory { limit_bytes, .. } => format!("out of memory at {limit_bytes} bytes"),
+        Ending::LimitHit { limit, value } => format!("hit the limit of {limit}: {value}"),
+        Ending::DeniedBySandbox { detail } => format!("denied by the sandbox: {detail}"),
+        Ending::Cancelled { by } => format!("cancelled by {by}"),
+        Ending::FailedToStart { step, detail, .. } => format!("failed to start: {step}: {detail}"),
+        Ending::Lost { reason } => format!("lost: {reason}"),
+        Ending::Completed => "completed".to_owned(),
+        Ending::Failed { reason, detail } => format!("failed: {reason}: {detail}"),
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_journal::Failure;
+
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_wrote_cannot_move_the_cursor() {
+        let failure = Failure {
+            detail: "\u{1b}[2Jall is well\n  7  forged".to_owned(),
+            ..Failure::default()
+        };
+        let line = plain(&told(&Body::Failure(failure)));
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+
+    #[test]
+    fn a_long_action_is_cut_at_a_character() {
+        let shown = action(&Value::String("é".repeat(300)));
+        assert_eq!(shown.chars().count(), MAX_ACTION + 1);
+        assert_eq!(action(&Value::Null), "");
+    }
+}

@@ -1,0 +1,115 @@
+//! Which gateway to ask, and with what token. The token comes from a file or
+//! the environment, never from the command line, which everybody can read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use cofferdam_gateway::client::Endpoint;
+
+/// The variable that holds a token.
+const TOKEN: &str = "COFFERDAM_TOKEN";
+
+/// The longest token file, in bytes.
+const MAX_TOKEN: u64 = 4096;
+
+/// Which gateway.
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// The MCP URL of the gateway.
+    #[arg(
+        long,
+        env = "COFFERDAM_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8460/mcp"
+    )]
+    url: String,
+    /// A file with the token. Default: the variable COFFERDAM_TOKEN.
+    #[arg(long, env = "COFFERDAM_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A PEM file with an authority that the gateway's certificate comes from,
+    /// besides the system's.
+    #[arg(long, env = "COFFERDAM_AUTHORITIES", value_name = "FILE")]
+    authorities: Option<PathBuf>,
+}
+
+/// Why a gateway cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    /// There is no token.
+    #[error(
+        "no token: give --token-file FILE, or set {TOKEN}; `cofferdam token create` makes one, and \
+         `cofferdam dev` prints one"
+    )]
+    NoToken,
+    /// The token's file.
+    #[error("cannot read the token file `{path}`: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not a token.
+    #[error("{0} holds no token: a token is one line without spaces")]
+    NotAToken(String),
+}
+
+impl Connection {
+    /// The gateway and the token.
+    pub(crate) fn endpoint(self) -> Result<Endpoint, ConnectionError> {
+        let Self { url, token_file, authorities } = self;
+        let (token, origin) = match token_file {
+            Some(path) => (read(&path)?, format!("the file `{}`", path.display())),
+            None => (
+                std::env::var(TOKEN).map_err(|_| ConnectionError::NoToken)?,
+                format!("the variable {TOKEN}"),
+            ),
+        };
+        let token = token.trim();
+        if token.is_empty() || token.contains(|c: char| !c.is_ascii_graphic()) {
+            return Err(ConnectionError::NotAToken(origin));
+        }
+        Ok(Endpoint { url, token: token.to_owned().into(), authorities })
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConnectionError> {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_TOKEN).read_to_string(&mut text))
+        .map_err(|source| ConnectionError::File { path: path.to_owned(), source })?;
+    Ok(text)
+}
+
+/// An event loop for one command.
+pub(crate) fn event_loop() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn with_token(content: &str) -> Result<Endpoint, ConnectionError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        Connection {
+            url: "http://127.0.0.1:1/mcp".into(),
+            token_file: Some(file.path().to_owned()),
+            authorities: None,
+        }
+        .endpoint()
+    }
+
+    #[test]
+    fn a_token_is_one_line_of_a_file() {
+        assert_eq!(*with_token("cfd_abc\n").unwrap().token, "cfd_abc");
+        for wrong in ["", "\n", "two words", "two\nlines", "cfd_\u{e9}"] {
+            assert!(matches!(with_token(wrong), Err(ConnectionError::NotAToken(_))), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `cofferdam dev`: warden, agent and gateway on loopback, with nothing to set
+//! up before and nothing left after.
+//!
+//! Read [`run`] from top to bottom. What needs the caller's eyes and root's
+//! hands comes first: looking around, the state directory, the ceiling, the
+//! warden. Then root is given up for good, and only after that a socket opens, a
+//! key is made, or anything from a network is read.
+
+mod announcement;
+mod child;
+mod configuration;
+mod credentials;
+mod given;
+mod household;
+mod programs;
+mod snippets;
+mod standing;
+mod state;
+mod surroundings;
+mod toolchains;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use cofferdam_gateway::client::{Client, ClientError, Endpoint};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::report::Format;
+use announcement::{Announcement, Details, degraded};
+use credentials::{Credentials, CredentialsError};
+use given::{Given, GivenError};
+use household::{Household, HouseholdError};
+use programs::{Programs, ProgramsError};
+use standing::{SettleError, Standing};
+use state::{State, StateError};
+use surroundings::{Caller, Surroundings, WorkspaceError};
+
+const EXAMPLES: &str = "\
+Let a client work in this directory:
+  cofferdam dev
+
+The same for scripts: one line of JSON when ready, then it goes on until it is
+ended:
+  cofferdam dev --json --port 0 --workspace /srv/project
+
+Keep journals, keys and the token, so that a client's configuration stays right:
+  cofferdam dev --dir ~/.local/state/cofferdam --port 8460
+
+Try rules out:
+  cofferdam dev --rules packaging/config/rules.toml
+
+Started as root, cells have users and cgroups of their own; started by an
+ordinary user, everything works through user namespaces, and what is weaker is
+said. It needs no network and opens only 127.0.0.1.";
+
+/// Where MCP clients find it if nobody else is there.
+const USUAL_PORT: u16 = 8460;
+
+/// What to start, and for which directory.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The directory that commands may change. Default: the current one.
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+    /// Keeps state here: journals, keys, token, logs. Default: a temporary
+    /// directory that is removed at the end.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The port of the MCP endpoint; 0: any that is free. Default: 8460, or any
+    /// where that is taken.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Rules in place of «any program, files of the workspace»; read once.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// A ceiling in place of «the workspace and the host's programs»; read once.
+    #[arg(long, value_name = "FILE")]
+    ceiling: Option<PathBuf>,
+}
+
+/// Why it does not run, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DevError {
+    /// The workspace.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// A file that was given.
+    #[error(transparent)]
+    Given(#[from] GivenError),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The programs.
+    #[error(transparent)]
+    Programs(#[from] ProgramsError),
+    /// Root was not given up.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// Certificates, keys, token.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// One of the programs.
+    #[error(transparent)]
+    Household(#[from] HouseholdError),
+    /// They run, and a first call fails.
+    #[error("everything was started, and a first call fails: {0}")]
+    Check(#[from] ClientError),
+    /// They run, and a first call is refused.
+    #[error("everything was started, and a first call is refused: {0}")]
+    Refused(String),
+    /// Signals or the event loop.
+    #[error("cannot prepare to wait for signals: {0}")]
+    Runtime(std::io::Error),
+    /// Something outlives it.
+    #[error("still there after {0} did not end in time; its log says more")]
+    Left(String),
+}
+
+pub(crate) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, DevError> {
+    let standing = Standing::now();
+    let caller = Caller::of_this_process();
+    let workspace = arguments.workspace.unwrap_or_else(|| ".".into());
+    let surroundings = Surroundings::look(&workspace, &caller, standing.is_root())?;
+    let given = Given::read(arguments.rules.as_deref(), arguments.ceiling.as_deref())?;
+    let state = State::make(arguments.dir.as_deref(), &surroundings.workspace, standing)?;
+    let programs = Programs::find(&state, standing)?;
+    let ceiling = given.ceiling(&surroundings, &programs.worker)?;
+    let ceiling = state.write("host", "ceiling.toml", ceiling.as_bytes())?;
+    let household = Household::with_warden(&programs, &state, standing, &ceiling)?;
+
+    standing.settle()?;
+
+    let credentials = Credentials::make(&state, &announcement::user_name())?;
+    let profile = configuration::profile(&surroundings);
+    state.write("profiles", "dev.toml", profile.as_bytes())?;
+    state.write("gateway", "rules.toml", given.rules().as_bytes())?;
+    let agent = configuration::agent(&ceiling, &programs.worker, credentials.gateway);
+    state.write("agent", "agent.toml", agent.as_bytes())?;
+    let port = arguments.port;
+    let scene = Scene { standing, surroundings, state, programs, credentials, port, format };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(DevError::Runtime)?;
+    runtime.block_on(scene.play(household))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that was prepared.
+struct Scene {
+    standing: Standing,
+    surroundings: Surroundings,
+    state: State,
+    programs: Programs,
+    credentials: Credentials,
+    port: Option<u16>,
+    format: Format,
+}
+
+impl Scene {
+    /// Starts the rest, goes on until a signal or a failure, and ends it all.
+    async fn play(self, mut household: Household) -> Result<(), DevError> {
+        let signals = Signals::new().map_err(DevError::Runtime);
+        let ended = match signals {
+            Ok(mut signals) => tokio::select! {
+                failure = self.live(&mut household) => failure,
+                () = signals.one() => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        match household.end().await[..] {
+            [] => ended,
+            ref left => ended.and(Err(DevError::Left(left.join(" and ")))),
+        }
+    }
+
+    /// Comes back only with a failure.
+    async fn live(&self, household: &mut Household) -> Result<(), DevError> {
+        let Self { surroundings, state, programs, credentials, .. } = self;
+        let agent = household.start_agent(programs, state).await?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.choose_port()));
+        let workspace = &surroundings.workspace;
+        let configuration = configuration::gateway(listen, workspace, agent, credentials.agent);
+        state.write("gateway", "gateway.toml", configuration.as_bytes())?;
+        let mcp_url = household.start_gateway(programs, state).await?;
+        let degraded = self.check(&mcp_url).await?;
+        self.format.show(&Announcement {
+            mcp_url,
+            token: credentials.token.clone(),
+            state_dir: state.path().to_owned(),
+            agent: agent.to_string(),
+            degraded,
+            details: Details::of(surroundings, state, self.standing, &credentials.token_file),
+        });
+        Err(household.one_has_ended().await.into())
+    }
+
+    /// A first call through everything but a cell; what is weaker here.
+    async fn check(&self, mcp_url: &str) -> Result<Vec<serde_json::Value>, DevError> {
+        let endpoint = Endpoint {
+            url: mcp_url.to_owned(),
+            token: self.credentials.token.clone().into(),
+            authorities: None,
+        };
+        let client = Client::connect(&endpoint, |_| {}).await?;
+        let result = client.call("get_system_info", serde_json::Map::new()).await;
+        client.close().await;
+        let result = result?;
+        let told = result.structured_content;
+        match result.is_error {
+            Some(true) => Err(DevError::Refused(told.unwrap_or_default().to_string())),
+            _ => Ok(degraded(told.as_ref())),
+        }
+    }
+
+    fn choose_port(&self) -> u16 {
+        self.port.unwrap_or_else(|| {
+            let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PORT)).is_ok();
+            if is_free { USUAL_PORT } else { 0 }
+        })
+    }
+}
+
+/// The signals that ask it to end.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn one(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}

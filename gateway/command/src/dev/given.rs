@@ -1,0 +1,112 @@
+//! Rules and ceiling that the caller gives in place of the built-in ones: read
+//! once, and checked before anything is started, so that errors name the
+//! caller's own files.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use cofferdam_ceiling::{Ceiling, covers};
+use cofferdam_policy::{RuleErrors, RuleSet};
+use cofferdam_trust::sha256;
+
+use super::configuration;
+use super::surroundings::Surroundings;
+
+const MAX_RULES: u64 = 4 * 1024 * 1024;
+
+/// What was given.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    rules: Option<String>,
+    ceiling: Option<(PathBuf, String)>,
+}
+
+/// Why a file is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GivenError {
+    /// It cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The rules are wrong.
+    #[error("the rules are not taken:\n{0}")]
+    Rules(#[from] RuleErrors),
+    /// The ceiling is wrong.
+    #[error("`{path}` is not a ceiling: {source}")]
+    Ceiling {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// File tools could not work.
+    #[error(
+        "the ceiling `{ceiling}` does not allow the file worker: add \"{worker}\" to `view.read` \
+         and to `programs.execute`"
+    )]
+    Worker {
+        /// Which ceiling.
+        ceiling: PathBuf,
+        /// The worker.
+        worker: PathBuf,
+    },
+}
+
+impl Given {
+    /// Reads and checks what was given.
+    pub(super) fn read(rules: Option<&Path>, ceiling: Option<&Path>) -> Result<Self, GivenError> {
+        let mut given = Self::default();
+        if let Some(path) = rules {
+            let text = read(path, MAX_RULES)?;
+            RuleSet::parse(&[(&path.display().to_string(), &text)], sha256(text.as_bytes()))?;
+            given.rules = Some(text);
+        }
+        if let Some(path) = ceiling {
+            let text = read(path, cofferdam_ceiling::MAX_FILE)?;
+            given.ceiling = Some((path.to_owned(), text));
+        }
+        Ok(given)
+    }
+
+    /// The rules, or the built-in ones.
+    pub(super) fn rules(&self) -> String {
+        self.rules.clone().unwrap_or_else(configuration::rules)
+    }
+
+    /// The ceiling, or one for these surroundings.
+    pub(super) fn ceiling(
+        &self,
+        surroundings: &Surroundings,
+        worker: &Path,
+    ) -> Result<String, GivenError> {
+        let Some((path, text)) = &self.ceiling else {
+            return Ok(configuration::ceiling(surroundings, worker));
+        };
+        let ceiling = Ceiling::parse(text)
+            .map_err(|source| GivenError::Ceiling { path: path.clone(), source: source.into() })?;
+        let has = |roots| covers(roots, worker);
+        match has(&ceiling.view.read) && has(&ceiling.programs.execute) {
+            true => Ok(text.clone()),
+            false => {
+                Err(GivenError::Worker { ceiling: path.clone(), worker: worker.to_owned() })
+            }
+        }
+    }
+}
+
+fn read(path: &Path, limit: u64) -> Result<String, GivenError> {
+    let failed = |source| GivenError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_string(&mut text))
+        .map_err(failed)?;
+    match text.len() as u64 > limit {
+        true => Err(failed(io::Error::other(format!("it is longer than {limit} bytes")))),
+        false => Ok(text),
+    }
+}

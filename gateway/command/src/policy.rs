@@ -1,0 +1,82 @@
+//! `cofferdam policy`: are the rules right, and what do they say to a call?
+//! Pure: asks no gateway and no host.
+
+mod check;
+mod explain;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use cofferdam_policy::{RuleErrors, RuleSet};
+use cofferdam_trust::sha256;
+
+use crate::report::Format;
+
+/// The largest rule file, in bytes; a gateway takes no larger one.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tells everything that is wrong with rule files, and runs their tests.
+    Check(check::Arguments),
+    /// Tells what the rules say to a call, and why.
+    Explain(explain::Arguments),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PolicyError {
+    /// A file cannot be read.
+    #[error("cannot read the rule file `{path}`: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The rules are wrong, so that nothing follows from them.
+    #[error("the rules are wrong, and a gateway would not take them:\n{0}")]
+    Rules(#[from] RuleErrors),
+    /// The call is none.
+    #[error("this is no call: {0}")]
+    Call(&'static str),
+}
+
+pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, PolicyError> {
+    match command {
+        Command::Check(arguments) => check::run(&arguments, format),
+        Command::Explain(arguments) => explain::run(arguments, format),
+    }
+}
+
+/// Rule files as the parser takes them.
+struct Files(Vec<(String, String)>);
+
+impl Files {
+    fn read(paths: &[PathBuf]) -> Result<Self, PolicyError> {
+        let one = |path: &PathBuf| read(path).map(|text| (path.display().to_string(), text));
+        paths.iter().map(one).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn parse(&self) -> Result<RuleSet, RuleErrors> {
+        let files: Vec<_> = self.0.iter().map(|(name, text)| (&**name, &**text)).collect();
+        let texts: Vec<&[u8]> = self.0.iter().map(|(_, text)| text.as_bytes()).collect();
+        RuleSet::parse(&files, sha256(&texts.concat()))
+    }
+}
+
+fn read(path: &Path) -> Result<String, PolicyError> {
+    let failed = |source| PolicyError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
+        .map_err(failed)?;
+    match text.len() as u64 > MAX_FILE {
+        true => Err(failed(io::Error::other(format!("it is longer than {MAX_FILE} bytes")))),
+        false => Ok(text),
+    }
+}

@@ -1,0 +1,163 @@
+//! `cofferdam policy explain`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use cofferdam_policy::{Action, Call, Effect, Execute, Host, Project, Subject, TOOLS};
+use serde::Serialize;
+
+use super::{Files, PolicyError};
+use crate::report::{Format, Report};
+
+const EXAMPLES: &str = "\
+May alice push?
+  cofferdam policy explain rules.toml --user alice --project web -- git push origin
+
+A shell command line is taken apart, and each command in it is judged:
+  cofferdam policy explain rules.toml --user alice --command 'make test | tee log'
+
+Files:
+  cofferdam policy explain rules.toml --user alice --tool write_file --path /etc/hosts
+
+Exits with 0 when it is allowed, with 1 when it is not.";
+
+/// The rules and the call.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Rule files, taken together.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Who asks.
+    #[arg(long, default_value = "")]
+    user: String,
+    /// A group that the user is in; may be repeated.
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// The user's tenant.
+    #[arg(long, default_value = "")]
+    tenant: String,
+    /// The MCP client's name, as it introduces itself.
+    #[arg(long, default_value = "")]
+    client: String,
+    /// The host.
+    #[arg(long, default_value = "")]
+    host: String,
+    /// A label of the host; may be repeated.
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// The project.
+    #[arg(long, default_value = "")]
+    project: String,
+    /// The project's workspace.
+    #[arg(long, value_name = "DIR", default_value = "/workspace")]
+    workspace: PathBuf,
+    /// The tool.
+    #[arg(long, value_name = "NAME", default_value = "execute_command", value_parser = TOOLS)]
+    tool: String,
+    /// A shell command line.
+    #[arg(long, value_name = "LINE", conflicts_with = "program")]
+    command: Option<String>,
+    /// The path of a file tool.
+    #[arg(long)]
+    path: Option<OsString>,
+    /// Where the command starts. Default: the workspace.
+    #[arg(long, value_name = "DIR", default_value = "")]
+    working_directory: OsString,
+    /// A variable that the caller sets; may be repeated.
+    #[arg(long = "environment", value_name = "NAME")]
+    environment: Vec<String>,
+    /// A program and its arguments, without a shell.
+    #[arg(last = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
+}
+
+#[derive(Debug, Serialize)]
+struct Explanation {
+    /// `allow`, `ask` or `deny`.
+    effect: String,
+    rules: Vec<String>,
+    line: String,
+    explanation: String,
+}
+
+pub(super) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, PolicyError> {
+    let rules = Files::read(&arguments.files)?.parse()?;
+    let decision = rules.decide(arguments.call()?);
+    let shown = format.show(&Explanation {
+        effect: decision.effect().to_string(),
+        rules: decision.rules(),
+        line: decision.line(),
+        explanation: decision.explain(),
+    });
+    Ok(if decision.effect() == Effect::Allow { shown } else { ExitCode::FAILURE })
+}
+
+impl Arguments {
+    fn call(self) -> Result<Call, PolicyError> {
+        let action = self.action()?;
+        let Self { user, groups, tenant, client, host, labels, project, workspace, tool, .. } =
+            self;
+        let labels: BTreeMap<_, _> = labels.into_iter().collect();
+        Ok(Call {
+            subject: Subject { user, groups, client, tenant },
+            project: Project { name: project, workspace },
+            host: Host { name: host, labels },
+            tool,
+            action,
+        })
+    }
+
+    fn action(&self) -> Result<Action, PolicyError> {
+        let path = || {
+            let path = self.path.clone().ok_or(PolicyError::Call("give --path"))?;
+            Ok::<_, PolicyError>(path.into_vec())
+        };
+        Ok(match self.tool.as_str() {
+            "execute_command" => Action::Execute(self.execute()?),
+            "check_command_exists" => match &self.program[..] {
+                [program] => Action::FindProgram { program: program.clone().into_vec() },
+                _ => return Err(PolicyError::Call("give a program's name after `--`")),
+            },
+            "read_file" => Action::ReadFile { path: path()? },
+            "write_file" => Action::WriteFile { path: path()? },
+            "list_directory" => Action::ListDirectory { path: path()?, recursive: false },
+            "search_files" => Action::SearchFiles { path: path()? },
+            "get_system_info" => Action::DescribeHost,
+            "list_hosts" => Action::ListHosts,
+            _ => return Err(PolicyError::Call("this tool is not known")),
+        })
+    }
+
+    fn execute(&self) -> Result<Execute, PolicyError> {
+        let mut execute = match (&self.command, self.program.split_first()) {
+            (Some(line), _) => Execute::command_line(line.as_str()),
+            (None, Some((program, arguments))) => Execute::program(
+                program.clone().into_vec(),
+                arguments.iter().map(|argument| argument.clone().into_vec()).collect(),
+            ),
+            (None, None) => {
+                return Err(PolicyError::Call("give --command LINE, or a program after `--`"));
+            }
+        };
+        execute.working_directory = self.working_directory.clone().into_vec();
+        execute.environment_names = self.environment.iter().cloned().collect();
+        Ok(execute)
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Report for Explanation {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.explanation.trim_end())
+    }
+}
