@@ -3,7 +3,7 @@
 //! The cause comes before the symptom: a run that the agent ended for its output
 //! died of a signal too, but that is not what its caller needs to know.
 
-use cofferdam_plan::RunEnding;
+use cofferdam_plan::{Refusal, RunEnding};
 use cofferdam_proto::exec::v1::{
     Cancelled, DeniedBySandbox, Exited, FailedToStart, LimitHit, Lost, OutOfMemory, Outcome,
     Signalled, TimedOut, Usage, outcome::Ending,
@@ -96,11 +96,22 @@ fn duration(micros: u64) -> Duration {
 pub fn not_built(error: &BuildError) -> Outcome {
     let (step, errno) = match error {
         BuildError::Failed { step, errno, .. } => (step.name(), *errno),
-        BuildError::Warden(WardenError::Refused { .. }) => ("ceiling", 0),
+        BuildError::Warden(WardenError::Refused { refusal, .. }) => (refused_step(*refusal), 0),
         BuildError::Warden(_) => ("warden", 0),
         BuildError::Socket(_) | BuildError::Vanished | BuildError::Late => ("cell", 0),
     };
     failed_to_start(step, errno, error.to_string())
+}
+
+/// What of a cell the warden would not or could not give.
+fn refused_step(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Ceiling => "ceiling",
+        Refusal::Plan => "plan",
+        Refusal::Exhausted => "resources",
+        Refusal::Protection => "protection",
+        Refusal::System => "namespaces",
+    }
 }
 
 /// The outcome of a run that its cell could not start.

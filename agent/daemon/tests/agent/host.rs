@@ -46,6 +46,7 @@ impl Host {
         make_pki(directory.path());
         let state = directory.path().join("agent");
         fs::write(state.join("agent.toml"), agent_toml(directory.path())).unwrap();
+        make_profiles(&state.join("profiles"));
         fs::write(directory.path().join("ceiling.toml"), ceiling_toml(&workspace)).unwrap();
         if is_root() {
             chown(&workspace, Some(OWNER), Some(OWNER)).unwrap();
@@ -145,6 +146,18 @@ fn make_pki(directory: &Path) {
     }
 }
 
+/// The built-in profiles; an ordinary user's host cannot give all that they ask
+/// for, so there they take less.
+fn make_profiles(directory: &Path) {
+    fs::create_dir(directory).unwrap();
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+    for name in ["readonly.toml", "default.toml", "build.toml"] {
+        let text = fs::read_to_string(built_in.join(name)).unwrap();
+        let degraded = format!("{text}\n[enforcement]\nallow_degraded = true\n");
+        fs::write(directory.join(name), if is_root() { text } else { degraded }).unwrap();
+    }
+}
+
 fn agent_toml(directory: &Path) -> String {
     let gateway = SigningKey::load(&directory.join("gateway/signing.key")).unwrap();
     format!(
@@ -152,6 +165,7 @@ fn agent_toml(directory: &Path) -> String {
 name = "test"
 listen = "127.0.0.1:0"
 ceiling = "../ceiling.toml"
+profiles = "profiles"
 worker = "{worker}"
 [identity]
 certificate = "test.crt"
