@@ -1,9 +1,9 @@
 //! The MCP endpoint: from a socket to an authenticated, bounded, well-formed
 //! message in the hands of [`crate::mcp`].
 //!
-//! A request passes, in this order: bearer token → session owner → body limit →
-//! JSON → room for a session → `Host` and `Origin` and the protocol itself (the
-//! SDK). Whatever is refused on the way is answered with an HTTP status and a
+//! A request passes, in this order: bearer token → body limit → JSON → session's
+//! owner, or room for a new session → `Host`, `Origin` and the protocol itself
+//! (the SDK). Whatever is refused on the way is answered with an HTTP status and a
 //! JSON-RPC error that say what is wrong, and leaves a record.
 
 mod body;
@@ -24,6 +24,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
@@ -54,8 +55,18 @@ type ProtocolBody = BoxBody<Bytes, Infallible>;
 struct Endpoint {
     gateway: Arc<Gateway>,
     sessions: Arc<Sessions>,
-    protocol: StreamableHttpService<Mcp, Sessions>,
+    in_session: StreamableHttpService<Mcp, Sessions>,
+    single: StreamableHttpService<Mcp, NeverSessionManager>,
     body_bytes: usize,
+}
+
+/// How a request is served.
+enum Way {
+    /// `initialize`, and what belongs to a session.
+    Session,
+    /// By itself: every request of 2026-07-28, and requests of older clients
+    /// that opened no session.
+    Single,
 }
 
 /// Makes the routes: `/mcp` and `/healthz`.
@@ -63,15 +74,13 @@ pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Ro
     let config = gateway.config();
     let sessions = Arc::new(Sessions::new(&config.limits));
     let handler = Mcp::new(Arc::clone(gateway));
-    let protocol = StreamableHttpService::new(
-        move || Ok(handler.clone()),
-        Arc::clone(&sessions),
-        protocol_config(config, shutdown),
-    );
+    let new = move || Ok(handler.clone());
+    let with = |sessions| protocol_config(config, shutdown).with_legacy_session_mode(sessions);
     let endpoint = Endpoint {
         gateway: Arc::clone(gateway),
+        in_session: StreamableHttpService::new(new.clone(), Arc::clone(&sessions), with(true)),
+        single: StreamableHttpService::new(new, Arc::default(), with(false)),
         sessions,
-        protocol,
         body_bytes: config.limits.body_bytes.get(),
     };
     Router::new()
@@ -84,7 +93,6 @@ fn protocol_config(config: &Config, shutdown: &CancellationToken) -> StreamableH
     StreamableHttpServerConfig::default()
         // A priming event makes Gemini CLI drop the server.
         .with_sse_retry(None)
-        .with_legacy_session_mode(true)
         .with_json_response(true)
         .with_allowed_hosts(config.front.hosts.clone())
         .with_allowed_origins(config.front.origins.clone())
@@ -110,8 +118,11 @@ async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respo
     };
     let is_call = parts.method == Method::POST;
     match endpoint.admit(parts, body, &caller).await {
-        Ok(request) => {
-            let response = endpoint.protocol.handle(request).await;
+        Ok((way, request)) => {
+            let response = match way {
+                Way::Session => endpoint.in_session.handle(request).await,
+                Way::Single => endpoint.single.handle(request).await,
+            };
             endpoint.answer(response, is_call, &caller).await
         }
         Err(refusal) => endpoint.refuse(Some(&caller), &refusal),
@@ -124,32 +135,40 @@ impl Endpoint {
         Ok(self.gateway.tokens().authenticate(token)?.into())
     }
 
+    /// Bounds and checks a request, and finds the way that it goes.
     async fn admit(
         &self,
         mut parts: Parts,
         body: Body,
         caller: &Arc<Caller>,
-    ) -> Result<http::Request<Full<Bytes>>, Refusal> {
-        match parts.headers.get(SESSION) {
-            Some(session) => {
-                let session = session.to_str().unwrap_or_default();
-                if !self.sessions.belongs_to(session, caller) {
-                    return Err(Refusal::UnknownSession);
-                }
-            }
-            None if parts.method == Method::POST && may_open_session(&parts.headers) => {
-                self.sessions.check_room().await?;
-            }
-            None => {}
-        }
+    ) -> Result<(Way, http::Request<Full<Bytes>>), Refusal> {
         let bytes = body::read(&parts.headers, body, self.body_bytes).await?;
-        if parts.method == Method::POST {
-            body::check_json(&bytes)?;
-        }
+        let way = self.way(&parts, &bytes, caller).await?;
         // The protocol layer puts the parts into each call's context.
         parts.headers.remove(header::AUTHORIZATION);
         parts.extensions.insert(Arc::clone(caller));
-        Ok(http::Request::from_parts(parts, Full::new(bytes)))
+        Ok((way, http::Request::from_parts(parts, Full::new(bytes))))
+    }
+
+    async fn way(&self, parts: &Parts, body: &[u8], caller: &Caller) -> Result<Way, Refusal> {
+        let is_post = parts.method == Method::POST;
+        let method = if is_post { body::method(body)? } else { None };
+        if method.as_deref() == Some("initialize") {
+            self.sessions.check_room().await?;
+            return Ok(Way::Session);
+        }
+        match parts.headers.get(SESSION) {
+            Some(session) if is_legacy(&parts.headers) => {
+                let session = session.to_str().unwrap_or_default();
+                if self.sessions.belongs_to(session, caller) {
+                    Ok(Way::Session)
+                } else {
+                    Err(Refusal::UnknownSession)
+                }
+            }
+            _ if is_post => Ok(Way::Single),
+            _ => Ok(Way::Session),
+        }
     }
 
     /// Passes an answer on; one that refuses is recorded and made JSON-RPC.
@@ -193,8 +212,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Only `initialize` opens a session, and only of an older revision.
-fn may_open_session(headers: &HeaderMap) -> bool {
+/// Whether the request is of a revision that has sessions, or names none.
+fn is_legacy(headers: &HeaderMap) -> bool {
     let version = headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok());
     version.is_none_or(|version| version < STATELESS)
 }

@@ -133,17 +133,24 @@ fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, 
         return Err(ErrorData::internal_error("the request was not authenticated", None));
     };
     let session = parts.headers.get("mcp-session-id").and_then(|value| value.to_str().ok());
+    let session = session.unwrap_or_default();
     Ok(Origin {
         run_id: uuid::Uuid::now_v7().to_string(),
         caller: Arc::clone(caller),
-        client: client(context),
-        session: session.unwrap_or_default().to_owned(),
+        client: client(context, session),
+        session: session.to_owned(),
         tool,
     })
 }
 
-fn client(context: &RequestContext<RoleServer>) -> String {
-    let Some(info) = context.client_info() else { return String::new() };
+/// The client as it introduced itself: in the request, or when it opened the
+/// session that the request belongs to.
+fn client(context: &RequestContext<RoleServer>, session: &str) -> String {
+    let introduced = match session {
+        "" => context.meta.client_info(),
+        _ => context.client_info(),
+    };
+    let Some(info) = introduced else { return String::new() };
     let text = format!("{} {}", info.name, info.version);
     text.trim().chars().filter(|c| !c.is_control()).take(MAX_CLIENT).collect()
 }

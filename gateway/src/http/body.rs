@@ -1,11 +1,12 @@
 //! Reads a request's body within its limit and checks that it is JSON.
 //!
-//! The check costs a pass over the bytes and builds nothing; in return every
-//! malformed message gets the same clear answer and leaves a record.
+//! The check costs a pass over the bytes and builds next to nothing; in return
+//! every malformed message gets the same clear answer and leaves a record.
 
 use axum::body::{Body, Bytes, HttpBody};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::refusal::Refusal;
@@ -38,10 +39,41 @@ pub(super) async fn read(
     Ok(bytes.into())
 }
 
-/// Refuses what is not one JSON text.
-pub(super) fn check_json(bytes: &[u8]) -> Result<(), Refusal> {
-    match serde_json::from_slice::<IgnoredAny>(bytes) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Refusal::MalformedJson(error.to_string())),
+/// The method that a message names, which its way depends on; none for answers
+/// and for what is no message. Refuses what is not one JSON text.
+pub(super) fn method(bytes: &[u8]) -> Result<Option<String>, Refusal> {
+    #[derive(Deserialize)]
+    struct Message {
+        method: Option<String>,
+    }
+    let malformed = |error: serde_json::Error| Refusal::MalformedJson(error.to_string());
+    match serde_json::from_slice::<Message>(bytes) {
+        Ok(Message { method }) => Ok(method),
+        // JSON, yet not an object with a text there: the protocol layer says so.
+        Err(error) if error.is_data() => {
+            serde_json::from_slice::<IgnoredAny>(bytes).map_err(malformed)?;
+            Ok(None)
+        }
+        Err(error) => Err(malformed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_method_is_read_and_malformed_json_is_refused() {
+        let found = |text: &str| method(text.as_bytes());
+        assert_eq!(
+            found(r#"{"params":{"method":"x"},"method":"a"}"#).unwrap().as_deref(),
+            Some("a")
+        );
+        assert_eq!(found(r#"{"result":{}}"#).unwrap(), None);
+        assert_eq!(found(r#"[{"method":"a"}]"#).unwrap(), None);
+        assert_eq!(found(r#"{"method":7}"#).unwrap(), None);
+        for malformed in ["", "{", r#"{"method":"a"} x"#, r#"{"method":7"#, "\u{fffd}"] {
+            assert!(matches!(found(malformed), Err(Refusal::MalformedJson(_))), "{malformed}");
+        }
     }
 }

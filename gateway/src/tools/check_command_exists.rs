@@ -21,7 +21,7 @@ pub(crate) struct CheckCommandExists;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     /// The program: a name without slashes, or an absolute path.
-    command: String,
+    program: String,
     /// The host, as `list_hosts` names it. Default: the project's first.
     host: Option<String>,
     /// The project. Needed only where there are several.
@@ -32,7 +32,7 @@ pub(crate) struct Input {
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Output {
     /// The program that was asked for.
-    command: String,
+    program: String,
     /// The sandbox shows such a program.
     exists: bool,
     /// Where it is.
@@ -67,19 +67,19 @@ impl HostTool for CheckCommandExists {
     };
 
     fn ask(input: Input, _place: &Place) -> Result<Asked<ProgramQuery>, BadInput> {
-        let Input { command, host: _, project: _ } = input;
-        check_path("command", &command)?;
-        if command.contains('/') && !command.starts_with('/') {
+        let Input { program, host: _, project: _ } = input;
+        check_path("program", &program)?;
+        if program.contains('/') && !program.starts_with('/') {
             let message = format!(
-                "`{command}` is a relative path; give a name without slashes, or an absolute path"
+                "`{program}` is a relative path; give a name without slashes, or an absolute path"
             );
-            return Err(BadInput::field("command", message));
+            return Err(BadInput::field("program", message));
         }
-        if command.contains(char::is_whitespace) {
-            let message = format!("`{command}` has spaces in it; give the program's name alone");
-            return Err(BadInput::field("command", message));
+        if program.contains(char::is_whitespace) {
+            let message = format!("`{program}` has spaces in it; give the program's name alone");
+            return Err(BadInput::field("program", message));
         }
-        Ok(Asked { wire: ProgramQuery { program: command }, wall: None })
+        Ok(Asked { wire: ProgramQuery { program }, wall: None })
     }
 
     async fn act(
@@ -89,7 +89,7 @@ impl HostTool for CheckCommandExists {
         let Proven { answer, receipt } = job.host.ask(intent, job.cancelled).await?;
         let FindProgramResponse { path, executable, receipt: _ } = answer;
         let answer = Output {
-            command: intent.action().program.clone(),
+            program: intent.action().program.clone(),
             exists: !path.is_empty(),
             path: (!path.is_empty()).then_some(path),
             executable,
@@ -102,11 +102,11 @@ impl HostTool for CheckCommandExists {
 impl Answer for Output {
     fn headline(&self) -> String {
         match (&self.path, self.executable) {
-            (Some(path), true) => format!("{} is {path} and may be executed", self.command),
+            (Some(path), true) => format!("{} is {path} and may be executed", self.program),
             (Some(path), false) => {
-                format!("{} is {path} and may not be executed here", self.command)
+                format!("{} is {path} and may not be executed here", self.program)
             }
-            (None, _) => format!("{} is not there, or not shown to the sandbox", self.command),
+            (None, _) => format!("{} is not there, or not shown to the sandbox", self.program),
         }
     }
 }

@@ -33,12 +33,13 @@ pub(crate) struct Input {
     content: String,
     /// How `content` is written. Default: `utf-8`.
     encoding: Option<Encoding>,
-    /// `replace` a file or make a new one (the default), only `create` a new
-    /// one, or `append` to the end.
-    mode: Option<Mode>,
+    /// Only make a new file; refused where one exists. Default: false.
+    must_not_exist: Option<bool>,
     /// Replace only if the file's content has this SHA-256 (64 hexadecimal
     /// digits), as `read_file` showed it.
     expected_sha256: Option<String>,
+    /// Add to the end instead of replacing. Default: false.
+    append: Option<bool>,
     /// Make missing parent directories. Default: false.
     make_parents: Option<bool>,
     /// A new file may be executed (mode 0755 instead of 0644). Default: false.
@@ -56,15 +57,6 @@ enum Encoding {
     Utf8,
     #[serde(rename = "base64")]
     Base64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Mode {
-    #[default]
-    Replace,
-    Create,
-    Append,
 }
 
 /// What a caller gets.
@@ -110,8 +102,9 @@ impl HostTool for WriteFile {
             path,
             content,
             encoding,
-            mode,
+            must_not_exist,
             expected_sha256,
+            append,
             make_parents,
             executable,
             host: _,
@@ -127,14 +120,13 @@ impl HostTool for WriteFile {
             );
             return Err(BadInput::too_large("content", message));
         }
-        let mode = mode.unwrap_or_default();
         let wire = FileWrite {
             path: path.into_bytes(),
             data,
-            precondition: precondition(mode, expected_sha256)?,
+            precondition: precondition(must_not_exist.unwrap_or_default(), expected_sha256)?,
             make_parents: make_parents.unwrap_or_default(),
             mode: if executable.unwrap_or_default() { 0o755 } else { 0o644 },
-            append: mode == Mode::Append,
+            append: append.unwrap_or_default(),
         };
         Ok(Asked { wire, wall: None })
     }
@@ -162,20 +154,20 @@ fn decode(content: String, encoding: Encoding) -> Result<Vec<u8>, BadInput> {
 }
 
 fn precondition(
-    mode: Mode,
+    must_not_exist: bool,
     expected: Option<String>,
 ) -> Result<Option<WritePrecondition>, BadInput> {
-    let precondition = match (mode, expected) {
-        (Mode::Create, Some(_)) => {
+    let precondition = match (must_not_exist, expected) {
+        (true, Some(_)) => {
             return Err(BadInput::field(
                 "expected_sha256",
                 "a file that must not exist has no content to expect; leave out \
-                 `expected_sha256`, or set `mode` to `replace`",
+                 `expected_sha256` or `must_not_exist`",
             ));
         }
-        (Mode::Create, None) => Precondition::MustNotExist(true),
-        (_, Some(text)) => Precondition::Sha256(digest(&text)?),
-        (_, None) => return Ok(None),
+        (true, None) => Precondition::MustNotExist(true),
+        (false, Some(text)) => Precondition::Sha256(digest(&text)?),
+        (false, None) => return Ok(None),
     };
     Ok(Some(WritePrecondition { precondition: Some(precondition) }))
 }
