@@ -79,10 +79,10 @@ fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
     let (gateway, agent) = (shown(&dev, "gateway/journal"), shown(&dev, "agent/journal"));
     for tool in &tools {
         for kind in ["intent", "outcome"] {
-            assert_eq!(run_ids(&gateway, kind, tool).len(), 1, "{tool}: {kind} at the gateway");
+            assert!(!run_ids(&gateway, kind, tool).is_empty(), "{tool}: no {kind} at the gateway");
             // The one tool that asks no host.
             if tool != "list_hosts" {
-                assert_eq!(run_ids(&agent, kind, tool).len(), 1, "{tool}: {kind} at the agent");
+                assert_eq!(run_ids(&agent, kind, tool), recorded, "{tool}: {kind} at the agent");
             }
         }
     }
@@ -99,8 +99,14 @@ fn both_journals_verify_and_agree_with_each_other() {
         let verified = dev.cofferdam(&["audit", "verify", journal.to_str().unwrap()]);
         assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     }
-    let reconciled =
-        dev.cofferdam(&["audit", "reconcile", gateway.to_str().unwrap(), agent.to_str().unwrap()]);
+    let reconciled = dev.cofferdam(&[
+        "audit",
+        "reconcile",
+        "--gateway",
+        gateway.to_str().unwrap(),
+        "--agent",
+        agent.to_str().unwrap(),
+    ]);
     let said = String::from_utf8_lossy(&reconciled.stdout).into_owned()
         + &String::from_utf8_lossy(&reconciled.stderr);
     assert!(reconciled.status.success(), "{said}");

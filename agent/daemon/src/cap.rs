@@ -15,6 +15,9 @@ mod limits;
 
 pub use limits::{CappedLimits, LimitError};
 
+/// Programs that a grant may name.
+const MAX_PROGRAMS: usize = 256;
+
 /// What a call may have on this host. Only [`cap`] makes one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -90,6 +93,9 @@ pub enum CapError {
     /// A program of the grant is no path.
     #[error("the grant's program `{0}` is not an absolute path without `.`, `..` or `//`")]
     Program(String),
+    /// The grant names too many programs.
+    #[error("the grant names {0} programs; at most {MAX_PROGRAMS} are taken: name directories")]
+    TooManyPrograms(usize),
     /// None of the grant's programs is allowed.
     #[error("none of the grant's programs may be executed on this host")]
     NoProgram,
@@ -111,7 +117,8 @@ impl CapError {
             | Self::WorkspacePath { .. }
             | Self::Access
             | Self::ReadOnly(_)
-            | Self::Program(_) => "",
+            | Self::Program(_)
+            | Self::TooManyPrograms(_) => "",
         }
     }
 }
@@ -221,8 +228,10 @@ fn access(granted: i32, need: Need, profile: &Profile) -> Result<bool, CapError>
 
 /// The grant's programs; `None` where it leaves them to the profile.
 fn granted_programs(texts: &[String]) -> Result<Option<Vec<Tree>>, CapError> {
-    if texts.is_empty() {
-        return Ok(None);
+    match texts.len() {
+        0 => return Ok(None),
+        1..=MAX_PROGRAMS => {}
+        many => return Err(CapError::TooManyPrograms(many)),
     }
     let parse = |text: &String| {
         Tree::parse(text).ok_or_else(|| CapError::Program(text.chars().take(256).collect()))

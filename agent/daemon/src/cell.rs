@@ -71,12 +71,14 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A step failed.
-    #[error("cannot {}: {}", .step.name(), std::io::Error::from_raw_os_error(*.errno))]
+    #[error("{}", in_words(*.step, *.errno, .asked))]
     Failed {
         /// Which step.
         step: RunStep,
         /// errno(3); 0 where none applies.
         errno: i32,
+        /// What was asked for.
+        asked: Box<Asked>,
     },
     /// The plan could not be sent.
     #[error("cannot send the plan to the cell: {0}")]
@@ -87,6 +89,47 @@ pub enum StartError {
     /// The cell did not answer.
     #[error("the cell did not start the command in time")]
     Late,
+}
+
+/// What of a run plan a failure to start may be about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    program: String,
+    search_path: Vec<String>,
+    working_directory: String,
+}
+
+impl Asked {
+    fn of(plan: &RunPlan) -> Self {
+        Self {
+            program: String::from_utf8_lossy(&plan.program).into_owned(),
+            search_path: plan.search_path.iter().map(ToString::to_string).collect(),
+            working_directory: plan.working_directory.to_string(),
+        }
+    }
+}
+
+/// For the one who must act: the step, on what, why, what to do.
+fn in_words(step: RunStep, errno: i32, asked: &Asked) -> String {
+    let Asked { program, search_path, working_directory } = asked;
+    let why = std::io::Error::from_raw_os_error(errno);
+    match step {
+        RunStep::FindProgram => format!(
+            "there is no program `{program}` in {}; check_command_exists tells what there is",
+            search_path.join(":")
+        ),
+        RunStep::Execute => format!(
+            "cannot execute `{program}`: {why}; it must be a program that exists in the cell's \
+             view and that rules, profile and ceiling let the caller execute"
+        ),
+        RunStep::WorkingDirectory => format!(
+            "cannot enter the working directory `{working_directory}`: {why}; it must be a \
+             directory of the workspace"
+        ),
+        RunStep::Plan | RunStep::Fork | RunStep::Limits | RunStep::Streams => {
+            format!("cannot start `{program}` (at step {}): {why}", step.name())
+        }
+    }
 }
 
 /// What a started run does next.
@@ -145,6 +188,7 @@ impl Cell {
     /// See [`StartError`].
     pub async fn start(&mut self, plan: RunPlan, streams: ChildEnds) -> Result<(), StartError> {
         let run = plan.run;
+        let asked = Box::new(Asked::of(&plan));
         let ChildEnds { stdin, stdout, stderr } = streams;
         let descriptors = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
         self.send(&CellRequest::Start(plan), &descriptors).await?;
@@ -153,7 +197,7 @@ impl Cell {
                 match self.events.recv().await {
                     Some(CellEvent::Started { run: it }) if it == run => break Ok(()),
                     Some(CellEvent::FailedToStart { run: it, step, errno }) if it == run => {
-                        break Err(StartError::Failed { step, errno });
+                        break Err(StartError::Failed { step, errno, asked });
                     }
                     Some(_) => {}
                     None => break Err(StartError::Vanished),

@@ -4,6 +4,7 @@
 //! action's own digest stands beside and covers every byte. Secrets are taken
 //! out by the journal.
 
+use cofferdam_proto::exec::v1::{Command, EnvironmentVariable};
 use cofferdam_proto::file::v1::write_precondition::Precondition;
 use cofferdam_proto::file::v1::{
     DirectoryList, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup,
@@ -12,36 +13,37 @@ use cofferdam_proto::file::v1::{
 use cofferdam_trust::{hex, sha256};
 use serde_json::{Map, Value, json};
 
-use crate::planner::Command;
-
 /// Bytes of one text.
 const TEXT: usize = 4 * 1024;
 /// Bytes of all arguments together.
 const ARGUMENTS: usize = 64 * 1024;
-/// Variables.
-const VARIABLES: usize = 128;
+/// Bytes of all variables together.
+const VARIABLES: usize = 32 * 1024;
 
-/// A command.
+/// A command, as it was asked for.
 #[must_use]
 pub fn command(command: &Command) -> Value {
     let Command { program, arguments, working_directory, environment, stdin } = command;
     let mut left = ARGUMENTS;
     let shown = arguments.iter().map_while(|argument| {
         let shown = text(argument);
-        left = left.checked_sub(shown.len())?;
+        left = left.checked_sub(shown.len() + 1)?;
         Some(Value::from(shown))
     });
     let shown: Vec<Value> = shown.collect();
-    let variables: Map<String, Value> = environment
-        .iter()
-        .take(VARIABLES)
-        .map(|(name, value)| (name.clone(), Value::from(text(value))))
-        .collect();
+    let mut left = VARIABLES;
+    let variables = environment.iter().map_while(|EnvironmentVariable { name, value }| {
+        let (name, value) = (text(name.as_bytes()), text(value));
+        left = left.checked_sub(name.len() + value.len() + 1)?;
+        Some((name, Value::from(value)))
+    });
+    let variables: Map<String, Value> = variables.collect();
     json!({
         "program": text(program),
         "arguments_left_out": arguments.len() - shown.len(),
         "arguments": shown,
-        "working_directory": text(working_directory.as_bytes()),
+        "working_directory": text(working_directory),
+        "environment_left_out": environment.len() - variables.len(),
         "environment": variables,
         "stdin": content(stdin),
     })
@@ -120,17 +122,19 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cofferdam_plan::AbsolutePath;
-
     use super::*;
+
+    fn variable(name: &str) -> EnvironmentVariable {
+        EnvironmentVariable { name: name.to_owned(), value: vec![b'x'; 100_000] }
+    }
 
     #[test]
     fn the_largest_command_stays_small_in_the_journal() {
         let it = Command {
             program: b"printf".to_vec(),
             arguments: vec![vec![0xff; 100_000]; 1000],
-            working_directory: AbsolutePath::new("/srv").unwrap(),
-            environment: vec![("A".to_owned(), vec![b'x'; 100_000])],
+            working_directory: b"/srv".to_vec(),
+            environment: vec![variable("A"), variable("B")],
             stdin: vec![0; 1 << 20],
         };
         let value = command(&it);

@@ -175,9 +175,10 @@ impl From<CapError> for Fault {
         let rule = error.rule();
         let (code, reason) = match error {
             CapError::UnknownProfile { .. } => (Code::PermissionDenied, "PROFILE_UNKNOWN"),
-            CapError::WorkspacePath { .. } | CapError::Access | CapError::Program(_) => {
-                (Code::InvalidArgument, "GRANT_MALFORMED")
-            }
+            CapError::WorkspacePath { .. }
+            | CapError::Access
+            | CapError::Program(_)
+            | CapError::TooManyPrograms(_) => (Code::InvalidArgument, "GRANT_MALFORMED"),
             CapError::ReadOnly(_) => (Code::PermissionDenied, "WORKSPACE_READ_ONLY"),
             CapError::Profile(_)
             | CapError::Workspace { .. }

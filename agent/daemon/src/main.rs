@@ -1,5 +1,6 @@
 //! `cofferdam-agent`: the unprivileged network daemon of a host.
 
+use std::io::IsTerminal;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ struct Arguments {
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("COFFERDAM_LOG")
                 .unwrap_or_else(|_| "info".into()),

@@ -118,7 +118,7 @@ fn refused_step(refusal: Refusal) -> &'static str {
 #[must_use]
 pub fn not_started(error: &StartError) -> Outcome {
     match error {
-        StartError::Failed { step, errno } => {
+        StartError::Failed { step, errno, .. } => {
             failed_to_start(step.name(), *errno, error.to_string())
         }
         StartError::Channel(_) | StartError::Vanished | StartError::Late => {

@@ -35,6 +35,11 @@ use crate::warden::{Endpoint, Warden};
 
 /// The largest request: a file's content and what surrounds it.
 const MAX_REQUEST: usize = 8 << 20;
+/// Calls under way on one connection.
+const MAX_STREAMS: u32 = 1024;
+/// How often a silent connection is asked whether it is there, and how long it
+/// may take to answer: a gateway that is gone must not hold runs.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long calls may take to end once the agent stops.
 const STOP_TIME: Duration = Duration::from_secs(10);
 /// How long after that the last events may take to reach their callers.
@@ -133,6 +138,9 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     let exec = ExecServiceServer::new(Exec(Arc::clone(&agent)));
     let file = FileServiceServer::new(File(Arc::clone(&agent)));
     let server = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(PeersLayer::new(ceilings, recorder))
         .add_service(health)
         .add_service(exec.max_decoding_message_size(MAX_REQUEST))
@@ -149,7 +157,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
     tokio::select! {
-        served = serving => served?,
+        result = serving => result?,
         () = stopped_for_good(&agent, stopped) => {}
     }
     journal.close()?;

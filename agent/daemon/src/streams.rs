@@ -68,18 +68,13 @@ impl OwnEnds {
                 drop(stdin.write_all(&input).await);
             }
         };
-        let reading = async {
-            tokio::try_join!(
-                read(stdout, Stream::Stdout, &spool),
-                read(stderr, Stream::Stderr, &spool),
-            )
-        };
-        let mut reading = std::pin::pin!(reading);
-        tokio::select! {
-            read = &mut reading => return read.map(drop),
-            () = feeding => {}
-        }
-        reading.await.map(drop)
+        let fed = async { Ok::<_, LimitHit>(feeding.await) };
+        tokio::try_join!(
+            read(stdout, Stream::Stdout, &spool),
+            read(stderr, Stream::Stderr, &spool),
+            fed,
+        )?;
+        Ok(())
     }
 }
 

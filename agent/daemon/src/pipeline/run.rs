@@ -56,9 +56,9 @@ pub async fn start_run(
         .intents
         .verify(gateway, intent, digest, SystemTime::now())
         .map_err(|error| agent.refuse_unverified(gateway, METHOD, error))?;
-    let (capped, command) = check(agent, &verified, command)
-        .map_err(|fault| agent.refuse(&verified, Value::Null, fault))?;
     let action = describe::command(&command);
+    let (capped, command) = check(agent, &verified, command)
+        .map_err(|fault| agent.refuse(&verified, action.clone(), fault))?;
     let begin = Begin {
         id: verified.run(),
         action: digest,

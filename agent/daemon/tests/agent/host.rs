@@ -16,7 +16,7 @@ use rustix::io::FdFlags;
 use tempfile::TempDir;
 
 /// The agent's user, where the test runs as root.
-const AGENT: u32 = 61_001;
+pub(crate) const AGENT: u32 = 61_001;
 /// The workspace's owner, where the test runs as root.
 pub(crate) const OWNER: u32 = 61_002;
 
@@ -47,7 +47,8 @@ impl Host {
         let state = directory.path().join("agent");
         fs::write(state.join("agent.toml"), agent_toml(directory.path())).unwrap();
         make_profiles(&state.join("profiles"));
-        fs::write(directory.path().join("ceiling.toml"), ceiling_toml(&workspace)).unwrap();
+        fs::create_dir(directory.path().join("host")).unwrap();
+        fs::write(directory.path().join("host/ceiling.toml"), ceiling_toml(&workspace)).unwrap();
         if is_root() {
             chown(&workspace, Some(OWNER), Some(OWNER)).unwrap();
             own(&state, AGENT);
@@ -65,6 +66,12 @@ impl Host {
         let (warden, agent, lifeline, address) = launch(self.directory.path());
         (self.warden, self.agent, self.address) = (warden, agent, address);
         self.lifeline = Some(lifeline);
+    }
+
+    /// Asks the agent to stop and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        self.lifeline.take();
+        assert!(self.agent.wait().unwrap().success());
     }
 
     /// Kills the warden as a crash would.
@@ -164,7 +171,7 @@ fn agent_toml(directory: &Path) -> String {
         r#"
 name = "test"
 listen = "127.0.0.1:0"
-ceiling = "../ceiling.toml"
+ceiling = "../host/ceiling.toml"
 profiles = "profiles"
 worker = "{worker}"
 [identity]
@@ -231,7 +238,7 @@ fn launch(directory: &Path) -> (Child, Child, OwnedFd, String) {
     let uid = if is_root() { AGENT } else { rustix::process::geteuid().as_raw() };
     let warden = Command::new(program("cofferdam-warden"))
         .arg("--ceiling")
-        .arg(directory.join("ceiling.toml"))
+        .arg(directory.join("host/ceiling.toml"))
         .args(["--agent-uid", &uid.to_string()])
         .args(["--connected-fd", &inherited(&theirs)])
         .spawn()

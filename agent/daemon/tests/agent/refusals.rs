@@ -83,7 +83,7 @@ async fn an_edit_of_the_ceiling_counts_at_the_next_call() {
     let host = Host::start();
     let gateway = Gateway::of(&host);
     assert_eq!(gateway.sh("true").await.code(), 0);
-    let ceiling = host.directory.path().join("ceiling.toml");
+    let ceiling = host.directory.path().join("host/ceiling.toml");
     let text = std::fs::read_to_string(&ceiling).unwrap();
     std::fs::write(&ceiling, text.replace("gateway/main", "gateway/other")).unwrap();
     let refused = gateway.run(gateway.request(sh("true"), |_| {})).await.unwrap_err();

@@ -1,6 +1,7 @@
-//! A crash leaves no run without an end and no door for a replay.
+//! A crash leaves no run without an end and no door for a replay; a stop ends
+//! what runs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::gateway::{Followed, Gateway, reason, sh};
 use crate::host::Host;
@@ -24,4 +25,28 @@ async fn a_call_that_the_agent_went_down_with_is_lost_and_not_replayed() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(gateway.sh("true").await.code(), 0);
     assert!(!host.workspace.join("survived").exists());
+}
+
+#[tokio::test]
+async fn an_agent_that_stops_ends_its_runs_and_records_why() {
+    let mut host = Host::start();
+    let gateway = Gateway::of(&host);
+    let request = gateway.request(sh("echo begun; sleep 30"), |_| {});
+    let mut events = gateway.exec().start_run(request).await.unwrap().into_inner();
+    let mut followed = Followed::default();
+    while followed.stdout.is_empty() {
+        followed.take(events.message().await.unwrap().unwrap().event.unwrap());
+    }
+    let began = Instant::now();
+    let stopping = tokio::task::spawn_blocking(move || {
+        host.stop();
+        host
+    });
+    while let Some(response) = events.message().await.unwrap() {
+        followed.take(response.event.unwrap());
+    }
+    let host = stopping.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(8));
+    assert!(format!("{:?}", followed.ending()).contains("agent stopped"), "{followed:?}");
+    assert!(host.journal().contains("agent stopped"));
 }
