@@ -11,7 +11,7 @@ use rmcp::service::{RoleClient, RoleServer};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{ClientError, Endpoint};
 
@@ -60,18 +60,31 @@ where
                 let send = gateway.send(message);
                 sends.spawn(async move { send.await.map_err(|error| (id, error.to_string())) });
             }
-            message = gateway.receive() => {
-                let message = message.ok_or(BridgeError::GatewayEnded)?;
-                client.send(message).await.map_err(BridgeError::Write)?;
-            }
-            Some(sent) = sends.join_next() => {
-                // A request that did not get through needs an answer all the same.
-                if let Ok(Err((Some(id), error))) = sent {
-                    client.send(failed(id, &error)).await.map_err(BridgeError::Write)?;
-                }
-            }
+            message = gateway.receive() => match message {
+                Some(message) => client.send(message).await.map_err(BridgeError::Write)?,
+                None => break,
+            },
+            Some(sent) = sends.join_next() => tell_failed(client, sent).await?,
         }
     }
+    while let Some(sent) = sends.join_next().await {
+        tell_failed(client, sent).await?;
+    }
+    Err(BridgeError::GatewayEnded)
+}
+
+/// A request that did not get through needs an answer all the same.
+async fn tell_failed<C>(
+    client: &mut C,
+    sent: Result<Result<(), (Option<RequestId>, String)>, JoinError>,
+) -> Result<(), BridgeError>
+where
+    C: Transport<RoleServer, Error = std::io::Error>,
+{
+    let Ok(Err((Some(id), error))) = sent else { return Ok(()) };
+    let message = format!("the gateway could not be asked: {error}");
+    let answer = ServerJsonRpcMessage::error(ErrorData::internal_error(message, None), Some(id));
+    client.send(answer).await.map_err(BridgeError::Write)
 }
 
 fn request_id(message: &ClientJsonRpcMessage) -> Option<RequestId> {
@@ -79,9 +92,4 @@ fn request_id(message: &ClientJsonRpcMessage) -> Option<RequestId> {
         JsonRpcMessage::Request(request) => Some(request.id.clone()),
         _ => None,
     }
-}
-
-fn failed(id: RequestId, error: &str) -> ServerJsonRpcMessage {
-    let message = format!("the gateway could not be asked: {error}");
-    ServerJsonRpcMessage::error(ErrorData::internal_error(message, None), Some(id))
 }
