@@ -98,38 +98,44 @@ pub fn load(config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
     Ok(Loaded { config, ceilings, identity, journal, replays, key, profiles })
 }
 
+/// Puts what was loaded in its place.
+fn assemble(loaded: Loaded, warden: Option<OwnedFd>) -> anyhow::Result<Arc<Agent>> {
+    let Loaded { config, ceilings, identity, journal, replays, key, profiles } = loaded;
+    let warden = match (warden, config.warden) {
+        (Some(socket), _) => Endpoint::Inherited(socket),
+        (None, Some(path)) => Endpoint::Path(path),
+        (None, None) => anyhow::bail!("no warden: set `warden` in the configuration"),
+    };
+    let mut keys = TrustedKeys::default();
+    config.gateways.iter().for_each(|key| keys.insert(*key));
+    Ok(Arc::new(Agent {
+        intents: Intents::new(config.name.clone(), keys),
+        name: config.name,
+        worker: config.worker,
+        spool_bytes: usize::try_from(config.limits.spool.0)?,
+        ceilings,
+        profiles,
+        replays,
+        recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
+        registry: Registry::new(config.limits),
+        warden: Warden::new(warden).context("cannot use the warden's socket")?,
+        counters: Counters::find(),
+        layers: Mutex::default(),
+    }))
+}
+
 /// Serves until a signal or the end of the lifeline.
 ///
 /// # Errors
 /// Where the agent cannot listen or reach its warden's socket.
 pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
-    let Loaded { config, ceilings, identity, journal, replays, key, profiles } = loaded;
     let Inherited { warden, ready, lifeline } = inherited;
-    let warden = match (warden, &config.warden) {
-        (Some(socket), _) => Endpoint::Inherited(socket),
-        (None, Some(path)) => Endpoint::Path(path.clone()),
-        (None, None) => anyhow::bail!("no warden: set `warden` in the configuration"),
-    };
-    let recorder = Arc::new(Recorder::new(journal.clone(), key, identity.name().clone()));
-    let mut keys = TrustedKeys::default();
-    config.gateways.iter().for_each(|key| keys.insert(*key));
-    let agent = Arc::new(Agent {
-        intents: Intents::new(config.name.clone(), keys),
-        name: config.name,
-        worker: config.worker,
-        spool_bytes: usize::try_from(config.limits.spool.0)?,
-        ceilings: Arc::clone(&ceilings),
-        profiles,
-        replays,
-        recorder: Arc::clone(&recorder),
-        registry: Registry::new(config.limits),
-        warden: Warden::new(warden).context("cannot use the warden's socket")?,
-        counters: Counters::find(),
-        layers: Mutex::default(),
-    });
-    let listener = TlsListener::bind(config.listen, server_config(&identity)?)
+    let (identity, journal) = (loaded.identity.clone(), loaded.journal.clone());
+    let listen = loaded.config.listen;
+    let agent = assemble(loaded, warden)?;
+    let listener = TlsListener::bind(listen, server_config(&identity)?)
         .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+        .with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr();
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<ExecServiceServer<Exec>>().await;
@@ -141,7 +147,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(PeersLayer::new(ceilings, recorder))
+        .layer(PeersLayer::new(Arc::clone(&agent.ceilings), Arc::clone(&agent.recorder)))
         .add_service(health)
         .add_service(exec.max_decoding_message_size(MAX_REQUEST))
         .add_service(file.max_decoding_message_size(MAX_REQUEST))

@@ -67,12 +67,12 @@ impl OwnEnds {
                 // A run that does not read all of its input is no error.
                 drop(stdin.write_all(&input).await);
             }
+            Ok(())
         };
-        let fed = async { Ok::<_, LimitHit>(feeding.await) };
         tokio::try_join!(
             read(stdout, Stream::Stdout, &spool),
             read(stderr, Stream::Stderr, &spool),
-            fed,
+            feeding,
         )?;
         Ok(())
     }

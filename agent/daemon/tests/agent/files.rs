@@ -15,12 +15,12 @@ use crate::host::{Host, OWNER, is_root};
 
 fn read(gateway: &Gateway, path: &str) -> ReadFileRequest {
     let read = FileRead { path: path.into(), ..FileRead::default() };
-    ReadFileRequest { intent: gateway.signed(&read, |_| {}), read: Some(read) }
+    ReadFileRequest { intent: Some(gateway.signed(&read, |_| {})), read: Some(read) }
 }
 
 fn write(gateway: &Gateway, path: &str, data: &[u8]) -> WriteFileRequest {
     let write = FileWrite { path: path.into(), data: data.to_vec(), ..FileWrite::default() };
-    WriteFileRequest { intent: gateway.signed(&write, |_| {}), write: Some(write) }
+    WriteFileRequest { intent: Some(gateway.signed(&write, |_| {})), write: Some(write) }
 }
 
 #[tokio::test]
@@ -41,17 +41,18 @@ async fn a_file_is_written_read_listed_searched_and_described() {
     let receipt = verify_receipt(&gateway.receipts, &answer.receipt.unwrap()).unwrap();
     assert_eq!(receipt.output_digest, sha256(&content.encode_to_vec()));
     let list = DirectoryList { path: b".".to_vec(), ..DirectoryList::default() };
-    let request = ListDirectoryRequest { intent: gateway.signed(&list, |_| {}), list: Some(list) };
+    let request =
+        ListDirectoryRequest { intent: Some(gateway.signed(&list, |_| {})), list: Some(list) };
     let listing = files.list_directory(request).await.unwrap().into_inner().listing.unwrap();
     assert_eq!(listing.entries.len(), 2);
     let search =
         FileSearch { path: b".".to_vec(), content: "needle".into(), ..FileSearch::default() };
     let intent = gateway.signed(&search, |_| {});
-    let request = SearchFilesRequest { intent, search: Some(search) };
+    let request = SearchFilesRequest { intent: Some(intent), search: Some(search) };
     let result = files.search_files(request).await.unwrap().into_inner().result.unwrap();
     assert_eq!(result.matches[0].path, b"b");
     let stat = FileStat { path: b"a".to_vec() };
-    let request = StatFileRequest { intent: gateway.signed(&stat, |_| {}), stat: Some(stat) };
+    let request = StatFileRequest { intent: Some(gateway.signed(&stat, |_| {})), stat: Some(stat) };
     let info = files.stat_file(request).await.unwrap().into_inner().info.unwrap();
     assert_eq!(info.size, 3 << 20);
 }
@@ -92,7 +93,7 @@ async fn a_profile_or_grant_that_reads_does_not_write() {
     let gateway = Gateway::of(&host);
     let action = FileWrite { path: b"a".to_vec(), ..FileWrite::default() };
     let intent = gateway.signed(&action, |intent| profile(intent, "readonly"));
-    let request = WriteFileRequest { intent, write: Some(action) };
+    let request = WriteFileRequest { intent: Some(intent), write: Some(action) };
     let refused = gateway.files().write_file(request).await.unwrap_err();
     assert_eq!(reason(&refused), "WORKSPACE_READ_ONLY");
     assert!(!host.workspace.join("a").exists());
@@ -116,7 +117,7 @@ async fn programs_are_found_as_the_cell_would() {
     let find = async |program: &str| {
         let query = ProgramQuery { program: program.to_owned() };
         let request =
-            FindProgramRequest { intent: gateway.signed(&query, |_| {}), query: Some(query) };
+            FindProgramRequest { intent: Some(gateway.signed(&query, |_| {})), query: Some(query) };
         let found = gateway.exec().find_program(request).await.unwrap().into_inner();
         (found.path, found.executable)
     };
@@ -129,7 +130,8 @@ async fn the_host_describes_itself() {
     let host = Host::start();
     let gateway = Gateway::of(&host);
     let query = HostQuery {};
-    let request = GetHostRequest { intent: gateway.signed(&query, |_| {}), query: Some(query) };
+    let request =
+        GetHostRequest { intent: Some(gateway.signed(&query, |_| {})), query: Some(query) };
     let answer = gateway.hosts().get_host(request).await.unwrap().into_inner();
     let described = answer.host.unwrap();
     assert_eq!(described.name, "test");

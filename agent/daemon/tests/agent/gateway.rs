@@ -97,10 +97,10 @@ impl Gateway {
         &self,
         action: &M,
         change: impl FnOnce(&mut Intent),
-    ) -> Option<SignedIntent> {
+    ) -> SignedIntent {
         let mut intent = self.intent(action_digest(action));
         change(&mut intent);
-        Some(sign_intent(&self.key, &intent))
+        sign_intent(&self.key, &intent)
     }
 
     /// A request to run a command.
@@ -109,7 +109,7 @@ impl Gateway {
         command: Command,
         change: impl FnOnce(&mut Intent),
     ) -> StartRunRequest {
-        StartRunRequest { intent: self.signed(&command, change), command: Some(command) }
+        StartRunRequest { intent: Some(self.signed(&command, change)), command: Some(command) }
     }
 
     /// Starts a run and follows it to its end; its receipt must answer its

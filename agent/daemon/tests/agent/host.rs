@@ -132,9 +132,8 @@ impl Drop for Host {
         }
         _ = self.agent.kill();
         _ = self.warden.kill();
-        if !std::thread::panicking() {
-            panic!("agent and warden did not end with the lifeline");
-        }
+        let failed = std::thread::panicking();
+        assert!(failed, "agent and warden did not end with the lifeline");
     }
 }
 
@@ -274,7 +273,9 @@ fn inherited(descriptor: &(impl AsFd + AsRawFd)) -> String {
 fn own(path: &Path, uid: u32) {
     chown(path, Some(uid), Some(uid)).unwrap();
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| own(&entry.unwrap().path(), uid));
+        for entry in fs::read_dir(path).unwrap() {
+            own(&entry.unwrap().path(), uid);
+        }
     }
 }
 
