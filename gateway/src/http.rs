@@ -46,7 +46,7 @@ pub const MCP_PATH: &str = "/mcp";
 const SESSION: &str = "mcp-session-id";
 
 /// The first revision without sessions.
-const STATELESS: &str = "2026-07-28";
+pub(crate) const STATELESS: &str = "2026-07-28";
 
 /// What the protocol layer answers with.
 type ProtocolBody = BoxBody<Bytes, Infallible>;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ErrorData,
-    Implementation, InitializeResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
+    CustomResult, ErrorCode, ErrorData, Implementation, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -20,6 +21,7 @@ use serde_json::json;
 use crate::call::{Call, Origin};
 use crate::caller::Caller;
 use crate::gateway::Gateway;
+use crate::http::STATELESS;
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::tools::definitions;
@@ -81,6 +83,40 @@ impl ServerHandler for Mcp {
         pipeline::serve(&self.gateway, call).await.map(CallToolResponse::from)
     }
 
+    // What is not advertised is not there; the SDK would answer with empty lists.
+
+    async fn list_prompts(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(no_method("prompts/list"))
+    }
+
+    async fn list_resources(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(no_method("resources/list"))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(no_method("resources/templates/list"))
+    }
+
+    async fn complete(
+        &self,
+        _request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(no_method("completion/complete"))
+    }
+
     /// Gets every request that is none of MCP's, and also a `tools/call` whose
     /// parameters are not of its shape.
     async fn on_custom_request(
@@ -88,7 +124,7 @@ impl ServerHandler for Mcp {
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let error = custom_request_error(&request);
+        let error = custom_request_error(&request, is_stateless(&context));
         let name = request.params.as_ref().and_then(|params| params.get("name"));
         let tool = name.and_then(|name| name.as_str()).unwrap_or(&request.method);
         let origin = origin(&context, tool.chars().take(MAX_CLIENT).collect())?;
@@ -97,15 +133,27 @@ impl ServerHandler for Mcp {
     }
 }
 
-fn custom_request_error(request: &CustomRequest) -> ErrorData {
-    const KNOWN: [&str; 3] = ["tools/call", "tools/list", "initialize"];
+fn no_method(method: &str) -> ErrorData {
+    ErrorData::new(
+        ErrorCode::METHOD_NOT_FOUND,
+        format!("there is no method `{method}`; this server has tools/list and tools/call"),
+        None,
+    )
+}
+
+/// Whether the request is of the revision that has no `initialize`, or a later one.
+fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+    let parts = context.extensions.get::<Parts>();
+    let version = parts.and_then(|parts| parts.headers.get("mcp-protocol-version"));
+    version.and_then(|version| version.to_str().ok()).is_some_and(|version| version >= STATELESS)
+}
+
+fn custom_request_error(request: &CustomRequest, stateless: bool) -> ErrorData {
     let CustomRequest { method, params, .. } = request;
-    if !KNOWN.contains(&method.as_str()) {
-        return ErrorData::new(
-            ErrorCode::METHOD_NOT_FOUND,
-            format!("there is no method `{method}`; this server has tools/list and tools/call"),
-            None,
-        );
+    match method.as_str() {
+        "tools/call" | "tools/list" => {}
+        "initialize" if !stateless => {}
+        _ => return no_method(method),
     }
     let problem = match params {
         None => "it has no `params`",
