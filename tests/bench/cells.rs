@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -33,7 +34,7 @@ pub(crate) struct OneShot {
 impl Cells {
     pub(crate) fn start(workspace: &Path) -> anyhow::Result<Self> {
         let root = workspace.parent().context("the workspace lies in a directory")?;
-        let mut warden = Warden::start(root);
+        let mut warden = Warden::start_logging(root, Stdio::null());
         let warm = build(&mut warden, cell_plan(workspace))?;
         let run = run_plan(workspace, &[TRUE]);
         let null = File::options().read(true).write(true).open("/dev/null")?;

@@ -82,6 +82,15 @@ impl Warden {
     /// When it cannot be started.
     #[must_use]
     pub fn start(root: &Path) -> Self {
+        Self::start_logging(root, Stdio::inherit())
+    }
+
+    /// The same with another place for what the warden tells of its work.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_logging(root: &Path, log: Stdio) -> Self {
         let directory = TempDir::new().expect("a directory for the ceiling");
         let ceiling = directory.path().join("ceiling.toml");
         std::fs::write(&ceiling, ceiling_text(root)).expect("the ceiling is written");
@@ -91,6 +100,7 @@ impl Warden {
             .args(["--ceiling".as_ref(), ceiling.as_os_str()])
             .args(["--agent-uid", "0", "--connected-fd", "0"])
             .stdin(Stdio::from(OwnedFd::from(warden_end)))
+            .stderr(log)
             .spawn()
             .expect("cofferdam-warden starts");
         Self { socket, process, directory }
