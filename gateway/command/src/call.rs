@@ -120,12 +120,13 @@ async fn one(
     format: Format,
 ) -> Result<ExitCode, CallError> {
     // Texts become numbers and lists as the tool's schema says.
-    let schema = match given.values.is_empty() {
-        true => Map::new(),
-        false => tools::find(client, tool).await?.input_schema.as_ref().clone(),
+    let schema = if given.values.is_empty() {
+        Map::new()
+    } else {
+        tools::find(client, tool).await?.input_schema.as_ref().clone()
     };
     let result = client.call(tool, given.arguments(tool, &schema)?).await?;
-    Ok(answer::show(result, format))
+    Ok(answer::show(&result, format))
 }
 
 /// Asks one question and gives its structured answer.

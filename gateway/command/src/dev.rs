@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cofferdam_gateway::client::{Client, ClientError, Endpoint};
+use serde_json::{Map, Value};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::report::Format;
@@ -48,7 +49,8 @@ ended:
 Keep journals, keys and the token, so that a client's configuration stays right:
   cofferdam dev --dir ~/.local/state/cofferdam --port 8460
 
-Try rules out:
+Try rules out; the host is `local`, the project `dev`, the profiles are `dev`,
+`readonly`, `default` and `build`:
   cofferdam dev --rules packaging/config/rules.toml
 
 Started as root, cells have users and cgroups of their own; started by an
@@ -105,12 +107,12 @@ pub(crate) enum DevError {
     /// One of the programs.
     #[error(transparent)]
     Household(#[from] HouseholdError),
-    /// They run, and a first call fails.
-    #[error("everything was started, and a first call fails: {0}")]
-    Check(#[from] ClientError),
-    /// They run, and a first call is refused.
-    #[error("everything was started, and a first call is refused: {0}")]
-    Refused(String),
+    /// The gateway does not answer.
+    #[error("everything was started, and the gateway cannot be asked: {0}")]
+    Client(#[from] ClientError),
+    /// A run fails.
+    #[error("everything was started, and a first run fails: {0}")]
+    Check(String),
     /// Signals or the event loop.
     #[error("cannot prepare to wait for signals: {0}")]
     Runtime(std::io::Error),
@@ -198,21 +200,25 @@ impl Scene {
         Err(household.one_has_ended().await.into())
     }
 
-    /// A first call through everything but a cell; what is weaker here.
-    async fn check(&self, mcp_url: &str) -> Result<Vec<serde_json::Value>, DevError> {
+    /// A first run, the whole way; what is weaker here. Rules of the caller's own
+    /// may refuse it: then nothing is known about cells, and nothing is wrong.
+    async fn check(&self, mcp_url: &str) -> Result<Vec<Value>, DevError> {
         let endpoint = Endpoint {
             url: mcp_url.to_owned(),
             token: self.credentials.token.clone().into(),
             authorities: None,
         };
         let client = Client::connect(&endpoint, |_| {}).await?;
-        let result = client.call("get_system_info", serde_json::Map::new()).await;
+        let arguments = Map::from_iter([("program".to_owned(), "true".into())]);
+        let result = client.call("execute_command", arguments).await;
         client.close().await;
-        let result = result?;
-        let told = result.structured_content;
-        match result.is_error {
-            Some(true) => Err(DevError::Refused(told.unwrap_or_default().to_string())),
-            _ => Ok(degraded(told.as_ref())),
+        let told = result?.structured_content.unwrap_or_default();
+        let refused = ["DENIED", "APPROVAL_NEEDED"].map(Value::from);
+        match &told["outcome"] {
+            outcome if outcome["kind"] == "exited" => Ok(degraded(&told)),
+            _ if refused.contains(&told["error"]["reason"]) => Ok(Vec::new()),
+            Value::Null => Err(DevError::Check(told["error"]["message"].to_string())),
+            outcome => Err(DevError::Check(outcome.to_string())),
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// Tells everything that is wrong with rule files, and runs their tests.
     Check(check::Arguments),
     /// Tells what the rules say to a call, and why.
-    Explain(explain::Arguments),
+    Explain(Box<explain::Arguments>),
 }
 
 /// Why there is no answer.
@@ -49,7 +49,7 @@ pub(crate) enum PolicyError {
 pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, PolicyError> {
     match command {
         Command::Check(arguments) => check::run(&arguments, format),
-        Command::Explain(arguments) => explain::run(arguments, format),
+        Command::Explain(arguments) => explain::run(*arguments, format),
     }
 }
 
@@ -75,8 +75,8 @@ fn read(path: &Path) -> Result<String, PolicyError> {
     File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
         .map_err(failed)?;
-    match text.len() as u64 > MAX_FILE {
-        true => Err(failed(io::Error::other(format!("it is longer than {MAX_FILE} bytes")))),
-        false => Ok(text),
+    if text.len() as u64 > MAX_FILE {
+        return Err(failed(io::Error::other(format!("it is longer than {MAX_FILE} bytes"))));
     }
+    Ok(text)
 }

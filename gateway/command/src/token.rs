@@ -101,7 +101,9 @@ pub(crate) enum CommandError {
     #[error("there is no token store `{0}`; `cofferdam token create` makes it")]
     Missing(PathBuf),
     /// Nothing to revoke.
-    #[error("no valid token has the name or id `{0}`; `cofferdam token list` shows those there are")]
+    #[error(
+        "no valid token has the name or id `{0}`; `cofferdam token list` shows those there are"
+    )]
     Unknown(String),
 }
 
@@ -137,10 +139,12 @@ pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, CommandE
             tokens.retain(|token| all || counts(token, now));
             Ok(format.show(&Listed { tokens }))
         }
-        Command::Revoke { store, name } => match store.open()?.revoke(&name)? {
-            true => Ok(format.show(&Revoked { revoked: name })),
-            false => Err(CommandError::Unknown(name)),
-        },
+        Command::Revoke { store, name } => {
+            if !store.open()?.revoke(&name)? {
+                return Err(CommandError::Unknown(name));
+            }
+            Ok(format.show(&Revoked { revoked: name }))
+        }
     }
 }
 

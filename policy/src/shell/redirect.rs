@@ -12,7 +12,7 @@ pub(super) fn collect(walker: &mut Walker, redirect: &IoRedirect) {
         IoRedirect::File(_, kind, target) => file(walker, kind, target),
         IoRedirect::OutputAndError(word, _append) => {
             let target = walker.word(word);
-            open(walker, target, true);
+            open_expanded_again(walker, target, true);
         }
         // The body was checked before parsing.
         IoRedirect::HereDocument(..) => {}
@@ -42,11 +42,25 @@ fn file(walker: &mut Walker, kind: &IoFileRedirectKind, target: &IoFileRedirectT
         }
         IoFileRedirectTarget::Duplicate(word) => match walker.word(word) {
             Word::Literal(text) if is_descriptor(&text) => {}
-            target => open(walker, target, writes),
+            target => open_expanded_again(walker, target, writes),
         },
         IoFileRedirectTarget::ProcessSubstitution(..) => {
             walker.opaque("a process substitution runs beside the command");
         }
+    }
+}
+
+/// After `>&` bash expands the file's name, and then the outcome once more, so
+/// that even a quoted `$(…)` runs. Only plain names are seen through.
+fn open_expanded_again(walker: &mut Walker, target: Word, writes: bool) {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./-".contains(byte);
+    match &target {
+        Word::Literal(path)
+            if path.iter().all(plain) && !path.first().is_some_and(u8::is_ascii_digit) =>
+        {
+            open(walker, target, writes);
+        }
+        _ => walker.opaque("the file after `>&` is expanded twice"),
     }
 }
 

@@ -51,6 +51,9 @@ fn every_command_of_a_line_is_seen() {
 
 /// Each hides what it runs or opens, or may do so.
 const OPAQUE: &[&str] = &[
+    "a >& '$(rm x)'",
+    "a &> '$(rm x)'",
+    "a >&1x",
     "$(rm x)",
     "`rm x`",
     "a $(b)",

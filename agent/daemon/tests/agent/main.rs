@@ -9,3 +9,4 @@ mod host;
 mod refusals;
 mod restart;
 mod runs;
+mod timing_tmp;

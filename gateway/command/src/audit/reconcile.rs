@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 struct Comparison {
     agrees: bool,
     compared: u64,
-    /// Intents of other hosts or gateways.
+    /// Intents of the gateway itself, of other hosts, or of other gateways.
     elsewhere: u64,
     findings: Vec<Difference>,
 }
@@ -94,7 +94,8 @@ impl Report for Comparison {
         let verdict = if *agrees { "agree" } else { "do NOT agree" };
         writeln!(out, "The journals {verdict}: {compared} compared, {} differ.", findings.len())?;
         if *elsewhere > 0 {
-            writeln!(out, "{elsewhere} intents are of other hosts or gateways and were left out.")?;
+            let whose = "the gateway's own, or of other hosts or gateways";
+            writeln!(out, "{elsewhere} intents were left out: they are {whose}.")?;
         }
         Ok(())
     }

@@ -49,8 +49,7 @@ pub(crate) struct Arguments {
     tail: Option<usize>,
 }
 
-const KINDS: [&str; 7] =
-    ["opened", "key", "intent", "denial", "failure", "outcome", "checkpoint"];
+const KINDS: [&str; 7] = ["opened", "key", "intent", "denial", "failure", "outcome", "checkpoint"];
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, AuditError> {
     let mut records = Vec::new();

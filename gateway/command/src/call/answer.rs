@@ -18,11 +18,11 @@ const REFUSED: u8 = 126;
 const SIGNALLED: u8 = 128;
 
 /// Shows the answer.
-pub(super) fn show(result: CallToolResult, format: Format) -> ExitCode {
-    let code = exit_code(&result);
+pub(super) fn show(result: &CallToolResult, format: Format) -> ExitCode {
+    let code = exit_code(result);
     let shown = match format {
-        Format::Json => write_json(&mut io::stdout().lock(), &structured(&result)),
-        Format::Human => show_in_words(&result),
+        Format::Json => write_json(&mut io::stdout().lock(), &structured(result)),
+        Format::Human => show_in_words(result),
     };
     match shown {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -218,7 +218,10 @@ mod tests {
         for text in ["", "[]", "{", "null", "1"] {
             let given =
                 Given { values: Vec::new(), json: Some(text.to_owned()), program: Vec::new() };
-            assert!(matches!(given.arguments("t", &Map::new()), Err(InputError::Json(_))), "{text}");
+            assert!(
+                matches!(given.arguments("t", &Map::new()), Err(InputError::Json(_))),
+                "{text}"
+            );
         }
     }
 }

@@ -42,7 +42,8 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Tool, CallError>
 
 impl Report for Tools {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let rows: Vec<_> = self.tools.iter().map(|tool| [tool.name.to_string(), title(tool)]).collect();
+        let rows: Vec<_> =
+            self.tools.iter().map(|tool| [tool.name.to_string(), title(tool)]).collect();
         write_table(out, ["TOOL", "WHAT"], &rows)
     }
 }

@@ -115,10 +115,9 @@ impl Announcement {
     }
 }
 
-/// The layers of `get_system_info` that are weaker than asked.
-pub(super) fn degraded(system_info: Option<&Value>) -> Vec<Value> {
-    let layers = system_info.and_then(|info| info["degraded"].as_array());
-    layers.cloned().unwrap_or_default()
+/// The layers of a run's cell that are weaker than asked.
+pub(super) fn degraded(answer: &Value) -> Vec<Value> {
+    answer["degraded"].as_array().cloned().unwrap_or_default()
 }
 
 /// The name that records show for the caller.

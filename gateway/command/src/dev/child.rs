@@ -40,26 +40,22 @@ pub(crate) enum ChildError {
         source: io::Error,
     },
     /// It ended before its time.
-    #[error("the {name} ended ({status}); the end of its log `{log}`:\n{tail}")]
+    #[error("the {name} ended ({status}); the end of its log:\n{tail}")]
     Ended {
         /// Which.
         name: &'static str,
         /// How.
         status: String,
-        /// Where its log is.
-        log: PathBuf,
         /// The end of it.
         tail: String,
     },
     /// It does not become ready.
-    #[error("the {name} is not ready after {seconds} seconds; the end of its log `{log}`:\n{tail}")]
+    #[error("the {name} is not ready after {seconds} seconds; the end of its log:\n{tail}")]
     NotReady {
         /// Which.
         name: &'static str,
         /// How long was waited.
         seconds: u64,
-        /// Where its log is.
-        log: PathBuf,
         /// The end of it.
         tail: String,
     },
@@ -157,12 +153,7 @@ impl Child {
             Ok(Some(status)) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        Some(ChildError::Ended {
-            name: self.name,
-            status,
-            log: self.log.clone(),
-            tail: self.tail(),
-        })
+        Some(ChildError::Ended { name: self.name, status, tail: self.tail() })
     }
 
     /// Whether it has ended and was reaped.
@@ -178,7 +169,7 @@ impl Child {
 
     /// The error for one that does not become ready.
     pub(super) fn is_not_ready(&self, seconds: u64) -> ChildError {
-        ChildError::NotReady { name: self.name, seconds, log: self.log.clone(), tail: self.tail() }
+        ChildError::NotReady { name: self.name, seconds, tail: self.tail() }
     }
 
     /// The end of its log, from a line's beginning.

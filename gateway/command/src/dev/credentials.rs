@@ -136,18 +136,14 @@ fn token(store: &Path, file: &Path, user: &str) -> Result<String, CredentialsErr
 
 fn remove(path: &Path) -> Result<(), CredentialsError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(failed("remove", path)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
 fn remove_all(path: &Path) -> Result<(), CredentialsError> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(failed("remove", path)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
         _ => Ok(()),
     }
 }
@@ -183,7 +179,10 @@ mod tests {
             let at = |file: &str| state.at(directory).join(file);
             let (certificate, key) = (at(&format!("{name}.crt")), at(&format!("{name}.key")));
             let identity = Identity::load(&certificate, &key, &at("ca.crt")).unwrap();
-            assert_eq!(identity.name().to_string(), format!("spiffe://cofferdam/{directory}/{name}"));
+            assert_eq!(
+                identity.name().to_string(),
+                format!("spiffe://cofferdam/{directory}/{name}")
+            );
         }
         assert!(!state.at("authority").exists());
     }

@@ -90,12 +90,10 @@ impl Given {
         let ceiling = Ceiling::parse(text)
             .map_err(|source| GivenError::Ceiling { path: path.clone(), source: source.into() })?;
         let has = |roots| covers(roots, worker);
-        match has(&ceiling.view.read) && has(&ceiling.programs.execute) {
-            true => Ok(text.clone()),
-            false => {
-                Err(GivenError::Worker { ceiling: path.clone(), worker: worker.to_owned() })
-            }
+        if has(&ceiling.view.read) && has(&ceiling.programs.execute) {
+            return Ok(text.clone());
         }
+        Err(GivenError::Worker { ceiling: path.clone(), worker: worker.to_owned() })
     }
 }
 
@@ -105,8 +103,8 @@ fn read(path: &Path, limit: u64) -> Result<String, GivenError> {
     File::open(path)
         .and_then(|file| file.take(limit + 1).read_to_string(&mut text))
         .map_err(failed)?;
-    match text.len() as u64 > limit {
-        true => Err(failed(io::Error::other(format!("it is longer than {limit} bytes")))),
-        false => Ok(text),
+    if text.len() as u64 > limit {
+        return Err(failed(io::Error::other(format!("it is longer than {limit} bytes"))));
     }
+    Ok(text)
 }

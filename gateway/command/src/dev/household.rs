@@ -69,13 +69,9 @@ impl Household {
         standing: Standing,
         ceiling: &Path,
     ) -> Result<Self, HouseholdError> {
-        let (ours, wardens) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(std::io::Error::from)?;
+        let (ours, wardens) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .map_err(std::io::Error::from)?;
         let log = state.replace("log", "warden.log")?;
         let warden = Starting::new("warden", &programs.warden)
             .option("--ceiling", ceiling)
@@ -132,8 +128,7 @@ impl Household {
         let line = tokio::time::timeout(Duration::from_secs(READY), self.hear(said)).await;
         let child = &self.children[self.children.len() - 1];
         let line = line.map_err(|_| child.is_not_ready(READY))??;
-        serde_json::from_str(&line)
-            .map_err(|_| ChildError::Answer { name, said: line }.into())
+        serde_json::from_str(&line).map_err(|_| ChildError::Answer { name, said: line }.into())
     }
 
     /// What the last child says until it closes the pipe, or that one ended.
@@ -167,7 +162,8 @@ impl Household {
             Err(error) => return error.into(),
         };
         loop {
-            if let Some(error) = self.children.iter_mut().find_map(Child::has_ended) {
+            // The warden ends with the agent, and is not to blame then.
+            if let Some(error) = self.children.iter_mut().rev().find_map(Child::has_ended) {
                 return error.into();
             }
             signals.recv().await;

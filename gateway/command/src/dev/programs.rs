@@ -51,10 +51,10 @@ impl Programs {
         };
         let reachable = |name: &str| {
             let path = beside(name)?;
-            match !standing.is_root() || everybody_can_execute(&path) {
-                true => Ok(path),
-                false => copy(state, name, &path),
+            if standing.is_root() && !everybody_can_execute(&path) {
+                return copy(state, name, &path);
             }
+            Ok(path)
         };
         Ok(Self {
             warden: beside("cofferdam-warden")?,
@@ -66,9 +66,8 @@ impl Programs {
 }
 
 fn everybody_can_execute(path: &Path) -> bool {
-    let open = |path: &Path, bits| {
-        fs::metadata(path).is_ok_and(|metadata| metadata.mode() & bits == bits)
-    };
+    let open =
+        |path: &Path, bits| fs::metadata(path).is_ok_and(|metadata| metadata.mode() & bits == bits);
     open(path, 0o005) && path.ancestors().skip(1).all(|directory| open(directory, 0o001))
 }
 

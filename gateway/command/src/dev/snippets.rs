@@ -20,7 +20,10 @@ pub(super) fn snippets(url: &str, token: &str) -> [Snippet; 4] {
         Snippet { title: "Claude Code, in a terminal", text: claude_code(url, &authorization) },
         Snippet { title: "OpenCode, in opencode.json", text: opencode(url, &authorization) },
         Snippet { title: "Codex, in ~/.codex/config.toml", text: codex(url, &authorization) },
-        Snippet { title: "Gemini CLI, in ~/.gemini/settings.json", text: gemini(url, &authorization) },
+        Snippet {
+            title: "Gemini CLI, in ~/.gemini/settings.json",
+            text: gemini(url, &authorization),
+        },
     ]
 }
 

@@ -19,7 +19,8 @@ use super::standing::Standing;
 
 /// A file that says whose directory this is.
 const MARK: &str = "cofferdam-dev";
-const MARK_TEXT: &str = "State of `cofferdam dev`. Remove the whole directory when it does not run.\n";
+const MARK_TEXT: &str =
+    "State of `cofferdam dev`. Remove the whole directory when it does not run.\n";
 
 /// The state of one `cofferdam dev`. A temporary one is removed when dropped.
 #[derive(Debug)]
@@ -79,6 +80,7 @@ impl State {
         workspace: &Path,
         standing: Standing,
     ) -> Result<Self, StateError> {
+        let is_new = kept.is_none_or(|path| !path.exists());
         let (path, temporary) = match kept {
             Some(path) => (make_kept(path)?, false),
             None => (make_temporary(standing)?, true),
@@ -86,7 +88,10 @@ impl State {
         let failed = system("open the directory", &path);
         let root = Directory::open(CWD, &path).map_err(failed)?;
         let state = Self { path, temporary, root, standing };
-        state.check(workspace)?;
+        state.check(workspace).inspect_err(|_| {
+            // Nothing is left of what is not taken.
+            _ = is_new.then(|| fs::remove_dir(&state.path));
+        })?;
         state.root.give(standing).map_err(system("hand over", &state.path))?;
         for name in ["host", "agent", "gateway", "log"] {
             state.subdirectory(name)?;
@@ -133,9 +138,9 @@ impl State {
         content: &[u8],
     ) -> Result<PathBuf, StateError> {
         let path = self.at(subdirectory).join(name);
-        self.replace(subdirectory, name)?
-            .write_all(content)
-            .map_err(|source| StateError::System { operation: "write", path: path.clone(), source })?;
+        self.replace(subdirectory, name)?.write_all(content).map_err(|source| {
+            StateError::System { operation: "write", path: path.clone(), source }
+        })?;
         Ok(path)
     }
 
@@ -152,10 +157,10 @@ impl State {
         if !own || stat.st_mode & 0o022 != 0 {
             return Err(StateError::Others(state));
         }
-        match self.root.claim().map_err(system("look into", &state))? {
-            true => Ok(()),
-            false => Err(StateError::SomethingElse(state)),
+        if self.root.claim().map_err(system("look into", &state))? {
+            return Ok(());
         }
+        Err(StateError::SomethingElse(state))
     }
 }
 
@@ -313,6 +318,7 @@ mod tests {
         for (state, workspace) in [("work/state", "work"), ("state", "state/work")] {
             let made = State::make(Some(&root.join(state)), &root.join(workspace), ordinary());
             assert!(matches!(made, Err(StateError::InWorkspace { .. })), "{state} {workspace}");
+            assert!(!root.join(state).exists());
         }
     }
 

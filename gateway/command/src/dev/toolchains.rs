@@ -146,7 +146,9 @@ mod tests {
         assert!(rust.environment.contains(&("RUSTUP_HOME", home.join(".rustup"))));
         assert!(rust.environment.contains(&("CARGO_HOME", home.join(".cargo"))));
         let shown = rust.programs.iter().chain(&rust.data);
-        assert!(shown.into_iter().all(|shown| !home.join(".cargo/credentials.toml").starts_with(shown)));
+        assert!(
+            shown.into_iter().all(|shown| !home.join(".cargo/credentials.toml").starts_with(shown))
+        );
     }
 
     #[test]

@@ -77,16 +77,16 @@ fn certificates_in(directory: &Path) -> Result<Vec<PathBuf>, PkiError> {
         }
     }
     files.sort();
-    match files.is_empty() {
-        true => Err(PkiError::NoCertificate(directory.to_owned())),
-        false => Ok(files),
+    if files.is_empty() {
+        return Err(PkiError::NoCertificate(directory.to_owned()));
     }
+    Ok(files)
 }
 
 fn look(file: PathBuf) -> Result<Shown, PkiError> {
     let pem = std::fs::read(&file).map_err(failed("read", &file))?;
-    let der = CertificateDer::from_pem_slice(&pem)
-        .map_err(|_| PkiError::NoCertificate(file.clone()))?;
+    let der =
+        CertificateDer::from_pem_slice(&pem).map_err(|_| PkiError::NoCertificate(file.clone()))?;
     let peer = Peer::from_certificate(&der)
         .map_err(|source| PkiError::Peer { path: file.clone(), source })?;
     let expired = !peer.is_current(SystemTime::now());

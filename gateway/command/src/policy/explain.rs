@@ -83,7 +83,8 @@ struct Explanation {
     effect: String,
     rules: Vec<String>,
     line: String,
-    explanation: String,
+    #[serde(rename = "explanation")]
+    story: String,
 }
 
 pub(super) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, PolicyError> {
@@ -93,7 +94,7 @@ pub(super) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, Poli
         effect: decision.effect().to_string(),
         rules: decision.rules(),
         line: decision.line(),
-        explanation: decision.explain(),
+        story: decision.explain(),
     });
     Ok(if decision.effect() == Effect::Allow { shown } else { ExitCode::FAILURE })
 }
@@ -158,6 +159,6 @@ fn label(text: &str) -> Result<(String, String), String> {
 
 impl Report for Explanation {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.explanation.trim_end())
+        writeln!(out, "{}", self.story.trim_end())
     }
 }

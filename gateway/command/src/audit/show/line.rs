@@ -17,9 +17,9 @@ pub(super) fn write(out: &mut impl Write, record: &Record) -> io::Result<()> {
 fn told(body: &Body) -> String {
     match body {
         Body::Opened(opened) => {
-            let cut = opened.cut.map_or(String::new(), |cut| {
-                format!("; {} torn bytes were cut off", cut.bytes)
-            });
+            let cut = opened
+                .cut
+                .map_or(String::new(), |cut| format!("; {} torn bytes were cut off", cut.bytes));
             format!("{} with the key {}{cut}", opened.owner, opened.key)
         }
         Body::Key(change) => format!("signs with {} from here on", change.key),
@@ -34,9 +34,9 @@ fn told(body: &Body) -> String {
             format!("{}  {}: {}", asked(&failure.call), failure.reason, failure.detail)
         }
         Body::Outcome(outcome) => {
-            let took = outcome.usage.map_or(String::new(), |usage| {
-                format!(" after {} ms", usage.wall_micros / 1000)
-            });
+            let took = outcome
+                .usage
+                .map_or(String::new(), |usage| format!(" after {} ms", usage.wall_micros / 1000));
             let proof = if outcome.receipt.is_some() { ", with the host's receipt" } else { "" };
             format!("{}  {}{took}{proof}", outcome.run_id, ending(&outcome.ending))
         }
