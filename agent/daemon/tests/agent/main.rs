@@ -9,4 +9,3 @@ mod host;
 mod refusals;
 mod restart;
 mod runs;
-mod timing_tmp;
