@@ -13,6 +13,7 @@ mod credentials;
 mod given;
 mod household;
 mod programs;
+mod reach;
 mod snippets;
 mod standing;
 mod state;

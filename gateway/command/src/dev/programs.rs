@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::reach::everybody_can_execute;
 use super::standing::Standing;
 use super::state::{State, StateError};
 
@@ -65,12 +66,6 @@ impl Programs {
     }
 }
 
-fn everybody_can_execute(path: &Path) -> bool {
-    let open =
-        |path: &Path, bits| fs::metadata(path).is_ok_and(|metadata| metadata.mode() & bits == bits);
-    open(path, 0o005) && path.ancestors().skip(1).all(|directory| open(directory, 0o001))
-}
-
 fn copy(state: &State, name: &str, path: &Path) -> Result<PathBuf, ProgramsError> {
     let failed = |source| ProgramsError::Copy { path: path.to_owned(), source };
     let mut to = state.replace("bin", name)?;
@@ -78,20 +73,4 @@ fn copy(state: &State, name: &str, path: &Path) -> Result<PathBuf, ProgramsError
     io::copy(&mut from, &mut to).map_err(failed)?;
     to.set_permissions(PermissionsExt::from_mode(0o755)).map_err(failed)?;
     Ok(state.at("bin").join(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_in_a_private_directory_is_out_of_reach() {
-        let outer = tempfile::tempdir().unwrap();
-        fs::set_permissions(outer.path(), PermissionsExt::from_mode(0o700)).unwrap();
-        let program = outer.path().join("program");
-        fs::write(&program, "").unwrap();
-        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-        assert!(!everybody_can_execute(&program));
-        assert!(everybody_can_execute(Path::new("/bin/sh")));
-    }
 }

@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchown, fstat, mkdirat, openat, unl
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid, geteuid};
 
+use super::reach::barrier;
 use super::standing::Standing;
 
 /// A file that says whose directory this is.
@@ -60,6 +61,15 @@ pub(crate) enum StateError {
     /// The path cannot be written into configuration files.
     #[error("the path of the state directory `{0}` is not UTF-8; give --dir another")]
     NotText(PathBuf),
+    /// The service user cannot get there.
+    #[error(
+        "the service user cannot enter `{barrier}`, and agent and gateway run as that user; give \
+         --dir a place that everybody can reach, such as beneath /var/lib"
+    )]
+    OutOfReach {
+        /// The directory that is closed.
+        barrier: PathBuf,
+    },
     /// Cells could see or change it.
     #[error(
         "the state directory `{state}` and the workspace `{workspace}` lie in each other: commands \
@@ -152,6 +162,9 @@ impl State {
         if state.to_str().is_none() {
             return Err(StateError::NotText(state));
         }
+        if let Some(barrier) = barrier(&state).filter(|_| self.standing.is_root()) {
+            return Err(StateError::OutOfReach { barrier: barrier.to_owned() });
+        }
         let stat = fstat(&self.root.0).map_err(system("look at", &state))?;
         let own = [geteuid().as_raw(), self.standing.uid()].contains(&stat.st_uid);
         if !own || stat.st_mode & 0o022 != 0 {
@@ -224,13 +237,18 @@ impl Directory {
     }
 }
 
+/// Makes it where it is missing, for its owner alone; directories on the way as
+/// they usually are.
 fn make_kept(path: &Path) -> Result<PathBuf, StateError> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(system("make the directory", path))?;
+    let make = || {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        match fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    };
+    make().map_err(system("make the directory", path))?;
     path.canonicalize().map_err(system("find", path))
 }
 
