@@ -137,7 +137,8 @@ fn in_words(step: RunStep, errno: i32, asked: &Asked) -> String {
 pub enum Next {
     /// It ended, and nothing of it is left.
     Ended(RunEnding),
-    /// The cell itself ended without saying how the run did.
+    /// The cell ended without saying how the run did, or the warden is gone and
+    /// nobody looks after the cell any more.
     Vanished,
 }
 
@@ -210,12 +211,17 @@ impl Cell {
     /// Waits for the end of `run`. Can be dropped and called again.
     pub async fn ended(&mut self, run: RunId) -> Next {
         loop {
-            match self.events.recv().await {
-                Some(CellEvent::Ended { run: it, ending }) if it == run => {
-                    return Next::Ended(ending);
-                }
-                Some(_) => {}
-                None => return Next::Vanished,
+            tokio::select! {
+                // A cell's last word comes before its end.
+                biased;
+                event = self.events.recv() => match event {
+                    Some(CellEvent::Ended { run: it, ending }) if it == run => {
+                        return Next::Ended(ending);
+                    }
+                    Some(_) => {}
+                    None => return Next::Vanished,
+                },
+                () = self.gone.wait() => return Next::Vanished,
             }
         }
     }
@@ -233,16 +239,15 @@ impl Cell {
 
     /// Ends the cell and waits until nothing of it is left.
     pub async fn end(self, warden: &Warden) {
-        let Self { id, control, events, gone, .. } = self;
+        let Self { id, control, events, mut gone, .. } = self;
         drop(control);
         drop(events);
-        let mut waiting = std::pin::pin!(gone.wait());
-        if tokio::time::timeout(VANISH_TIME, &mut waiting).await.is_ok() {
+        if tokio::time::timeout(VANISH_TIME, gone.wait()).await.is_ok() {
             return;
         }
         tracing::warn!(cell = %id, "the cell did not end by itself; the warden ends it");
         match warden.destroy(id).await {
-            Ok(()) => drop(tokio::time::timeout(VANISH_TIME, waiting).await),
+            Ok(()) => drop(tokio::time::timeout(VANISH_TIME, gone.wait()).await),
             Err(error) => tracing::error!(cell = %id, %error, "cannot end the cell"),
         }
     }

@@ -53,7 +53,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Gathers what planning within `capped` needs, and `also`.
+    /// Gathers what planning within `capped` needs, and `also`. Asks file systems,
+    /// which may take their time.
     #[must_use]
     pub fn gather(capped: &Capped, also: &[&Path]) -> Self {
         let mut facts = Self::default();

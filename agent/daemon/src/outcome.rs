@@ -155,7 +155,7 @@ pub fn of_vanished(ended: &Ended, usage: CellUsage, limits: &CappedLimits) -> Ou
                 peak_bytes: usage.peak_memory_bytes,
             })),
         },
-        Ended::ByItself => lost("the cell ended unexpectedly; the warden's log may say why"),
+        Ended::ByItself => lost("its cell or the warden went down; the warden's log may say why"),
     }
 }
 

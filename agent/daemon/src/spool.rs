@@ -137,7 +137,10 @@ impl Spool {
 
     /// No more bytes will come.
     pub fn close(&self) {
-        self.lock().closed = true;
+        let mut state = self.lock();
+        state.closed = true;
+        state.tails.iter_mut().for_each(Tail::shrink);
+        drop(state);
         self.changed.send_replace(());
     }
 

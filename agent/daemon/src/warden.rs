@@ -45,9 +45,9 @@ pub struct Building {
     pub gone: Gone,
 }
 
-/// Resolves when nothing of a cell is left.
+/// Tells when nothing of a cell is left, or the warden itself is gone.
 #[derive(Debug)]
-pub struct Gone(oneshot::Receiver<()>);
+pub struct Gone(Option<oneshot::Receiver<()>>);
 
 /// Why the warden builds no cell.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,7 @@ impl Warden {
         link.send(&WardenRequest::Build(plan), Some(&control)).await?;
         drop(control);
         match answered.await {
-            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
+            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(Some(gone)) }),
             Ok(Err((refusal, detail))) => Err(WardenError::Refused { refusal, detail }),
             Err(_) => Err(WardenError::Gone),
         }
@@ -156,10 +156,13 @@ impl Warden {
 }
 
 impl Gone {
-    /// Waits.
-    pub async fn wait(self) {
-        // An end without a word is the warden's own.
-        drop(self.0.await);
+    /// Waits. Can be dropped and called again.
+    pub async fn wait(&mut self) {
+        if let Some(gone) = &mut self.0 {
+            // An end without a word is the warden's own.
+            drop(gone.await);
+            self.0 = None;
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The file worker: one file operation inside a cell, as the session's user.
 //!
 //! The agent starts it in a cell of its own, writes one
-//! [`WorkerRequest`](cofferdam_proto::file::v1::WorkerRequest) to its standard
+//! [`WorkerRequest`] to its standard
 //! input and reads one
-//! [`WorkerResponse`](cofferdam_proto::file::v1::WorkerResponse) from its
+//! [`WorkerResponse`] from its
 //! standard output.
 //!
 //! Invariants:

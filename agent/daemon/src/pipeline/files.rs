@@ -158,7 +158,7 @@ async fn work(
         let path = &capped.profile.search_path;
         lookup.directories = path.iter().map(|d| d.as_bytes().to_vec()).collect();
     }
-    let facts = Facts::gather(capped, &[&agent.worker]);
+    let facts = tokio::task::block_in_place(|| Facts::gather(capped, &[&agent.worker]));
     let naming = agent.naming(recorded.verified());
     let plan = plan_cell(capped, &facts, Purpose::Files(&agent.worker), naming)?;
     let mut cell = Cell::build(&agent.warden, plan).await?;
@@ -175,7 +175,8 @@ async fn work(
     match answered? {
         Answer::Error(error) => Err(error.into()),
         Answer::Program(found) => Ok(Answer::Program(ProgramFound {
-            executable: found.executable && may_execute(capped, &facts, &found.path),
+            executable: found.executable
+                && tokio::task::block_in_place(|| may_execute(capped, &facts, &found.path)),
             ..found
         })),
         answer => Ok(answer),

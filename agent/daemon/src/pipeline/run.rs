@@ -163,7 +163,7 @@ impl Running<'_> {
     ) -> (Outcome, Usage) {
         let Self { agent, run, capped } = *self;
         let none = |outcome| (outcome, Usage::default());
-        let facts = Facts::gather(capped, &[]);
+        let facts = tokio::task::block_in_place(|| Facts::gather(capped, &[]));
         let naming = agent.naming(recorded.verified());
         let plan = match plan_cell(capped, &facts, Purpose::Run, naming) {
             Ok(plan) => plan,
@@ -207,7 +207,7 @@ impl Running<'_> {
         run.started(Started { run_id, started_at: Some(clock::now()), layers });
         let mut pump = tokio::spawn(own.pump(stdin, Arc::clone(run.spool())));
         let Supervised { next, ended } = supervise(cell, run, &mut pump, &capped.limits).await;
-        let usage = agent.counters.read(cell.cgroup());
+        let usage = tokio::task::block_in_place(|| agent.counters.read(cell.cgroup()));
         drain(run, &mut pump).await;
         match next {
             crate::cell::Next::Ended(ending) => {

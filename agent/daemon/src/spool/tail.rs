@@ -53,11 +53,23 @@ impl Tail {
     pub(super) fn copy_from(&self, offset: u64, most: usize) -> Vec<u8> {
         let skip = self.bytes.len() - self.from(offset).min(self.bytes.len());
         let end = skip.saturating_add(most).min(self.bytes.len());
-        self.bytes.range(skip..end).copied().collect()
+        let (front, back) = self.bytes.as_slices();
+        let part = |slice: &[u8], before: usize| {
+            let at = |index: usize| index.saturating_sub(before).min(slice.len());
+            slice[at(skip)..at(end)].to_vec()
+        };
+        let mut bytes = part(front, 0);
+        bytes.extend(part(back, front.len()));
+        bytes
     }
 
     pub(super) fn copy(&self, most: usize) -> Vec<u8> {
         self.copy_from(self.start, most)
+    }
+
+    /// Gives memory back that no more bytes will need.
+    pub(super) fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
     }
 
     /// SHA-256 of the stream so far, held or not.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cofferdam_trust::sha256;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -94,4 +95,24 @@ async fn exactly_the_limit_is_no_hit() {
     let spool = spool(100, 4);
     assert_eq!(spool.push(Stream::Stdout, b"abcd").await, Ok(()));
     assert!(spool.push(Stream::Stdout, b"e").await.is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_tail_is_the_end_of_all_that_was_pushed(
+        chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..20),
+        capacity in 1..30_usize,
+        offset in 0..200_u64,
+        most in 0..30_usize,
+    ) {
+        let mut tail = Tail::new();
+        chunks.iter().for_each(|chunk| tail.push(chunk, capacity));
+        let all = chunks.concat();
+        let start = all.len().saturating_sub(capacity);
+        prop_assert_eq!((tail.start(), tail.end()), (start as u64, all.len() as u64));
+        let from = usize::try_from(offset).unwrap().clamp(start, all.len());
+        let to = (from + most).min(all.len());
+        prop_assert_eq!(tail.copy_from(offset, most), &all[from..to]);
+        prop_assert_eq!(tail.digest().as_ref(), sha256(&all));
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use cofferdam_proto::exec::v1::outcome::Ending;
 use cofferdam_proto::intent::v1::Intent;
 use cofferdam_trust::{SigningKey, sign_intent};
 use tonic::Code;
 
-use crate::gateway::{Gateway, profile, reason, sh};
+use crate::gateway::{Followed, Gateway, profile, reason, sh};
 use crate::host::Host;
 
 #[tokio::test]
@@ -102,6 +103,37 @@ async fn without_a_warden_calls_say_so_and_the_record_has_an_end() {
     let ran = gateway.sh("true").await;
     assert!(format!("{:?}", ran.ending()).contains("warden"), "{ran:?}");
     host.expect_records("outcome", 1);
+}
+
+#[tokio::test]
+async fn a_run_whose_warden_dies_is_lost_and_gone() {
+    let mut host = Host::start();
+    let gateway = Gateway::of(&host);
+    let request = gateway.request(sh("echo begun; sleep 61.75"), |_| {});
+    let mut events = gateway.exec().start_run(request).await.unwrap().into_inner();
+    let mut followed = Followed::default();
+    while followed.stdout.is_empty() {
+        followed.take(events.message().await.unwrap().unwrap().event.unwrap());
+    }
+    host.kill_warden();
+    while let Some(response) = events.message().await.unwrap() {
+        followed.take(response.event.unwrap());
+    }
+    assert!(matches!(followed.ending(), Ending::Lost(_)), "{followed:?}");
+    let survivors = || {
+        let processes = std::fs::read_dir("/proc").unwrap();
+        processes.flatten().any(|process| {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            line == b"sleep\x0061.75\x00"
+        })
+    };
+    for _ in 0..100 {
+        if !survivors() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!survivors());
 }
 
 #[test]
