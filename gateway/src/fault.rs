@@ -55,7 +55,9 @@ impl Fault {
     pub(crate) fn ending(&self) -> Ending {
         match self {
             // Nobody knows what the host did, or how it ended.
-            Self::Host(HostError::Timeout { .. } | HostError::Cancelled { .. })
+            Self::Host(
+                HostError::Timeout { .. } | HostError::Cancelled { .. } | HostError::Broken { .. },
+            )
             | Self::Internal(_) => Ending::Lost { reason: self.to_string() },
             // In the host's own words, as its journal has them.
             Self::Host(HostError::Refused(refused)) => {
@@ -111,6 +113,7 @@ fn host_details(error: &HostError) -> Vec<(&'static str, Value)> {
             details
         }
         HostError::Unreachable { host, .. }
+        | HostError::Broken { host, .. }
         | HostError::Receipt { host, .. }
         | HostError::Incomplete { host, .. }
         | HostError::Timeout { host, .. }

@@ -101,10 +101,18 @@ fn inline(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(elements) if elements.is_empty() => "none".to_owned(),
         Value::Array(elements) => elements.iter().map(inline).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) if fields.is_empty() => "none".to_owned(),
         Value::Object(fields) => {
-            let shown = fields.iter().filter(|(_, value)| !value.is_null());
-            let parts: Vec<_> =
-                shown.map(|(key, value)| format!("{key}: {}", inline(value))).collect();
+            // What an element is comes before what it has.
+            let (first, rest): (Vec<_>, Vec<_>) = fields
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .partition(|(key, _)| matches!(key.as_str(), "name" | "path" | "layer"));
+            let parts: Vec<_> = first
+                .into_iter()
+                .chain(rest)
+                .map(|(key, value)| format!("{key}: {}", inline(value)))
+                .collect();
             parts.join(" | ")
         }
         other => other.to_string(),

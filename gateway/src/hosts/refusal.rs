@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use cofferdam_trust::SignatureError;
-use tonic::{Code, Status};
+use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt;
 
 use super::receipt::CheckedReceipt;
@@ -19,6 +19,17 @@ pub(crate) enum HostError {
          list_hosts shows all"
     )]
     Unreachable {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// The connection broke after it was asked.
+    #[error(
+        "the connection to the host `{host}` broke before it answered: {reason}; the action may \
+         have been done, in part or completely"
+    )]
+    Broken {
         /// The host.
         host: String,
         /// Why.
@@ -83,8 +94,10 @@ impl HostError {
     /// Reads a status.
     pub(super) fn from_status(host: &str, status: &Status) -> Self {
         let host = host.to_owned();
-        if is_transport(status) {
-            return Self::Unreachable { host, reason: reason_of(status) };
+        match fate(status) {
+            Fate::NotConnected => return Self::Unreachable { host, reason: reason_of(status) },
+            Fate::Broken => return Self::Broken { host, reason: reason_of(status) },
+            Fate::Answered => {}
         }
         let details = status.get_error_details();
         let info = details.error_info();
@@ -109,6 +122,7 @@ impl HostError {
     pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Unreachable { .. } => "HOST_UNREACHABLE",
+            Self::Broken { .. } => "CONNECTION_BROKEN",
             Self::Refused(refused) => &refused.reason,
             Self::Receipt { .. } => "BAD_RECEIPT",
             Self::Incomplete { .. } => "INCOMPLETE_ANSWER",
@@ -118,14 +132,31 @@ impl HostError {
     }
 }
 
-/// Whether the status was made on this side, because the connection failed,
-/// and not by the agent.
-pub(super) fn is_transport(status: &Status) -> bool {
-    status.source().is_some()
-        && matches!(
-            status.code(),
-            Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled
-        )
+/// What became of a request that has no good answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The host answered.
+    Answered,
+    /// It never got there.
+    NotConnected,
+    /// The connection broke while it was under way.
+    Broken,
+}
+
+/// Statuses that this side makes, because the connection failed, have a cause;
+/// those that came from the host have none.
+pub(super) fn fate(status: &Status) -> Fate {
+    let mut cause = status.source();
+    if cause.is_none() {
+        return Fate::Answered;
+    }
+    while let Some(inner) = cause {
+        if inner.is::<ConnectError>() {
+            return Fate::NotConnected;
+        }
+        cause = inner.source();
+    }
+    Fate::Broken
 }
 
 /// The innermost cause, which names what happened («connection refused»).

@@ -1,27 +1,32 @@
 //! Starts a run on a host and follows it to its end.
 //!
 //! A broken connection does not end a run: the gateway attaches to it again by
-//! its id, from the bytes that it has. A caller that goes away does: the host is
-//! told to cancel, and the outcome is still waited for, so that it is recorded.
+//! its id, from the bytes that it has. It never starts it anew, because the host
+//! may have forgotten a run that it did. A caller that goes away does end it:
+//! the host is told to cancel, and the outcome is still waited for, so that it is
+//! recorded.
 
-use std::time::{Duration, Instant};
+mod follower;
 
-use aws_lc_rs::digest::{Context, SHA256};
-use cofferdam_proto::exec::v1::run_event::Event;
+use std::pin::Pin;
+use std::time::Duration;
+
 use cofferdam_proto::exec::v1::{
-    AttachRunRequest, CancelRunRequest, Command, Finished, Gap, Layer, Outcome, Output, RunEvent,
-    StartRunRequest, Started, Stream, Usage,
+    AttachRunRequest, CancelRunRequest, Command, Finished, Layer, Outcome, RunEvent,
+    StartRunRequest, Usage,
 };
 use tokio::sync::watch;
-use tokio_stream::StreamExt;
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::receipt::CheckedReceipt;
-use super::refusal::is_transport;
+use super::refusal::{Fate, fate, reason_of};
 use super::{Host, HostError};
 use crate::excerpt::Collector;
 use crate::record::RecordedIntent;
+use follower::{Broken, Follower};
 
 /// How long a run may be silent beyond its wall time before it counts as lost.
 const GRACE: Duration = Duration::from_secs(30);
@@ -32,9 +37,6 @@ const CANCEL_GRACE: Duration = Duration::from_secs(15);
 /// How long the gateway tries to reach a run again.
 const REATTACH: Duration = Duration::from_secs(20);
 const REATTACH_PAUSE: Duration = Duration::from_millis(300);
-
-/// Characters of the last line that progress shows.
-const PROGRESS_LINE: usize = 200;
 
 /// What a caller has to do with a run while it goes on.
 pub(crate) struct RunWatch {
@@ -58,26 +60,8 @@ pub(crate) struct FollowedRun {
     pub(crate) receipt: CheckedReceipt,
 }
 
-/// What has arrived so far.
-struct Follower {
-    layers: Vec<Layer>,
-    stdout: Collector,
-    stderr: Collector,
-    digests: OutputDigests,
-    last_line: watch::Sender<String>,
-}
-
-/// The digest that a receipt must have: over the digests of both streams.
-struct OutputDigests {
-    stdout: Context,
-    stderr: Context,
-    /// Every byte arrived; else the digest cannot be known here.
-    complete: bool,
-}
-
 /// The stream of a started run and of one that was attached to, as one type.
-type Events =
-    std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<Option<RunEvent>, Status>> + Send>>;
+type Events = Pin<Box<dyn Stream<Item = Result<Option<RunEvent>, Status>> + Send>>;
 
 impl Host {
     /// Starts the run that `intent` allows, and follows it to its end.
@@ -87,13 +71,7 @@ impl Host {
         watch: RunWatch,
     ) -> Result<FollowedRun, HostError> {
         let RunWatch { cancelled, wall, budget, last_line } = watch;
-        let mut follower = Follower {
-            layers: Vec::new(),
-            stdout: Collector::new(budget),
-            stderr: Collector::new(budget),
-            digests: OutputDigests::default(),
-            last_line,
-        };
+        let mut follower = Follower::new(budget, last_line);
         let finished = self.follow(intent, &mut follower, wall + GRACE, &cancelled).await?;
         self.conclude(intent, finished, follower)
     }
@@ -108,64 +86,70 @@ impl Host {
         cancelled: &CancellationToken,
     ) -> Result<Finished, HostError> {
         let run_id = intent.run_id();
-        let timeout =
-            || HostError::Timeout { host: self.name().to_owned(), seconds: patience.as_secs() };
-        let mut deadline = tokio::time::Instant::now() + patience;
+        let mut deadline = Instant::now() + patience;
         let mut must_cancel = true;
-        let mut events = tokio::time::timeout_at(deadline, self.start(intent))
-            .await
-            .map_err(|_| timeout())??;
+        let mut events = match timeout_at(deadline, self.start(intent)).await {
+            Ok(Ok(events)) => events,
+            Ok(Err(status)) if fate(&status) == Fate::Broken => {
+                self.attach(intent, follower).await?
+            }
+            Ok(Err(status)) => return Err(self.refusal(intent, &status)),
+            Err(_) => return Err(self.give_up(run_id, patience).await),
+        };
         loop {
             let broken = tokio::select! {
-                taken = tokio::time::timeout_at(deadline, follower.take_all(&mut events)) => {
-                    match taken.map_err(|_| timeout())? {
-                        Ok(finished) => return Ok(finished),
-                        Err(broken) => broken,
-                    }
-                }
+                taken = timeout_at(deadline, follower.take_all(&mut events)) => match taken {
+                    Ok(Ok(finished)) => return Ok(finished),
+                    Ok(Err(broken)) => broken,
+                    Err(_) => return Err(self.give_up(run_id, patience).await),
+                },
                 () = cancelled.cancelled(), if must_cancel => {
                     must_cancel = false;
-                    deadline = tokio::time::Instant::now() + CANCEL_GRACE;
-                    if let Err(error) = self.cancel(run_id).await {
-                        tracing::warn!(run_id, %error, "cannot cancel a run whose caller has gone");
-                    }
+                    deadline = Instant::now() + CANCEL_GRACE;
+                    self.try_cancel(run_id).await;
                     continue;
                 }
             };
             match broken {
-                Broken::Connection => events = self.attach(run_id, follower).await?,
-                Broken::Refused(status) => {
-                    return Err(self.refusal(intent, &status));
-                }
+                Broken::Connection => events = self.attach(intent, follower).await?,
+                Broken::Refused(status) => return Err(self.refusal(intent, &status)),
             }
         }
     }
 
-    async fn start(&self, intent: &RecordedIntent<Command>) -> Result<Events, HostError> {
+    async fn start(&self, intent: &RecordedIntent<Command>) -> Result<Events, Status> {
         let request = StartRunRequest {
             intent: Some(intent.signed().clone()),
             command: Some(intent.action().clone()),
         };
-        let stream = self.runs().start_run(request).await;
-        let stream = stream.map_err(|status| self.refusal(intent, &status))?;
-        Ok(Box::pin(stream.into_inner().map(|item| item.map(|it| it.event))))
+        let stream = self.runs().start_run(request).await?.into_inner();
+        Ok(Box::pin(stream.map(|item| item.map(|response| response.event))))
     }
 
-    async fn attach(&self, run_id: &str, follower: &Follower) -> Result<Events, HostError> {
+    /// Follows a run whose stream broke, from the bytes that there are.
+    async fn attach(
+        &self,
+        intent: &RecordedIntent<Command>,
+        follower: &Follower,
+    ) -> Result<Events, HostError> {
         let began = Instant::now();
         loop {
             tokio::time::sleep(REATTACH_PAUSE).await;
             let request = AttachRunRequest {
-                run_id: run_id.to_owned(),
+                run_id: intent.run_id().to_owned(),
                 stdout_offset: follower.stdout.total(),
                 stderr_offset: follower.stderr.total(),
             };
             match self.runs().attach_run(request).await {
                 Ok(stream) => {
-                    return Ok(Box::pin(stream.into_inner().map(|item| item.map(|it| it.event))));
+                    let stream = stream.into_inner();
+                    return Ok(Box::pin(stream.map(|item| item.map(|response| response.event))));
                 }
-                Err(status) if is_transport(&status) && began.elapsed() < REATTACH => {}
-                Err(status) => return Err(HostError::from_status(self.name(), &status)),
+                Err(status) if fate(&status) != Fate::Answered && began.elapsed() < REATTACH => {}
+                Err(status) => {
+                    let (host, reason) = (self.name().to_owned(), reason_of(&status));
+                    return Err(HostError::Broken { host, reason });
+                }
             }
         }
     }
@@ -179,6 +163,17 @@ impl Host {
         }
     }
 
+    async fn try_cancel(&self, run_id: &str) {
+        if let Err(error) = self.cancel(run_id).await {
+            tracing::warn!(run_id, %error, "cannot end a run that nobody waits for");
+        }
+    }
+
+    async fn give_up(&self, run_id: &str, patience: Duration) -> HostError {
+        self.try_cancel(run_id).await;
+        HostError::Timeout { host: self.name().to_owned(), seconds: patience.as_secs() }
+    }
+
     fn conclude(
         &self,
         intent: &RecordedIntent<Command>,
@@ -188,91 +183,9 @@ impl Host {
         let Finished { outcome, usage, receipt, stdout_bytes: _, stderr_bytes: _ } = finished;
         let missing = |missing| HostError::Incomplete { host: self.name().to_owned(), missing };
         let outcome = outcome.ok_or_else(|| missing("an outcome"))?;
-        let Follower { layers, stdout, stderr, digests, last_line: _ } = follower;
+        let Follower { layers, stdout, stderr, digests, .. } = follower;
         let receipt = self.check_receipt(intent, receipt, digests.finish())?;
         let usage = usage.unwrap_or_default();
         Ok(FollowedRun { outcome, usage, layers, stdout, stderr, receipt })
-    }
-}
-
-/// Why a stream of events stopped before its end.
-enum Broken {
-    Connection,
-    Refused(Status),
-}
-
-impl Follower {
-    async fn take_all(&mut self, events: &mut Events) -> Result<Finished, Broken> {
-        while let Some(event) = events.next().await {
-            let event = event.map_err(|status| {
-                if is_transport(&status) { Broken::Connection } else { Broken::Refused(status) }
-            })?;
-            if let Some(finished) = self.take(event) {
-                return Ok(finished);
-            }
-        }
-        Err(Broken::Connection)
-    }
-
-    fn take(&mut self, event: Option<RunEvent>) -> Option<Finished> {
-        match event.and_then(|event| event.event)? {
-            Event::Started(Started { run_id: _, started_at: _, layers }) => self.layers = layers,
-            Event::Output(output) => self.take_output(&output),
-            Event::Gap(Gap { stream, offset, length }) => {
-                self.digests.complete = false;
-                let collector = self.collector(stream);
-                let end = offset.saturating_add(length);
-                collector.skip(end.saturating_sub(collector.total()));
-            }
-            Event::Finished(finished) => return Some(finished),
-        }
-        None
-    }
-
-    fn take_output(&mut self, output: &Output) {
-        let Output { stream, offset, data } = output;
-        let collector = self.collector(*stream);
-        // After attaching again the first bytes may be known already.
-        let known = collector.total().saturating_sub(*offset);
-        let Some(new) = usize::try_from(known).ok().and_then(|known| data.get(known..)) else {
-            return;
-        };
-        collector.push(new);
-        let line = collector.last_line(PROGRESS_LINE);
-        self.digests.update(*stream, new);
-        if let Some(line) = line {
-            self.last_line.send_replace(line);
-        }
-    }
-
-    fn collector(&mut self, stream: i32) -> &mut Collector {
-        match Stream::try_from(stream) {
-            Ok(Stream::Stderr) => &mut self.stderr,
-            _ => &mut self.stdout,
-        }
-    }
-}
-
-impl Default for OutputDigests {
-    fn default() -> Self {
-        Self { stdout: Context::new(&SHA256), stderr: Context::new(&SHA256), complete: true }
-    }
-}
-
-impl OutputDigests {
-    fn update(&mut self, stream: i32, bytes: &[u8]) {
-        match Stream::try_from(stream) {
-            Ok(Stream::Stderr) => self.stderr.update(bytes),
-            _ => self.stdout.update(bytes),
-        }
-    }
-
-    fn finish(self) -> Option<[u8; 32]> {
-        let mut both = Context::new(&SHA256);
-        both.update(self.stdout.finish().as_ref());
-        both.update(self.stderr.finish().as_ref());
-        let mut digest = [0; 32];
-        digest.copy_from_slice(both.finish().as_ref());
-        self.complete.then_some(digest)
     }
 }

@@ -3,13 +3,19 @@
 //! The check costs a pass over the bytes and builds next to nothing; in return
 //! every malformed message gets the same clear answer and leaves a record.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes, HttpBody};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use tokio::time::{Instant, timeout_at};
 
 use super::refusal::Refusal;
+
+/// The longest wait for a whole body.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The whole body, at most `limit` bytes.
 pub(super) async fn read(
@@ -25,7 +31,8 @@ pub(super) async fn read(
         return Err(Refusal::TooLarge { limit });
     }
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| slow())? {
         let frame = frame.map_err(|error| Refusal::BodyBroken(error.to_string()))?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > limit - bytes.len() {
@@ -37,6 +44,10 @@ pub(super) async fn read(
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.into())
+}
+
+fn slow() -> Refusal {
+    Refusal::BodyBroken(format!("it did not arrive within {} s", PATIENCE.as_secs()))
 }
 
 /// The method that a message names, which its way depends on; none for answers

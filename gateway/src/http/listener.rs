@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The longest wait for a request's headers.
-const HEADERS: Duration = Duration::from_secs(15);
+const HEADERS: Duration = Duration::from_secs(30);
 
 /// How long to rest after the system had no descriptor left for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);

@@ -120,6 +120,6 @@ impl HostTool for ListDirectory {
 impl Answer for Output {
     fn headline(&self) -> String {
         let more = if self.truncated { ", and there are more" } else { "" };
-        format!("{}: {} entries{more}", self.path, self.entries.len())
+        format!("entries of {}: {}{more}", self.path, self.entries.len())
     }
 }

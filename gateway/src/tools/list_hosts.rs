@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
+use super::view::rfc3339;
 use crate::config::Config;
 use crate::hosts::{Host, HostState, Hosts, Reach};
 use crate::result::Answer;
@@ -94,8 +95,8 @@ impl HostView {
             name: host.name().to_owned(),
             state,
             detail,
-            since: since.and_then(rfc3339),
-            checked_at: checked_at.and_then(rfc3339),
+            since: since.and_then(shown),
+            checked_at: checked_at.and_then(shown),
             labels: host.config().labels.clone(),
             projects: config
                 .projects
@@ -107,14 +108,13 @@ impl HostView {
     }
 }
 
-fn rfc3339(time: SystemTime) -> Option<String> {
-    let time = jiff::Timestamp::try_from(time).ok()?;
-    time.round(jiff::Unit::Second).ok().map(|time| time.to_string())
+fn shown(time: SystemTime) -> Option<String> {
+    rfc3339(jiff::Timestamp::try_from(time).ok()?)
 }
 
 impl Answer for Output {
     fn headline(&self) -> String {
         let ready = self.hosts.iter().filter(|host| host.state == "ready").count();
-        format!("{} hosts, {ready} ready", self.hosts.len())
+        format!("hosts: {}, ready: {ready}", self.hosts.len())
     }
 }

@@ -192,6 +192,6 @@ impl From<SearchMatch> for Match {
 impl Answer for Output {
     fn headline(&self) -> String {
         let more = if self.truncated { ", and there are more" } else { "" };
-        format!("{} matches in {} files searched{more}", self.matches.len(), self.files_searched)
+        format!("matches: {}, in files: {}{more}", self.matches.len(), self.files_searched)
     }
 }

@@ -196,5 +196,10 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
 /// RFC 3339 in UTC; none where the time is out of range.
 pub(super) fn timestamp(time: &prost_types::Timestamp) -> Option<String> {
     let prost_types::Timestamp { seconds, nanos } = *time;
-    jiff::Timestamp::new(seconds, nanos).ok().map(|time| time.to_string())
+    rfc3339(jiff::Timestamp::new(seconds, nanos).ok()?)
+}
+
+/// To the second; finer does not help a reader.
+pub(super) fn rfc3339(time: jiff::Timestamp) -> Option<String> {
+    time.round(jiff::Unit::Second).ok().map(|time| time.to_string())
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use cofferdam_journal::{Call, Entry, Intent, Journal, Options};
+use cofferdam_trust::SigningKey;
 use serde_json::{Value, json};
 
 use crate::refusal;
@@ -97,6 +99,25 @@ async fn the_chain_goes_on_after_a_restart() {
     served.stop().await;
     assert_eq!(bodies(&served, "opened").len(), 2);
     assert_eq!(bodies(&served, "outcome").len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_killed_gateway_left_open_is_ended_as_lost() {
+    let mut served = Served::start().await;
+    served.stop().await;
+    let key = SigningKey::load(&served.directory.path().join("signing.key")).unwrap();
+    let options = Options::new("spiffe://cofferdam/gateway/main", key);
+    let (journal, _) = Journal::open(&served.journal(), options).unwrap();
+    let call = Call { run_id: "0199-left-open".into(), ..Call::default() };
+    journal.append(Entry::Intent(Intent { call, ..Intent::default() })).unwrap();
+    journal.close().unwrap();
+    drop(journal);
+    let mut served = served.restart().await;
+    served.stop().await;
+    let outcomes = bodies(&served, "outcome");
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(outcomes[0]["run_id"], "0199-left-open");
+    assert_eq!(outcomes[0]["ending"]["kind"], "lost");
 }
 
 #[tokio::test]

@@ -94,10 +94,11 @@ impl Served {
         Self { url, token, directory, client, stop: Some(stop), serving }
     }
 
-    /// Ends it in order.
+    /// Ends it in order, if it was not ended yet.
     pub(crate) async fn stop(&mut self) {
-        drop(self.stop.take());
-        (&mut self.serving).await.unwrap();
+        if self.stop.take().is_some() {
+            (&mut self.serving).await.unwrap();
+        }
     }
 
     /// Ends it and starts another in the same directory.
