@@ -13,7 +13,9 @@ use rmcp::service::{
     ClientInitializeError, NotificationContext, RoleClient, RunningService, ServiceError,
 };
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{
+    StreamableHttpClientTransportConfig, StreamableHttpError,
+};
 use rmcp::{ClientHandler, ServiceExt};
 use zeroize::Zeroizing;
 
@@ -61,12 +63,12 @@ pub enum ClientError {
     )]
     Unauthenticated(String),
     /// The gateway does not answer, or not as an MCP server.
-    #[error("cannot open a session with the gateway at `{url}`: {source}")]
+    #[error("cannot reach the gateway at `{url}`: {why}; is it running, and is this its MCP URL?")]
     Connect {
         /// The URL.
         url: String,
-        /// Why.
-        source: Box<ClientInitializeError>,
+        /// The first cause.
+        why: String,
     },
     /// The call failed in the protocol.
     #[error("the call failed: {0}")]
@@ -104,7 +106,7 @@ impl Client {
                 Err(ClientError::Unauthenticated(endpoint.url.clone()))
             }
             Err(error) => {
-                Err(ClientError::Connect { url: endpoint.url.clone(), source: Box::new(error) })
+                Err(ClientError::Connect { url: endpoint.url.clone(), why: first_cause(&error) })
             }
         }
     }
@@ -130,6 +132,24 @@ impl Client {
             tracing::debug!(%error, "the session did not end in order");
         }
     }
+}
+
+/// What the failure goes back to in the end; the SDK's own words are long.
+fn first_cause(error: &ClientInitializeError) -> String {
+    let mut cause: &dyn std::error::Error = match error {
+        ClientInitializeError::TransportError { error, .. } => &*error.error,
+        other => other,
+    };
+    // This one does not name its source.
+    if let Some(StreamableHttpError::Client(source)) =
+        cause.downcast_ref::<StreamableHttpError<reqwest::Error>>()
+    {
+        cause = source;
+    }
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 impl ClientHandler for Listener {

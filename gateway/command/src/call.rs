@@ -17,7 +17,7 @@ use cofferdam_gateway::client::{Client, ClientError, Endpoint};
 use serde_json::{Map, Value};
 
 use crate::connection::{Connection, ConnectionError, event_loop};
-use crate::report::{Format, complain};
+use crate::report::{Format, complain, failure};
 use input::InputError;
 
 const EXAMPLES: &str = "\
@@ -44,7 +44,7 @@ The exit code of a run is the exit code of this command; 124: it timed out;
 could not be started; 128 and more: a signal ended it.";
 
 /// The exit code where there is no answer, as env(1) and timeout(1) have it.
-pub(crate) const NO_ANSWER: u8 = 125;
+const NO_ANSWER: u8 = 125;
 
 /// Which tool, with what.
 #[derive(Debug, Args)]
@@ -98,7 +98,15 @@ pub(crate) enum CallError {
     EventLoop(#[from] std::io::Error),
 }
 
-pub(crate) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, CallError> {
+/// Its exit codes are those of runs, so that it has one of its own for failures.
+pub(crate) fn run(arguments: Arguments, format: Format) -> ExitCode {
+    call(arguments, format).unwrap_or_else(|error| {
+        failure(&error, format);
+        ExitCode::from(NO_ANSWER)
+    })
+}
+
+fn call(arguments: Arguments, format: Format) -> Result<ExitCode, CallError> {
     let Arguments { connection, list, tool, values, args, program } = arguments;
     let given = input::Given { values, json: args, program };
     let endpoint = connection.endpoint()?;

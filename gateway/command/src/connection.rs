@@ -37,6 +37,9 @@ pub(crate) struct Connection {
 /// Why a gateway cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
+    /// No URL.
+    #[error("`{0}` is no MCP URL; it looks like http://127.0.0.1:8460/mcp")]
+    Url(String),
     /// There is no token.
     #[error(
         "no token: give --token-file FILE, or set {TOKEN}; `cofferdam token create` makes one, and \
@@ -60,6 +63,9 @@ impl Connection {
     /// The gateway and the token.
     pub(crate) fn endpoint(self) -> Result<Endpoint, ConnectionError> {
         let Self { url, token_file, authorities } = self;
+        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(ConnectionError::Url(url));
+        }
         let (token, origin) = match token_file {
             Some(path) => (read(&path)?, format!("the file `{}`", path.display())),
             None => (

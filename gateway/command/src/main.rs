@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
     Ok(match command {
         Command::Dev(arguments) => dev::run(arguments, format)?,
-        Command::Call(arguments) => call::run(arguments, format)?,
+        Command::Call(arguments) => call::run(arguments, format),
         Command::Mcp(arguments) => mcp::run(arguments)?,
         Command::Host(command) => host::run(command, format)?,
         Command::Policy(command) => policy::run(command, format)?,
