@@ -154,7 +154,7 @@ impl Endpoint {
         let is_post = parts.method == Method::POST;
         let method = if is_post { body::method(body)? } else { None };
         if method.as_deref() == Some("initialize") {
-            self.sessions.check_room().await?;
+            self.sessions.make_room().await?;
             return Ok(Way::Session);
         }
         match parts.headers.get(SESSION) {

@@ -7,10 +7,12 @@
 //! Invariants: a session answers only the token that opened it; when a client
 //! drops the stream of a call, the call's cancellation token fires.
 
-use std::collections::HashMap;
+mod registry;
+
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::request::Parts;
 use rmcp::model::{
@@ -28,14 +30,17 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::caller::Caller;
 use crate::config::Limits;
+use registry::{CallInSession, Registry};
+
+/// How long a session must have been idle to make room for another.
+const IDLE: Duration = Duration::from_mins(10);
 
 /// The sessions of one gateway.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     inner: LocalSessionManager,
     limit: usize,
-    /// The id of the token that opened each session.
-    owners: Mutex<HashMap<SessionId, String>>,
+    registry: Registry,
 }
 
 /// Why a session could not be opened or used.
@@ -52,22 +57,23 @@ impl Sessions {
         let mut inner = LocalSessionManager::default();
         inner.session_config.sse_retry = None;
         inner.session_config.keep_alive = Some(limits.session_idle);
-        Self { inner, limit: limits.sessions.get(), owners: Mutex::default() }
+        Self { inner, limit: limits.sessions.get(), registry: Registry::default() }
     }
 
-    /// Refuses when no further session may be opened.
-    pub(crate) async fn check_room(&self) -> Result<(), SessionsError> {
+    /// Makes room for one more session, or refuses.
+    pub(crate) async fn make_room(&self) -> Result<(), SessionsError> {
         if self.inner.sessions.read().await.len() < self.limit {
-            Ok(())
-        } else {
-            Err(SessionsError::Full(self.limit))
+            return Ok(());
+        }
+        match self.registry.longest_idle(IDLE) {
+            Some(idle) => self.close_session(&idle).await,
+            None => Err(SessionsError::Full(self.limit)),
         }
     }
 
     /// Whether the session is this caller's. An unknown session is nobody's.
     pub(crate) fn belongs_to(&self, session: &str, caller: &Caller) -> bool {
-        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        owners.get(session).is_some_and(|owner| *owner == caller.token_id)
+        self.registry.touch(session, &caller.token_id)
     }
 
     async fn handle(&self, id: &SessionId) -> Result<LocalSessionHandle, SessionsError> {
@@ -82,7 +88,7 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionsError> {
-        self.check_room().await?;
+        self.make_room().await?;
         Ok(self.inner.create_session().await?)
     }
 
@@ -92,8 +98,7 @@ impl SessionManager for Sessions {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, SessionsError> {
         if let Some(caller) = caller_of(&message) {
-            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-            owners.insert(id.clone(), caller.token_id.clone());
+            self.registry.open(id.clone(), caller.token_id.clone());
         }
         Ok(self.inner.initialize_session(id, message).await?)
     }
@@ -103,7 +108,7 @@ impl SessionManager for Sessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), SessionsError> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.registry.close(id);
         Ok(self.inner.close_session(id).await?)
     }
 
@@ -121,7 +126,8 @@ impl SessionManager for Sessions {
         let receiver = handle.establish_request_wise_channel().await.map_err(broken)?;
         handle.push_message(message, receiver.http_request_id).await.map_err(broken)?;
         let inner = ReceiverStream::new(receiver.inner);
-        Ok(AnswerStream { inner, pending: request.map(|request| (handle, request)) })
+        let call = self.registry.call(id.clone());
+        Ok(AnswerStream { inner, pending: request.map(|request| (handle, request)), _call: call })
     }
 
     async fn accept_message(
@@ -157,6 +163,7 @@ fn caller_of(message: &ClientJsonRpcMessage) -> Option<&Arc<Caller>> {
 struct AnswerStream {
     inner: ReceiverStream<ServerSseMessage>,
     pending: Option<(LocalSessionHandle, RequestId)>,
+    _call: CallInSession,
 }
 
 impl Stream for AnswerStream {
