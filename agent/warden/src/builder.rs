@@ -199,18 +199,9 @@ fn close_all_but(control: &OwnedFd, built: &OwnedFd) -> rustix::io::Result<()> {
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
-    let mut kept = [control.as_raw_fd().cast_unsigned(), built.as_raw_fd().cast_unsigned()];
-    kept.sort_unstable();
-    let mut first = 3;
-    for fd in kept {
-        if fd > first {
-            sys::close_between(first, fd - 1)?;
-        }
-        first = fd + 1;
-    }
-    // Closed with its range; to drop it would be to close it twice.
+    // Closed with the rest; to drop it would be to close it twice.
     _ = null.into_raw_fd();
-    sys::close_between(first, u32::MAX)
+    sys::close_all_but([control.as_raw_fd(), built.as_raw_fd()])
 }
 
 pub(crate) fn effective(layer: Layer, detail: impl Into<String>) -> LayerReport {

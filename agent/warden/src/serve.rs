@@ -35,6 +35,8 @@ pub(crate) enum ServeError {
 
 /// Serves until the agent leaves (connected) or for ever (listening).
 pub(crate) fn serve(options: Options) -> Result<(), ServeError> {
+    let (Endpoint::Connected(fd) | Endpoint::Listening(fd)) = options.endpoint;
+    let socket = sys::inherited(fd).map_err(|_| ServeError::NoSocket(fd))?;
     let rootless = !geteuid().is_root();
     let hierarchy = Hierarchy::prepare()
         .map_err(|error| format!("no cgroup can be made beneath /sys/fs/cgroup: {error}"));
@@ -44,8 +46,6 @@ pub(crate) fn serve(options: Options) -> Result<(), ServeError> {
         hierarchy,
         cells: Vec::new(),
     };
-    let (Endpoint::Connected(fd) | Endpoint::Listening(fd)) = options.endpoint;
-    let socket = sys::inherited(fd).map_err(|_| ServeError::NoSocket(fd))?;
     let result = match options.endpoint {
         Endpoint::Connected(_) => warden.converse(&socket),
         Endpoint::Listening(_) => warden.receive_agents(&socket, options.agent_uid),

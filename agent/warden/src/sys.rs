@@ -17,10 +17,12 @@ fn check(result: libc::c_long) -> Result<libc::c_long> {
     }
 }
 
-/// Takes an inherited descriptor.
+/// Takes an inherited descriptor and closes all others but the standard streams.
 pub(crate) fn inherited(fd: RawFd) -> Result<OwnedFd> {
     // SAFETY: F_GETFD touches no memory; it tells whether the descriptor is open.
     check(unsafe { libc::fcntl(fd, libc::F_GETFD) }.into())?;
+    // Whatever else the starter left open is none of root's business.
+    close_all_but([fd.max(2)])?;
     // SAFETY: open, named on our own command line, and taken once, at start.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -161,11 +163,18 @@ pub(crate) fn enter_cgroup_namespace() -> Result<()> {
     check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }.into()).map(drop)
 }
 
-/// close_range(2).
-pub(crate) fn close_between(first: u32, last: u32) -> Result<()> {
-    // SAFETY: touches no memory. The caller drops no owner of these descriptors afterwards: the
-    // builder leaves what it inherited from the warden to its end (see `builder::enter`).
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+/// Closes every descriptor from 3 on but these (close_range(2)).
+pub(crate) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) -> Result<()> {
+    kept.sort_unstable();
+    let kept = kept.map(RawFd::cast_unsigned);
+    let firsts = std::iter::once(3).chain(kept.map(|fd| fd + 1));
+    let lasts = kept.into_iter().map(|fd| fd - 1).chain([u32::MAX]);
+    for (first, last) in firsts.zip(lasts).filter(|(first, last)| first <= last) {
+        // SAFETY: touches no memory. Called before anything else is opened, or by the builder,
+        // which never drops an owner of what it inherited (see `builder::enter`).
+        check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+    }
+    Ok(())
 }
 
 /// _exit(2): no destructors, no flushing of the warden's buffers.
