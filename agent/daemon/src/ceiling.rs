@@ -7,14 +7,24 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cofferdam_ceiling::{Ceiling, LoadError};
+use cofferdam_trust::sha256;
 
-/// The current ceiling.
+/// A ceiling, and which one it is.
+#[derive(Debug)]
+pub struct Current {
+    /// What it says.
+    pub ceiling: Ceiling,
+    /// SHA-256 of its file, for the journal.
+    pub digest: [u8; 32],
+}
+
+/// The ceiling's file.
 #[derive(Debug)]
 pub struct Ceilings {
     path: PathBuf,
     /// Who besides root may own the file: whom the agent runs as.
     owner: u32,
-    read: Mutex<Option<(Stamp, Arc<Ceiling>)>>,
+    read: Mutex<Option<(Stamp, Arc<Current>)>>,
 }
 
 /// What tells two versions of a file apart.
@@ -39,21 +49,24 @@ impl Ceilings {
     /// # Errors
     /// Where the file is missing, untrusted or means nothing; then nothing is
     /// allowed.
-    pub fn current(&self) -> Result<Arc<Ceiling>, LoadError> {
+    pub fn current(&self) -> Result<Arc<Current>, LoadError> {
         let stamp = self.stamp();
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(stamp), Some((known, ceiling))) = (stamp, read.as_ref())
+        if let (Some(stamp), Some((known, current))) = (stamp, read.as_ref())
             && *known == stamp
         {
-            return Ok(Arc::clone(ceiling));
+            return Ok(Arc::clone(current));
         }
         *read = None;
-        let ceiling = Arc::new(cofferdam_ceiling::load(&self.path, self.owner)?);
+        let ceiling = cofferdam_ceiling::load(&self.path, self.owner)?;
+        let text = fs::read(&self.path)
+            .map_err(|source| LoadError::Read { path: self.path.clone(), source })?;
+        let current = Arc::new(Current { ceiling, digest: sha256(&text) });
         // A file that was changed in between is read again next time.
         if let Some(stamp) = stamp.filter(|stamp| self.stamp() == Some(*stamp)) {
-            *read = Some((stamp, Arc::clone(&ceiling)));
+            *read = Some((stamp, Arc::clone(&current)));
         }
-        Ok(ceiling)
+        Ok(current)
     }
 
     fn stamp(&self) -> Option<Stamp> {
@@ -80,9 +93,12 @@ mod tests {
         let path = dir.path().join("ceiling.toml");
         fs::write(&path, EXAMPLE).unwrap();
         let ceilings = Ceilings::new(path.clone(), rustix::process::geteuid().as_raw());
-        assert_eq!(ceilings.current().unwrap().limits.cells, 64);
+        let first = ceilings.current().unwrap();
+        assert_eq!(first.ceiling.limits.cells, 64);
         fs::write(&path, EXAMPLE.replace("cells = 64", "cells = 7")).unwrap();
-        assert_eq!(ceilings.current().unwrap().limits.cells, 7);
+        let second = ceilings.current().unwrap();
+        assert_eq!(second.ceiling.limits.cells, 7);
+        assert_ne!(first.digest, second.digest);
         fs::write(&path, "version = 2").unwrap();
         assert!(ceilings.current().is_err());
         fs::remove_file(&path).unwrap();

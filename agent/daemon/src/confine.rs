@@ -147,14 +147,15 @@ fn drop_capabilities() -> Result<(), ConfineError> {
 }
 
 fn landlock(config: &Config, ceilings: &Ceilings) -> Result<Confinement, ConfineError> {
-    let ceiling = ceilings.current().ok();
+    let current = ceilings.current().ok();
+    let ceiling = current.as_deref().map(|current| &current.ceiling);
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
-    for place in places::places(config, ceiling.as_deref()) {
+    for place in places::places(config, ceiling) {
         ruleset = allow(ruleset, &place)?;
     }
     ruleset = ruleset.add_rule(NetPort::new(config.listen.port(), AccessNet::BindTcp))?;

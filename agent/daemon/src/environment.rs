@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// The longest name, in bytes.
 const MAX_NAME: usize = 256;
 
+/// Variables that a profile may set: with a request's they must fit into a plan.
+const MAX_SET: usize = 256;
+
 /// Names that are the profile's.
 const RESERVED: &[&str] = &[
     "PATH",
@@ -149,6 +152,9 @@ pub fn check_request(name: &str, allowed: &[String]) -> Result<(), VariableError
 pub fn check_profile(set: &BTreeMap<String, String>, allow: &[String]) -> Result<(), String> {
     if let Some(name) = set.keys().chain(allow).find(|name| !is_name(name)) {
         return Err(format!("has `{name}`, which is no variable's name"));
+    }
+    if set.len() > MAX_SET {
+        return Err(format!("sets {} variables; at most {MAX_SET}", set.len()));
     }
     match set.iter().find(|(_, value)| value.contains('\0') || value.len() > 32 * 1024) {
         Some((name, _)) => Err(format!("has a value for `{name}` that is too long or has a NUL")),

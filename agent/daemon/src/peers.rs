@@ -97,9 +97,9 @@ impl PeersLayer {
     }
 
     fn check(&self, request: &Request<Body>) -> Result<Gateway, Fault> {
-        let ceiling = self.ceilings.current()?;
+        let current = self.ceilings.current()?;
         let peer = request.extensions().get::<Peer>();
-        Ok(authorise(peer, &ceiling, SystemTime::now())?)
+        Ok(authorise(peer, &current.ceiling, SystemTime::now())?)
     }
 }
 

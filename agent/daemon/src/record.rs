@@ -32,9 +32,18 @@ pub struct Recorded {
     hash: [u8; 32],
 }
 
+/// What this host decided about a call.
+#[derive(Debug)]
+pub struct Decided {
+    /// The digest of the ceiling that decided.
+    pub ceiling: [u8; 32],
+    /// The grant as it was capped; none for a question about the host itself.
+    pub grant: Option<wire::Grant>,
+}
+
 /// What a call came to.
 #[derive(Debug)]
-pub struct Result {
+pub struct CallResult {
     /// How it ended.
     pub ending: Ending,
     /// The digest of its output.
@@ -66,13 +75,13 @@ impl Recorder {
         &self,
         verified: Verified,
         action: Value,
-        grant: Option<&wire::Grant>,
-    ) -> std::result::Result<Recorded, AppendError> {
+        decided: Decided,
+    ) -> Result<Recorded, AppendError> {
         let intent = Intent {
             call: call(&verified, action),
             rules: verified.intent().rules.clone(),
-            policy_digest: Digest::from_wire(&verified.intent().policy_digest),
-            grant: grant.map_or(Value::Null, grant_value),
+            policy_digest: Some(Digest(decided.ceiling)),
+            grant: decided.grant.as_ref().map_or(Value::Null, grant_value),
             gateway: Some(gateway_word(&verified)),
         };
         let appended = self.journal.append(Entry::Intent(intent))?;
@@ -88,9 +97,9 @@ impl Recorder {
     pub fn outcome(
         &self,
         recorded: Recorded,
-        result: Result,
-    ) -> std::result::Result<SignedReceipt, AppendError> {
-        let Result { ending, output_digest, usage } = result;
+        result: CallResult,
+    ) -> Result<SignedReceipt, AppendError> {
+        let CallResult { ending, output_digest, usage } = result;
         let Recorded { verified, hash } = recorded;
         let run_id = &verified.intent().run_id;
         let outcome = Outcome {
@@ -111,16 +120,12 @@ impl Recorder {
         Ok(sign_receipt(&self.key, &receipt))
     }
 
-    /// Records a call of a peer that may not call.
+    /// Records a call of a peer that may not call, or whose intent is not
+    /// believed: all that is known is who and which method.
     pub fn refused_peer(&self, peer: Option<&PeerName>, method: &str, fault: &Fault) {
         let subject = peer.map(|peer| Subject { user: peer.to_string(), ..Subject::default() });
         let tool = method.chars().take(128).collect();
         self.refuse(Call { subject, tool, ..Call::default() }, None, fault);
-    }
-
-    /// Records a call whose intent is not believed, or that fails before it.
-    pub fn refused_unverified(&self, peer: &PeerName, method: &str, fault: &Fault) {
-        self.refused_peer(Some(peer), method, fault);
     }
 
     /// Records a call that was refused or failed before it was recorded as an
@@ -133,11 +138,10 @@ impl Recorder {
         let entry = if fault.is_denial() {
             Entry::Denial(Denial {
                 call,
-                rules: Some(fault.rule())
-                    .filter(|rule| !rule.is_empty())
-                    .map(str::to_owned)
-                    .into_iter()
-                    .collect(),
+                rules: match fault.rule() {
+                    "" => Vec::new(),
+                    rule => vec![rule.to_owned()],
+                },
                 reasons: vec![fault.reason().to_owned(), fault.message().to_owned()],
                 policy_digest: None,
                 gateway,

@@ -74,6 +74,7 @@ struct State {
     readers: BTreeMap<u64, [u64; 2]>,
     next_reader: u64,
     total: u64,
+    hit_limit: bool,
     closed: bool,
 }
 
@@ -94,6 +95,7 @@ impl Spool {
             readers: BTreeMap::new(),
             next_reader: 0,
             total: 0,
+            hit_limit: false,
             closed: false,
         };
         Self { state: Mutex::new(state), changed: watch::Sender::new(()), capacity, limit }
@@ -120,6 +122,7 @@ impl Spool {
         let mut state = self.lock();
         let left = usize::try_from(self.limit - state.total).unwrap_or(usize::MAX);
         if left == 0 {
+            state.hit_limit = true;
             return Err(LimitHit { limit: self.limit });
         }
         let slowest = state.readers.values().map(|at| at[stream as usize]).min();
@@ -172,6 +175,12 @@ impl Spool {
         while !condition(&self.lock()) {
             drop(changed.changed().await);
         }
+    }
+
+    /// Whether more was written than was taken.
+    #[must_use]
+    pub fn has_hit_limit(&self) -> bool {
+        self.lock().hit_limit
     }
 
     /// Whether a reader holds the writer up.

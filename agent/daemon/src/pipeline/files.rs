@@ -21,7 +21,7 @@ use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
 use crate::planner::{Command, Purpose, may_execute, plan_cell, plan_run};
-use crate::record::{Recorded, Result as CallResult};
+use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::Place;
 use crate::spool::{Spool, Stream};
 use crate::{describe, streams, validate};
@@ -36,6 +36,7 @@ struct FileCall {
     verified: Verified,
     capped: Capped,
     operation: Operation,
+    decided: Decided,
 }
 
 /// Carries out `operation`, whose digest as an action is `digest`.
@@ -54,16 +55,19 @@ pub async fn file_call(
         .intents
         .verify(gateway, intent, digest, SystemTime::now())
         .map_err(|error| agent.refuse_unverified(gateway, method, error))?;
-    let checked = check(agent, &verified, &operation);
-    let capped =
-        checked.map_err(|fault| agent.refuse(&verified, describe::operation(&operation), fault))?;
-    let call = FileCall { verified, capped, operation };
+    let (capped, decided) = check(agent, &verified, &operation)
+        .map_err(|fault| agent.refuse(&verified, describe::operation(&operation), fault))?;
+    let call = FileCall { verified, capped, operation, decided };
     // In a task of its own: a caller that leaves does not stop it half-way.
     let living = tokio::spawn(call.live(Arc::clone(agent)));
     living.await.unwrap_or_else(|error| Err(NoAnswer(error.to_string()).into()))
 }
 
-fn check(agent: &Agent, verified: &Verified, operation: &Operation) -> Result<Capped, Fault> {
+fn check(
+    agent: &Agent,
+    verified: &Verified,
+    operation: &Operation,
+) -> Result<(Capped, Decided), Fault> {
     validate::operation(operation)?;
     let need = match operation {
         Operation::Write(_) => Need::Write,
@@ -73,19 +77,20 @@ fn check(agent: &Agent, verified: &Verified, operation: &Operation) -> Result<Ca
         | Operation::Stat(_)
         | Operation::FindProgram(_) => Need::Read,
     };
-    let ceiling = agent.ceilings.current()?;
-    let mut capped = cap(verified.grant(), need, &agent.profiles, &ceiling)?;
+    let current = agent.ceilings.current()?;
+    let mut capped = cap(verified.grant(), need, &agent.profiles, &current.ceiling)?;
     let limits = &mut capped.limits;
     limits.memory_bytes = limits.memory_bytes.min(MEMORY);
     limits.wall_millis = u64::try_from(TIME.as_millis()).unwrap_or(limits.wall_millis);
     limits.output_bytes = bounds::RESPONSE;
-    Ok(capped)
+    let decided = Decided { ceiling: current.digest, grant: Some(capped.grant()) };
+    Ok((capped, decided))
 }
 
 impl FileCall {
     /// The whole life of the operation.
     async fn live(self, agent: Arc<Agent>) -> Result<(Answer, SignedReceipt), Fault> {
-        let Self { verified, capped, operation } = self;
+        let Self { verified, capped, operation, decided } = self;
         let action = describe::operation(&operation);
         if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
             return Err(agent.refuse(&verified, action, error));
@@ -98,7 +103,7 @@ impl FileCall {
                 return Err(agent.refuse(&verified, action, error));
             }
         };
-        let recorded = agent.recorder.intent(verified, action, Some(&capped.grant())).await;
+        let recorded = agent.recorder.intent(verified, action, decided).await;
         let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
         let answer = work(&agent, &recorded, &capped, operation, place).await;
         conclude(&agent, recorded, answer)

@@ -15,7 +15,7 @@ use super::Agent;
 use crate::fault::Fault;
 use crate::info;
 use crate::peers::Gateway;
-use crate::record::Result as CallResult;
+use crate::record::{CallResult, Decided};
 
 /// Describes the host.
 ///
@@ -34,14 +34,15 @@ pub async fn describe_host(
         .verify(gateway, intent, digest, now)
         .map_err(|error| agent.refuse_unverified(gateway, "HostService.GetHost", error))?;
     let action = json!({"get_host": agent.name});
-    let ceiling =
+    let current =
         agent.ceilings.current().map_err(|error| agent.refuse(&verified, action.clone(), error))?;
     if let Err(error) = agent.replays.take(&verified, now) {
         return Err(agent.refuse(&verified, action, error));
     }
-    let recorded = agent.recorder.intent(verified, action, None).await?;
+    let decided = Decided { ceiling: current.digest, grant: None };
+    let recorded = agent.recorder.intent(verified, action, decided).await?;
     let layers = agent.layers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let host = info::host(&agent.name, &agent.profiles, &ceiling, layers);
+    let host = info::host(&agent.name, &agent.profiles, &current.ceiling, layers);
     let result = CallResult {
         ending: Ending::Completed,
         output_digest: sha256(&host.encode_to_vec()),

@@ -16,7 +16,7 @@ impl Agent {
         fault: impl Into<Fault>,
     ) -> Fault {
         let fault = fault.into();
-        self.recorder.refused_unverified(gateway.name(), method, &fault);
+        self.recorder.refused_peer(Some(gateway.name()), method, &fault);
         fault
     }
 

@@ -17,9 +17,10 @@ use crate::clock;
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::intent::Verified;
+use crate::outcome::Ended;
 use crate::peers::Gateway;
 use crate::planner::{Command, Purpose, plan_cell, plan_run};
-use crate::record::{Recorded, Result as CallResult};
+use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::{Begin, Entered, Place, Run};
 use crate::spool::Reader;
 use crate::{describe, outcome, streams, validate};
@@ -57,7 +58,7 @@ pub async fn start_run(
         .verify(gateway, intent, digest, SystemTime::now())
         .map_err(|error| agent.refuse_unverified(gateway, METHOD, error))?;
     let action = describe::command(&command);
-    let (capped, command) = check(agent, &verified, command)
+    let (capped, command, ceiling) = check(agent, &verified, command)
         .map_err(|fault| agent.refuse(&verified, action.clone(), fault))?;
     let begin = Begin {
         id: verified.run(),
@@ -73,7 +74,8 @@ pub async fn start_run(
         }
         Ok(Entered::New(run)) => {
             let reader = run.spool().reader([0, 0]);
-            let beginning = Beginning { verified, capped, command, action };
+            let decided = Decided { ceiling, grant: Some(capped.grant()) };
+            let beginning = Beginning { verified, capped, command, action, decided };
             // In a task of its own: a caller that leaves does not stop it half-way.
             tokio::spawn(beginning.live(Arc::clone(agent), Arc::clone(&run)));
             Ok(Followed { run, reader })
@@ -86,12 +88,12 @@ fn check(
     agent: &Agent,
     verified: &Verified,
     command: cofferdam_proto::exec::v1::Command,
-) -> Result<(Capped, Command), Fault> {
-    let ceiling = agent.ceilings.current()?;
-    let capped = cap(verified.grant(), Need::Whatever, &agent.profiles, &ceiling)?;
+) -> Result<(Capped, Command, [u8; 32]), Fault> {
+    let current = agent.ceilings.current()?;
+    let capped = cap(verified.grant(), Need::Whatever, &agent.profiles, &current.ceiling)?;
     let allowed = &capped.profile.allowed_variables;
     let command = validate::command(command, &capped.workspace, allowed)?;
-    Ok((capped, command))
+    Ok((capped, command, current.digest))
 }
 
 /// A new run that is checked and not yet recorded.
@@ -100,13 +102,14 @@ struct Beginning {
     capped: Capped,
     command: Command,
     action: Value,
+    decided: Decided,
 }
 
 impl Beginning {
     /// The whole life of the run.
     async fn live(self, agent: Arc<Agent>, run: Arc<Run>) {
-        let Self { verified, capped, command, action } = self;
-        let (recorded, place) = match record(&agent, verified, &capped, action).await {
+        let Self { verified, capped, command, action, decided } = self;
+        let (recorded, place) = match record(&agent, verified, action, decided).await {
             Ok(recorded) => recorded,
             Err(fault) => {
                 agent.registry.leave(run.id());
@@ -125,8 +128,8 @@ impl Beginning {
 async fn record(
     agent: &Agent,
     verified: Verified,
-    capped: &Capped,
     action: Value,
+    decided: Decided,
 ) -> Result<(Recorded, Place), Fault> {
     if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
         return Err(agent.refuse(&verified, action, error));
@@ -139,7 +142,7 @@ async fn record(
             return Err(agent.refuse(&verified, action, error));
         }
     };
-    let recorded = agent.recorder.intent(verified, action, Some(&capped.grant())).await;
+    let recorded = agent.recorder.intent(verified, action, decided).await;
     recorded.map(|recorded| (recorded, place)).map_err(|error| {
         agent.replays.release(run);
         error.into()
@@ -206,9 +209,13 @@ impl Running<'_> {
         let run_id = uuid::Uuid::from_bytes(id.0).to_string();
         run.started(Started { run_id, started_at: Some(clock::now()), layers });
         let mut pump = tokio::spawn(own.pump(stdin, Arc::clone(run.spool())));
-        let Supervised { next, ended } = supervise(cell, run, &mut pump, &capped.limits).await;
+        let Supervised { next, mut ended } = supervise(cell, run, &mut pump, &capped.limits).await;
         let usage = tokio::task::block_in_place(|| agent.counters.read(cell.cgroup()));
         drain(run, &mut pump).await;
+        // It may have ended by itself right after it wrote too much.
+        if run.spool().has_hit_limit() && ended == Ended::ByItself {
+            ended = Ended::ForOutput;
+        }
         match next {
             crate::cell::Next::Ended(ending) => {
                 let usage = crate::usage::with_ending(usage, &ending);

@@ -78,6 +78,7 @@ async fn the_limit_counts_both_streams_and_takes_what_fits() {
     spool.push(Stream::Stdout, b"abcd").await.unwrap();
     let hit = spool.push(Stream::Stderr, b"efgh").await;
     assert_eq!(hit, Err(LimitHit { limit: 6 }));
+    assert!(spool.has_hit_limit());
     assert_eq!(spool.lengths(), [4, 2]);
 }
 
@@ -94,6 +95,7 @@ async fn the_digest_covers_what_is_no_longer_held() {
 async fn exactly_the_limit_is_no_hit() {
     let spool = spool(100, 4);
     assert_eq!(spool.push(Stream::Stdout, b"abcd").await, Ok(()));
+    assert!(!spool.has_hit_limit());
     assert!(spool.push(Stream::Stdout, b"e").await.is_err());
 }
 
@@ -106,7 +108,9 @@ proptest! {
         most in 0..30_usize,
     ) {
         let mut tail = Tail::new();
-        chunks.iter().for_each(|chunk| tail.push(chunk, capacity));
+        for chunk in &chunks {
+            tail.push(chunk, capacity);
+        }
         let all = chunks.concat();
         let start = all.len().saturating_sub(capacity);
         prop_assert_eq!((tail.start(), tail.end()), (start as u64, all.len() as u64));
