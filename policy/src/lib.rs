@@ -3,17 +3,16 @@
 //! Words: a [`Subject`] asks, in a [`Call`], for an [`Action`]; the
 //! [`RuleSet`], read from rule files, gives a [`Decision`]. Only
 //! [`RuleSet::decide`] makes a [`Permit`], and a permit owns its call and its
-//! [`Grant`], so that nothing else can be done with it. On the host, [`cap`]
-//! narrows a grant by the owner's ceiling.
+//! [`Grant`], so that nothing else can be done with it. The host owner's ceiling
+//! has a crate of its own beside this one, because root reads it; the agent
+//! narrows each grant by it.
 //!
 //! The same input always gives the same decision; the order of rules and files
 //! never matters; what cannot be evaluated denies. The gateway calls
-//! [`RuleSet::parse`] when it loads its rules and `decide` for each call; the
-//! agent calls [`cap`].
+//! [`RuleSet::parse`] when it loads its rules and `decide` for each call.
 #![forbid(unsafe_code)]
 
 mod action;
-mod ceiling;
 mod decide;
 mod decision;
 mod explain;
@@ -24,10 +23,9 @@ mod shell;
 mod subject;
 mod text;
 
-pub use cofferdam_ceiling::{self as ceiling_language, Bytes, Ceiling, Millis};
+pub use cofferdam_ceiling::{Bytes, Millis};
 
 pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
-pub use ceiling::{CappedGrant, CeilingExcess, cap};
 pub use decision::{
     Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason, Verdict,
 };
