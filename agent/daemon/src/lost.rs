@@ -25,14 +25,19 @@ pub enum LostError {
 }
 
 /// Gives every unfinished intent its outcome: the agent went down with it, and
-/// its cell with the agent.
+/// its cell with the agent. Waits for the disk, so call it before serving.
 ///
 /// # Errors
 /// Where the journal takes none.
 pub fn settle(journal: &Journal, recovery: &Recovery) -> Result<usize, LostError> {
+    let mut last = None;
     for unfinished in &recovery.unfinished {
         let outcome = unfinished.lost("the agent ended before the call did");
-        journal.append(Entry::Outcome(outcome))?;
+        last = Some(journal.append(Entry::Outcome(outcome))?);
+    }
+    // One wait covers all: records become durable in their order.
+    if let Some(appended) = last {
+        appended.durable.wait_blocking()?;
     }
     Ok(recovery.unfinished.len())
 }
