@@ -84,6 +84,7 @@ async fn a_failed_operation_is_recorded_and_has_a_receipt() {
     let receipt = refused.metadata().get_bin("cofferdam-receipt-bin").unwrap().to_bytes().unwrap();
     let receipt = cofferdam_proto::intent::v1::SignedReceipt::decode(receipt).unwrap();
     verify_receipt(&gateway.receipts, &receipt).unwrap();
+    host.expect_records("outcome", 1);
     assert!(host.journal().contains("FILE_NOT_FOUND"));
 }
 
