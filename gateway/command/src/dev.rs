@@ -35,7 +35,7 @@ use credentials::{Credentials, CredentialsError};
 use given::{Given, GivenError};
 use household::{Household, HouseholdError};
 use programs::{Programs, ProgramsError};
-use standing::{SettleError, Standing};
+use standing::{SettleError, Standing, TooFewUsers};
 use state::{State, StateError};
 use surroundings::{Caller, Surroundings, WorkspaceError};
 
@@ -87,6 +87,9 @@ pub(crate) struct Arguments {
 /// Why it does not run, or not any more.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DevError {
+    /// Root, and yet not enough.
+    #[error(transparent)]
+    TooFewUsers(#[from] TooFewUsers),
     /// The workspace.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
@@ -123,12 +126,13 @@ pub(crate) enum DevError {
 }
 
 pub(crate) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, DevError> {
-    let standing = Standing::now();
+    let Arguments { workspace, dir, port, rules, ceiling } = arguments;
+    let standing = Standing::now()?;
     let caller = Caller::of_this_process();
-    let workspace = arguments.workspace.unwrap_or_else(|| ".".into());
+    let workspace = workspace.unwrap_or_else(|| ".".into());
     let surroundings = Surroundings::look(&workspace, &caller, standing.is_root())?;
-    let given = Given::read(arguments.rules.as_deref(), arguments.ceiling.as_deref())?;
-    let state = State::make(arguments.dir.as_deref(), &surroundings.workspace, standing)?;
+    let given = Given::read(rules.as_deref(), ceiling.as_deref())?;
+    let state = State::make(dir.as_deref(), &surroundings.workspace, standing)?;
     let programs = Programs::find(&state, standing)?;
     let ceiling = given.ceiling(&surroundings, &programs.worker)?;
     let ceiling = state.write("host", "ceiling.toml", ceiling.as_bytes())?;
@@ -136,29 +140,23 @@ pub(crate) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, DevE
 
     standing.settle()?;
 
-    let credentials = Credentials::make(&state, &announcement::user_name())?;
-    let profile = configuration::profile(&surroundings);
-    state.write("profiles", "dev.toml", profile.as_bytes())?;
-    state.write("gateway", "rules.toml", given.rules().as_bytes())?;
-    let agent = configuration::agent(&ceiling, &programs.worker, credentials.gateway);
-    state.write("agent", "agent.toml", agent.as_bytes())?;
-    let port = arguments.port;
-    let scene = Scene { standing, surroundings, state, programs, credentials, port, format };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(DevError::Runtime)?;
+    let scene = Scene { standing, surroundings, given, state, programs, ceiling, port, format };
     runtime.block_on(scene.play(household))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that was prepared.
+/// Everything that was found and prepared before root was given up.
 struct Scene {
     standing: Standing,
     surroundings: Surroundings,
+    given: Given,
     state: State,
     programs: Programs,
-    credentials: Credentials,
+    ceiling: PathBuf,
     port: Option<u16>,
     format: Format,
 }
@@ -166,8 +164,7 @@ struct Scene {
 impl Scene {
     /// Starts the rest, goes on until a signal or a failure, and ends it all.
     async fn play(self, mut household: Household) -> Result<(), DevError> {
-        let signals = Signals::new().map_err(DevError::Runtime);
-        let ended = match signals {
+        let ended = match Signals::new().map_err(DevError::Runtime) {
             Ok(mut signals) => tokio::select! {
                 failure = self.live(&mut household) => failure,
                 () = signals.one() => Ok(()),
@@ -182,45 +179,37 @@ impl Scene {
 
     /// Comes back only with a failure.
     async fn live(&self, household: &mut Household) -> Result<(), DevError> {
-        let Self { surroundings, state, programs, credentials, .. } = self;
+        let Self { standing, surroundings, state, programs, .. } = self;
+        let credentials = self.prepare()?;
         let agent = household.start_agent(programs, state).await?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.choose_port()));
         let workspace = &surroundings.workspace;
         let configuration = configuration::gateway(listen, workspace, agent, credentials.agent);
         state.write("gateway", "gateway.toml", configuration.as_bytes())?;
         let mcp_url = household.start_gateway(programs, state).await?;
-        let degraded = self.check(&mcp_url).await?;
+        let degraded = check(&mcp_url, &credentials.token).await?;
         self.format.show(&Announcement {
             mcp_url,
-            token: credentials.token.clone(),
             state_dir: state.path().to_owned(),
             agent: agent.to_string(),
             degraded,
-            details: Details::of(surroundings, state, self.standing, &credentials.token_file),
+            details: Details::of(surroundings, state, *standing, &credentials.token_file),
+            token: credentials.token,
         });
+        state.remove_leftovers();
         Err(household.one_has_ended().await.into())
     }
 
-    /// A first run, the whole way; what is weaker here. Rules of the caller's own
-    /// may refuse it: then nothing is known about cells, and nothing is wrong.
-    async fn check(&self, mcp_url: &str) -> Result<Vec<Value>, DevError> {
-        let endpoint = Endpoint {
-            url: mcp_url.to_owned(),
-            token: self.credentials.token.clone().into(),
-            authorities: None,
-        };
-        let client = Client::connect(&endpoint, |_| {}).await?;
-        let arguments = Map::from_iter([("program".to_owned(), "true".into())]);
-        let result = client.call("execute_command", arguments).await;
-        client.close().await;
-        let told = result?.structured_content.unwrap_or_default();
-        let refused = ["DENIED", "APPROVAL_NEEDED"].map(Value::from);
-        match &told["outcome"] {
-            outcome if outcome["kind"] == "exited" => Ok(degraded(&told)),
-            _ if refused.contains(&told["error"]["reason"]) => Ok(Vec::new()),
-            Value::Null => Err(DevError::Check(told["error"]["message"].to_string())),
-            outcome => Err(DevError::Check(outcome.to_string())),
-        }
+    /// Writes what agent and gateway need, as the user that they run as.
+    fn prepare(&self) -> Result<Credentials, DevError> {
+        let Self { surroundings, given, state, programs, ceiling, .. } = self;
+        state.write("gateway", "rules.toml", given.rules()?.as_bytes())?;
+        let credentials = Credentials::make(state, &announcement::user_name())?;
+        let profile = configuration::profile(surroundings);
+        state.write("profiles", "dev.toml", profile.as_bytes())?;
+        let agent = configuration::agent(ceiling, &programs.worker, credentials.gateway);
+        state.write("agent", "agent.toml", agent.as_bytes())?;
+        Ok(credentials)
     }
 
     fn choose_port(&self) -> u16 {
@@ -228,6 +217,25 @@ impl Scene {
             let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PORT)).is_ok();
             if is_free { USUAL_PORT } else { 0 }
         })
+    }
+}
+
+/// A first run, the whole way; what is weaker here. Rules of the caller's own may
+/// refuse it: then nothing is known about cells, and nothing is wrong.
+async fn check(mcp_url: &str, token: &str) -> Result<Vec<Value>, DevError> {
+    let endpoint =
+        Endpoint { url: mcp_url.to_owned(), token: token.to_owned().into(), authorities: None };
+    let client = Client::connect(&endpoint, |_| {}).await?;
+    let arguments = Map::from_iter([("program".to_owned(), "true".into())]);
+    let result = client.call("execute_command", arguments).await;
+    client.close().await;
+    let told = result?.structured_content.unwrap_or_default();
+    let refused = ["DENIED", "APPROVAL_NEEDED"].map(Value::from);
+    match &told["outcome"] {
+        outcome if outcome["kind"] == "exited" => Ok(degraded(&told)),
+        _ if refused.contains(&told["error"]["reason"]) => Ok(Vec::new()),
+        Value::Null => Err(DevError::Check(told["error"]["message"].to_string())),
+        outcome => Err(DevError::Check(outcome.to_string())),
     }
 }
 

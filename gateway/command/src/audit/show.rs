@@ -2,6 +2,7 @@
 
 mod line;
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,32 +53,37 @@ pub(crate) struct Arguments {
 const KINDS: [&str; 7] = ["opened", "key", "intent", "denial", "failure", "outcome", "checkpoint"];
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, AuditError> {
-    let mut records = Vec::new();
+    let mut out = io::stdout().lock();
+    let mut last = VecDeque::new();
     let mut whole = true;
     for record in read(&arguments.journal)? {
-        match record {
-            Ok(record) if arguments.wants(&record) => records.push(record),
-            Ok(_) => {}
-            Err(broken) => {
+        match (record, arguments.tail) {
+            (Err(broken), _) => {
                 whole = false;
                 complain(&format!("cofferdam: {broken}"));
             }
+            (Ok(record), _) if !arguments.wants(&record) => {}
+            (Ok(record), None) => {
+                if let Err(error) = show(&mut out, &record, format) {
+                    return Ok(settled(Err(error)));
+                }
+            }
+            (Ok(record), Some(tail)) => {
+                last.push_back(record);
+                last.drain(..last.len().saturating_sub(tail));
+            }
         }
     }
-    let skipped = arguments.tail.map_or(0, |tail| records.len().saturating_sub(tail));
-    let shown = settled(show(&records[skipped..], format));
+    let rest = last.iter().try_for_each(|record| show(&mut out, record, format));
+    let shown = settled(rest.and_then(|()| out.flush()));
     Ok(if whole { shown } else { ExitCode::FAILURE })
 }
 
-fn show(records: &[Record], format: Format) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    for record in records {
-        match format {
-            Format::Human => line::write(&mut out, record)?,
-            Format::Json => write_json(&mut out, &as_json(record))?,
-        }
+fn show(out: &mut impl Write, record: &Record, format: Format) -> io::Result<()> {
+    match format {
+        Format::Human => line::write(out, record),
+        Format::Json => write_json(out, &as_json(record)),
     }
-    out.flush()
 }
 
 /// The record with the keys that it has in the journal.

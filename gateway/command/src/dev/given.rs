@@ -1,6 +1,6 @@
 //! Rules and ceiling that the caller gives in place of the built-in ones: read
-//! once, and checked before anything is started, so that errors name the
-//! caller's own files.
+//! once, with the caller's rights, and checked before agent and gateway start,
+//! so that errors name the caller's own files.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ const MAX_RULES: u64 = 4 * 1024 * 1024;
 /// What was given.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    rules: Option<String>,
+    rules: Option<(PathBuf, String)>,
     ceiling: Option<(PathBuf, String)>,
 }
 
@@ -58,13 +58,11 @@ pub(crate) enum GivenError {
 }
 
 impl Given {
-    /// Reads and checks what was given.
+    /// Reads what was given.
     pub(super) fn read(rules: Option<&Path>, ceiling: Option<&Path>) -> Result<Self, GivenError> {
         let mut given = Self::default();
         if let Some(path) = rules {
-            let text = read(path, MAX_RULES)?;
-            RuleSet::parse(&[(&path.display().to_string(), &text)], sha256(text.as_bytes()))?;
-            given.rules = Some(text);
+            given.rules = Some((path.to_owned(), read(path, MAX_RULES)?));
         }
         if let Some(path) = ceiling {
             let text = read(path, cofferdam_ceiling::MAX_FILE)?;
@@ -74,8 +72,10 @@ impl Given {
     }
 
     /// The rules, or the built-in ones.
-    pub(super) fn rules(&self) -> String {
-        self.rules.clone().unwrap_or_else(configuration::rules)
+    pub(super) fn rules(&self) -> Result<String, GivenError> {
+        let Some((path, text)) = &self.rules else { return Ok(configuration::rules()) };
+        RuleSet::parse(&[(&path.display().to_string(), text)], sha256(text.as_bytes()))?;
+        Ok(text.clone())
     }
 
     /// The ceiling, or one for these surroundings.

@@ -22,6 +22,8 @@ use super::state::{State, StateError};
 const READY: u64 = 10;
 /// The longest line that a ready program says.
 const MAX_LINE: usize = 4096;
+/// How long after one end to look for another that caused it.
+const AFTERMATH: Duration = Duration::from_millis(200);
 /// How long programs may take to end in order, before they are killed.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long the warden may take after that: it waits for its cells.
@@ -162,9 +164,13 @@ impl Household {
             Err(error) => return error.into(),
         };
         loop {
-            // The warden ends with the agent, and is not to blame then.
-            if let Some(error) = self.children.iter_mut().rev().find_map(Child::has_ended) {
-                return error.into();
+            if self.children.iter_mut().any(Child::is_gone) {
+                // The warden ends with the agent, and even before the agent is
+                // reaped: the last one that was started is to blame.
+                tokio::time::sleep(AFTERMATH).await;
+                if let Some(error) = self.children.iter_mut().rev().find_map(Child::has_ended) {
+                    return error.into();
+                }
             }
             signals.recv().await;
         }

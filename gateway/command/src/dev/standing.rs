@@ -41,6 +41,14 @@ pub(super) enum Standing {
     },
 }
 
+/// Root, and yet not able to become the service user.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "started as root of a container whose users end before {0}: neither agent nor cells could have \
+     a user of their own; start `cofferdam dev` as an ordinary user, or give the container more users"
+)]
+pub(crate) struct TooFewUsers(u32);
+
 /// Why root was not given up. Nothing has been opened to the network then.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettleError {
@@ -59,14 +67,18 @@ pub(crate) enum SettleError {
 
 impl Standing {
     /// As it is now.
-    pub(super) fn now() -> Self {
+    pub(super) fn now() -> Result<Self, TooFewUsers> {
         let uid = rustix::process::geteuid();
         if !uid.is_root() {
-            return Self::Ordinary { uid: uid.as_raw() };
+            return Ok(Self::Ordinary { uid: uid.as_raw() });
+        }
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        if !maps(&map, LAST_LEASE) {
+            return Err(TooFewUsers(LAST_LEASE));
         }
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let (uid, gid) = user_in(&passwd, SERVICE_USER).unwrap_or((LAST_LEASE, LAST_LEASE));
-        Self::Root { uid, gid }
+        Ok(Self::Root { uid, gid })
     }
 
     /// Whom agent and gateway run as.
@@ -149,9 +161,31 @@ fn user_in(passwd: &str, name: &str) -> Option<(u32, u32)> {
     (uid != 0 && gid != 0).then_some((uid, gid))
 }
 
+/// Whether a uid_map (user_namespaces(7)) has a user of this number.
+fn maps(map: &str, uid: u32) -> bool {
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+        match (first, count) {
+            (Some(Ok(first)), Some(Ok(count))) => {
+                (first..first.saturating_add(count)).contains(&u64::from(uid))
+            }
+            _ => false,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_with_few_users_is_told_from_a_host() {
+        assert!(maps("         0          0 4294967295\n", LAST_LEASE));
+        assert!(!maps("         0     100000      65536\n", LAST_LEASE));
+        assert!(maps("0 1000 1\n1 100000 1999999999\n", LAST_LEASE));
+        assert!(!maps("", LAST_LEASE));
+    }
 
     const STATUS: &str = "Name:\tcofferdam\nUid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nGroups:\t \n\
         Threads:\t1\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n\

@@ -5,23 +5,23 @@
 //! the service user could have changed it. So whatever happens here before root
 //! is given up goes through descriptors and follows no symlink.
 
+mod directory;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchown, fstat, mkdirat, openat, unlinkat};
-use rustix::io::Errno;
-use rustix::process::{Gid, Uid, geteuid};
+use rustix::fs::CWD;
+use rustix::process::geteuid;
+
+use directory::{Claim, Directory};
 
 use super::reach::barrier;
 use super::standing::Standing;
 
-/// A file that says whose directory this is.
-const MARK: &str = "cofferdam-dev";
-const MARK_TEXT: &str =
-    "State of `cofferdam dev`. Remove the whole directory when it does not run.\n";
+/// How temporary ones are named.
+const PREFIX: &str = "cofferdam-dev-";
 
 /// The state of one `cofferdam dev`. A temporary one is removed when dropped.
 #[derive(Debug)]
@@ -30,11 +30,9 @@ pub(super) struct State {
     temporary: bool,
     root: Directory,
     standing: Standing,
+    /// Held as long as this runs.
+    _lock: File,
 }
-
-/// An open directory.
-#[derive(Debug)]
-struct Directory(OwnedFd);
 
 /// Why there is no state directory.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +53,9 @@ pub(crate) enum StateError {
          `cofferdam dev`"
     )]
     SomethingElse(PathBuf),
+    /// Another one runs there.
+    #[error("another `cofferdam dev` runs in `{0}`; end it, or give --dir another place")]
+    InUse(PathBuf),
     /// Others could change it.
     #[error("`{0}` belongs to another user, or others can write it; give --dir one of your own")]
     Others(PathBuf),
@@ -97,12 +98,12 @@ impl State {
         };
         let failed = system("open the directory", &path);
         let root = Directory::open(CWD, &path).map_err(failed)?;
-        let state = Self { path, temporary, root, standing };
-        state.check(workspace).inspect_err(|_| {
+        let lock = check(&root, &path, workspace, standing).inspect_err(|_| {
             // Nothing is left of what is not taken.
-            _ = is_new.then(|| fs::remove_dir(&state.path));
+            _ = is_new.then(|| fs::remove_dir(&path));
         })?;
-        state.root.give(standing).map_err(system("hand over", &state.path))?;
+        root.give(standing).map_err(system("hand over", &path))?;
+        let state = Self { path, temporary, root, standing, _lock: lock };
         for name in ["host", "agent", "gateway", "log"] {
             state.subdirectory(name)?;
         }
@@ -154,26 +155,51 @@ impl State {
         Ok(path)
     }
 
-    fn check(&self, workspace: &Path) -> Result<(), StateError> {
-        let (state, workspace) = (self.path.clone(), workspace.to_owned());
-        if state.starts_with(&workspace) || workspace.starts_with(&state) {
-            return Err(StateError::InWorkspace { state, workspace });
+    /// Removes temporary directories of this user that a killed `cofferdam dev`
+    /// left: nobody holds their lock. Best effort.
+    pub(super) fn remove_leftovers(&self) {
+        let parent = self.path.parent().filter(|_| self.temporary);
+        let entries = parent.and_then(|parent| fs::read_dir(parent).ok());
+        for entry in entries.into_iter().flatten().flatten() {
+            let is_temporary = entry.file_name().to_string_lossy().starts_with(PREFIX);
+            let other = Directory::open(CWD, entry.path()).ok().filter(|_| is_temporary);
+            let abandoned = |directory: Directory| {
+                directory.owner().is_ok_and(|owner| owner == geteuid().as_raw())
+                    && matches!(directory.lock(), Ok(Claim::Ours(_)))
+            };
+            if other.is_some_and(abandoned) {
+                _ = fs::remove_dir_all(entry.path());
+            }
         }
-        if state.to_str().is_none() {
-            return Err(StateError::NotText(state));
-        }
-        if let Some(barrier) = barrier(&state).filter(|_| self.standing.is_root()) {
-            return Err(StateError::OutOfReach { barrier: barrier.to_owned() });
-        }
-        let stat = fstat(&self.root.0).map_err(system("look at", &state))?;
-        let own = [geteuid().as_raw(), self.standing.uid()].contains(&stat.st_uid);
-        if !own || stat.st_mode & 0o022 != 0 {
-            return Err(StateError::Others(state));
-        }
-        if self.root.claim().map_err(system("look into", &state))? {
-            return Ok(());
-        }
-        Err(StateError::SomethingElse(state))
+    }
+}
+
+/// Whether the directory may be used; its lock.
+fn check(
+    root: &Directory,
+    path: &Path,
+    workspace: &Path,
+    standing: Standing,
+) -> Result<File, StateError> {
+    let (state, workspace) = (path.to_owned(), workspace.to_owned());
+    if state.starts_with(&workspace) || workspace.starts_with(&state) {
+        return Err(StateError::InWorkspace { state, workspace });
+    }
+    if state.to_str().is_none() {
+        return Err(StateError::NotText(state));
+    }
+    if let Some(barrier) = barrier(&state).filter(|_| standing.is_root()) {
+        return Err(StateError::OutOfReach { barrier: barrier.to_owned() });
+    }
+    let owner = root.owner().map_err(system("look at", path))?;
+    let own = [geteuid().as_raw(), standing.uid()].contains(&owner);
+    if !own || root.others_can_write().map_err(system("look at", path))? {
+        return Err(StateError::Others(state));
+    }
+    match root.claim().map_err(system("look into", path))? {
+        Claim::Ours(lock) => Ok(lock),
+        Claim::InUse => Err(StateError::InUse(state)),
+        Claim::SomethingElse => Err(StateError::SomethingElse(state)),
     }
 }
 
@@ -183,57 +209,6 @@ impl Drop for State {
             // What is left lies in a directory for temporary things.
             _ = fs::remove_dir_all(&self.path);
         }
-    }
-}
-
-impl Directory {
-    fn open(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<Self> {
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(at, path, flags, Mode::empty()).map(Self)
-    }
-
-    /// Opens a subdirectory; makes it where it is missing.
-    fn make(&self, name: &str) -> rustix::io::Result<Self> {
-        match mkdirat(&self.0, name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => Self::open(&self.0, name),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    fn give(&self, standing: Standing) -> rustix::io::Result<()> {
-        match standing {
-            Standing::Root { uid, gid } => {
-                fchown(&self.0, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-            }
-            Standing::Ordinary { .. } => Ok(()),
-        }
-    }
-
-    /// A new file that everybody may read, in place of what had the name.
-    fn replace(&self, name: &str) -> rustix::io::Result<File> {
-        match unlinkat(&self.0, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        openat(&self.0, name, flags, Mode::from_raw_mode(0o644)).map(File::from)
-    }
-
-    /// Puts the mark into an empty directory; false where something unmarked is.
-    fn claim(&self) -> rustix::io::Result<bool> {
-        let mut empty = true;
-        for entry in rustix::fs::Dir::read_from(&self.0)? {
-            match entry?.file_name().to_bytes() {
-                b"." | b".." => {}
-                name if name == MARK.as_bytes() => return Ok(true),
-                _ => empty = false,
-            }
-        }
-        if empty {
-            let mut mark = self.replace(MARK)?;
-            mark.write_all(MARK_TEXT.as_bytes()).map_err(|_| Errno::IO)?;
-        }
-        Ok(empty)
     }
 }
 
@@ -260,7 +235,7 @@ fn make_temporary(standing: Standing) -> Result<PathBuf, StateError> {
     let base = own.unwrap_or_else(|| "/tmp".into());
     let base = base.canonicalize().map_err(system("find", &base))?;
     let made = tempfile::Builder::new()
-        .prefix("cofferdam-dev-")
+        .prefix(PREFIX)
         .permissions(PermissionsExt::from_mode(0o700))
         .tempdir_in(&base)
         .map_err(system("make a directory in", &base))?;
@@ -312,6 +287,28 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         drop(state);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_is_used_by_one_at_a_time() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("state");
+        let first = make(&path).unwrap();
+        assert!(matches!(make(&path), Err(StateError::InUse(_))));
+        drop(first);
+        assert!(make(&path).is_ok());
+    }
+
+    #[test]
+    fn what_a_killed_one_left_is_removed_and_what_runs_is_not() {
+        let workspace = Path::new("/nonexistent/workspace");
+        let make = || State::make(None, workspace, ordinary()).unwrap();
+        let (mut killed, running) = (make(), make());
+        killed.temporary = false;
+        let left = killed.path().to_owned();
+        drop(killed);
+        make().remove_leftovers();
+        assert!(!left.exists() && running.path().exists());
     }
 
     #[test]
