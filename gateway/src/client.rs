@@ -1,7 +1,7 @@
 //! A small MCP client for a gateway: what `cofferdam call` and `cofferdam mcp`
 //! use.
 //!
-//! [`Client`] calls one tool after the other; [`bridge`] gives a client that
+//! [`Client`] calls one tool after the other; [`bridge()`] gives a client that
 //! speaks stdio the gateway's HTTP endpoint.
 
 mod bridge;

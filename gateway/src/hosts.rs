@@ -1,7 +1,7 @@
 //! The hosts: one mutual-TLS channel to each agent, and what is known of its
 //! state.
 //!
-//! Invariant: whatever makes a host act takes a [`RecordedIntent`], which only
+//! Invariant: whatever makes a host act takes a `RecordedIntent`, which only
 //! [`crate::record`] makes; so nothing is asked of a host that was not decided
 //! and recorded. Health checks ask for nothing and need none.
 

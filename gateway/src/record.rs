@@ -5,8 +5,7 @@
 //! It ends as a failure, as a denial, or, together with a permit, as a
 //! [`RecordedIntent`]: appended to the journal, its hash inside an intent that
 //! is signed. Appending fixes the hash at once; the disk follows while the host
-//! already works, and [`RecordedIntent::end`] waits for it before an answer
-//! leaves.
+//! already works, and the end of the call waits for it before an answer leaves.
 
 mod flood;
 mod intent;
