@@ -95,8 +95,11 @@ impl Client {
         let mut answer: Value = serde_json::from_str(events.unwrap_or(&text))
             .with_context(|| format!("not a JSON-RPC message: {text}"))?;
         let result = answer["result"].take();
-        if result.is_null() || result["isError"] == true {
-            bail!("the call failed: {answer} {result}");
+        if result.is_null() {
+            bail!("the protocol refused: {answer}");
+        }
+        if result["isError"] == true {
+            bail!("the tool failed: {}", result["structuredContent"]["error"]["message"]);
         }
         Ok(result)
     }
