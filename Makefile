@@ -14,12 +14,9 @@ ARGS ?=
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: prerequisites
-prerequisites: ## Installs (as root, on Debian) or names what building and testing needs
-	@tests/scripts/prerequisites
-
 .PHONY: build
-build: prerequisites ## Builds every program, optimised
+build: ## Builds every program, optimised
+	@tests/scripts/prerequisites build
 	$(CARGO) build --profile $(PROFILE) --workspace --exclude cofferdam-tests --bins
 
 .PHONY: run
@@ -27,7 +24,8 @@ run: build ## Builds everything and starts a gateway, an agent and a warden on t
 	@exec target/$(PROFILE)/cofferdam dev $(ARGS)
 
 .PHONY: test
-test: prerequisites ## Every test that belongs to a change: lints, units, end to end, real clients
+test: ## Every test that belongs to a change: lints, units, end to end, real clients
+	@tests/scripts/prerequisites test
 	@tests/scripts/test
 
 .PHONY: lint
