@@ -10,11 +10,15 @@ mod run;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use cofferdam_plan::RunId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
+
+/// How long a call waits for a place.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub use run::{Begin, Run, State};
 
@@ -74,18 +78,20 @@ impl Registry {
         Self { runs: Mutex::default(), places, limits }
     }
 
-    /// Takes the right to hold a cell.
+    /// Takes the right to hold a cell; waits a while for one where all are
+    /// taken, because most calls are short.
     ///
     /// # Errors
-    /// Where all are taken, or the agent stops.
-    pub fn place(&self) -> Result<Place, RegistryError> {
+    /// Where none came free in time, or the agent stops.
+    pub async fn place(&self) -> Result<Place, RegistryError> {
+        let free = Arc::clone(&self.places).acquire_owned();
+        let Ok(Ok(permit)) = tokio::time::timeout(PATIENCE, free).await else {
+            return Err(RegistryError::Busy(self.limits.runs));
+        };
         if self.lock().stopping {
             return Err(RegistryError::Stopping);
         }
-        match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(permit) => Ok(Place { _permit: permit }),
-            Err(_) => Err(RegistryError::Busy(self.limits.runs)),
-        }
+        Ok(Place { _permit: permit })
     }
 
     /// Attaches to the run that `begin` names, or enters it as a new one.
@@ -201,14 +207,14 @@ mod tests {
         assert_eq!(registry.list(Some(RunId([2; 16])), 10).len(), 1);
     }
 
-    #[test]
-    fn places_are_bounded_and_come_back() {
+    #[tokio::test]
+    async fn places_are_bounded_and_come_back() {
         let registry = registry(1);
-        let place = registry.place().unwrap();
-        assert_eq!(registry.place().unwrap_err(), RegistryError::Busy(1));
-        drop(place);
-        registry.place().unwrap();
+        let place = registry.place().await.unwrap();
+        assert_eq!(registry.place().await.unwrap_err(), RegistryError::Busy(1));
+        let (waited, ()) = tokio::join!(registry.place(), async { drop(place) });
+        drop(waited.unwrap());
         registry.stop();
-        assert_eq!(registry.place().unwrap_err(), RegistryError::Stopping);
+        assert_eq!(registry.place().await.unwrap_err(), RegistryError::Stopping);
     }
 }

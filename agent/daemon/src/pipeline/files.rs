@@ -92,17 +92,14 @@ impl FileCall {
     async fn live(self, agent: Arc<Agent>) -> Result<(Answer, SignedReceipt), Fault> {
         let Self { verified, capped, operation, decided } = self;
         let action = describe::operation(&operation);
+        let place = match agent.registry.place().await {
+            Ok(place) => place,
+            Err(error) => return Err(agent.refuse(&verified, action, error)),
+        };
         if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
             return Err(agent.refuse(&verified, action, error));
         }
         let run = verified.run();
-        let place = match agent.registry.place() {
-            Ok(place) => place,
-            Err(error) => {
-                agent.replays.release(run);
-                return Err(agent.refuse(&verified, action, error));
-            }
-        };
         let recorded = agent.recorder.intent(verified, action, decided).await;
         let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
         let answer = work(&agent, &recorded, &capped, operation, place).await;

@@ -124,24 +124,21 @@ impl Beginning {
     }
 }
 
-/// Takes the intent, a place for a cell, and makes the record durable.
+/// Waits for a place for a cell, takes the intent, and makes the record durable.
 async fn record(
     agent: &Agent,
     verified: Verified,
     action: Value,
     decided: Decided,
 ) -> Result<(Recorded, Place), Fault> {
+    let place = match agent.registry.place().await {
+        Ok(place) => place,
+        Err(error) => return Err(agent.refuse(&verified, action, error)),
+    };
     if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
         return Err(agent.refuse(&verified, action, error));
     }
     let run = verified.run();
-    let place = match agent.registry.place() {
-        Ok(place) => place,
-        Err(error) => {
-            agent.replays.release(run);
-            return Err(agent.refuse(&verified, action, error));
-        }
-    };
     let recorded = agent.recorder.intent(verified, action, decided).await;
     recorded.map(|recorded| (recorded, place)).map_err(|error| {
         agent.replays.release(run);
