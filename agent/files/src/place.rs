@@ -81,23 +81,23 @@ mod tests {
     use super::*;
 
     fn shown(asked: &str, found: &str) -> String {
-        let workspace = Workspace::new(b"/work".to_vec()).unwrap();
+        let workspace = Workspace::new(b"/project".to_vec()).unwrap();
         let place = workspace.place(asked.into()).unwrap();
         String::from_utf8(place.shown(Path::new(found))).unwrap()
     }
 
     #[test]
     fn paths_in_answers_start_as_the_request_did() {
-        assert_eq!(shown(".", "/work/./a/b"), "a/b");
-        assert_eq!(shown("src", "/work/src/a"), "src/a");
-        assert_eq!(shown("src", "/work/src"), "src");
+        assert_eq!(shown(".", "/project/./a/b"), "a/b");
+        assert_eq!(shown("src", "/project/src/a"), "src/a");
+        assert_eq!(shown("src", "/project/src"), "src");
         assert_eq!(shown("/etc", "/etc/passwd"), "/etc/passwd");
-        assert_eq!(shown(".", "/work/."), ".");
+        assert_eq!(shown(".", "/project/."), ".");
     }
 
     #[test]
     fn empty_long_and_nul_paths_are_refused() {
-        let workspace = Workspace::new(b"/work".to_vec()).unwrap();
+        let workspace = Workspace::new(b"/project".to_vec()).unwrap();
         for path in [b"".to_vec(), vec![b'a'; 5000], b"a\0b".to_vec()] {
             assert!(matches!(workspace.place(path), Err(FileFault::Invalid(_))));
         }
