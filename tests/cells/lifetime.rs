@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::{Layer, RunStep};
-use cofferdam_tests::warden::{cell_plan, is_root, run_plan};
+use cofferdam_tests::warden::{Warden, cell_plan, is_root, run_plan};
 
 use crate::Bench;
 
@@ -131,4 +131,25 @@ fn files_in_the_workspace_keep_their_owner() {
     let made = std::fs::metadata(bench.path().join("made")).unwrap();
     let workspace = std::fs::metadata(bench.path()).unwrap();
     assert_eq!((made.uid(), made.gid()), (workspace.uid(), workspace.gid()));
+}
+
+#[test]
+fn a_listening_warden_serves_one_agent_after_the_other() {
+    let bench = Bench::new();
+    let root = bench.path().parent().unwrap().to_owned();
+    let mut warden = Warden::start_listening(&root, rustix::process::geteuid().as_raw());
+    for _ in 0..2 {
+        let cell = warden.build(cell_plan(bench.path())).unwrap();
+        assert_eq!(cell.run(bench.path(), &["true"]).unwrap().code(), Some(0));
+        warden.end(cell);
+        warden.reconnect();
+    }
+}
+
+#[test]
+fn a_listening_warden_hangs_up_on_anybody_but_the_agent() {
+    let bench = Bench::new();
+    let root = bench.path().parent().unwrap().to_owned();
+    let mut warden = Warden::start_listening(&root, 4242);
+    assert!(warden.hangs_up());
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -106,6 +106,43 @@ impl Warden {
         Self { socket, process, directory }
     }
 
+    /// Starts a warden that waits for agents of `agent_uid` on a socket, as
+    /// systemd starts it, and connects to it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_listening(root: &Path, agent_uid: u32) -> Self {
+        let directory = TempDir::new().expect("a directory for the ceiling");
+        let ceiling = directory.path().join("ceiling.toml");
+        std::fs::write(&ceiling, ceiling_text(root)).expect("the ceiling is written");
+        let path = directory.path().join("warden.sock");
+        let listener = UnixListener::bind(&path).expect("a listening socket");
+        let process = Command::new(program("cofferdam-warden"))
+            .args(["--ceiling".as_ref(), ceiling.as_os_str()])
+            .args(["--agent-uid", &agent_uid.to_string(), "--listening-fd", "0"])
+            .stdin(Stdio::from(OwnedFd::from(listener)))
+            .spawn()
+            .expect("cofferdam-warden starts");
+        let socket = UnixStream::connect(&path).expect("a connection");
+        Self { socket, process, directory }
+    }
+
+    /// Leaves the warden and comes again, as a restarted agent does.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn reconnect(&mut self) {
+        let path = self.directory.path().join("warden.sock");
+        self.socket = UnixStream::connect(path).expect("a connection");
+    }
+
+    /// Whether the warden hangs up without taking a request.
+    #[must_use]
+    pub fn hangs_up(&mut self) -> bool {
+        matches!(self.socket.read(&mut [0]), Ok(0) | Err(_))
+    }
+
     /// The warden's pid.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -179,6 +216,10 @@ impl Drop for Warden {
     fn drop(&mut self) {
         // The warden ends with its agent; wait for it, so that tests leave nothing behind.
         _ = self.socket.shutdown(std::net::Shutdown::Both);
+        if self.directory.path().join("warden.sock").exists() {
+            // One that listens goes on until its service manager ends it.
+            _ = self.process.kill();
+        }
         _ = self.process.wait();
     }
 }

@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn the_line_to_try_can_be_pasted_whatever_the_paths_are() {
         let token = Path::new("/tmp/it's here/token");
-        let line = try_it(Path::new("/project/target/cofferdam"), Path::new("/project"), URL, token);
+        let line =
+            try_it(Path::new("/project/target/cofferdam"), Path::new("/project"), URL, token);
         assert!(line.starts_with("target/cofferdam call "), "{line}");
         assert!(line.contains(r"--token-file '/tmp/it'\''s here/token' "), "{line}");
     }
