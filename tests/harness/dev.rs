@@ -171,6 +171,14 @@ impl Dev {
         let pid = rustix::process::Pid::from_child(&self.process);
         let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
         rustix::process::kill_process(pid, signal).expect("it is there");
+        self.wait()
+    }
+
+    /// Waits for the end; the exit code if it exited.
+    ///
+    /// # Panics
+    /// When it does not end within 20 seconds.
+    pub fn wait(&mut self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             match self.process.try_wait().expect("its end") {

@@ -122,7 +122,7 @@ fn without_a_token_or_with_a_wrong_one_nothing_is_answered() {
 }
 
 #[test]
-fn a_foreign_origin_or_host_is_refused() {
+fn a_foreign_origin_is_refused() {
     let dev = Dev::start();
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let token = format!("Authorization: Bearer {}\r\n", dev.told("token"));
