@@ -34,7 +34,7 @@ struct Refuse {
     syscalls: Vec<String>,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+#[derive(Deserialize, Clone, Copy, PartialEq)]
 enum Errno {
     #[serde(rename = "EPERM")]
     Permission = 1,
@@ -80,7 +80,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         String::from("/// Every filter there is.\npub static FILTERS: &[Filter] = &[\n");
     for name in FILTERS {
         let data: Data = toml::from_str(&std::fs::read_to_string(format!("data/{name}.toml"))?)?;
-        let programs = [bulk(&data, &numbers)?, arguments(&data, &numbers)?];
+        let programs = [
+            Program { logged: false, code: by_number(&data, &numbers, Errno::NoSuchCall)? },
+            Program { logged: true, code: by_number(&data, &numbers, Errno::Permission)? },
+            Program { logged: true, code: by_argument(&data, &numbers)? },
+        ];
         emit(&mut source, name, &programs)?;
     }
     source.push_str("];\n");
@@ -89,7 +93,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 type Numbers = BTreeMap<String, u32>;
-type Program = Vec<[u8; 8]>;
+type Code = Vec<[u8; 8]>;
+
+struct Program {
+    /// Whether its refusals are logged.
+    logged: bool,
+    code: Code,
+}
 
 fn numbers() -> Result<Numbers, Box<dyn std::error::Error>> {
     let mut numbers = Numbers::new();
@@ -104,8 +114,15 @@ fn number(numbers: &Numbers, name: &str) -> Result<u32, String> {
     numbers.get(name).copied().ok_or_else(|| format!("no system call is named `{name}`"))
 }
 
-fn bulk(data: &Data, numbers: &Numbers) -> Result<Program, Box<dyn std::error::Error>> {
-    let unknown = tree::ERRNO | Errno::NoSuchCall as u32;
+/// The refusals with `errno` that need no look at arguments. What programs
+/// expect and fall back from, and numbers that nobody knows, are one program;
+/// what they do not expect is another, because only that is worth a log line.
+fn by_number(
+    data: &Data,
+    numbers: &Numbers,
+    errno: Errno,
+) -> Result<Code, Box<dyn std::error::Error>> {
+    let unknown = if errno == Errno::NoSuchCall { tree::ERRNO | errno as u32 } else { tree::ALLOW };
     let end = numbers.values().max().map_or(0, |last| *last as usize + 1);
     let mut verdicts = vec![unknown; end];
     for number in numbers.values() {
@@ -115,8 +132,8 @@ fn bulk(data: &Data, numbers: &Numbers) -> Result<Program, Box<dyn std::error::E
         if entry.reason.is_empty() {
             return Err("an entry without a reason".into());
         }
-        for name in &entry.syscalls {
-            verdicts[number(numbers, name)? as usize] = tree::ERRNO | entry.errno as u32;
+        for name in entry.syscalls.iter().filter(|_| entry.errno == errno) {
+            verdicts[number(numbers, name)? as usize] = tree::ERRNO | errno as u32;
         }
     }
     Ok(tree::compile(tree::X86_64, &verdicts, unknown)
@@ -125,7 +142,7 @@ fn bulk(data: &Data, numbers: &Numbers) -> Result<Program, Box<dyn std::error::E
         .collect())
 }
 
-fn arguments(data: &Data, numbers: &Numbers) -> Result<Program, Box<dyn std::error::Error>> {
+fn by_argument(data: &Data, numbers: &Numbers) -> Result<Code, Box<dyn std::error::Error>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for entry in &data.argument {
         if entry.reason.is_empty() {
@@ -166,15 +183,16 @@ fn bytes(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> [u8; 8] {
 fn emit(source: &mut String, name: &str, programs: &[Program]) -> std::fmt::Result {
     let mut hasher = Sha256::new();
     for program in programs {
-        hasher.update((program.len() as u64).to_le_bytes());
-        for instruction in program {
+        hasher.update([u8::from(program.logged)]);
+        hasher.update((program.code.len() as u64).to_le_bytes());
+        for instruction in &program.code {
             hasher.update(instruction);
         }
     }
     let digest: [u8; 32] = hasher.finalize().into();
     writeln!(source, "Filter {{ name: {name:?}, digest: {digest:?}, programs: &[")?;
     for program in programs {
-        writeln!(source, "&{program:?},")?;
+        writeln!(source, "Program {{ logged: {}, code: &{:?} }},", program.logged, program.code)?;
     }
     writeln!(source, "] }},")
 }

@@ -14,10 +14,22 @@ mod tree;
 pub struct Filter {
     /// What a profile calls it.
     pub name: &'static str,
-    /// SHA-256 over its programs; what a plan calls it.
+    /// SHA-256 over its programs, and whether each is logged; what a plan
+    /// calls it.
     pub digest: [u8; 32],
-    /// `struct sock_filter` arrays in the machine's byte order.
-    pub programs: &'static [&'static [[u8; 8]]],
+    /// In the order in which they are installed.
+    pub programs: &'static [Program],
+}
+
+/// One seccomp program.
+#[derive(Debug)]
+pub struct Program {
+    /// Its refusals are worth a log line (`SECCOMP_FILTER_FLAG_LOG`): programs
+    /// do not expect them. Calls that they try and fall back from are refused
+    /// by a program that is not logged.
+    pub logged: bool,
+    /// `struct sock_filter`s in the machine's byte order.
+    pub code: &'static [[u8; 8]],
 }
 
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));

@@ -71,7 +71,7 @@ fn verdict(syscall: &Syscall) -> u32 {
     filter
         .programs
         .iter()
-        .map(|program| evaluate(&decode(program), syscall))
+        .map(|program| evaluate(&decode(program.code), syscall))
         .min_by_key(|verdict| verdict.cast_signed())
         .unwrap()
 }
@@ -116,6 +116,16 @@ fn foreign_abis_are_killed() {
 fn unknown_system_calls_do_not_exist() {
     for number in [335, 400, 468, 500, 1_000, 0x3fff_ffff] {
         assert_eq!(verdict(&call(number, &[])), ENOSYS, "number {number}");
+    }
+}
+
+#[test]
+fn only_what_programs_do_not_expect_is_logged() {
+    for program in crate::by_name("cell").unwrap().programs {
+        let verdicts = (0..500).map(|number| evaluate(&decode(program.code), &call(number, &[])));
+        let refusals = verdicts.filter(|verdict| *verdict != tree::ALLOW).collect::<Vec<_>>();
+        let expected = if program.logged { EPERM } else { ENOSYS };
+        assert!(refusals.iter().all(|verdict| *verdict == expected), "{refusals:x?}");
     }
 }
 

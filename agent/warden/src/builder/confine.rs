@@ -106,7 +106,7 @@ fn access(rights: Rights) -> BitFlags<AccessFs> {
 /// Installs the filter's programs, one after the other.
 pub(crate) fn install(filter: &Filter) -> Result<LayerReport, BuildError> {
     for program in filter.programs {
-        sys::install_filter(program).during(
+        sys::install_filter(program.code).during(
             BuildStep::Seccomp,
             "cannot install the seccomp filter; the kernel needs CONFIG_SECCOMP_FILTER",
         )?;
