@@ -1,7 +1,8 @@
 //! The only unsafe code of this crate: questions to the kernel that no crate of
-//! ours wraps. None of them changes anything.
+//! ours wraps. None of them changes anything but for the process that asks.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// `LANDLOCK_CREATE_RULESET_VERSION` (linux/landlock.h).
 pub(crate) const LANDLOCK_VERSION: u32 = 1;
@@ -44,4 +45,71 @@ pub(crate) fn knows_seccomp_flags(flags: libc::c_ulong) -> bool {
         )
     };
     result == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+}
+
+/// Whether the kernel has a system call. `arguments` must be ones that it
+/// refuses before it does anything.
+fn has_call(number: libc::c_long, arguments: [libc::c_long; 5]) -> bool {
+    let [a, b, c, d, e] = arguments;
+    // JUSTIFICATION: a call that is meant to be refused has no wrapper.
+    // SAFETY: the callers below pass descriptor -1, null pointers and unknown flags; no memory is
+    // read or written.
+    let result = unsafe { libc::syscall(number, a, b, c, d, e) };
+    result != -1 || io::Error::last_os_error().raw_os_error() != Some(libc::ENOSYS)
+}
+
+/// Whether open_tree(2) is there.
+pub(crate) fn has_open_tree() -> bool {
+    has_call(libc::SYS_open_tree, [-1, 0, -1, 0, 0])
+}
+
+/// Whether mount_setattr(2) is there.
+pub(crate) fn has_mount_setattr() -> bool {
+    has_call(libc::SYS_mount_setattr, [-1, 0, -1, 0, 0])
+}
+
+/// unshare(2) with namespaces only.
+///
+/// # Errors
+/// As unshare(2).
+pub(crate) fn unshare(namespaces: rustix::thread::UnshareFlags) -> io::Result<()> {
+    let namespaces = namespaces - rustix::thread::UnshareFlags::FILES;
+    // JUSTIFICATION: a namespace can be tried in no other way.
+    // SAFETY: the descriptor table stays shared, which is the only thing that could be unsound.
+    unsafe { rustix::thread::unshare_unsafe(namespaces) }.map_err(Into::into)
+}
+
+/// `struct mount_attr` of mount_setattr(2).
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Maps the owners of a detached mount through a user namespace.
+///
+/// # Errors
+/// As mount_setattr(2); `EINVAL` where the file system cannot.
+pub(crate) fn map_owners(mount: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> io::Result<()> {
+    /// `MOUNT_ATTR_IDMAP` (linux/mount.h).
+    const MAP_OWNERS: u64 = 0x0010_0000;
+    let user_namespace =
+        u64::try_from(namespace.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let attributes = MountAttributes { set: MAP_OWNERS, clear: 0, propagation: 0, user_namespace };
+    // JUSTIFICATION: rustix has no mount_setattr.
+    // SAFETY: the path is a constant C string and `attributes` has the size that is told; the
+    // kernel reads both and writes to neither.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
