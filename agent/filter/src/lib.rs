@@ -5,8 +5,13 @@
 //! filter ever travels.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "names")]
+mod names;
 #[cfg(test)]
 mod tree;
+
+#[cfg(feature = "names")]
+pub use names::syscall_name;
 
 /// A filter: programs that are installed one after the other, so that the
 /// strictest verdict counts (seccomp(2)).
