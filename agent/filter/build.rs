@@ -16,17 +16,20 @@ use seccompiler::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-const FILTERS: [&str; 1] = ["cell"];
+/// By name; one that extends another comes after it.
+const FILTERS: [&str; 2] = ["cell", "strict"];
 const SYSCALLS: &str = "data/syscalls-x86_64.txt";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
 struct Data {
+    /// The filter whose entries it has, too; one that comes before it.
+    extends: Option<String>,
     refuse: Vec<Refuse>,
     argument: Vec<Argument>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
 struct Refuse {
     errno: Errno,
@@ -42,7 +45,7 @@ enum Errno {
     NoSuchCall = 38,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
 struct Argument {
     reason: String,
@@ -50,7 +53,7 @@ struct Argument {
     any: Vec<Vec<Condition>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
 struct Condition {
     arg: u8,
@@ -61,7 +64,7 @@ struct Condition {
     wide: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 #[serde(rename_all = "lowercase")]
 enum Comparison {
     Eq,
@@ -78,14 +81,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let numbers = numbers()?;
     let mut source =
         String::from("/// Every filter there is.\npub static FILTERS: &[Filter] = &[\n");
+    let mut all: BTreeMap<&str, Data> = BTreeMap::new();
     for name in FILTERS {
-        let data: Data = toml::from_str(&std::fs::read_to_string(format!("data/{name}.toml"))?)?;
+        let mut data: Data =
+            toml::from_str(&std::fs::read_to_string(format!("data/{name}.toml"))?)?;
+        if let Some(base) = &data.extends {
+            let base =
+                all.get(&**base).ok_or_else(|| format!("{name} extends no filter: {base}"))?;
+            data.refuse.splice(0..0, base.refuse.clone());
+            data.argument.splice(0..0, base.argument.clone());
+        }
         let programs = [
             Program { logged: false, code: by_number(&data, &numbers, Errno::NoSuchCall)? },
             Program { logged: true, code: by_number(&data, &numbers, Errno::Permission)? },
             Program { logged: true, code: by_argument(&data, &numbers)? },
         ];
-        emit(&mut source, name, &programs)?;
+        emit(&mut source, name, data.extends.as_deref(), &programs)?;
+        all.insert(name, data);
     }
     source.push_str("];\n");
     std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("filters.rs"), source)?;
@@ -180,7 +192,12 @@ fn bytes(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> [u8; 8] {
     [c0, c1, jump_true, jump_false, k0, k1, k2, k3]
 }
 
-fn emit(source: &mut String, name: &str, programs: &[Program]) -> std::fmt::Result {
+fn emit(
+    source: &mut String,
+    name: &str,
+    extends: Option<&str>,
+    programs: &[Program],
+) -> std::fmt::Result {
     let mut hasher = Sha256::new();
     for program in programs {
         hasher.update([u8::from(program.logged)]);
@@ -190,7 +207,10 @@ fn emit(source: &mut String, name: &str, programs: &[Program]) -> std::fmt::Resu
         }
     }
     let digest: [u8; 32] = hasher.finalize().into();
-    writeln!(source, "Filter {{ name: {name:?}, digest: {digest:?}, programs: &[")?;
+    writeln!(
+        source,
+        "Filter {{ name: {name:?}, digest: {digest:?}, extends: {extends:?}, programs: &["
+    )?;
     for program in programs {
         writeln!(source, "Program {{ logged: {}, code: &{:?} }},", program.logged, program.code)?;
     }

@@ -6,10 +6,9 @@
 
 use cofferdam_ceiling::Ceiling;
 use cofferdam_plan::AbsolutePath;
+use cofferdam_profile::trees::intersection;
+use cofferdam_profile::{Network, Profile, Profiles, Scratch, Tree};
 use cofferdam_proto::intent::v1::{Grant, Limits, WorkspaceAccess};
-
-use crate::profile::{Profile, Profiles, Scratch};
-use crate::trees::{Tree, intersection};
 
 mod limits;
 
@@ -152,7 +151,7 @@ pub fn cap(
         roots.iter().map(|root| Tree::beneath(root.as_path())).collect::<Vec<_>>()
     };
     let (view, executable) = (roots(&ceiling.view.read), roots(&ceiling.programs.execute));
-    let program_bound = intersection(&profile.programs, &executable);
+    let program_bound = intersection(&profile.executable(), &executable);
     let granted = granted_programs(&programs)?;
     let programs = match granted {
         None => program_bound.clone(),
@@ -170,15 +169,15 @@ pub fn cap(
         write,
         execute,
         show: intersection(&profile.show, &view),
-        read: intersection(&profile.read, &view),
+        read: intersection(&profile.readable(), &view),
         view_bound: view,
         programs,
         program_bound,
         executable,
         scratch: limits::scratch(&profile.scratch, &ceiling.limits, execute)?,
-        host_network: profile.host_network && ceiling.network.allow_host,
+        host_network: profile.network == Network::Host && ceiling.network.allow_host,
         limits: limits::cap(&limits.unwrap_or_default(), &profile.limits, &ceiling.limits)?,
-        allow_degraded: profile.allow_degraded && ceiling.enforcement.allow_degraded,
+        allow_degraded: profile.allow_degraded() && ceiling.enforcement.allow_degraded,
         profile: profile.clone(),
     })
 }
@@ -243,17 +242,13 @@ impl Capped {
     /// The grant as it was capped, for the journal.
     #[must_use]
     pub fn grant(&self) -> Grant {
-        let path = |tree: &Tree| {
-            let slash = if tree.exact { "" } else { "/" };
-            format!("{}{slash}", tree.path.display())
-        };
         let access = if self.write { WorkspaceAccess::Write } else { WorkspaceAccess::Read };
         let limits = &self.limits;
         Grant {
             profile: self.profile.name.clone(),
             workspace: self.workspace.to_string(),
             workspace_access: access.into(),
-            programs: self.programs.iter().map(path).collect(),
+            programs: self.programs.iter().map(ToString::to_string).collect(),
             limits: Some(Limits {
                 memory_bytes: limits.memory_bytes,
                 processes: limits.processes,

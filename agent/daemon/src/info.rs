@@ -4,12 +4,12 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use cofferdam_ceiling::Ceiling;
+use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::Layer;
 use cofferdam_proto::host::v1::{Disk, Host};
 use cofferdam_proto::intent::v1::Limits;
 
 use crate::clock;
-use crate::profile::Profiles;
 
 /// Disks that are told of, at most.
 const DISKS: usize = 32;

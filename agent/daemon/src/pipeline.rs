@@ -15,12 +15,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cofferdam_plan::{CellId, LayerReport};
+use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::Layer;
 
 use crate::ceiling::Ceilings;
 use crate::intent::{Intents, Verified};
 use crate::planner::Naming;
-use crate::profile::Profiles;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;

@@ -11,10 +11,11 @@ use cofferdam_plan::{
     AbsolutePath, Access, BindPlan, CellId, CellLimits, CellPlan, FilterDigest, LandlockPlan,
     LinkPlan, Network, Rights, ScratchPlan, WorkspacePlan,
 };
+use cofferdam_profile::Tree;
+use cofferdam_profile::trees::covers;
 
 use crate::cap::Capped;
 use crate::facts::{Facts, Found};
-use crate::trees::{Tree, covers};
 
 mod run;
 
@@ -117,7 +118,7 @@ fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), PlanErr
     if count > limit { Err(PlanError::TooMany { what, count, limit }) } else { Ok(()) }
 }
 
-fn scratch(place: &crate::profile::Scratch, purpose: Purpose<'_>) -> ScratchPlan {
+fn scratch(place: &cofferdam_profile::Scratch, purpose: Purpose<'_>) -> ScratchPlan {
     ScratchPlan {
         path: place.path.clone(),
         bytes: place.bytes,

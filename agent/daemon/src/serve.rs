@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cofferdam_journal::{Journal, Options};
+use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::exec_service_server::ExecServiceServer;
 use cofferdam_proto::file::v1::file_service_server::FileServiceServer;
 use cofferdam_proto::host::v1::host_service_server::HostServiceServer;
@@ -26,7 +27,6 @@ use crate::intent::Intents;
 use crate::lost;
 use crate::peers::PeersLayer;
 use crate::pipeline::Agent;
-use crate::profile::Profiles;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;

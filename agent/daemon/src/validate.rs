@@ -1,9 +1,12 @@
 //! Checks requests before anything else looks at them: lengths, NUL bytes,
 //! ranges. Every complaint names the field by its path.
 
+use std::collections::BTreeSet;
+
 use cofferdam_files::bounds as files;
 use cofferdam_plan::AbsolutePath;
 use cofferdam_plan::run::bounds;
+use cofferdam_profile::environment;
 use cofferdam_proto::exec::v1 as exec;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::{
@@ -12,7 +15,6 @@ use cofferdam_proto::file::v1::{
 };
 use uuid::Uuid;
 
-use crate::environment;
 use crate::planner::Command;
 
 /// Bytes of one argument, its NUL in the kernel's copy not counted.
@@ -46,7 +48,7 @@ fn invalid<T>(path: impl Into<String>, problem: impl Into<String>) -> Checked<T>
 pub fn command(
     command: exec::Command,
     workspace: &AbsolutePath,
-    allowed: &[String],
+    allowed: &BTreeSet<String>,
 ) -> Checked<Command> {
     let exec::Command { program, arguments, working_directory, environment, stdin } = command;
     bytes("command.program", &program, cofferdam_plan::path::MAX_PATH)?;
@@ -91,7 +93,7 @@ fn bytes(path: &str, value: &[u8], limit: usize) -> Checked<()> {
 
 fn variables(
     environment: Vec<exec::EnvironmentVariable>,
-    allowed: &[String],
+    allowed: &BTreeSet<String>,
     total: &mut usize,
 ) -> Checked<Vec<(String, Vec<u8>)>> {
     // The cell's own variables need room in the plan too.

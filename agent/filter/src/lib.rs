@@ -22,6 +22,8 @@ pub struct Filter {
     /// SHA-256 over its programs, and whether each is logged; what a plan
     /// calls it.
     pub digest: [u8; 32],
+    /// The filter whose refusals it has, too, with some more.
+    pub extends: Option<&'static str>,
     /// In the order in which they are installed.
     pub programs: &'static [Program],
 }
@@ -38,6 +40,15 @@ pub struct Program {
 }
 
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));
+
+impl Filter {
+    /// Whether this refuses all that `other` refuses.
+    #[must_use]
+    pub fn refines(&self, other: &Self) -> bool {
+        let base = || self.extends.and_then(by_name);
+        self.name == other.name || base().is_some_and(|base| base.refines(other))
+    }
+}
 
 /// The filter with this name.
 #[must_use]

@@ -1,9 +1,8 @@
 //! The smaller of what is asked for and what the ceiling gives.
 
 use cofferdam_ceiling as ceiling;
+use cofferdam_profile::{self as profile, Scratch};
 use cofferdam_proto::intent::v1::Limits;
-
-use crate::profile::{ProfileLimits, Scratch};
 
 /// Limits of one call, none of them zero but for swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub struct LimitError(&'static str);
 /// gives.
 pub(super) fn cap(
     asked: &Limits,
-    profile: &ProfileLimits,
+    profile: &profile::Limits,
     most: &ceiling::Limits,
 ) -> Result<CappedLimits, LimitError> {
     let long = |name, asked: u64, otherwise: u64, most: u64| {

@@ -1,8 +1,7 @@
 //! Whatever a gateway grants, a call gets no more than the ceiling.
 
+use cofferdam_profile::trees::covers;
 use proptest::prelude::*;
-
-use crate::trees::covers;
 
 use super::*;
 

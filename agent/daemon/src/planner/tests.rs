@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use cofferdam_ceiling::Ceiling;
 use cofferdam_plan::{Decode, Encode, RunId};
+use cofferdam_profile::Profiles;
 use cofferdam_proto::intent::v1::{Grant, WorkspaceAccess};
 use proptest::prelude::*;
 
 use super::*;
 use crate::cap::{Need, cap};
 use crate::facts::Resolved;
-use crate::profile::Profiles;
 
 const WORKER: &str = "/usr/lib/cofferdam/cofferdam-files";
 

@@ -46,7 +46,7 @@ impl Host {
         make_pki(directory.path());
         let state = directory.path().join("agent");
         fs::write(state.join("agent.toml"), agent_toml(directory.path())).unwrap();
-        make_profiles(&state.join("profiles"));
+        make_profiles(&state.join("../profile/profiles"));
         fs::create_dir(directory.path().join("host")).unwrap();
         fs::write(directory.path().join("host/ceiling.toml"), ceiling_toml(&workspace)).unwrap();
         if is_root() {
@@ -153,14 +153,17 @@ fn make_pki(directory: &Path) {
 }
 
 /// The built-in profiles; an ordinary user's host cannot give all that they ask
-/// for, so there they take less.
+/// for, so there the one that the others inherit from takes less.
 fn make_profiles(directory: &Path) {
     fs::create_dir(directory).unwrap();
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
-    for name in ["readonly.toml", "default.toml", "build.toml"] {
-        let text = fs::read_to_string(built_in.join(name)).unwrap();
-        let degraded = format!("{text}\n[enforcement]\nallow_degraded = true\n");
-        fs::write(directory.join(name), if is_root() { text } else { degraded }).unwrap();
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profile/profiles");
+    for file in fs::read_dir(built_in).unwrap() {
+        let path = file.unwrap().path();
+        let mut text = fs::read_to_string(&path).unwrap();
+        if !text.contains("inherits =") && !is_root() {
+            text.push_str("\n[enforcement]\nmay_lack = \"all\"\n");
+        }
+        fs::write(directory.join(path.file_name().unwrap()), text).unwrap();
     }
 }
 

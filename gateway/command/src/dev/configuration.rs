@@ -193,7 +193,7 @@ filter = "cell"
 set = {{ {environment} }}
 
 [enforcement]
-allow_degraded = true
+may_lack = "all"
 "#,
         show = list(&shown.all()),
         path = list(&path),

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use cofferdam_agent::profile::Profile;
 use cofferdam_ceiling::{Ceiling, covers};
 use cofferdam_policy::{Action, Call, Decision, Execute, Host, Project, RuleSet, Subject};
+use cofferdam_profile::{Network, Profiles};
 use cofferdam_trust::SigningKey;
 
 use super::*;
@@ -74,9 +74,9 @@ fn the_ceiling_allows_the_workspace_the_programs_and_the_worker_and_no_more() {
 fn the_profile_fits_beneath_the_ceiling() {
     let surroundings = surroundings();
     let text = profile(&surroundings);
-    let profile = Profile::parse(PROFILE, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let profile = Profiles::parse(PROFILE, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let ceiling = Ceiling::parse(&ceiling(&surroundings, Path::new(WORKER))).unwrap();
-    assert!(profile.write && profile.execute && !profile.host_network);
+    assert!(profile.write && profile.execute && profile.network == Network::None);
     for tree in profile.show.iter().chain(&profile.read) {
         assert!(covers(&ceiling.view.read, &tree.path), "{}", tree.path.display());
     }

@@ -3,6 +3,7 @@
 //! Pure and lexical; the kernel resolves the paths later. An intersection is
 //! never larger than either side.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A path, or a path with all beneath it.
@@ -44,6 +45,12 @@ impl Tree {
         if self.exact { path == self.path } else { path.starts_with(&self.path) }
     }
 
+    /// Whether all of `other` is in here.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        self == other || (!self.exact && self.covers(&other.path))
+    }
+
     fn common(&self, other: &Self) -> Option<Self> {
         match (self.exact, other.exact) {
             (true, _) => other.covers(&self.path).then(|| self.clone()),
@@ -51,6 +58,14 @@ impl Tree {
             (false, false) if self.covers(&other.path) => Some(other.clone()),
             (false, false) => other.covers(&self.path).then(|| self.clone()),
         }
+    }
+}
+
+impl fmt::Display for Tree {
+    /// As [`Tree::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slash = if self.exact || self.path == Path::new("/") { "" } else { "/" };
+        write!(f, "{}{slash}", self.path.display())
     }
 }
 
@@ -100,6 +115,13 @@ mod tests {
         let one = Tree::parse("/usr/bin").unwrap();
         assert!(one.covers(Path::new("/usr/bin")) && !one.covers(Path::new("/usr/bin/git")));
         assert!(Tree::parse("/").unwrap().covers(Path::new("/etc")));
+    }
+
+    #[test]
+    fn a_tree_is_shown_as_it_is_written() {
+        for text in ["/", "/usr/", "/usr/bin/git"] {
+            assert_eq!(Tree::parse(text).unwrap().to_string(), text);
+        }
     }
 
     #[test]
