@@ -49,7 +49,7 @@ impl Cgroups {
     }
 
     pub(crate) fn lines(&self) -> Vec<Ability> {
-        let controllers = self.controllers.iter().map(|found| self.controller_line(*found));
+        let controllers = self.controllers.iter().copied().map(controller_line);
         [self.layout_line()]
             .into_iter()
             .chain(controllers)
@@ -79,17 +79,6 @@ impl Cgroups {
         .since("5.14")
     }
 
-    fn controller_line(&self, (controller, found): (Controller, Option<u8>)) -> Ability {
-        let need = if controller == Controller::Io { Need::Wished } else { Need::Required };
-        let detail = match found {
-            Some(version) => format!("in the v{version} tree"),
-            None => "no such controller".to_owned(),
-        };
-        Ability::there(controller.ability(), need, found.is_some(), detail)
-            .means(if found.is_some() { controller.held() } else { controller.open() })
-            .fix(controller.remedy())
-    }
-
     /// What counts is the warden's place; this tells whether an ordinary user
     /// could be one.
     fn delegation_line(&self) -> Ability {
@@ -114,6 +103,17 @@ impl Cgroups {
             .fix("only if you want rootless cells: systemd-run --user --scope -p Delegate=yes …"),
         }
     }
+}
+
+fn controller_line((controller, found): (Controller, Option<u8>)) -> Ability {
+    let need = if controller == Controller::Io { Need::Wished } else { Need::Required };
+    let detail = match found {
+        Some(version) => format!("in the v{version} tree"),
+        None => "no such controller".to_owned(),
+    };
+    Ability::there(controller.ability(), need, found.is_some(), detail)
+        .means(if found.is_some() { controller.held() } else { controller.open() })
+        .fix(controller.remedy())
 }
 
 #[cfg(test)]

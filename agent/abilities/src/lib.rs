@@ -7,6 +7,8 @@
 //! - A **probe** asks for the facts behind a group of abilities. It reads and
 //!   asks, and changes nothing; kernel version numbers are only told, never
 //!   decided by.
+//! - The **checklist** ([`checklist()`]) numbers what a command in a cell may try;
+//!   a line names the abilities without which it does not hold.
 //!
 //! [`probe`] is called by `cofferdam-agent doctor` and `cofferdam profile show`,
 //! with or without root. What cannot be asked without a privilege is
@@ -18,6 +20,7 @@
 mod ability;
 mod audit;
 mod cgroups;
+mod checklist;
 mod filesystems;
 mod kernel;
 mod landlock;
@@ -40,6 +43,7 @@ use serde::Serialize;
 pub use ability::{Ability, Need, State};
 pub use audit::{Answer as AuditAnswer, Audit, Status as AuditStatus};
 pub use cgroups::{Cgroups, Controller, Layout};
+pub use checklist::{Line, checklist};
 pub use filesystems::{FileSystems, Workspace};
 pub use kernel::Kernel;
 pub use landlock::{Absence, Landlock, VERSIONS as LANDLOCK_VERSIONS, Version as LandlockVersion};

@@ -50,11 +50,12 @@ pub(crate) fn knows_seccomp_flags(flags: libc::c_ulong) -> bool {
 /// Whether the kernel has a system call. `arguments` must be ones that it
 /// refuses before it does anything.
 fn has_call(number: libc::c_long, arguments: [libc::c_long; 5]) -> bool {
-    let [a, b, c, d, e] = arguments;
     // JUSTIFICATION: a call that is meant to be refused has no wrapper.
     // SAFETY: the callers below pass descriptor -1, null pointers and unknown flags; no memory is
     // read or written.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e) };
+    let result = unsafe {
+        libc::syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4])
+    };
     result != -1 || io::Error::last_os_error().raw_os_error() != Some(libc::ENOSYS)
 }
 
