@@ -100,8 +100,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         all.insert(name, data);
     }
     source.push_str("];\n");
-    std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("filters.rs"), source)?;
+    let folder = std::env::var("OUT_DIR")?;
+    std::fs::write(Path::new(&folder).join("filters.rs"), source)?;
+    std::fs::write(Path::new(&folder).join("reasons.rs"), reasons(&all))?;
     Ok(())
+}
+
+/// Of every filter, for every call that it refuses, why: what the feature
+/// `names` includes.
+fn reasons(all: &BTreeMap<&str, Data>) -> String {
+    let mut of_each = Vec::new();
+    for (name, data) in all {
+        let refused = data.refuse.iter().map(|entry| (&entry.syscalls, &entry.reason));
+        let argument = data.argument.iter().map(|entry| (&entry.syscalls, &entry.reason));
+        for (syscalls, reason) in refused.chain(argument) {
+            of_each.extend(syscalls.iter().map(|syscall| (*name, syscall, reason)));
+        }
+    }
+    format!("static REASONS: &[(&str, &str, &str)] = &{of_each:?};\n")
 }
 
 type Numbers = BTreeMap<String, u32>;

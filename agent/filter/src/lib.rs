@@ -11,7 +11,7 @@ mod names;
 mod tree;
 
 #[cfg(feature = "names")]
-pub use names::syscall_name;
+pub use names::{reasons, syscall_name};
 
 /// A filter: programs that are installed one after the other, so that the
 /// strictest verdict counts (seccomp(2)).

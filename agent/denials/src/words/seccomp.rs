@@ -42,6 +42,6 @@ pub(super) fn meaning(
 
 /// Why the filter refuses the call, as its data say.
 fn reasons(filter: &str, name: &str) -> String {
-    let _ = (filter, name);
-    String::new()
+    let reasons: Vec<&str> = cofferdam_filter::reasons(filter, name).collect();
+    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; or ")) }
 }
