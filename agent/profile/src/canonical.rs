@@ -5,6 +5,8 @@
 //! ancestors are not meaning: two profiles that let a cell do the same have the
 //! same digest, and one whose parent changes gets another.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -113,5 +115,8 @@ fn amounts(limits: &Limits) -> Value {
 
 /// Bytes as lower-case hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -69,7 +69,7 @@ impl Profiles {
     /// Where it means nothing.
     pub fn parse(name: &str, text: &str) -> Result<Profile, ProfileError> {
         let Self(mut all) = Self::of(&[(name.to_owned(), text.to_owned())].into())?;
-        Ok(all.remove(name).ok_or_else(|| unknown(name, name, &BTreeSet::new()))?)
+        all.remove(name).ok_or_else(|| unknown(name, name, &BTreeSet::new()))
     }
 
     /// The profile of this name.

@@ -68,7 +68,7 @@ fn what_cannot_be_narrowed_is_denied_by_a_named_rule() {
     assert_eq!(workspace.rule(), "ceiling.workspaces.roots");
     assert!(matches!(denied(|g| g.workspace = "../x".to_owned()), CapError::WorkspacePath { .. }));
     let unknown = denied(|g| g.profile = "root".to_owned());
-    assert!(unknown.to_string().contains("build, default, readonly"), "{unknown}");
+    assert!(unknown.to_string().contains("build, build-network, default"), "{unknown}");
     assert_eq!(denied(|g| g.workspace_access = 0), CapError::Access);
     let mut narrow = ceiling();
     narrow.profiles.allow.clear();

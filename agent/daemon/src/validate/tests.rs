@@ -13,7 +13,7 @@ fn good() -> exec::Command {
 fn complaint(change: impl FnOnce(&mut exec::Command)) -> String {
     let mut it = good();
     change(&mut it);
-    command(it, &workspace(), &[]).unwrap_err().path
+    command(it, &workspace(), &BTreeSet::new()).unwrap_err().path
 }
 
 fn variable(name: &str, value: &[u8]) -> exec::EnvironmentVariable {
@@ -27,7 +27,7 @@ fn a_good_command_is_taken_as_it_is() {
         environment: vec![variable("CI", b"1")],
         ..good()
     };
-    let checked = command(it, &workspace(), &[]).unwrap();
+    let checked = command(it, &workspace(), &BTreeSet::new()).unwrap();
     assert_eq!(checked.arguments, [b"caf\xe9".to_vec(), Vec::new()]);
     assert_eq!(checked.working_directory, workspace());
 }
@@ -59,7 +59,7 @@ fn bad_commands_are_refused_with_the_fields_path() {
 fn the_working_directory_stays_in_the_workspace() {
     let of = |text: &str| {
         let it = exec::Command { working_directory: text.into(), ..good() };
-        command(it, &workspace(), &[]).map(|c| c.working_directory.to_string())
+        command(it, &workspace(), &BTreeSet::new()).map(|c| c.working_directory.to_string())
     };
     assert_eq!(of("src/./a//").unwrap(), "/srv/work/src/a");
     assert_eq!(of("/srv/work/").unwrap(), "/srv/work");
@@ -73,7 +73,7 @@ fn the_largest_command_fits_into_a_plans_frame() {
     use cofferdam_plan::Frame;
     let arguments = vec![vec![b'a'; 100_000]; 10];
     let it = exec::Command { arguments, ..good() };
-    let Command { program, arguments, .. } = command(it, &workspace(), &[]).unwrap();
+    let Command { program, arguments, .. } = command(it, &workspace(), &BTreeSet::new()).unwrap();
     let size = program.len() + arguments.iter().map(|a| a.len() + 4).sum::<usize>();
     assert!(size * 3 / 2 < cofferdam_plan::CellRequest::MAX_FRAME);
 }

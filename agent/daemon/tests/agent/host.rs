@@ -46,7 +46,7 @@ impl Host {
         make_pki(directory.path());
         let state = directory.path().join("agent");
         fs::write(state.join("agent.toml"), agent_toml(directory.path())).unwrap();
-        make_profiles(&state.join("../profile/profiles"));
+        make_profiles(&state.join("profiles"));
         fs::create_dir(directory.path().join("host")).unwrap();
         fs::write(directory.path().join("host/ceiling.toml"), ceiling_toml(&workspace)).unwrap();
         if is_root() {
