@@ -138,3 +138,6 @@ fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     }
     format!("[{}]", shown.join(", "))
 }
+
+#[cfg(test)]
+mod tests;
