@@ -100,6 +100,8 @@ pub struct Attribution {
 
 impl Attribution {
     /// `maker`: the path of the warden's program, as its own namespaces see it.
+    /// The kernel tells it from the root of the file system that it lies on,
+    /// because the cell's view has it not: so the end of the path has to fit.
     #[must_use]
     pub fn new(maker: Vec<u8>) -> Self {
         Self {
@@ -230,7 +232,8 @@ impl Attribution {
             self.give_up(arrived);
             return;
         };
-        let ours = maker.pid == run.pid && maker.exe == self.maker;
+        let made_by_us = maker.exe.starts_with(b"/") && self.maker.ends_with(&maker.exe);
+        let ours = maker.pid == run.pid && made_by_us;
         run.follow(domain, ours);
         if run.arrived(domain, arrived) {
             run.tally.absorb(found.tally, MAX_REFUSALS);

@@ -7,10 +7,17 @@
 /// At most this many bytes of a name are kept; a longer one loses its middle.
 pub(crate) const MAX_NAME: usize = 512;
 
+/// At most about this many bytes of a name are shown, escapes included.
+const MAX_SHOWN: usize = 600;
+
 /// The text, escaped.
 pub(crate) fn plain(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
+    let mut text = String::with_capacity(bytes.len().min(MAX_SHOWN));
     for c in String::from_utf8_lossy(bytes).chars() {
+        if text.len() > MAX_SHOWN {
+            text.push('…');
+            break;
+        }
         match c {
             '`' => text.push('\''),
             c if c.is_control() || steers(c) => text.extend(c.escape_unicode()),
@@ -46,6 +53,7 @@ mod tests {
         assert_eq!(plain("x\u{202e}y".as_bytes()), "x\\u{202e}y");
         assert_eq!(plain("Grüße 文".as_bytes()), "Grüße 文");
         assert_eq!(plain(b"\xff"), "\u{fffd}");
+        assert!(plain(&[27; 9000]).len() < MAX_SHOWN + 16);
     }
 
     #[test]

@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     let explained = explain(&found, &context());
     for succeeded in [true, false] {
         let text = explained.text(succeeded);
-        assert!(text.lines().count() <= 20 && text.len() < 256 * 1024);
+        assert!(text.lines().count() <= 20 && text.len() < 32 * 1024);
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
     }
 });

@@ -116,6 +116,30 @@ fn a_sandbox_that_a_program_made_for_itself_is_only_counted() {
 }
 
 #[test]
+fn the_maker_is_known_without_the_mount_point_of_its_file_system() {
+    let mut it = Fixture::new();
+    it.start(ONE, 100, 5000);
+    for (domain, exe) in [(7, &b"/libexec/cofferdam-warden"[..]), (8, b"warden"), (9, b"")] {
+        it.refuse(domain, 22);
+        it.made(domain, 100, 5000, exe);
+    }
+    let found = it.end(ONE);
+    assert_eq!((found.refusals.len(), found.refusals[0].count, found.own), (1, 1, 2));
+}
+
+#[test]
+fn a_domain_that_is_told_twice_keeps_its_count() {
+    let mut it = Fixture::new();
+    it.start(ONE, 100, 5000);
+    for _ in 0..2 {
+        it.refuse(7, 22);
+        it.made(7, 100, 5000, MAKER);
+    }
+    it.gone(7, 2);
+    assert_eq!(it.end(ONE).loss, Loss::default());
+}
+
+#[test]
 fn a_call_is_of_the_first_process_a_looked_up_one_or_the_only_run_of_the_user() {
     let mut it = Fixture::new();
     it.start(ONE, 100, 5000);

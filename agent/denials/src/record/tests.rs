@@ -41,17 +41,17 @@ fn a_refused_read_names_domain_path_and_file() {
 #[test]
 fn a_name_with_a_blank_comes_in_digits() {
     let access = refused(
-        "audit(1795271011.809:57): domain=17e8bd2e0 blockers=fs.make_reg,fs.refer path=2F746D702F6175642F6F757420646972 dev=\"vda\" ino=10330298",
+        "audit(1795271011.809:57): domain=17e8bd2e0 blockers=fs.make_reg,fs.refer path=2F7372762F6F757420646972 dev=\"vda\" ino=10330298",
     );
     assert_eq!(access.blockers, [Blocker::MakeReg, Blocker::Refer]);
     let Object::Path { path, .. } = access.object else { panic!("{access:?}") };
-    assert_eq!(path, b"/tmp/aud/out dir");
+    assert_eq!(path, b"/srv/out dir");
 }
 
 #[test]
 fn every_right_at_once_is_read() {
     let access = refused(
-        "audit(1795271011.809:59): domain=17e8bd2e0 blockers=fs.execute,fs.write_file,fs.read_file,fs.read_dir,fs.remove_dir,fs.remove_file,fs.make_char,fs.make_dir,fs.make_reg,fs.make_sock,fs.make_fifo,fs.make_block,fs.make_sym,fs.refer,fs.truncate,fs.ioctl_dev path=2F746D702F6175642F6F757420646972 dev=\"vda\" ino=10330298",
+        "audit(1795271011.809:59): domain=17e8bd2e0 blockers=fs.execute,fs.write_file,fs.read_file,fs.read_dir,fs.remove_dir,fs.remove_file,fs.make_char,fs.make_dir,fs.make_reg,fs.make_sock,fs.make_fifo,fs.make_block,fs.make_sym,fs.refer,fs.truncate,fs.ioctl_dev path=2F7372762F6F757420646972 dev=\"vda\" ino=10330298",
     );
     assert_eq!(access.blockers, Blocker::KNOWN[..16]);
 }
@@ -77,7 +77,7 @@ fn processes_and_sockets_are_read() {
         refused(&format!("audit(1795271011.813:67): domain=17e8bd2e0 blockers={rest}")).object
     };
     let process = |pid, name: &str| Object::Process { pid, name: name.into() };
-    assert_eq!(object("scope.signal opid=1 ocomm=\"process_api\""), process(1, "process_api"));
+    assert_eq!(object("scope.signal opid=1 ocomm=\"systemd\""), process(1, "systemd"));
     assert_eq!(object("ptrace opid=30780 ocomm=\"bash\""), process(30780, "bash"));
     assert_eq!(
         object("scope.abstract_unix_socket path=006F75746572206162737472616374"),
@@ -91,13 +91,13 @@ fn processes_and_sockets_are_read() {
 fn the_life_of_a_domain_is_read() {
     let allocated = read(
         1424,
-        "audit(1795271011.809:43): domain=17e8bd2e0 status=allocated mode=enforcing pid=30909 uid=0 exe=\"/root/.pyenv/versions/3.11.7/bin/python3.11\" comm=\"python3\"",
+        "audit(1795271011.809:43): domain=17e8bd2e0 status=allocated mode=enforcing pid=30909 uid=0 exe=\"/usr/bin/python3.11\" comm=\"python3\"",
     );
     let expected = Domain::Allocated {
         domain: 0x1_7e8b_d2e0,
         pid: 30909,
         uid: 0,
-        exe: b"/root/.pyenv/versions/3.11.7/bin/python3.11".to_vec(),
+        exe: b"/usr/bin/python3.11".to_vec(),
         comm: b"python3".to_vec(),
     };
     assert_eq!(allocated.unwrap().event, Event::Domain(expected));
