@@ -1,7 +1,7 @@
 //! One line of the host's table: a single ability, in words and as data.
 //!
-//! Made by the probes of this crate; printed by `cofferdam-agent doctor` and
-//! read by name by `cofferdam profile show`.
+//! Made by the probes of this crate, and by `cofferdam-agent doctor` for what it
+//! checks itself; printed by doctor, read by name by `cofferdam profile show`.
 
 use serde::Serialize;
 
@@ -54,12 +54,8 @@ pub struct Ability {
 
 impl Ability {
     /// A line that says how much of `name` was found, and what.
-    pub(crate) fn new(
-        name: &'static str,
-        need: Need,
-        state: State,
-        detail: impl Into<String>,
-    ) -> Self {
+    #[must_use]
+    pub fn new(name: &'static str, need: Need, state: State, detail: impl Into<String>) -> Self {
         Self {
             name,
             state,
@@ -72,23 +68,21 @@ impl Ability {
     }
 
     /// Full where `there`, else missing.
-    pub(crate) fn there(
-        name: &'static str,
-        need: Need,
-        there: bool,
-        detail: impl Into<String>,
-    ) -> Self {
+    #[must_use]
+    pub fn there(name: &'static str, need: Need, there: bool, detail: impl Into<String>) -> Self {
         Self::new(name, need, if there { State::Full } else { State::Missing }, detail)
     }
 
     /// What the state means for cells.
-    pub(crate) fn means(mut self, means: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn means(mut self, means: impl Into<String>) -> Self {
         self.means = means.into();
         self
     }
 
     /// What to do; kept only where there is something to do.
-    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
         if self.state != State::Full {
             self.fix = Some(fix.into());
         }
@@ -96,7 +90,8 @@ impl Ability {
     }
 
     /// The first kernel that has it.
-    pub(crate) fn since(mut self, kernel: &'static str) -> Self {
+    #[must_use]
+    pub fn since(mut self, kernel: &'static str) -> Self {
         self.since = Some(kernel);
         self
     }

@@ -109,9 +109,14 @@ impl FileSystems {
                       overlay can from 5.19, tmpfs from 6.3",
                 )
         } else if untried {
-            Ability::new(name, Need::Required, State::Unknown, "only root can try it")
+            let (why, fix) = if self.workspaces.is_empty() {
+                ("no workspace is known", "give the configuration by --config")
+            } else {
+                ("only root can try it", "sudo cofferdam-agent doctor")
+            };
+            Ability::new(name, Need::Required, State::Unknown, why)
                 .means("whether files of a workspace keep their owner depends on its file system")
-                .fix("sudo cofferdam-agent doctor")
+                .fix(fix)
         } else {
             let paths: Vec<_> =
                 self.workspaces.iter().map(|at| at.path.display().to_string()).collect();
@@ -150,10 +155,11 @@ impl FileSystems {
                 state,
                 match state {
                     State::Full => "project quotas are on",
-                    _ => "no workspace is known: give the configuration by --config",
+                    _ => "no workspace is known",
                 },
             )
-            .means("how much of the disk a workspace may use can be limited");
+            .means("how much of the disk a workspace may use can be limited where it is")
+            .fix("give the configuration by --config");
         };
         let listed: Vec<String> =
             without.iter().map(|at| format!("{} ({})", at.path.display(), at.kind)).collect();

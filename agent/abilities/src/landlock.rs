@@ -57,10 +57,11 @@ impl Landlock {
     fn line(&self, version: &Version) -> Ability {
         let there = self.abi >= version.abi;
         let detail = format!("{} (ABI {}; here: {})", version.adds, version.abi, self.found());
-        Ability::there(version.name, version.need, there, detail)
+        let line = Ability::there(version.name, version.need, there, detail)
             .means(if there { version.held } else { version.open })
-            .fix(self.fix(version))
-            .since(version.kernel)
+            .since(version.kernel);
+        // What cells do not use needs no new kernel.
+        if version.need == Need::Noted { line } else { line.fix(self.fix(version)) }
     }
 
     fn found(&self) -> String {

@@ -68,7 +68,8 @@ impl Modules {
         let name = "modules.lockdown";
         let Some(mode) = &self.lockdown else {
             return Ability::new(name, Need::Noted, State::Unknown, "the kernel does not tell")
-                .means("even root may read and change kernel memory; no cell has root");
+                .means("root may be able to change the running kernel; no cell has root")
+                .fix("mount -t securityfs securityfs /sys/kernel/security, if it is not mounted");
         };
         let locked = mode != "none";
         let state = if locked { State::Full } else { State::Partial };

@@ -41,6 +41,8 @@ pub struct Sockets {
     /// In workspaces, whoever may connect: a cell runs as the workspace's owner
     /// as far as files are concerned.
     pub inside: Vec<PathBuf>,
+    /// Workspaces were looked at.
+    pub looked: bool,
     /// Landlock covers them.
     pub covered: bool,
 }
@@ -63,7 +65,7 @@ impl Sockets {
         let inside = beneath(workspaces);
         let mut outside = beneath(&places);
         outside.retain(|path| is_anybodys(path) && !inside.contains(path));
-        Self { outside, inside, covered: landlock_abi >= 9 }
+        Self { outside, inside, looked: !workspaces.is_empty(), covered: landlock_abi >= 9 }
     }
 
     pub(crate) fn lines(&self) -> Vec<Ability> {
@@ -100,6 +102,11 @@ impl Sockets {
 
     fn inside_line(&self) -> Ability {
         let name = "sockets.workspaces";
+        if !self.looked {
+            return Ability::new(name, Need::Noted, State::Unknown, "no workspace is known")
+                .means("a socket in a workspace can be connected to from its cells")
+                .fix("give the configuration by --config");
+        }
         if self.inside.is_empty() {
             return Ability::new(name, Need::Noted, State::Full, "none in a workspace").means(
                 if self.covered {

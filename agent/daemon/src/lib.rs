@@ -27,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod confine;
 pub mod describe;
+pub mod doctor;
 pub mod exec;
 pub mod facts;
 pub mod fault;

@@ -1,24 +1,57 @@
 //! `cofferdam-agent`: the unprivileged network daemon of a host.
 
-use std::io::IsTerminal;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use cofferdam_abilities::trial;
 use cofferdam_agent::ceiling::Ceilings;
 use cofferdam_agent::config::Config;
 use cofferdam_agent::confine::{self, Confinement};
+use cofferdam_agent::doctor::{self, Page, Subject};
 use cofferdam_agent::serve::{self, Inherited};
 use cofferdam_agent::sys;
 
 /// The host agent of Cofferdam: runs commands in cells for the gateways that
 /// this host's ceiling names.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Other>,
+    #[command(flatten)]
+    serve: Option<Serve>,
+}
+
+/// What the program does besides serving.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Tell what this host can enforce and what the agent needs; exit code 1
+    /// where cells cannot start.
+    Doctor {
+        /// The configuration [default: /etc/cofferdam/agent.toml, if there].
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// For `doctor`'s own use.
+    #[command(hide = true)]
+    Trial {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+struct Serve {
     /// The configuration, agent.toml.
     #[arg(long)]
     config: PathBuf,
@@ -42,8 +75,15 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| "info".into()),
         )
         .init();
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let Arguments { command, serve } = Arguments::parse();
+    let ended = match (command, serve) {
+        (Some(Other::Doctor { config, json }), _) => examine(&Subject { config }, json),
+        (Some(Other::Trial { arguments }), _) => Ok(perform(&arguments)),
+        (None, Some(serve)) => run(&serve).map(|()| ExitCode::SUCCESS),
+        (None, None) => Err(anyhow::anyhow!("`--config` is missing; `--help` tells more")),
+    };
+    match ended {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("cofferdam-agent: {error:#}");
             ExitCode::FAILURE
@@ -51,7 +91,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
+fn run(arguments: &Serve) -> anyhow::Result<()> {
     let inherited = adopt(arguments)?;
     let config = Config::load(&arguments.config)?;
     let owner = rustix::process::geteuid().as_raw();
@@ -74,8 +114,31 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .block_on(serve::serve(loaded, inherited))
 }
 
+/// Prints what doctor finds.
+fn examine(subject: &Subject, json: bool) -> anyhow::Result<ExitCode> {
+    let found = doctor::examine(subject)?;
+    let text = if json {
+        serde_json::to_string(&found)? + "\n"
+    } else {
+        found.print(Page::for_standard_output())
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    Ok(if found.cells { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Performs one of doctor's trials: no word is a good word.
+fn perform(arguments: &[OsString]) -> ExitCode {
+    match trial::perform(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Takes over the descriptors that the command line names.
-fn adopt(arguments: &Arguments) -> anyhow::Result<Inherited> {
+fn adopt(arguments: &Serve) -> anyhow::Result<Inherited> {
     let take = |name: &str, number: Option<RawFd>| -> anyhow::Result<Option<OwnedFd>> {
         number
             .map(|number| {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod confinement;
+mod doctor;
 mod files;
 mod gateway;
 mod host;
