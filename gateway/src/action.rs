@@ -27,12 +27,12 @@ pub(crate) fn command(
         environment_names: _,
         has_stdin: _,
     } = execute;
-    Command { program, arguments, working_directory, environment, stdin }
+    Command { program, arguments, working_directory, environment, stdin, ..Command::default() }
 }
 
 impl WireAction for Command {
     fn action(&self) -> Action {
-        let Self { program, arguments, working_directory, environment, stdin } = self;
+        let Self { program, arguments, working_directory, environment, stdin, .. } = self;
         let execute = match as_command_line(program, arguments) {
             Some(execute) => execute,
             None => Execute::program(program.clone(), arguments.clone()),

@@ -108,6 +108,7 @@ fn template(dev: &Dev, wire: &Wire, seen: &Seen, command: &Command) -> Intent {
             workspace_access: WorkspaceAccess::Write.into(),
             programs: Vec::new(),
             limits: Some(Limits::default()),
+            network: Vec::new(),
         }),
         policy_digest: vec![0; 32],
         gateway_record_hash: vec![0; 32],

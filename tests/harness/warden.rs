@@ -1,5 +1,6 @@
 //! A warden and cells, driven as the agent drives them, without the agent.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -10,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 
 use cofferdam_plan::channel::{receive, send};
 use cofferdam_plan::{
-    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellLimits, CellPlan, CellRequest,
-    FilterDigest, LandlockPlan, LayerReport, LinkPlan, Network, Rights, RunEnding, RunId,
+    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellPlan, CellRequest, FilterDigest,
+    LandlockPlan, LayerReport, LayerSet, Leaf, Limits, LinkPlan, Network, Rights, RunEnding, RunId,
     RunLimits, RunPlan, RunStep, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
 };
 use tempfile::TempDir;
@@ -38,6 +39,20 @@ pub struct Cell {
     pub cgroup: String,
     /// The uid it runs under.
     pub uid: u32,
+    ended: RefCell<Vec<(RunId, RunEnding)>>,
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Running {
+    /// Its standard output.
+    pub stdout: std::io::PipeReader,
+    /// Its standard error.
+    pub stderr: std::io::PipeReader,
+    /// A pidfd of its first process.
+    pub process: OwnedFd,
+    /// The other end of its terminal.
+    pub terminal: Option<OwnedFd>,
 }
 
 /// What a run said and how it ended.
@@ -172,7 +187,9 @@ impl Warden {
             }
         };
         match receive::<CellEvent>(&control).map_err(|error| error.to_string())?.0 {
-            CellEvent::Ready(layers) => Ok(Cell { id, control, layers, cgroup, uid }),
+            CellEvent::Ready(layers) => {
+                Ok(Cell { id, control, layers, cgroup, uid, ended: RefCell::default() })
+            }
             CellEvent::BuildFailed { step, errno, detail } => {
                 Err(format!("{}: {detail} (errno {errno})", step.name()))
             }
@@ -201,6 +218,34 @@ impl Warden {
                 return;
             }
         }
+    }
+
+    /// Has a cgroup leaf made for a run of `cell`.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    ///
+    /// # Panics
+    /// When the warden breaks the protocol.
+    pub fn leaf(&mut self, cell: &Cell, number: u32, limits: Limits) -> Result<u32, String> {
+        let leaf = Leaf { cell: cell.id, number };
+        send(&self.socket, &WardenRequest::MakeLeaf(leaf, limits), &[]).expect("a request");
+        loop {
+            match receive::<WardenEvent>(&self.socket).expect("the warden answers").0 {
+                WardenEvent::LeafMade(made) if made == leaf => return Ok(number),
+                WardenEvent::NoLeaf { leaf: not, detail } if not == leaf => return Err(detail),
+                _ => {}
+            }
+        }
+    }
+
+    /// Has a leaf removed.
+    ///
+    /// # Panics
+    /// When the warden is gone.
+    pub fn remove_leaf(&mut self, cell: &Cell, number: u32) {
+        let leaf = Leaf { cell: cell.id, number };
+        send(&self.socket, &WardenRequest::RemoveLeaf(leaf), &[]).expect("a request");
     }
 
     /// Asks the warden to end a cell.
@@ -244,17 +289,8 @@ impl Cell {
     /// # Panics
     /// When PID 1 breaks the protocol.
     pub fn run_plan(&self, plan: RunPlan) -> Result<Ran, (RunStep, i32)> {
-        let null = std::fs::File::open("/dev/null").expect("/dev/null");
-        let (mut stdout, stdout_end) = std::io::pipe().expect("a pipe");
-        let (mut stderr, stderr_end) = std::io::pipe().expect("a pipe");
-        let streams = [null.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()];
-        send(&self.control, &CellRequest::Start(plan), &streams).expect("a request");
-        drop((stdout_end, stderr_end));
-        match self.event() {
-            CellEvent::Started { .. } => {}
-            CellEvent::FailedToStart { step, errno, .. } => return Err((step, errno)),
-            other => panic!("PID 1 does not answer a start with {other:?}"),
-        }
+        let run = plan.run;
+        let Running { mut stdout, mut stderr, .. } = self.start(plan)?;
         let reader = std::thread::spawn(move || {
             let mut text = Vec::new();
             stderr.read_to_end(&mut text).expect("stderr is read");
@@ -262,16 +298,82 @@ impl Cell {
         });
         let mut text = Vec::new();
         stdout.read_to_end(&mut text).expect("stdout is read");
-        let CellEvent::Ended { ending, .. } = self.event() else { panic!("no end") };
         Ok(Ran {
+            ending: self.wait(run),
             stdout: String::from_utf8_lossy(&text).into_owned(),
             stderr: reader.join().expect("the reader ends"),
-            ending,
         })
     }
 
-    fn event(&self) -> CellEvent {
-        receive(&self.control).expect("PID 1 answers").0
+    /// Starts a run and lets it go on.
+    ///
+    /// # Errors
+    /// The step and errno when it did not start.
+    ///
+    /// # Panics
+    /// When PID 1 breaks the protocol.
+    pub fn start(&self, plan: RunPlan) -> Result<Running, (RunStep, i32)> {
+        let null = std::fs::File::open("/dev/null").expect("/dev/null");
+        let (stdout, stdout_end) = std::io::pipe().expect("a pipe");
+        let (stderr, stderr_end) = std::io::pipe().expect("a pipe");
+        let streams = [null.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()];
+        let run = plan.run;
+        let given = if plan.terminal.is_some() { &[] } else { &streams[..] };
+        send(&self.control, &CellRequest::Start(plan), given).expect("a request");
+        drop((stdout_end, stderr_end));
+        loop {
+            match self.event() {
+                (CellEvent::Started { run: it }, mut given) if it == run => {
+                    let terminal = (given.len() > 1).then(|| given.swap_remove(1));
+                    return Ok(Running { stdout, stderr, process: given.remove(0), terminal });
+                }
+                (CellEvent::FailedToStart { run: it, step, errno }, _) if it == run => {
+                    return Err((step, errno));
+                }
+                (CellEvent::Ended { run, ending }, _) => {
+                    self.ended.borrow_mut().push((run, ending));
+                }
+                other => panic!("PID 1 does not answer a start with {other:?}"),
+            }
+        }
+    }
+
+    /// Waits for the end of a run that was started.
+    ///
+    /// # Panics
+    /// When PID 1 breaks the protocol.
+    pub fn wait(&self, run: RunId) -> RunEnding {
+        loop {
+            let mut ended = self.ended.borrow_mut();
+            if let Some(index) = ended.iter().position(|(it, _)| *it == run) {
+                return ended.swap_remove(index).1;
+            }
+            let (CellEvent::Ended { run, ending }, _) = self.event() else { panic!("no end") };
+            ended.push((run, ending));
+        }
+    }
+
+    /// Has a listening socket made in the cell's network namespace.
+    ///
+    /// # Panics
+    /// When PID 1 makes none.
+    #[must_use]
+    pub fn listen(&self) -> (u16, std::net::TcpListener) {
+        send(&self.control, &CellRequest::Listen, &[]).expect("a request");
+        let (CellEvent::Listening { port }, mut given) = self.event() else { panic!("no socket") };
+        (port, given.remove(0).into())
+    }
+
+    /// Tells PID 1 something that has no answer.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn tell(&self, request: &CellRequest) {
+        send(&self.control, request, &[]).expect("a request");
+    }
+
+    fn event(&self) -> (CellEvent, Vec<OwnedFd>) {
+        receive(&self.control).expect("PID 1 answers")
     }
 
     /// The raw descriptor of the control socket.
@@ -297,7 +399,12 @@ pub fn cell_plan(workspace: &Path) -> CellPlan {
         subject: "test".to_owned(),
         profile: "test".to_owned(),
         hostname: "cell".to_owned(),
-        workspace: WorkspacePlan { path: path(workspace), access: Access::Write, execute: false },
+        workspace: WorkspacePlan {
+            path: path(workspace),
+            access: Access::Write,
+            execute: false,
+            protected: Vec::new(),
+        },
         binds: vec![bind("/usr".as_ref()), bind("/etc".as_ref()), bind(&probe)],
         links: host_links(),
         scratch: ["/tmp", "/dev/shm", "/home/cell"]
@@ -315,13 +422,14 @@ pub fn cell_plan(workspace: &Path) -> CellPlan {
         ],
         network: Network::None,
         filter: FilterDigest(cofferdam_filter::by_name("cell").expect("the filter").digest),
-        limits: CellLimits {
+        limits: Limits {
             memory_bytes: 256 << 20,
             swap_bytes: 0,
             processes: 64,
             cpu_millis: 2000,
+            ..Limits::default()
         },
-        allow_degraded: !is_root(),
+        may_lack: if is_root() { LayerSet::NONE } else { LayerSet::ALL },
     }
 }
 
@@ -356,6 +464,10 @@ pub fn run_plan(workspace: &Path, argv: &[&str]) -> RunPlan {
             open_files: 1024,
             ..RunLimits::default()
         },
+        leaf: 0,
+        landlock: Vec::new(),
+        background: false,
+        terminal: None,
     }
 }
 

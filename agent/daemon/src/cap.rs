@@ -7,12 +7,14 @@
 use cofferdam_ceiling::Ceiling;
 use cofferdam_plan::AbsolutePath;
 use cofferdam_profile::trees::intersection;
-use cofferdam_profile::{Network, Profile, Profiles, Scratch, Tree};
+use cofferdam_profile::{Profile, Profiles, Scratch, Tree};
 use cofferdam_proto::intent::v1::{Grant, Limits, WorkspaceAccess};
 
 mod limits;
+mod network;
 
 pub use limits::{CappedLimits, LimitError};
+pub use network::{CappedNetwork, NetworkError};
 
 /// Programs that a grant may name.
 const MAX_PROGRAMS: usize = 256;
@@ -43,8 +45,8 @@ pub struct Capped {
     pub executable: Vec<Tree>,
     /// Private writable places.
     pub scratch: Vec<Scratch>,
-    /// The host's network.
-    pub host_network: bool,
+    /// The network.
+    pub network: CappedNetwork,
     /// Limits.
     pub limits: CappedLimits,
     /// A missing protection is reported instead of refused.
@@ -101,6 +103,9 @@ pub enum CapError {
     /// A limit leaves nothing.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// A destination of the grant means nothing.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 impl CapError {
@@ -117,7 +122,8 @@ impl CapError {
             | Self::Access
             | Self::ReadOnly(_)
             | Self::Program(_)
-            | Self::TooManyPrograms(_) => "",
+            | Self::TooManyPrograms(_)
+            | Self::Network(_) => "",
         }
     }
 }
@@ -143,7 +149,7 @@ pub fn cap(
     profiles: &Profiles,
     ceiling: &Ceiling,
 ) -> Result<Capped, CapError> {
-    let Grant { profile, workspace, workspace_access, programs, limits } = grant;
+    let Grant { profile, workspace, workspace_access, programs, limits, network } = grant;
     let profile = find_profile(&profile, profiles, ceiling)?;
     let workspace = find_workspace(&workspace, ceiling)?;
     let write = access(workspace_access, need, profile)?;
@@ -175,7 +181,7 @@ pub fn cap(
         program_bound,
         executable,
         scratch: limits::scratch(&profile.scratch, &ceiling.limits, execute)?,
-        host_network: profile.network == Network::Host && ceiling.network.allow_host,
+        network: network::cap(&network, profile, &ceiling.network)?,
         limits: limits::cap(&limits.unwrap_or_default(), &profile.limits, &ceiling.limits)?,
         allow_degraded: profile.allow_degraded() && ceiling.enforcement.allow_degraded,
         profile: profile.clone(),
@@ -258,6 +264,7 @@ impl Capped {
                 file_size_bytes: limits.file_size_bytes,
                 open_files: limits.open_files,
             }),
+            network: self.network.on_wire(),
         }
     }
 }

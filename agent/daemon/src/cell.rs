@@ -1,26 +1,34 @@
 //! A cell, owned by its control socket: it lives as long as this end is open.
 //!
-//! Today a cell serves one call. The three steps stay apart ([`Cell::build`],
-//! [`Cell::start`], [`Cell::end`]) so that a session can keep one.
+//! Several runs may go on in it at a time, each in a cgroup leaf of its own,
+//! where the host has cgroups; else one after the other. Whose cell it is, and
+//! how long it stays, is decided in [`crate::cells`].
 //!
 //! What a cell says is a claim of a process that runs beside untrusted code: it
-//! is bounded, decoded strictly, and believed only for the run that was started.
+//! is bounded, decoded strictly, and believed only for runs that were started.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cofferdam_plan::channel::ChannelError;
 use cofferdam_plan::{
-    BuildStep, CellEvent, CellId, CellPlan, CellRequest, LayerReport, RunEnding, RunId, RunPlan,
-    RunStep,
+    BuildStep, CellEvent, CellId, CellPlan, CellRequest, LayerReport, Leaf, Limits, RunEnding,
+    RunId, RunPlan,
 };
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use crate::frames;
 use crate::streams::ChildEnds;
 use crate::warden::{Building, Gone, Warden, WardenError};
+
+mod start;
+
+pub use start::{Asked, StartError};
 
 /// How long a cell may take to be built; the warden's own limit is shorter.
 const BUILD_TIME: Duration = Duration::from_secs(15);
@@ -33,12 +41,34 @@ const VANISH_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Cell {
     id: CellId,
+    uid: u32,
     cgroup: String,
     layers: Vec<LayerReport>,
-    control: OwnedWriteHalf,
-    events: mpsc::Receiver<CellEvent>,
+    socket: Arc<UnixStream>,
+    sending: tokio::sync::Mutex<()>,
+    waiting: Arc<Mutex<Waiting>>,
+    last_leaf: AtomicU32,
     gone: Gone,
+    /// Ends the listening task, and with it the cell, when it is dropped.
+    held: oneshot::Sender<Infallible>,
 }
+
+/// Who waits for what the cell says.
+#[derive(Debug, Default)]
+struct Waiting {
+    built: Option<oneshot::Sender<CellEvent>>,
+    runs: HashMap<RunId, WaitingRun>,
+    sockets: VecDeque<oneshot::Sender<(u16, OwnedFd)>>,
+}
+
+#[derive(Debug)]
+struct WaitingRun {
+    started: Option<oneshot::Sender<Answer>>,
+    ended: oneshot::Sender<RunEnding>,
+}
+
+/// Whether a run started: with its descriptors, or at which step not.
+type Answer = Result<Vec<OwnedFd>, (cofferdam_plan::RunStep, i32)>;
 
 /// Why there is no cell.
 #[derive(Debug, thiserror::Error)]
@@ -67,69 +97,15 @@ pub enum BuildError {
     Late,
 }
 
-/// Why a run did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A step failed.
-    #[error("{}", in_words(*.step, *.errno, .asked))]
-    Failed {
-        /// Which step.
-        step: RunStep,
-        /// errno(3); 0 where none applies.
-        errno: i32,
-        /// What was asked for.
-        asked: Box<Asked>,
-    },
-    /// The plan could not be sent.
-    #[error("cannot send the plan to the cell: {0}")]
-    Channel(#[from] ChannelError),
-    /// The cell ended.
-    #[error("the cell ended before the command started")]
-    Vanished,
-    /// The cell did not answer.
-    #[error("the cell did not start the command in time")]
-    Late,
-}
-
-/// What of a run plan a failure to start may be about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    program: String,
-    search_path: Vec<String>,
-    working_directory: String,
-}
-
-impl Asked {
-    fn of(plan: &RunPlan) -> Self {
-        Self {
-            program: String::from_utf8_lossy(&plan.program).into_owned(),
-            search_path: plan.search_path.iter().map(ToString::to_string).collect(),
-            working_directory: plan.working_directory.to_string(),
-        }
-    }
-}
-
-/// For the one who must act: the step, on what, why, what to do.
-fn in_words(step: RunStep, errno: i32, asked: &Asked) -> String {
-    let Asked { program, search_path, working_directory } = asked;
-    let why = std::io::Error::from_raw_os_error(errno);
-    match step {
-        RunStep::FindProgram => format!(
-            "there is no program `{program}` in {}; check_command_exists tells what there is",
-            search_path.join(":")
-        ),
-        RunStep::Execute => format!(
-            "cannot execute `{program}`: {why}; it must be a program that exists in the cell's \
-             view and that rules, profile and ceiling let the caller execute"
-        ),
-        RunStep::WorkingDirectory => format!(
-            "cannot enter the working directory `{working_directory}`: {why}; it must be a \
-             directory of the workspace"
-        ),
-        RunStep::Plan | RunStep::Fork | RunStep::Limits | RunStep::Streams => {
-            format!("cannot start `{program}` (at step {}): {why}", step.name())
-        }
-    }
+/// A run that was started.
+#[derive(Debug)]
+pub struct Running {
+    /// A pidfd of its first process.
+    pub process: Option<OwnedFd>,
+    /// The other end of its terminal.
+    pub terminal: Option<OwnedFd>,
+    ended: oneshot::Receiver<RunEnding>,
+    gone: Gone,
 }
 
 /// What a started run does next.
@@ -151,24 +127,37 @@ impl Cell {
         let id = plan.cell;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let (reading, control) = UnixStream::from_std(ours)?.into_split();
+        let socket = Arc::new(UnixStream::from_std(ours)?);
         let building = warden.build(plan, OwnedFd::from(theirs));
         let built = tokio::time::timeout(BUILD_TIME, building);
-        let Building { uid: _, cgroup, gone } = built.await.map_err(|_| BuildError::Late)??;
-        let (sender, events) = mpsc::channel(16);
-        tokio::spawn(listen(id, reading, sender));
-        let mut cell = Self { id, cgroup, layers: Vec::new(), control, events, gone };
-        match tokio::time::timeout(BUILD_TIME, cell.events.recv()).await {
-            Ok(Some(CellEvent::Ready(layers))) => {
-                cell.layers = layers;
-                Ok(cell)
+        let Building { uid, cgroup, gone } = built.await.map_err(|_| BuildError::Late)??;
+        let (built, ready) = oneshot::channel();
+        let waiting = Arc::new(Mutex::new(Waiting { built: Some(built), ..Waiting::default() }));
+        let (held, dropped) = oneshot::channel();
+        let listener = Listener { id, socket: Arc::clone(&socket), waiting: Arc::clone(&waiting) };
+        tokio::spawn(listener.listen(dropped));
+        let layers = match tokio::time::timeout(BUILD_TIME, ready).await {
+            Ok(Ok(CellEvent::Ready(layers))) => layers,
+            Ok(Ok(CellEvent::BuildFailed { step, errno, detail })) => {
+                return Err(BuildError::Failed { step, errno, detail });
             }
-            Ok(Some(CellEvent::BuildFailed { step, errno, detail })) => {
-                Err(BuildError::Failed { step, errno, detail })
-            }
-            Ok(Some(_) | None) => Err(BuildError::Vanished),
-            Err(_) => Err(BuildError::Late),
-        }
+            Ok(Ok(_) | Err(_)) => return Err(BuildError::Vanished),
+            Err(_) => return Err(BuildError::Late),
+        };
+        let (sending, last_leaf) = (tokio::sync::Mutex::default(), AtomicU32::default());
+        Ok(Self { id, uid, cgroup, layers, socket, sending, waiting, last_leaf, gone, held })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> CellId {
+        self.id
+    }
+
+    /// The uid that its runs have.
+    #[must_use]
+    pub fn uid(&self) -> u32 {
+        self.uid
     }
 
     /// The cell's layers, as its builder reported them.
@@ -183,46 +172,87 @@ impl Cell {
         &self.cgroup
     }
 
-    /// Starts a run with its standard streams.
+    /// Whether it is still there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !self.gone.is_gone()
+    }
+
+    /// A cgroup leaf for one run; `None` where the cell has no cgroup.
+    ///
+    /// # Errors
+    /// Where the warden makes none.
+    pub async fn leaf(&self, warden: &Warden, limits: Limits) -> Result<Option<Leaf>, WardenError> {
+        if self.cgroup.is_empty() {
+            return Ok(None);
+        }
+        let number = self.last_leaf.fetch_add(1, Ordering::Relaxed) + 1;
+        let leaf = Leaf { cell: self.id, number };
+        warden.make_leaf(leaf, limits).await.map(|()| Some(leaf))
+    }
+
+    /// Where the leaf is, relative to each hierarchy's mount.
+    #[must_use]
+    pub fn leaf_path(&self, leaf: Leaf) -> String {
+        format!("{}/run-{}", self.cgroup, leaf.number)
+    }
+
+    /// Starts a run with its standard streams; `None` where its plan has a
+    /// terminal.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(&mut self, plan: RunPlan, streams: ChildEnds) -> Result<(), StartError> {
+    pub async fn start(
+        &self,
+        plan: RunPlan,
+        streams: Option<ChildEnds>,
+    ) -> Result<Running, StartError> {
         let run = plan.run;
         let asked = Box::new(Asked::of(&plan));
-        let ChildEnds { stdin, stdout, stderr } = streams;
-        let descriptors = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-        self.send(&CellRequest::Start(plan), &descriptors).await?;
-        let answer = async {
-            loop {
-                match self.events.recv().await {
-                    Some(CellEvent::Started { run: it }) if it == run => break Ok(()),
-                    Some(CellEvent::FailedToStart { run: it, step, errno }) if it == run => {
-                        break Err(StartError::Failed { step, errno, asked });
-                    }
-                    Some(_) => {}
-                    None => break Err(StartError::Vanished),
-                }
+        let (started, answer) = oneshot::channel();
+        let (ended, ending) = oneshot::channel();
+        self.lock().runs.insert(run, WaitingRun { started: Some(started), ended });
+        let sent = {
+            let streams = streams.as_ref();
+            let streams = streams.map(|s| [s.stdin.as_fd(), s.stdout.as_fd(), s.stderr.as_fd()]);
+            self.send(&CellRequest::Start(plan), streams.as_ref().map_or(&[], |s| &s[..])).await
+        };
+        drop(streams);
+        let answer = match sent {
+            Ok(()) => tokio::time::timeout(START_TIME, answer).await,
+            Err(error) => {
+                self.lock().runs.remove(&run);
+                return Err(error.into());
             }
         };
-        tokio::time::timeout(START_TIME, answer).await.unwrap_or(Err(StartError::Late))
+        match answer {
+            Ok(Ok(Ok(given))) => {
+                let mut given = given.into_iter();
+                let (process, terminal) = (given.next(), given.next());
+                Ok(Running { process, terminal, ended: ending, gone: self.gone.clone() })
+            }
+            Ok(Ok(Err((step, errno)))) => Err(StartError::Failed { step, errno, asked }),
+            Ok(Err(_)) => Err(StartError::Vanished),
+            Err(_) => Err(StartError::Late),
+        }
     }
 
-    /// Waits for the end of `run`. Can be dropped and called again.
-    pub async fn ended(&mut self, run: RunId) -> Next {
-        loop {
-            tokio::select! {
-                // A cell's last word comes before its end.
-                biased;
-                event = self.events.recv() => match event {
-                    Some(CellEvent::Ended { run: it, ending }) if it == run => {
-                        return Next::Ended(ending);
-                    }
-                    Some(_) => {}
-                    None => return Next::Vanished,
-                },
-                () = self.gone.wait() => return Next::Vanished,
-            }
+    /// A listening socket in the cell's network namespace, and its port.
+    ///
+    /// # Errors
+    /// Where the cell makes none.
+    pub async fn listen(&self) -> Result<(u16, OwnedFd), StartError> {
+        let (sender, socket) = oneshot::channel();
+        // In the order in which they are asked for.
+        let turn = self.sending.lock().await;
+        self.lock().sockets.push_back(sender);
+        let sent = frames::send(&self.socket, &CellRequest::Listen, &[]).await;
+        drop(turn);
+        sent?;
+        match tokio::time::timeout(START_TIME, socket).await {
+            Ok(Ok(made)) => Ok(made),
+            Ok(Err(_)) => Err(StartError::Vanished),
+            Err(_) => Err(StartError::Late),
         }
     }
 
@@ -239,9 +269,8 @@ impl Cell {
 
     /// Ends the cell and waits until nothing of it is left.
     pub async fn end(self, warden: &Warden) {
-        let Self { id, control, events, mut gone, .. } = self;
-        drop(control);
-        drop(events);
+        let Self { id, mut gone, socket, held, .. } = self;
+        drop((socket, held));
         if tokio::time::timeout(VANISH_TIME, gone.wait()).await.is_ok() {
             return;
         }
@@ -261,30 +290,87 @@ impl Cell {
     async fn send(
         &self,
         request: &CellRequest,
-        descriptors: &[std::os::fd::BorrowedFd<'_>],
+        descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), ChannelError> {
-        frames::send(self.control.as_ref(), request, descriptors).await
+        let _turn = self.sending.lock().await;
+        frames::send(&self.socket, request, descriptors).await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reads what the cell says until it closes its end or breaks the protocol.
-async fn listen(
-    cell: CellId,
-    mut socket: tokio::net::unix::OwnedReadHalf,
-    events: mpsc::Sender<CellEvent>,
-) {
-    loop {
-        let event = tokio::select! {
-            event = frames::receive(&mut socket) => event,
-            // Nobody listens any more; this half must not keep the cell alive.
-            () = events.closed() => return,
+impl Running {
+    /// Waits for its end. Can be dropped and called again until it ended.
+    pub async fn ended(&mut self) -> Next {
+        tokio::select! {
+            // A cell's last word comes before its end.
+            biased;
+            ending = &mut self.ended => ending.map_or(Next::Vanished, Next::Ended),
+            () = self.gone.wait() => Next::Vanished,
+        }
+    }
+}
+
+/// Reads what the cell says until it closes its end, breaks the protocol, or
+/// nobody holds it any more.
+struct Listener {
+    id: CellId,
+    socket: Arc<UnixStream>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+impl Listener {
+    async fn listen(self, dropped: oneshot::Receiver<Infallible>) {
+        tokio::select! {
+            () = self.listen_to_the_end() => {}
+            _ = dropped => {}
+        }
+        // Whoever waits is told by the drop.
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
+    }
+
+    async fn listen_to_the_end(&self) {
+        loop {
+            match frames::receive(&self.socket).await {
+                Ok((event, descriptors)) => self.deliver(event, descriptors),
+                Err(ChannelError::Closed) => return,
+                Err(error) => {
+                    let cell = self.id;
+                    tracing::warn!(%cell, %error, "the cell's control socket is unusable");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What nobody waits for is dropped: a claim about a run that was not
+    /// started means nothing.
+    fn deliver(&self, event: CellEvent, mut descriptors: Vec<OwnedFd>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = |run, answer: Answer| {
+            let started = waiting.runs.get_mut(&run).and_then(|run| run.started.take());
+            started.map(|started| started.send(answer))
         };
         match event {
-            Ok(event) => drop(events.send(event).await),
-            Err(ChannelError::Closed) => return,
-            Err(error) => {
-                tracing::warn!(%cell, %error, "the cell's control socket is unusable");
-                return;
+            CellEvent::Ready(_) | CellEvent::BuildFailed { .. } => {
+                drop(waiting.built.take().map(|built| built.send(event)));
+            }
+            CellEvent::Started { run } => drop(answer(run, Ok(descriptors))),
+            CellEvent::FailedToStart { run, step, errno } => {
+                drop(answer(run, Err((step, errno))));
+                waiting.runs.remove(&run);
+            }
+            CellEvent::Ended { run, ending } => {
+                // Nobody follows it any more.
+                _ = waiting.runs.remove(&run).map(|run| run.ended.send(ending));
+            }
+            CellEvent::Listening { port } => {
+                let made = descriptors.pop().filter(|_| port != 0).map(|socket| (port, socket));
+                // Without a socket the drop tells.
+                let sender = waiting.sockets.pop_front();
+                drop(sender.zip(made).map(|(sender, made)| sender.send(made)));
             }
         }
     }

@@ -60,6 +60,8 @@ pub struct IdentityFiles {
 pub struct Limits {
     /// Calls that hold a cell at the same time.
     pub runs: usize,
+    /// Cells that are prepared for whoever comes next.
+    pub stock: usize,
     /// Ended runs that can still be described and attached to.
     pub kept_runs: usize,
     /// Bytes of each output stream that are held for readers.
@@ -70,7 +72,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { runs: 64, kept_runs: 256, spool: Bytes(1 << 20), kept_output: Bytes(16 << 20) }
+        Self {
+            runs: 64,
+            stock: 4,
+            kept_runs: 256,
+            spool: Bytes(1 << 20),
+            kept_output: Bytes(16 << 20),
+        }
     }
 }
 

@@ -23,7 +23,8 @@ const VARIABLES: usize = 32 * 1024;
 /// A command, as it was asked for.
 #[must_use]
 pub fn command(command: &Command) -> Value {
-    let Command { program, arguments, working_directory, environment, stdin } = command;
+    let Command { program, arguments, working_directory, environment, stdin, background, one_shot } =
+        command;
     let mut left = ARGUMENTS;
     let shown = arguments.iter().map_while(|argument| {
         let shown = text(argument);
@@ -46,6 +47,8 @@ pub fn command(command: &Command) -> Value {
         "environment_left_out": environment.len() - variables.len(),
         "environment": variables,
         "stdin": content(stdin),
+        "background": background,
+        "one_shot": one_shot,
     })
 }
 
@@ -136,6 +139,7 @@ mod tests {
             working_directory: b"/srv".to_vec(),
             environment: vec![variable("A"), variable("B")],
             stdin: vec![0; 1 << 20],
+            ..Command::default()
         };
         let value = command(&it);
         assert!(value.to_string().len() < 128 * 1024, "{}", value.to_string().len());

@@ -14,7 +14,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::cap::CapError;
+use crate::cap::{CapError, NetworkError};
 use crate::cell::{BuildError, StartError};
 use crate::intent::IntentError;
 use crate::peers::PeerError;
@@ -178,7 +178,13 @@ impl From<CapError> for Fault {
             CapError::WorkspacePath { .. }
             | CapError::Access
             | CapError::Program(_)
-            | CapError::TooManyPrograms(_) => (Code::InvalidArgument, "GRANT_MALFORMED"),
+            | CapError::TooManyPrograms(_)
+            | CapError::Network(NetworkError::Destination { .. } | NetworkError::TooMany(..)) => {
+                (Code::InvalidArgument, "GRANT_MALFORMED")
+            }
+            CapError::Network(NetworkError::Ceiling { .. }) => {
+                (Code::FailedPrecondition, "CEILING_INVALID")
+            }
             CapError::ReadOnly(_) => (Code::PermissionDenied, "WORKSPACE_READ_ONLY"),
             CapError::Profile(_)
             | CapError::Workspace { .. }

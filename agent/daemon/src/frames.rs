@@ -1,16 +1,18 @@
 //! Moves plan frames over a Unix socket without blocking the runtime.
 //!
-//! The same frames as [`cofferdam_plan::channel`], which blocks. Descriptors are
-//! only ever sent from here; none is received.
+//! The same frames as [`cofferdam_plan::channel`], which blocks.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use cofferdam_plan::channel::{ChannelError, MAX_DESCRIPTORS};
 use cofferdam_plan::{Decode, Encode};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use tokio::io::{AsyncRead, AsyncReadExt, Interest};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 /// Sends one frame with its descriptors. One sender at a time; a call that is
@@ -55,13 +57,15 @@ fn send_part(
     }
 }
 
-/// Receives one frame. A call that is dropped half-way leaves the channel
-/// unusable, so one task reads it to its end.
-pub async fn receive<P: Decode>(socket: &mut (impl AsyncRead + Unpin)) -> Result<P, ChannelError> {
+/// Receives one frame with its descriptors, all close-on-exec. A call that is
+/// dropped half-way leaves the channel unusable, so one task reads it to its
+/// end.
+pub async fn receive<P: Decode>(socket: &UnixStream) -> Result<(P, Vec<OwnedFd>), ChannelError> {
     let mut prefix = [0; 4];
-    match socket.read(&mut prefix).await? {
+    let mut descriptors = Vec::new();
+    match receive_part(socket, &mut prefix, &mut descriptors).await? {
         0 => return Err(ChannelError::Closed),
-        read => fill(socket, &mut prefix[read..]).await?,
+        read => fill(socket, &mut prefix[read..], &mut descriptors).await?,
     }
     let length = u32::from_le_bytes(prefix) as usize;
     let limit = P::MAX_FRAME;
@@ -69,19 +73,47 @@ pub async fn receive<P: Decode>(socket: &mut (impl AsyncRead + Unpin)) -> Result
         return Err(ChannelError::TooLong { length, limit });
     }
     let mut body = vec![0; length];
-    fill(socket, &mut body).await?;
-    Ok(P::from_frame(&body)?)
+    fill(socket, &mut body, &mut descriptors).await?;
+    Ok((P::from_frame(&body)?, descriptors))
 }
 
 async fn fill(
-    socket: &mut (impl AsyncRead + Unpin),
-    buffer: &mut [u8],
+    socket: &UnixStream,
+    mut buffer: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
 ) -> Result<(), ChannelError> {
-    match socket.read_exact(buffer).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ChannelError::Truncated),
-        Err(error) => Err(error.into()),
+    while !buffer.is_empty() {
+        match receive_part(socket, buffer, descriptors).await? {
+            0 => return Err(ChannelError::Truncated),
+            read => buffer = &mut buffer[read..],
+        }
     }
+    Ok(())
+}
+
+async fn receive_part(
+    socket: &UnixStream,
+    buffer: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+) -> io::Result<usize> {
+    let receive = || {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let parts = &mut [IoSliceMut::new(buffer)];
+        let received = loop {
+            match recvmsg(socket, parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other?.bytes,
+            }
+        };
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(given) = message {
+                descriptors.extend(given);
+            }
+        }
+        Ok(received)
+    };
+    socket.async_io(Interest::READABLE, receive).await
 }
 
 #[cfg(test)]
@@ -104,18 +136,19 @@ mod tests {
             cofferdam_plan::channel::receive::<WardenRequest>(&theirs).unwrap();
         assert_eq!((received, descriptors.len()), (request, 1));
         let event = WardenEvent::Gone { cell: CellId([7; 16]) };
-        cofferdam_plan::channel::send(&theirs, &event, &[]).unwrap();
+        cofferdam_plan::channel::send(&theirs, &event, &[null.as_fd(), null.as_fd()]).unwrap();
         drop(theirs);
-        let (mut ours, _keep) = ours.into_split();
-        assert_eq!(receive::<WardenEvent>(&mut ours).await.unwrap(), event);
-        let end = receive::<WardenEvent>(&mut ours).await;
+        let (received, descriptors) = receive::<WardenEvent>(&ours).await.unwrap();
+        assert_eq!((received, descriptors.len()), (event, 2));
+        let end = receive::<WardenEvent>(&ours).await;
         assert!(matches!(end, Err(ChannelError::Closed)));
     }
 
     #[tokio::test]
     async fn a_frame_above_its_limit_is_refused_before_it_is_read() {
-        let mut bytes: &[u8] = &[0xff, 0xff, 0xff, 0x7f, 1];
-        let end = receive::<WardenEvent>(&mut bytes).await;
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        assert_eq!(theirs.try_write(&[0xff, 0xff, 0xff, 0x7f, 1]).unwrap(), 5);
+        let end = receive::<WardenEvent>(&ours).await;
         assert!(matches!(end, Err(ChannelError::TooLong { .. })));
     }
 }

@@ -23,6 +23,7 @@
 pub mod cap;
 pub mod ceiling;
 pub mod cell;
+pub mod cells;
 pub mod clock;
 pub mod config;
 pub mod confine;

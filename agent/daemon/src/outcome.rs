@@ -121,9 +121,10 @@ pub fn not_started(error: &StartError) -> Outcome {
         StartError::Failed { step, errno, .. } => {
             failed_to_start(step.name(), *errno, error.to_string())
         }
-        StartError::Channel(_) | StartError::Vanished | StartError::Late => {
-            failed_to_start("cell", 0, error.to_string())
-        }
+        StartError::Warden(_)
+        | StartError::Channel(_)
+        | StartError::Vanished
+        | StartError::Late => failed_to_start("cell", 0, error.to_string()),
     }
 }
 

@@ -19,13 +19,13 @@ use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::Layer;
 
 use crate::ceiling::Ceilings;
+use crate::cells::{Cells, SessionKey};
 use crate::intent::{Intents, Verified};
 use crate::planner::Naming;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
 use crate::usage::Counters;
-use crate::warden::Warden;
 
 pub use files::file_call;
 pub use host::describe_host;
@@ -52,8 +52,8 @@ pub struct Agent {
     pub recorder: Arc<Recorder>,
     /// The runs.
     pub registry: Registry,
-    /// The warden.
-    pub warden: Warden,
+    /// The cells.
+    pub cells: Arc<Cells>,
     /// Where cells are counted.
     pub counters: Counters,
     /// The layers of the last cell that was built.
@@ -67,6 +67,20 @@ impl Agent {
             cell: CellId(uuid::Uuid::new_v4().into_bytes()),
             subject: subject.map(|subject| subject.user.clone()).unwrap_or_default(),
             hostname: self.name.clone(),
+        }
+    }
+
+    /// The caller's session on this host.
+    fn session(verified: &Verified) -> SessionKey {
+        let intent = verified.intent();
+        let subject = intent.subject.clone().unwrap_or_default();
+        SessionKey {
+            gateway: intent.gateway.clone(),
+            user: subject.user,
+            tenant: subject.tenant,
+            client: subject.client,
+            project: intent.project.clone(),
+            session: intent.session.clone(),
         }
     }
 

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{
-    AbsolutePath, Access, BindPlan, CellId, CellLimits, CellPlan, FilterDigest, LandlockPlan,
+    AbsolutePath, Access, BindPlan, CellId, CellPlan, FilterDigest, LandlockPlan, LayerSet, Limits,
     LinkPlan, Network, Rights, ScratchPlan, WorkspacePlan,
 };
 use cofferdam_profile::Tree;
 use cofferdam_profile::trees::covers;
 
-use crate::cap::Capped;
+use crate::cap::{Capped, CappedNetwork};
 use crate::facts::{Facts, Found};
 
 mod run;
 
-pub use run::{Command, plan_run};
+pub use run::{Berth, Command, plan_run};
 
 /// What a cell is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,24 +93,27 @@ pub fn plan_cell(
             path: capped.workspace.clone(),
             access: if capped.write { Access::Write } else { Access::Read },
             execute: capped.execute && purpose == Purpose::Run,
+            protected: Vec::new(),
         },
         binds,
         links,
         scratch: capped.scratch.iter().map(|s| scratch(s, purpose)).collect(),
         home: capped.profile.home.clone(),
         landlock,
-        network: match (capped.host_network, purpose) {
-            (true, Purpose::Run) => Network::Host,
-            (false, _) | (_, Purpose::Files(_)) => Network::None,
+        // The proxy is reached on loopback.
+        network: match (&capped.network, purpose) {
+            (CappedNetwork::Host, Purpose::Run) => Network::Host,
+            _ => Network::None,
         },
         filter: FilterDigest(filter.digest),
-        limits: CellLimits {
+        limits: Limits {
             memory_bytes: limits.memory_bytes,
             swap_bytes: limits.swap_bytes,
             processes: limits.processes,
             cpu_millis: limits.cpu_millis,
+            ..Limits::default()
         },
-        allow_degraded: capped.allow_degraded,
+        may_lack: if capped.allow_degraded { LayerSet::ALL } else { LayerSet::NONE },
     })
 }
 
@@ -192,8 +195,11 @@ fn links(capped: &Capped, facts: &Facts, binds: &[BindPlan]) -> Vec<LinkPlan> {
     links
 }
 
-/// The same again from inside: Landlock's rules.
-fn landlock(
+/// Landlock's rules: the same as is mounted, again from inside.
+///
+/// # Errors
+/// Where the file worker is not to be had.
+pub fn landlock(
     capped: &Capped,
     facts: &Facts,
     purpose: Purpose<'_>,

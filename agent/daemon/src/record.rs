@@ -189,7 +189,8 @@ fn gateway_word(verified: &Verified) -> GatewayWord {
 }
 
 fn grant_value(grant: &wire::Grant) -> Value {
-    let wire::Grant { profile, workspace, workspace_access, programs, limits } = grant;
+    let wire::Grant { profile, workspace, workspace_access, programs, limits, network } = grant;
+    let network: Vec<_> = network.iter().map(|list| &list.allowed).collect();
     let access = match wire::WorkspaceAccess::try_from(*workspace_access) {
         Ok(wire::WorkspaceAccess::Write) => "write",
         _ => "read",
@@ -212,6 +213,6 @@ fn grant_value(grant: &wire::Grant) -> Value {
     });
     json!({
         "profile": profile, "workspace": workspace, "workspace_access": access,
-        "programs": programs, "limits": limits,
+        "programs": programs, "limits": limits, "network": network,
     })
 }

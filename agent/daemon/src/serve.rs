@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use crate::ceiling::Ceilings;
+use crate::cells::Cells;
 use crate::config::Config;
 use crate::exec::Exec;
 use crate::file::File;
@@ -118,7 +119,10 @@ fn assemble(loaded: Loaded, warden: Option<OwnedFd>) -> anyhow::Result<Arc<Agent
         replays,
         recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
         registry: Registry::new(config.limits),
-        warden: Warden::new(warden).context("cannot use the warden's socket")?,
+        cells: Arc::new(Cells::new(
+            Arc::new(Warden::new(warden).context("cannot use the warden's socket")?),
+            config.limits.stock,
+        )),
         counters: Counters::find(),
         layers: Mutex::default(),
     }))
@@ -160,6 +164,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
         stop.send_replace(true);
     };
     let serving = server.serve_with_incoming_shutdown(listener, stopping);
+    tokio::spawn(Arc::clone(&agent.cells).look_after());
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
     tokio::select! {
@@ -179,6 +184,7 @@ async fn stopped_for_good(agent: &Agent, mut stopped: watch::Receiver<bool>) {
     if tokio::time::timeout(STOP_TIME, agent.registry.empty()).await.is_err() {
         tracing::error!("calls did not end in time; they will be recorded as lost");
     }
+    agent.cells.stop().await;
     tokio::time::sleep(FAREWELL).await;
 }
 

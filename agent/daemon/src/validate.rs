@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use cofferdam_files::bounds as files;
 use cofferdam_plan::AbsolutePath;
 use cofferdam_plan::run::bounds;
-use cofferdam_profile::environment;
+use cofferdam_profile::{Profile, environment};
 use cofferdam_proto::exec::v1 as exec;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::{
@@ -50,7 +50,15 @@ pub fn command(
     workspace: &AbsolutePath,
     allowed: &BTreeSet<String>,
 ) -> Checked<Command> {
-    let exec::Command { program, arguments, working_directory, environment, stdin } = command;
+    let exec::Command {
+        program,
+        arguments,
+        working_directory,
+        environment,
+        stdin,
+        background,
+        one_shot,
+    } = command;
     bytes("command.program", &program, cofferdam_plan::path::MAX_PATH)?;
     if program.is_empty() {
         return invalid("command.program", "is empty; name a program");
@@ -78,7 +86,21 @@ pub fn command(
         return invalid("command.stdin", problem);
     }
     let working_directory = directory(&working_directory, workspace)?;
-    Ok(Command { program, arguments, working_directory, environment, stdin })
+    if background && one_shot {
+        let problem = "means nothing for a command whose cell ends with it; leave one of them out";
+        return invalid("command.background", problem);
+    }
+    Ok(Command { program, arguments, working_directory, environment, stdin, background, one_shot })
+}
+
+/// Whether what the command leaves running may live on.
+pub fn background(command: &Command, profile: &Profile) -> Checked<()> {
+    if command.background && !profile.session.background {
+        let name = &profile.name;
+        let problem = format!("is not allowed by profile `{name}`: `session.background` is off");
+        return invalid("command.background", problem);
+    }
+    Ok(())
 }
 
 fn bytes(path: &str, value: &[u8], limit: usize) -> Checked<()> {

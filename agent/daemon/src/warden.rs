@@ -11,10 +11,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cofferdam_plan::channel::ChannelError;
-use cofferdam_plan::{CellId, CellPlan, Refusal, WardenEvent, WardenRequest};
-use tokio::io::{AsyncRead, ReadBuf};
+use cofferdam_plan::{CellId, CellPlan, Leaf, Limits, Refusal, WardenEvent, WardenRequest};
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::frames;
 
@@ -45,9 +44,10 @@ pub struct Building {
     pub gone: Gone,
 }
 
-/// Tells when nothing of a cell is left, or the warden itself is gone.
-#[derive(Debug)]
-pub struct Gone(Option<oneshot::Receiver<()>>);
+/// Tells when nothing of a cell is left, or the warden itself is gone: nobody
+/// sends, and the sender is dropped then.
+#[derive(Debug, Clone)]
+pub struct Gone(watch::Receiver<()>);
 
 /// Why the warden builds no cell.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,9 @@ pub enum WardenError {
         /// Why.
         source: io::Error,
     },
+    /// It makes no cgroup leaf for a run.
+    #[error("the warden makes no cgroup for the run: {0}")]
+    NoLeaf(String),
     /// A frame could not be sent.
     #[error("cannot speak with the warden: {0}")]
     Channel(#[from] ChannelError),
@@ -83,12 +86,14 @@ struct Link {
     cells: Mutex<Option<HashMap<CellId, Waiting>>>,
 }
 
+/// Who waits for what of one cell.
 #[derive(Debug)]
 struct Waiting {
     answer: Option<oneshot::Sender<Answer>>,
+    leaves: HashMap<u32, oneshot::Sender<Result<(), String>>>,
     /// Dropped when the cell is gone.
     #[allow(dead_code, reason = "held for its drop")]
-    gone: oneshot::Sender<()>,
+    gone: watch::Sender<()>,
 }
 
 type Answer = Result<(u32, String), (Refusal, String)>;
@@ -118,15 +123,35 @@ impl Warden {
         let cell = plan.cell;
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
-        let (held, gone) = oneshot::channel();
-        link.wait_for(cell, Waiting { answer: Some(answer), gone: held })?;
+        let (held, gone) = watch::channel(());
+        link.wait_for(cell, Waiting { answer: Some(answer), leaves: HashMap::new(), gone: held })?;
         link.send(&WardenRequest::Build(plan), Some(&control)).await?;
         drop(control);
         match answered.await {
-            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(Some(gone)) }),
+            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
             Ok(Err((refusal, detail))) => Err(WardenError::Refused { refusal, detail }),
             Err(_) => Err(WardenError::Gone),
         }
+    }
+
+    /// Has a cgroup leaf made for a run; its cell's PID 1 has it then.
+    ///
+    /// # Errors
+    /// See [`WardenError`].
+    pub async fn make_leaf(&self, leaf: Leaf, limits: Limits) -> Result<(), WardenError> {
+        let link = self.link().await?;
+        let (answer, answered) = oneshot::channel();
+        link.with(leaf.cell, |cell| cell.leaves.insert(leaf.number, answer))?;
+        link.send(&WardenRequest::MakeLeaf(leaf, limits), None).await?;
+        answered.await.map_err(|_| WardenError::Gone)?.map_err(WardenError::NoLeaf)
+    }
+
+    /// Has a leaf removed whose run has ended.
+    ///
+    /// # Errors
+    /// Where the warden is gone; the leaf goes with its cell.
+    pub async fn remove_leaf(&self, leaf: Leaf) -> Result<(), WardenError> {
+        self.link().await?.send(&WardenRequest::RemoveLeaf(leaf), None).await
     }
 
     /// Ends a cell that does not end by itself.
@@ -158,11 +183,21 @@ impl Warden {
 impl Gone {
     /// Waits. Can be dropped and called again.
     pub async fn wait(&mut self) {
-        if let Some(gone) = &mut self.0 {
-            // An end without a word is the warden's own.
-            drop(gone.await);
-            self.0 = None;
-        }
+        while self.0.changed().await.is_ok() {}
+    }
+
+    /// Whether that is so already.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}
+
+fn answer_leaf(cells: &mut HashMap<CellId, Waiting>, leaf: Leaf, answer: Result<(), String>) {
+    let waiting = cells.get_mut(&leaf.cell);
+    if let Some(sender) = waiting.and_then(|waiting| waiting.leaves.remove(&leaf.number)) {
+        // Nobody waits any more: the leaf goes with its cell.
+        drop(sender.send(answer));
     }
 }
 
@@ -179,10 +214,9 @@ impl Link {
 
     /// Gives events to their cells until the stream ends.
     async fn listen(self: Arc<Self>) {
-        let mut incoming = Incoming(&self.socket);
         let error = loop {
-            match frames::receive::<WardenEvent>(&mut incoming).await {
-                Ok(event) => self.deliver(event),
+            match frames::receive::<WardenEvent>(&self.socket).await {
+                Ok((event, _)) => self.deliver(event),
                 Err(error) => break error,
             }
         };
@@ -210,7 +244,17 @@ impl Link {
                 cells.remove(&cell);
             }
             WardenEvent::Gone { cell } => drop(cells.remove(&cell)),
+            WardenEvent::LeafMade(leaf) => answer_leaf(cells, leaf, Ok(())),
+            WardenEvent::NoLeaf { leaf, detail } => answer_leaf(cells, leaf, Err(detail)),
         }
+    }
+
+    /// Does something with what waits for a cell; a cell that is gone is as if
+    /// the warden were.
+    fn with<T>(&self, cell: CellId, act: impl FnOnce(&mut Waiting) -> T) -> Result<T, WardenError> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = cells.as_mut().and_then(|cells| cells.get_mut(&cell));
+        waiting.map(act).ok_or(WardenError::Gone)
     }
 
     fn wait_for(&self, cell: CellId, waiting: Waiting) -> Result<(), WardenError> {
@@ -231,29 +275,5 @@ impl Link {
 
     fn is_open(&self) -> bool {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-}
-
-/// The reading half of a shared socket.
-struct Incoming<'a>(&'a UnixStream);
-
-impl AsyncRead for Incoming<'_> {
-    fn poll_read(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        use std::task::{Poll, ready};
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(buffer.initialize_unfilled()) {
-                Ok(read) => {
-                    buffer.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
     }
 }

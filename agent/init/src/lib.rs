@@ -1,40 +1,96 @@
 //! PID 1 of a cell.
 //!
-//! The warden's builder child becomes this after it has given up everything:
-//! no privilege is left when [`serve`] is called, and nothing here runs as
-//! root. PID 1 starts runs by fork and exec, keeps their wall time, reaps what
-//! is orphaned, and reports over the control socket.
+//! The warden's builder child becomes this after it gave up its user, groups
+//! and capabilities: nothing here runs as root. PID 1 confines itself for good,
+//! starts runs by fork and exec, keeps their wall time, reaps what is orphaned,
+//! and reports over the control socket.
 //!
 //! Invariants:
 //! - When the control socket closes, PID 1 exits, and the kernel ends every
 //!   process of the cell with it (pid_namespaces(7)).
-//! - A run is reported as ended only when no process of it is left.
-//! - One run at a time: the end of a run ends everything in the cell but PID 1.
+//! - A run is reported as ended only when no process of it is left, unless it
+//!   was to leave some in the background of its session.
+//! - Several runs at a time only where each has a cgroup leaf; without one a
+//!   run is alone, and its end ends everything in the cell but PID 1.
 //!
 //! Commands beside PID 1 share its user, so it is not dumpable, holds no
 //! secret, and the agent treats its reports as claims.
 
+mod active;
+mod confine;
+mod leaf;
 mod run;
 mod sys;
+mod terminal;
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
+use cofferdam_filter::Filter;
 use cofferdam_plan::channel;
-use cofferdam_plan::{CellEvent, CellRequest, RunEnding, RunId, RunPlan};
+use cofferdam_plan::{
+    CellEvent, CellRequest, LandlockPlan, LayerReport, LayerSet, RunId, RunPlan, RunStep, plain,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::io::Errno;
 
+use crate::active::Active;
+use crate::confine::{ConfineError, Rules};
+use crate::leaf::Leaves;
+use crate::run::{StartError, Started, Surroundings};
 use crate::sys::ChildSignals;
 
-/// Serves the control socket until it closes, then exits the process.
+/// Rules of runs that are narrower than their cell: as many as are kept opened.
+const KEPT_RULES: usize = 8;
+
+/// What the builder leaves to PID 1.
+#[derive(Debug)]
+pub struct Beginning {
+    /// The cell's end of its control socket.
+    pub control: OwnedFd,
+    /// Where the warden hands over cgroup leaves; does not block.
+    pub leaves: OwnedFd,
+    /// Closed when the cell is ready.
+    pub built: OwnedFd,
+    /// What was built so far.
+    pub layers: Vec<LayerReport>,
+    /// Landlock's rules of the cell.
+    pub landlock: Vec<LandlockPlan>,
+    /// The seccomp filter of the cell.
+    pub filter: &'static Filter,
+    /// Layers that need not be given in full.
+    pub may_lack: LayerSet,
+}
+
+/// Confines the process, serves the control socket until it closes, then exits.
 ///
-/// Called once, as PID 1 of a PID namespace, single-threaded, after all
-/// privileges are gone.
-pub fn serve(control: OwnedFd) -> ! {
-    let code = match ChildSignals::block() {
-        Ok(signals) => Init { control, signals, run: None }.serve(),
-        Err(_) => 1,
+/// Called once, as PID 1 of a PID namespace, single-threaded, after user,
+/// groups and capabilities are given up; anything left of them is an error that
+/// is reported instead of a cell.
+pub fn begin(beginning: Beginning) -> ! {
+    let Beginning { control, leaves, built, mut layers, landlock, filter, may_lack } = beginning;
+    let confined = confine::confine(&landlock, filter, may_lack);
+    let signals = ChildSignals::block();
+    let (event, rules) = match confined {
+        Ok((last, rules)) => {
+            layers.extend(last);
+            (CellEvent::Ready(layers), Some(rules))
+        }
+        Err(ConfineError { step, errno, detail }) => {
+            let (errno, detail) = (errno.raw_os_error(), plain(&detail));
+            (CellEvent::BuildFailed { step, errno, detail }, None)
+        }
+    };
+    let told = channel::send(&control, &event, &[]);
+    drop(built);
+    let code = match (told, rules, signals) {
+        (Ok(()), Some(rules), Ok(signals)) => {
+            let leaves = Leaves::new(leaves);
+            let (runs, narrower) = (Vec::new(), Vec::new());
+            Init { control, signals, leaves, rules, narrower, filter, runs }.serve()
+        }
+        _ => 1,
     };
     std::process::exit(code)
 }
@@ -42,23 +98,12 @@ pub fn serve(control: OwnedFd) -> ! {
 struct Init {
     control: OwnedFd,
     signals: ChildSignals,
-    run: Option<Active>,
-}
-
-/// The run that is under way.
-struct Active {
-    id: RunId,
-    process: Pid,
-    started: Instant,
-    grace: Duration,
-    /// When SIGTERM is due.
-    deadline: Option<Instant>,
-    /// When SIGKILL is due: set with SIGTERM.
-    kill_at: Option<Instant>,
-    timed_out: bool,
-    cancelled: bool,
-    /// Resource use of all children that were reaped before it started.
-    baseline: sys::ChildrenUsage,
+    leaves: Leaves,
+    /// The cell's, for each run to enter once more.
+    rules: Rules,
+    narrower: Vec<Rules>,
+    filter: &'static Filter,
+    runs: Vec<Active>,
 }
 
 /// The agent's end is gone: nothing is left to do but exit.
@@ -77,15 +122,16 @@ impl Init {
     fn step(&mut self, requests: bool, children: bool) -> Result<(), Disconnected> {
         if children {
             self.signals.acknowledge();
-            self.reap()?;
+            self.reap();
         }
-        self.keep_time();
+        self.runs.iter_mut().for_each(Active::keep_time);
+        self.report_ends()?;
         if requests { self.handle_request() } else { Ok(()) }
     }
 
     /// Waits for a request, a child's end or the next deadline.
     fn wait(&self) -> rustix::io::Result<(bool, bool)> {
-        let due = self.run.as_ref().and_then(|run| run.kill_at.or(run.deadline));
+        let due = self.runs.iter().filter_map(Active::due).min();
         let timeout = due.map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
         let mut sources = [
@@ -93,7 +139,7 @@ impl Init {
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
         ];
         match poll(&mut sources, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
         Ok((!sources[0].revents().is_empty(), !sources[1].revents().is_empty()))
@@ -102,134 +148,115 @@ impl Init {
     fn handle_request(&mut self) -> Result<(), Disconnected> {
         match channel::receive::<CellRequest>(&self.control) {
             Ok((CellRequest::Start(plan), streams)) => self.start(&plan, &streams),
-            Ok((CellRequest::Cancel(id), _)) => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.id == id) {
-                    run.cancelled = true;
-                    run.ask_to_end();
-                }
-                Ok(())
-            }
-            Ok((CellRequest::Kill(id), _)) => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.id == id) {
-                    run.cancelled = true;
-                    run.kill_at = Some(Instant::now());
-                }
-                self.keep_time();
-                Ok(())
-            }
+            Ok((CellRequest::Cancel(id), _)) => self.with(id, Active::cancel),
+            Ok((CellRequest::Kill(id), _)) => self.with(id, Active::kill),
+            Ok((CellRequest::Listen, _)) => self.listen(),
             // A peer that breaks the protocol is treated like one that left.
             Err(_) => Err(Disconnected),
         }
     }
 
-    fn start(&mut self, plan: &RunPlan, streams: &[OwnedFd]) -> Result<(), Disconnected> {
-        let started = if self.run.is_some() {
-            Err(run::StartError::busy())
-        } else {
-            run::start(plan, streams)
-        };
-        let event = match started {
-            Ok(process) => {
-                self.run = Some(Active::new(plan, process));
-                CellEvent::Started { run: plan.run }
-            }
-            Err(error) => {
-                CellEvent::FailedToStart { run: plan.run, step: error.step, errno: error.errno }
-            }
-        };
-        self.report(&event)
-    }
-
-    fn report(&self, event: &CellEvent) -> Result<(), Disconnected> {
-        channel::send(&self.control, event, &[]).map_err(|_| Disconnected)
-    }
-
-    /// Takes the ends of children. When the run's first process is among them,
-    /// ends and reaps the rest of its tree and reports.
-    fn reap(&mut self) -> Result<(), Disconnected> {
-        while let Some((process, wait_status)) = sys::reap_one() {
-            if self.run.as_ref().is_none_or(|run| run.process != process) {
-                continue;
-            }
-            if let Some(run) = self.run.take() {
-                end_everything();
-                self.report(&CellEvent::Ended { run: run.id, ending: run.ending(wait_status) })?;
-            }
-        }
+    fn with(&mut self, id: RunId, act: fn(&mut Active)) -> Result<(), Disconnected> {
+        self.runs.iter_mut().find(|run| run.id == id).map(act);
         Ok(())
     }
 
-    /// Sends what is due: SIGTERM at the deadline, SIGKILL after the grace.
-    fn keep_time(&mut self) {
-        let Some(run) = &mut self.run else {
-            return;
+    fn start(&mut self, plan: &RunPlan, streams: &[OwnedFd]) -> Result<(), Disconnected> {
+        let run = plan.run;
+        match self.try_start(plan, streams) {
+            Ok((Started { process: _, descriptor, terminal }, active)) => {
+                self.runs.push(active);
+                let given: Vec<_> =
+                    [Some(&descriptor), terminal.as_ref()].into_iter().flatten().collect();
+                let given: Vec<_> = given.into_iter().map(AsFd::as_fd).collect();
+                self.report(&CellEvent::Started { run }, &given)
+            }
+            Err(StartError { step, errno }) => {
+                self.report(&CellEvent::FailedToStart { run, step, errno }, &[])
+            }
+        }
+    }
+
+    fn try_start(
+        &mut self,
+        plan: &RunPlan,
+        streams: &[OwnedFd],
+    ) -> Result<(Started, Active), StartError> {
+        let refused = |step, errno| Err(StartError::new(step, errno));
+        let alone = plan.leaf == 0 || self.runs.iter().any(|run| !run.has_leaf());
+        if self.runs.iter().any(|run| run.id == plan.run) || (alone && !self.runs.is_empty()) {
+            return refused(RunStep::Plan, Errno::BUSY);
+        }
+        if plan.leaf == 0 && plan.background {
+            return refused(RunStep::Cgroup, Errno::OPNOTSUPP);
+        }
+        let leaf = match plan.leaf {
+            0 => None,
+            number => match self.leaves.take(number) {
+                None => return refused(RunStep::Cgroup, Errno::NOENT),
+                given => given,
+            },
         };
-        let now = Instant::now();
-        if run.kill_at.is_some_and(|at| at <= now) {
-            // The whole cell but PID 1. Again after a while, should the first
-            // process sit in a system call that even SIGKILL must wait for.
-            run.kill_at = Some(now + Duration::from_millis(100));
-            sys::kill_all();
-        } else if run.kill_at.is_none() && run.deadline.is_some_and(|at| at <= now) {
-            run.timed_out = true;
-            run.ask_to_end();
-        }
-    }
-}
-
-impl Active {
-    fn new(plan: &RunPlan, process: Pid) -> Self {
-        let started = Instant::now();
-        let wall = Duration::from_millis(plan.limits.wall_millis);
-        Self {
-            id: plan.run,
-            process,
-            started,
-            grace: Duration::from_millis(plan.limits.grace_millis),
-            deadline: (!wall.is_zero()).then(|| started + wall),
-            kill_at: None,
-            timed_out: false,
-            cancelled: false,
-            baseline: sys::ChildrenUsage::now(),
-        }
+        let narrower = self.narrower(&plan.landlock)?;
+        let rules = narrower.map_or(&self.rules, |index| &self.narrower[index]);
+        let surroundings = Surroundings { leaf: leaf.as_ref(), rules, filter: self.filter };
+        let started = run::start(plan, streams, surroundings)?;
+        let active = Active::new(plan, started.process, leaf);
+        Ok((started, active))
     }
 
-    /// SIGTERM to the run's process group, SIGKILL to everything later.
-    fn ask_to_end(&mut self) {
-        if self.kill_at.is_none() {
-            // A process that is gone needs no signal.
-            let gone = kill_process_group(self.process, Signal::TERM)
-                .and_then(|()| kill_process(self.process, Signal::CONT));
-            self.kill_at = Some(match gone {
-                Ok(()) => Instant::now() + self.grace,
-                Err(_) => Instant::now(),
-            });
+    /// Where the opened rules of a narrower run are; `None` for the cell's own.
+    fn narrower(&mut self, rules: &[LandlockPlan]) -> Result<Option<usize>, StartError> {
+        if rules.is_empty() || self.rules.is_of(rules) {
+            return Ok(None);
+        }
+        if let Some(index) = self.narrower.iter().position(|kept| kept.is_of(rules)) {
+            return Ok(Some(index));
+        }
+        let opened = Rules::open(rules, false)
+            .map_err(|_| StartError::new(RunStep::Confine, Errno::NOSYS))?;
+        if self.narrower.len() == KEPT_RULES {
+            self.narrower.remove(0);
+        }
+        self.narrower.push(opened);
+        Ok(Some(self.narrower.len() - 1))
+    }
+
+    fn listen(&self) -> Result<(), Disconnected> {
+        let made = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        match made {
+            Ok((port, listener)) => {
+                self.report(&CellEvent::Listening { port }, &[listener.as_fd()])
+            }
+            Err(_) => self.report(&CellEvent::Listening { port: 0 }, &[]),
         }
     }
 
-    fn ending(&self, wait_status: i32) -> RunEnding {
-        let used = sys::ChildrenUsage::now();
-        let wall = self.started.elapsed();
-        RunEnding {
-            wait_status,
-            timed_out: self.timed_out,
-            cancelled: self.cancelled,
-            wall_micros: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
-            user_micros: used.user_micros.saturating_sub(self.baseline.user_micros),
-            system_micros: used.system_micros.saturating_sub(self.baseline.system_micros),
-            peak_resident_bytes: used.peak_resident_bytes,
+    fn report(&self, event: &CellEvent, given: &[BorrowedFd<'_>]) -> Result<(), Disconnected> {
+        channel::send(&self.control, event, given).map_err(|_| Disconnected)
+    }
+
+    /// Takes the ends of children.
+    fn reap(&mut self) {
+        while let Some((process, status, usage)) = sys::reap_one() {
+            let alone = self.runs.len() == 1;
+            for run in &mut self.runs {
+                run.take_end(process, status, usage, alone);
+            }
         }
     }
-}
 
-/// Ends and reaps every process of the cell but PID 1. A process may fork while
-/// it is being killed; the kernel signals all that exist at once, so the loop
-/// ends when a round finds no child left.
-fn end_everything() {
-    loop {
-        sys::kill_all();
-        if !sys::reap_blocking() {
-            return;
-        }
+    /// Reports each run whose first process has ended and of which nothing is
+    /// left.
+    fn report_ends(&mut self) -> Result<(), Disconnected> {
+        let mut ended = Vec::new();
+        self.runs.retain_mut(|run| {
+            let ending = run.end();
+            let kept = ending.is_none();
+            ended.extend(ending.map(|ending| CellEvent::Ended { run: run.id, ending }));
+            kept
+        });
+        ended.iter().try_for_each(|event| self.report(event, &[]))
     }
 }

@@ -1,17 +1,23 @@
-//! Starts one run: fork, limits, streams, exec.
+//! Starts one run: fork, cgroup leaf, limits, streams, its own layer of the
+//! sandbox, exec.
 //!
-//! Everything that allocates happens before the fork. The child reports a
-//! failure over a pipe that a successful exec closes.
+//! Everything that can be prepared is prepared before the fork. The child
+//! reports a failure over a pipe that a successful exec closes.
 
 use std::ffi::{CStr, CString};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use cofferdam_filter::Filter;
 use cofferdam_plan::{RunLimits, RunPlan, RunStep};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Resource, Rlimit, setrlimit, setsid};
+use rustix::process::{Pid, Resource, Rlimit, ioctl_tiocsctty, setrlimit, setsid};
 
+use crate::confine::{self, Rules};
+use crate::leaf::{Entry, Leaf};
 use crate::sys::{self, Forked};
+use crate::terminal::Terminal;
 
 /// Why a run did not start.
 pub(crate) struct StartError {
@@ -22,14 +28,26 @@ pub(crate) struct StartError {
 }
 
 impl StartError {
-    fn new(step: RunStep, errno: rustix::io::Errno) -> Self {
+    pub(crate) fn new(step: RunStep, errno: Errno) -> Self {
         Self { step, errno: errno.raw_os_error() }
     }
+}
 
-    /// Another run is under way.
-    pub(crate) fn busy() -> Self {
-        Self::new(RunStep::Plan, rustix::io::Errno::BUSY)
-    }
+/// A run that was started.
+pub(crate) struct Started {
+    pub(crate) process: Pid,
+    /// Its pidfd.
+    pub(crate) descriptor: OwnedFd,
+    /// The agent's end of its terminal.
+    pub(crate) terminal: Option<OwnedFd>,
+}
+
+/// What of the cell a run enters.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) leaf: Option<&'a Leaf>,
+    pub(crate) rules: &'a Rules,
+    pub(crate) filter: &'static Filter,
 }
 
 /// The plan, ready for system calls.
@@ -39,16 +57,30 @@ struct Prepared<'a> {
     arguments: Vec<CString>,
     environment: Vec<CString>,
     working_directory: CString,
-    streams: &'a [OwnedFd; 3],
+    streams: Streams<'a>,
     limits: &'a RunLimits,
+    surroundings: Surroundings<'a>,
+}
+
+enum Streams<'a> {
+    Pipes(&'a [OwnedFd; 3]),
+    Terminal(Terminal),
 }
 
 /// Starts the run and waits until its program was executed or was not.
-pub(crate) fn start(plan: &RunPlan, streams: &[OwnedFd]) -> Result<Pid, StartError> {
-    let prepared = prepare(plan, streams)?;
+pub(crate) fn start(
+    plan: &RunPlan,
+    streams: &[OwnedFd],
+    surroundings: Surroundings<'_>,
+) -> Result<Started, StartError> {
+    let prepared = prepare(plan, streams, surroundings)?;
     let fork_failed = |errno| StartError::new(RunStep::Fork, errno);
     let (report, failure) = pipe_with(PipeFlags::CLOEXEC).map_err(fork_failed)?;
-    match sys::fork().map_err(fork_failed)? {
+    let into = match surroundings.leaf.map(|leaf| &leaf.entry) {
+        Some(Entry::Clone(directory)) => Some(directory),
+        Some(Entry::Join(_)) | None => None,
+    };
+    match sys::fork(into).map_err(fork_failed)? {
         Forked::Child => {
             drop(report);
             let error = become_program(&prepared);
@@ -58,12 +90,16 @@ pub(crate) fn start(plan: &RunPlan, streams: &[OwnedFd]) -> Result<Pid, StartErr
             _ = std::fs::File::from(failure).write_all(&[error.step as u8, e0, e1, e2, e3]);
             sys::exit_now(127)
         }
-        Forked::Parent(process) => {
+        Forked::Parent { process, descriptor } => {
             drop(failure);
             let mut answer = [0; 5];
             if std::fs::File::from(report).read_exact(&mut answer).is_err() {
                 // Closed without a word: the program is running.
-                return Ok(process);
+                let terminal = match prepared.streams {
+                    Streams::Terminal(terminal) => Some(terminal.controller),
+                    Streams::Pipes(_) => None,
+                };
+                return Ok(Started { process, descriptor, terminal });
             }
             sys::reap(process);
             let [step, errno @ ..] = answer;
@@ -75,8 +111,12 @@ pub(crate) fn start(plan: &RunPlan, streams: &[OwnedFd]) -> Result<Pid, StartErr
     }
 }
 
-fn prepare<'a>(plan: &'a RunPlan, streams: &'a [OwnedFd]) -> Result<Prepared<'a>, StartError> {
-    let invalid = || StartError::new(RunStep::Plan, rustix::io::Errno::INVAL);
+fn prepare<'a>(
+    plan: &'a RunPlan,
+    streams: &'a [OwnedFd],
+    surroundings: Surroundings<'a>,
+) -> Result<Prepared<'a>, StartError> {
+    let invalid = || StartError::new(RunStep::Plan, Errno::INVAL);
     let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| invalid());
     let strings = |all: &[Vec<u8>]| all.iter().map(|one| string(one)).collect::<Result<_, _>>();
     if plan.program.is_empty() || plan.arguments.is_empty() {
@@ -90,13 +130,20 @@ fn prepare<'a>(plan: &'a RunPlan, streams: &'a [OwnedFd]) -> Result<Prepared<'a>
         };
         plan.search_path.iter().map(within).collect::<Result<_, _>>()?
     };
+    let streams = match plan.terminal {
+        Some(size) => Terminal::make(size)
+            .map(Streams::Terminal)
+            .map_err(|errno| StartError::new(RunStep::Streams, errno))?,
+        None => Streams::Pipes(streams.try_into().map_err(|_| invalid())?),
+    };
     Ok(Prepared {
         candidates,
         arguments: strings(&plan.arguments)?,
         environment: strings(&plan.environment)?,
         working_directory: string(plan.working_directory.as_bytes())?,
-        streams: streams.try_into().map_err(|_| invalid())?,
+        streams,
         limits: &plan.limits,
+        surroundings,
     })
 }
 
@@ -109,16 +156,37 @@ fn become_program(prepared: &Prepared<'_>) -> StartError {
 }
 
 fn set_up(prepared: &Prepared<'_>) -> Result<(), StartError> {
-    let streams = |errno| StartError::new(RunStep::Streams, errno);
+    let at = |step| move |errno| StartError::new(step, errno);
+    let Surroundings { leaf, rules, filter } = prepared.surroundings;
     sys::restore_signals();
-    setsid().map_err(|errno| StartError::new(RunStep::Fork, errno))?;
-    // The streams come as descriptors above 2: the builder filled 0 to 2.
-    for (number, stream) in (0..).zip(prepared.streams) {
-        sys::duplicate_onto(stream.as_raw_fd(), number).map_err(streams)?;
+    setsid().map_err(at(RunStep::Fork))?;
+    // First of all, so that the leaf counts what follows.
+    if let Some(Entry::Join(tasks)) = leaf.map(|leaf| &leaf.entry) {
+        for file in tasks {
+            rustix::io::write(file, b"0").map_err(at(RunStep::Cgroup))?;
+        }
     }
-    set_limits(prepared.limits).map_err(|errno| StartError::new(RunStep::Limits, errno))?;
+    connect(&prepared.streams).map_err(at(RunStep::Streams))?;
+    set_limits(prepared.limits).map_err(at(RunStep::Limits))?;
     rustix::process::chdir(prepared.working_directory.as_c_str())
-        .map_err(|errno| StartError::new(RunStep::WorkingDirectory, errno))
+        .map_err(at(RunStep::WorkingDirectory))?;
+    rules.enter().map_err(|error| {
+        StartError::new(RunStep::Confine, Errno::from_io_error(&error).unwrap_or(Errno::PERM))
+    })?;
+    confine::install_for_run(filter).map_err(at(RunStep::Confine))
+}
+
+/// The streams come as descriptors above 2: the builder filled 0 to 2.
+fn connect(streams: &Streams<'_>) -> rustix::io::Result<()> {
+    match streams {
+        Streams::Pipes(pipes) => (0..)
+            .zip(*pipes)
+            .try_for_each(|(number, pipe)| sys::duplicate_onto(pipe.as_raw_fd(), number)),
+        Streams::Terminal(terminal) => {
+            ioctl_tiocsctty(&terminal.run)?;
+            (0..3).try_for_each(|number| sys::duplicate_onto(terminal.run.as_raw_fd(), number))
+        }
+    }
 }
 
 fn set_limits(limits: &RunLimits) -> rustix::io::Result<()> {
@@ -149,17 +217,17 @@ fn execute(prepared: &Prepared<'_>) -> StartError {
     let mut denied = None;
     for candidate in &prepared.candidates {
         match exec(candidate, prepared) {
-            rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR if !by_path => {}
-            rustix::io::Errno::ACCESS if !by_path => denied = Some(rustix::io::Errno::ACCESS),
+            Errno::NOENT | Errno::NOTDIR if !by_path => {}
+            Errno::ACCESS if !by_path => denied = Some(Errno::ACCESS),
             errno => return StartError::new(RunStep::Execute, errno),
         }
     }
     match denied {
         Some(errno) => StartError::new(RunStep::Execute, errno),
-        None => StartError::new(RunStep::FindProgram, rustix::io::Errno::NOENT),
+        None => StartError::new(RunStep::FindProgram, Errno::NOENT),
     }
 }
 
-fn exec(program: &CStr, prepared: &Prepared<'_>) -> rustix::io::Errno {
+fn exec(program: &CStr, prepared: &Prepared<'_>) -> Errno {
     sys::execute(program, &prepared.arguments, &prepared.environment)
 }

@@ -3,11 +3,11 @@
 //! below rest on.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitOptions};
 
 fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
@@ -62,15 +62,62 @@ fn child_signal_set() -> libc::sigset_t {
 pub(crate) enum Forked {
     /// The new process.
     Child,
-    /// The old one, with the child's pid.
-    Parent(Pid),
+    /// The old one, with the child's pid and pidfd.
+    Parent { process: Pid, descriptor: OwnedFd },
 }
 
-/// fork(2).
-pub(crate) fn fork() -> rustix::io::Result<Forked> {
-    // SAFETY: the process is single-threaded, so that the child may run any code.
-    let pid = check(unsafe { libc::fork() })?;
-    Ok(Pid::from_raw(pid).map_or(Forked::Child, Forked::Parent))
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// clone3(2) as fork(2) with a pidfd, and on cgroup v2 the cgroup that the
+/// child starts in.
+pub(crate) fn fork(into: Option<&OwnedFd>) -> rustix::io::Result<Forked> {
+    let mut descriptor: libc::c_int = -1;
+    // SAFETY: all zeroes is a valid `clone_args`: nothing asked for.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = u64::from(libc::CLONE_PIDFD.cast_unsigned());
+    arguments.pidfd = (&raw mut descriptor) as u64;
+    arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    if let Some(cgroup) = into {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
+    let size = size_of::<libc::clone_args>();
+    // SAFETY: without CLONE_VM this is fork(2): the child gets a copy of everything, and as the
+    // process is single-threaded it may run any code. The struct is valid for `size` bytes and
+    // `descriptor` outlives the call.
+    let process = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size) };
+    if process < 0 {
+        return Err(last_errno());
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "a pid is a C int")]
+    let Some(process) = Pid::from_raw(process as i32) else {
+        return Ok(Forked::Child);
+    };
+    // SAFETY: CLONE_PIDFD made this descriptor for us, and nothing else owns it.
+    Ok(Forked::Parent { process, descriptor: unsafe { OwnedFd::from_raw_fd(descriptor) } })
+}
+
+/// A session keyring of its own (keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`).
+pub(crate) fn join_new_keyring() -> rustix::io::Result<()> {
+    let name: *const libc::c_char = ptr::null();
+    let join = libc::c_long::from(libc::KEYCTL_JOIN_SESSION_KEYRING);
+    // SAFETY: a null name asks for an anonymous keyring.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, join, name) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// Installs one seccomp program. `no_new_privs` must be set.
+pub(crate) fn install_filter(program: &[[u8; 8]], logged: bool) -> rustix::io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| Errno::INVAL)?,
+        // The kernel copies it by bytes: alignment does not matter.
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    let mode = libc::c_long::from(libc::SECCOMP_SET_MODE_FILTER);
+    let flags = if logged { libc::SECCOMP_FILTER_FLAG_LOG } else { 0 };
+    // SAFETY: `program` points to `len` instructions that are static data; the kernel only reads.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
 /// Undoes [`ChildSignals::block`] in a child, and the ignored SIGPIPE of Rust's
@@ -113,9 +160,15 @@ pub(crate) fn kill_all() {
     unsafe { libc::kill(-1, libc::SIGKILL) };
 }
 
-/// Takes the end of one child, if one has ended: pid and wait status.
-pub(crate) fn reap_one() -> Option<(Pid, i32)> {
-    rustix::process::wait(WaitOptions::NOHANG).ok().flatten().map(raw)
+/// Takes the end of one child, if one has ended: pid, wait status, and what it
+/// and the children that it waited for used (wait4(2)).
+pub(crate) fn reap_one() -> Option<(Pid, i32, Usage)> {
+    let mut status = 0;
+    // SAFETY: all zeroes is a valid `rusage`.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage) };
+    Pid::from_raw(pid.max(0)).map(|pid| (pid, status, Usage::of(&usage)))
 }
 
 /// Waits for any child; false when there is none.
@@ -129,25 +182,17 @@ pub(crate) fn reap(process: Pid) {
     _ = rustix::process::waitpid(Some(process), WaitOptions::empty());
 }
 
-fn raw((process, status): (Pid, WaitStatus)) -> (Pid, i32) {
-    (process, status.as_raw())
-}
-
-/// What all reaped children used together.
-pub(crate) struct ChildrenUsage {
+/// What processes used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
     pub(crate) user_micros: u64,
     pub(crate) system_micros: u64,
+    /// Of the largest one.
     pub(crate) peak_resident_bytes: u64,
 }
 
-impl ChildrenUsage {
-    /// getrusage(2) with `RUSAGE_CHILDREN`.
-    pub(crate) fn now() -> Self {
-        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-        // SAFETY: getrusage writes a whole `rusage` to a valid pointer.
-        unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()) };
-        // SAFETY: all zeroes is a valid `rusage`, should the call have failed.
-        let usage = unsafe { usage.assume_init() };
+impl Usage {
+    fn of(usage: &libc::rusage) -> Self {
         let micros = |time: libc::timeval| {
             time.tv_sec.cast_unsigned() * 1_000_000 + time.tv_usec.cast_unsigned()
         };
@@ -156,5 +201,12 @@ impl ChildrenUsage {
             system_micros: micros(usage.ru_stime),
             peak_resident_bytes: usage.ru_maxrss.cast_unsigned() * 1024,
         }
+    }
+
+    /// Adds what another process used.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.user_micros += other.user_micros;
+        self.system_micros += other.system_micros;
+        self.peak_resident_bytes = self.peak_resident_bytes.max(other.peak_resident_bytes);
     }
 }

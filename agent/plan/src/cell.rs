@@ -3,6 +3,7 @@
 
 use crate::codec::{Decode, DecodeError, Frame, Reader};
 use crate::path::AbsolutePath;
+use crate::report::LayerSet;
 
 mod encode;
 
@@ -35,6 +36,9 @@ pub struct WorkspacePlan {
     pub access: Access,
     /// Programs in it may be executed (mounted without `noexec`).
     pub execute: bool,
+    /// What in it stays read-only whatever `access` says. Each is there, and
+    /// has no symlink in its path.
+    pub protected: Vec<AbsolutePath>,
 }
 
 /// A file or directory of the host, shown at its own path, read-only, with all
@@ -97,9 +101,10 @@ pub enum Network {
     Host,
 }
 
-/// Limits of the whole cell, kept by cgroups. Zero means: not limited.
+/// Limits of a cell, or of one run in it, kept by cgroups. Zero means: not
+/// limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CellLimits {
+pub struct Limits {
     /// Bytes of memory, page cache included.
     pub memory_bytes: u64,
     /// Bytes of swap on top.
@@ -108,6 +113,12 @@ pub struct CellLimits {
     pub processes: u32,
     /// Thousandths of one CPU.
     pub cpu_millis: u32,
+    /// Share of the CPU where others want it too: 1 to 10,000; 100 is usual.
+    pub cpu_weight: u32,
+    /// Bytes a second read from, and as many written to, `io_device`.
+    pub io_bytes: u64,
+    /// Major and minor number of a disk.
+    pub io_device: (u32, u32),
 }
 
 /// SHA-256 of a compiled seccomp filter; names one of those in the warden.
@@ -143,10 +154,10 @@ pub struct CellPlan {
     /// The seccomp filter.
     pub filter: FilterDigest,
     /// Limits.
-    pub limits: CellLimits,
-    /// A protection that the kernel or the privileges at hand cannot give is
-    /// reported as degraded instead of refusing to build.
-    pub allow_degraded: bool,
+    pub limits: Limits,
+    /// Layers that the kernel or the privileges at hand need not give in full:
+    /// they are reported as degraded instead of refusing to build.
+    pub may_lack: LayerSet,
 }
 
 /// Bounds of the lists in a plan.
@@ -157,14 +168,16 @@ pub mod bounds {
     pub const LINKS: usize = 64;
     /// Scratch places.
     pub const SCRATCH: usize = 16;
+    /// Paths of the workspace that stay read-only.
+    pub const PROTECTED: usize = 256;
     /// Landlock rules.
-    pub const LANDLOCK: usize = 1024;
+    pub const LANDLOCK: usize = 4096;
     /// Bytes of a label (subject, profile, host name).
     pub const LABEL: usize = 256;
 }
 
 impl Frame for CellPlan {
-    const MAX_FRAME: usize = 256 * 1024;
+    const MAX_FRAME: usize = 512 * 1024;
 }
 
 impl Decode for CellPlan {
@@ -192,9 +205,7 @@ impl Decode for CellPlan {
                 })
             })?,
             home: r.path("home")?,
-            landlock: r.list("landlock", bounds::LANDLOCK, |r| {
-                Ok(LandlockPlan { path: r.path("landlock.path")?, rights: Rights::decode(r)? })
-            })?,
+            landlock: r.list("landlock", bounds::LANDLOCK, LandlockPlan::decode)?,
             network: match r.u8("network")? {
                 0 => Network::None,
                 1 => Network::Host,
@@ -203,9 +214,15 @@ impl Decode for CellPlan {
                 }
             },
             filter: FilterDigest(r.array("filter")?),
-            limits: CellLimits::decode(r)?,
-            allow_degraded: r.bool("allow_degraded")?,
+            limits: Limits::decode(r)?,
+            may_lack: LayerSet::decode(r)?,
         })
+    }
+}
+
+impl LandlockPlan {
+    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { path: r.path("landlock.path")?, rights: Rights::decode(r)? })
     }
 }
 
@@ -215,6 +232,9 @@ impl WorkspacePlan {
             path: r.path("workspace.path")?,
             access: if r.bool("workspace.access")? { Access::Write } else { Access::Read },
             execute: r.bool("workspace.execute")?,
+            protected: r.list("workspace.protected", bounds::PROTECTED, |r| {
+                r.path("workspace.protected")
+            })?,
         })
     }
 }
@@ -227,7 +247,7 @@ impl Rights {
     /// Read and write.
     pub const WRITE: Self = Self { read: true, write: true, execute: false };
 
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match r.u8("landlock.rights")? {
             bits @ 0..=7 => {
                 Ok(Self { read: bits & 1 != 0, write: bits & 2 != 0, execute: bits & 4 != 0 })
@@ -237,13 +257,16 @@ impl Rights {
     }
 }
 
-impl CellLimits {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl Limits {
+    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             memory_bytes: r.u64("limits.memory_bytes")?,
             swap_bytes: r.u64("limits.swap_bytes")?,
             processes: r.u32("limits.processes")?,
             cpu_millis: r.u32("limits.cpu_millis")?,
+            cpu_weight: r.u32("limits.cpu_weight")?,
+            io_bytes: r.u64("limits.io_bytes")?,
+            io_device: (r.u32("limits.io_device")?, r.u32("limits.io_device")?),
         })
     }
 }

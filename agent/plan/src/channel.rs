@@ -17,7 +17,7 @@ use rustix::net::{
 use crate::codec::{Decode, DecodeError, Encode};
 
 /// Descriptors that travel with one frame, at most.
-pub const MAX_DESCRIPTORS: usize = 4;
+pub const MAX_DESCRIPTORS: usize = 6;
 
 /// Why a frame could not be moved.
 #[derive(Debug, thiserror::Error)]

@@ -24,11 +24,11 @@ pub mod run;
 pub mod warden;
 
 pub use cell::{
-    Access, BindPlan, CellId, CellLimits, CellPlan, FilterDigest, LandlockPlan, LinkPlan, Network,
+    Access, BindPlan, CellId, CellPlan, FilterDigest, LandlockPlan, Limits, LinkPlan, Network,
     Rights, ScratchPlan, WorkspacePlan,
 };
 pub use codec::{Decode, DecodeError, Encode, Frame};
 pub use path::{AbsolutePath, PathError};
-pub use report::{BuildStep, CellEvent, Layer, LayerReport};
-pub use run::{CellRequest, RunEnding, RunId, RunLimits, RunPlan, RunStep};
-pub use warden::{Refusal, WardenEvent, WardenRequest};
+pub use report::{BuildStep, CellEvent, Layer, LayerReport, LayerSet, plain};
+pub use run::{CellRequest, RunEnding, RunId, RunLimits, RunPlan, RunStep, TerminalSize};
+pub use warden::{GivenLeaf, Leaf, Refusal, WardenEvent, WardenRequest};

@@ -2,7 +2,7 @@
 //! PID 1, and how they write it. The agent treats all of it as claims of a
 //! process that runs beside untrusted code.
 
-use crate::codec::{Encode, Frame, Writer};
+use crate::codec::{DecodeError, Encode, Frame, Reader, Writer};
 use crate::run::{RunEnding, RunId, RunStep};
 
 mod decode;
@@ -30,6 +30,30 @@ pub enum Layer {
     Seccomp,
 }
 
+/// Layers, by the bits of their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LayerSet(u16);
+
+impl LayerSet {
+    /// No layer.
+    pub const NONE: Self = Self(0);
+    /// Every layer.
+    pub const ALL: Self = Self((1 << (Layer::Seccomp as u16 + 1)) - 1);
+
+    /// Whether `layer` is one of them.
+    #[must_use]
+    pub const fn contains(self, layer: Layer) -> bool {
+        self.0 & (1 << layer as u16) != 0
+    }
+
+    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match u16::from_le_bytes(r.array("may_lack")?) {
+            bits if bits & !Self::ALL.0 == 0 => Ok(Self(bits)),
+            other => Err(DecodeError::Unknown { field: "may_lack", actual: other.into() }),
+        }
+    }
+}
+
 /// A layer as the builder could make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerReport {
@@ -39,6 +63,28 @@ pub struct LayerReport {
     pub effective: bool,
     /// What was given, or why it is weaker; at most 256 bytes of text.
     pub detail: String,
+}
+
+impl LayerReport {
+    /// All that was asked for.
+    pub fn effective(layer: Layer, detail: impl AsRef<str>) -> Self {
+        Self { layer, effective: true, detail: plain(detail.as_ref()) }
+    }
+
+    /// Weaker than asked for, and why.
+    pub fn degraded(layer: Layer, detail: impl AsRef<str>) -> Self {
+        Self { layer, effective: false, detail: plain(detail.as_ref()) }
+    }
+}
+
+/// Text without control characters, cut to what an event may carry.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut plain: String = text.chars().filter(|c| !c.is_control()).take(250).collect();
+    while plain.len() > 250 {
+        plain.pop();
+    }
+    plain
 }
 
 /// Which step of building a cell failed.
@@ -84,7 +130,8 @@ pub enum CellEvent {
         /// On what, and what to do; at most 1024 bytes of text.
         detail: String,
     },
-    /// A run's program has been executed.
+    /// A run's program has been executed. Descriptors: a pidfd of its first
+    /// process, and where it has a terminal, that terminal's other end.
     Started {
         /// Which.
         run: RunId,
@@ -104,6 +151,12 @@ pub enum CellEvent {
         run: RunId,
         /// How.
         ending: RunEnding,
+    },
+    /// A listening socket was made in the cell's network namespace; it travels
+    /// as a descriptor. Port 0: it could not be made.
+    Listening {
+        /// On 127.0.0.1.
+        port: u16,
     },
 }
 
@@ -142,6 +195,10 @@ impl Encode for CellEvent {
                 w.u8(5);
                 w.array(&run.0);
                 ending.encode(w);
+            }
+            Self::Listening { port } => {
+                w.u8(6);
+                w.array(&port.to_le_bytes());
             }
         }
     }

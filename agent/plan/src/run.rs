@@ -1,5 +1,6 @@
 //! The plan of a run, and what the agent says to PID 1 of a cell.
 
+use crate::cell::LandlockPlan;
 use crate::codec::{Decode, DecodeError, Encode, Frame, Reader, Writer};
 use crate::path::AbsolutePath;
 
@@ -43,17 +44,42 @@ pub struct RunPlan {
     pub working_directory: AbsolutePath,
     /// Limits.
     pub limits: RunLimits,
+    /// The cgroup leaf that it starts in, as the warden gave it to PID 1; 0:
+    /// none. Without one, the run is alone in its cell, and its end ends
+    /// everything in it.
+    pub leaf: u32,
+    /// Landlock's rules for this run, on top of the cell's; empty: the cell's
+    /// once more.
+    pub landlock: Vec<LandlockPlan>,
+    /// What it forked lives on when its first process ends, until the cell
+    /// ends. Needs a leaf.
+    pub background: bool,
+    /// A terminal instead of three streams.
+    pub terminal: Option<TerminalSize>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
 }
 
 /// What the agent asks of PID 1, over the cell's control socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CellRequest {
-    /// Start a run; descriptors: stdin, stdout, stderr.
+    /// Start a run; descriptors: stdin, stdout, stderr, unless it has a
+    /// terminal.
     Start(RunPlan),
     /// End a run with its whole tree: SIGTERM, then SIGKILL after its grace.
     Cancel(RunId),
     /// End a run with its whole tree, now.
     Kill(RunId),
+    /// Make a listening TCP socket on 127.0.0.1 in the cell's network
+    /// namespace, on a free port, and hand it over.
+    Listen,
 }
 
 /// Which step of starting a run failed.
@@ -67,12 +93,16 @@ pub enum RunStep {
     Limits,
     /// chdir(2) to the working directory.
     WorkingDirectory,
-    /// Standard streams.
+    /// Standard streams, or the terminal.
     Streams,
     /// The program is nowhere in the search path.
     FindProgram,
     /// execve(2).
     Execute,
+    /// Joining the run's cgroup.
+    Cgroup,
+    /// The run's own Landlock layer and filter.
+    Confine,
 }
 
 /// How a run's first process ended; by then the whole tree is gone.
@@ -108,7 +138,7 @@ pub mod bounds {
 }
 
 impl RunStep {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Plan,
         Self::Fork,
         Self::Limits,
@@ -116,6 +146,8 @@ impl RunStep {
         Self::Streams,
         Self::FindProgram,
         Self::Execute,
+        Self::Cgroup,
+        Self::Confine,
     ];
 
     /// In words, for an outcome.
@@ -129,6 +161,8 @@ impl RunStep {
             Self::Streams => "streams",
             Self::FindProgram => "find program",
             Self::Execute => "execute",
+            Self::Cgroup => "cgroup",
+            Self::Confine => "sandbox",
         }
     }
 
@@ -161,6 +195,7 @@ impl Encode for CellRequest {
                 w.u8(3);
                 w.array(&run.0);
             }
+            Self::Listen => w.u8(4),
         }
     }
 }
@@ -171,6 +206,7 @@ impl Decode for CellRequest {
             1 => Ok(Self::Start(RunPlan::decode(r)?)),
             2 => Ok(Self::Cancel(RunId(r.array("run")?))),
             3 => Ok(Self::Kill(RunId(r.array("run")?))),
+            4 => Ok(Self::Listen),
             other => Err(DecodeError::Unknown { field: "cell request", actual: other.into() }),
         }
     }
@@ -191,6 +227,14 @@ impl RunPlan {
         w.u32(l.open_files);
         w.u32(l.processes);
         w.u64(l.address_space_bytes);
+        w.u32(self.leaf);
+        w.list(&self.landlock, |w, rule| rule.encode(w));
+        w.bool(self.background);
+        w.bool(self.terminal.is_some());
+        if let Some(TerminalSize { rows, columns }) = self.terminal {
+            w.array(&rows.to_le_bytes());
+            w.array(&columns.to_le_bytes());
+        }
     }
 
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -212,7 +256,18 @@ impl RunPlan {
                 processes: r.u32("limits.processes")?,
                 address_space_bytes: r.u64("limits.address_space_bytes")?,
             },
+            leaf: r.u32("leaf")?,
+            landlock: r.list("landlock", crate::cell::bounds::LANDLOCK, LandlockPlan::decode)?,
+            background: r.bool("background")?,
+            terminal: if r.bool("terminal")? { Some(TerminalSize::decode(r)?) } else { None },
         })
+    }
+}
+
+impl TerminalSize {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut number = |field| r.array(field).map(u16::from_le_bytes);
+        Ok(Self { rows: number("terminal.rows")?, columns: number("terminal.columns")? })
     }
 }
 

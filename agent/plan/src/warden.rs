@@ -1,7 +1,7 @@
 //! What the agent asks of the warden, what the warden answers, and the warden's
 //! half of both.
 
-use crate::cell::{CellId, CellPlan};
+use crate::cell::{CellId, CellPlan, Limits};
 use crate::codec::{Decode, DecodeError, Encode, Frame, Reader, Writer};
 
 mod client;
@@ -14,7 +14,25 @@ pub enum WardenRequest {
     Build(CellPlan),
     /// End a cell, whatever it is doing.
     Destroy(CellId),
+    /// Make a cgroup leaf for a run, and give it to the cell's PID 1.
+    MakeLeaf(Leaf, Limits),
+    /// Remove a leaf whose run has ended.
+    RemoveLeaf(Leaf),
 }
+
+/// A cgroup leaf of a cell. Numbers start at 1 and are not used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Leaf {
+    /// The cell.
+    pub cell: CellId,
+    /// Its number; the directory is called `run-NUMBER`.
+    pub number: u32,
+}
+
+/// What the warden says to the PID 1 of a cell: a leaf is there. Descriptors:
+/// on cgroup v2 the directory, on v1 the `tasks` file of each hierarchy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenLeaf(pub u32);
 
 /// What the warden says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +61,15 @@ pub enum WardenEvent {
         /// Which.
         cell: CellId,
     },
+    /// A leaf was made, and PID 1 has it.
+    LeafMade(Leaf),
+    /// A leaf could not be made.
+    NoLeaf {
+        /// Which.
+        leaf: Leaf,
+        /// Why; at most 1024 bytes of text.
+        detail: String,
+    },
 }
 
 /// Why the warden refused a plan.
@@ -68,11 +95,34 @@ impl Frame for WardenEvent {
     const MAX_FRAME: usize = 4 * 1024;
 }
 
+impl Frame for GivenLeaf {
+    const MAX_FRAME: usize = 16;
+}
+
+impl Encode for GivenLeaf {
+    fn encode(&self, w: &mut Writer) {
+        w.u32(self.0);
+    }
+}
+
+impl Leaf {
+    fn encode(self, w: &mut Writer) {
+        w.array(&self.cell.0);
+        w.u32(self.number);
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { cell: CellId(r.array("cell")?), number: r.u32("leaf")? })
+    }
+}
+
 impl Decode for WardenRequest {
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match r.u8("warden request")? {
             1 => Ok(Self::Build(CellPlan::decode(r)?)),
             2 => Ok(Self::Destroy(CellId(r.array("cell")?))),
+            3 => Ok(Self::MakeLeaf(Leaf::decode(r)?, Limits::decode(r)?)),
+            4 => Ok(Self::RemoveLeaf(Leaf::decode(r)?)),
             other => Err(DecodeError::Unknown { field: "warden request", actual: other.into() }),
         }
     }
@@ -96,6 +146,15 @@ impl Encode for WardenEvent {
             Self::Gone { cell } => {
                 w.u8(3);
                 w.array(&cell.0);
+            }
+            Self::LeafMade(leaf) => {
+                w.u8(4);
+                leaf.encode(w);
+            }
+            Self::NoLeaf { leaf, detail } => {
+                w.u8(5);
+                leaf.encode(w);
+                w.bytes(detail.as_bytes());
             }
         }
     }

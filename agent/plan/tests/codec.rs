@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use cofferdam_plan::{
-    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellLimits, CellPlan, CellRequest, Decode,
-    DecodeError, Encode, FilterDigest, LandlockPlan, LinkPlan, Network, Rights, RunId, RunLimits,
-    RunPlan, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
+    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellPlan, CellRequest, Decode, DecodeError,
+    Encode, FilterDigest, LandlockPlan, Layer, LayerSet, Limits, LinkPlan, Network, Rights, RunId,
+    RunLimits, RunPlan, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
 };
 use proptest::prelude::*;
 
@@ -22,7 +22,9 @@ prop_compose! {
     fn cell_plan()(
         (cell, filter, network, degraded, writable, execute) in
             any::<([u8; 16], [u8; 32], bool, bool, bool, bool)>(),
-        (memory_bytes, swap_bytes, processes, cpu_millis) in any::<(u64, u64, u32, u32)>(),
+        (memory_bytes, swap_bytes, processes, cpu_millis, cpu_weight, io_bytes, io_device) in
+            any::<(u64, u64, u32, u32, u32, u64, (u32, u32))>(),
+        protected in prop::collection::vec(path(), 0..4),
         labels in ["[ -~]{0,64}", "[ -~]{0,64}", "[ -~]{0,64}"],
         workspace in path(),
         home in path(),
@@ -41,6 +43,7 @@ prop_compose! {
                 path: workspace,
                 access: if writable { Access::Write } else { Access::Read },
                 execute,
+                protected,
             },
             binds: binds.into_iter().map(|(path, execute)| BindPlan { path, execute }).collect(),
             links: links
@@ -55,8 +58,10 @@ prop_compose! {
             landlock: rules.into_iter().map(|(path, rights)| LandlockPlan { path, rights }).collect(),
             network: if network { Network::Host } else { Network::None },
             filter: FilterDigest(filter),
-            limits: CellLimits { memory_bytes, swap_bytes, processes, cpu_millis },
-            allow_degraded: degraded,
+            limits: Limits {
+                memory_bytes, swap_bytes, processes, cpu_millis, cpu_weight, io_bytes, io_device,
+            },
+            may_lack: if degraded { LayerSet::NONE.with(Layer::Cgroup) } else { LayerSet::NONE },
         }
     }
 }
@@ -117,6 +122,10 @@ fn a_list_that_claims_more_than_it_may_is_refused_before_memory_is_taken() {
         environment: Vec::new(),
         working_directory: AbsolutePath::new("/").unwrap(),
         limits: RunLimits::default(),
+        leaf: 0,
+        landlock: Vec::new(),
+        background: false,
+        terminal: None,
     };
     let mut body = CellRequest::Start(plan).to_frame();
     // The count of the search path: after version, tag, run id, length and program.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use cofferdam_ceiling::{Ceiling, covers};
 use cofferdam_filter::Filter;
-use cofferdam_plan::{AbsolutePath, Access, CellPlan, Network};
+use cofferdam_plan::{AbsolutePath, Access, CellPlan, LayerSet, Network};
 
 /// A plan below the ceiling. Only [`admit`] makes one; only this is built.
 #[derive(Debug)]
@@ -21,6 +21,9 @@ pub(crate) struct Admitted {
 impl Admitted {
     pub(crate) const fn plan(&self) -> &CellPlan {
         &self.plan
+    }
+    pub(crate) fn into_plan(self) -> CellPlan {
+        self.plan
     }
     /// The filter that the plan's digest names.
     pub(crate) const fn filter(&self) -> &'static Filter {
@@ -43,6 +46,8 @@ pub(crate) enum AboveCeiling {
     Workspace(AbsolutePath),
     #[error("workspace `{0}` may not execute: `workspaces.allow_execute` is off in the ceiling")]
     WorkspaceExecute(AbsolutePath),
+    #[error("`{0}` is to be protected, but is not in the workspace")]
+    Protected(AbsolutePath),
     #[error("`{0}` is not beneath `view.read` of the ceiling")]
     Bind(AbsolutePath),
     #[error("`{0}` is neither beneath `programs.execute` of the ceiling nor holds a part of it")]
@@ -85,7 +90,7 @@ pub(crate) fn admit(
     if plan.network == Network::Host && !ceiling.network.allow_host {
         return Err(AboveCeiling::Network);
     }
-    if plan.allow_degraded && !ceiling.enforcement.allow_degraded {
+    if plan.may_lack != LayerSet::NONE && !ceiling.enforcement.allow_degraded {
         return Err(AboveCeiling::Degraded);
     }
     check_workspace(&plan, ceiling)?;
@@ -104,6 +109,10 @@ fn check_workspace(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeilin
     }
     if workspace.execute && !ceiling.workspaces.allow_execute {
         return Err(AboveCeiling::WorkspaceExecute(workspace.path.clone()));
+    }
+    let outside = |path: &&AbsolutePath| !path.is_beneath(workspace.path.as_path());
+    if let Some(outside) = workspace.protected.iter().find(outside) {
+        return Err(AboveCeiling::Protected(outside.clone()));
     }
     Ok(())
 }

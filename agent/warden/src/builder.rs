@@ -9,7 +9,6 @@
 //!
 //! Every failure goes over the control socket to the agent, with its step.
 
-mod confine;
 mod devices;
 mod privileges;
 mod view;
@@ -17,14 +16,14 @@ mod workspace;
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
+use cofferdam_init::Beginning;
 use cofferdam_plan::{
-    BuildStep, CellEvent, CellLimits, CellPlan, Layer, LayerReport, Network, channel,
+    BuildStep, CellEvent, CellPlan, Layer, LayerReport, Limits, Network, channel, plain,
 };
 use rustix::io::Errno;
 
 use crate::admit::Admitted;
 use crate::cgroup::{CellCgroup, Entry};
-use crate::serve::bounded;
 use crate::sys;
 
 /// What a cell is made from.
@@ -86,21 +85,29 @@ pub(crate) fn namespaces(plan: &CellPlan, rootless: bool) -> libc::c_int {
     base | user | network
 }
 
-/// Builds the cell, then serves it as PID 1; `built` is closed when the builder
-/// is done. Never returns into the warden's code: its descriptors and state are
-/// not this process's to use.
-pub(crate) fn enter(material: Material, built: OwnedFd) -> ! {
-    match material.build(&built) {
+/// Builds the cell and gives every right up; what follows is PID 1's, which
+/// closes `built` when it has confined itself. Never returns into the warden's
+/// code: its descriptors and state are not this process's to use.
+pub(crate) fn enter(material: Material, built: OwnedFd, leaves: OwnedFd) -> ! {
+    match material.build(&built, &leaves) {
         Ok(layers) => {
-            let ready = channel::send(&material.control, &CellEvent::Ready(layers), &[]);
-            drop(built);
-            match ready {
-                Ok(()) => cofferdam_init::serve(material.control),
-                Err(_) => sys::exit_now(0),
-            }
+            let Material { admitted, control, cgroup, .. } = material;
+            // Its descriptors are closed already; see `close_all_but`.
+            std::mem::forget(cgroup);
+            let filter = admitted.filter();
+            let CellPlan { landlock, may_lack, .. } = admitted.into_plan();
+            cofferdam_init::begin(Beginning {
+                control,
+                leaves,
+                built,
+                layers,
+                landlock,
+                filter,
+                may_lack,
+            })
         }
         Err(BuildError { step, errno, detail }) => {
-            let (errno, detail) = (errno.raw_os_error(), bounded(&detail));
+            let (errno, detail) = (errno.raw_os_error(), plain(&detail));
             let failed = CellEvent::BuildFailed { step, errno, detail };
             // Should this fail, the agent sees the socket close without a word.
             _ = channel::send(&material.control, &failed, &[]);
@@ -114,43 +121,47 @@ impl Material {
         self.admitted.plan()
     }
 
-    fn build(&self, built: &OwnedFd) -> Result<Vec<LayerReport>, BuildError> {
+    fn build(&self, built: &OwnedFd, leaves: &OwnedFd) -> Result<Vec<LayerReport>, BuildError> {
         let mut layers = Vec::new();
         if self.rootless {
             map_own_user(self.user).during(BuildStep::UserNamespace, "cannot map the user")?;
         }
         layers.push(self.join_cgroup()?);
         // After the last use of what was inherited, and before any foreign path is opened.
-        close_all_but(&self.control, built)
+        close_all_but([&self.control, built, leaves])
             .during(BuildStep::Privileges, "cannot close inherited descriptors")?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 
         layers.extend(view::build(self)?);
         layers.push(self.enter_network()?);
 
-        let rules = confine::Rules::open(self.plan())?;
-        layers.extend(privileges::drop_all(self.user, self.rootless)?);
-        layers.push(rules.enforce(self.plan().allow_degraded)?);
-        layers.push(confine::install(self.admitted.filter())?);
+        layers.push(privileges::drop_all(self.user, self.rootless)?);
         Ok(layers)
     }
 
     fn join_cgroup(&self) -> Result<LayerReport, BuildError> {
         let report = match &self.cgroup {
-            Ok(CellCgroup { entry, .. }) => {
+            Ok(CellCgroup { entry, lacking, .. }) => {
                 if let Entry::Join(tasks) = entry {
                     tasks
                         .iter()
                         .try_for_each(|file| rustix::io::write(file, b"0").map(drop))
                         .during(BuildStep::Cgroup, "cannot join the cell's cgroup")?;
                 }
-                let CellLimits { memory_bytes, processes, cpu_millis, .. } = self.plan().limits;
+                let Limits { memory_bytes, processes, cpu_millis, .. } = self.plan().limits;
                 let limits = format!(
                     "memory {memory_bytes} bytes, {processes} processes, cpu {cpu_millis}/1000"
                 );
-                effective(Layer::Cgroup, limits)
+                let lacking = lacking.join(", ");
+                match lacking.as_str() {
+                    "" => LayerReport::effective(Layer::Cgroup, limits),
+                    _ => LayerReport::degraded(
+                        Layer::Cgroup,
+                        format!("{limits}; this host does not limit {lacking}"),
+                    ),
+                }
             }
-            Err(reason) => degraded(Layer::Cgroup, reason),
+            Err(reason) => LayerReport::degraded(Layer::Cgroup, reason),
         };
         sys::enter_cgroup_namespace()
             .during(BuildStep::Cgroup, "cannot make a cgroup namespace")?;
@@ -161,7 +172,7 @@ impl Material {
         rustix::system::sethostname(self.plan().hostname.as_bytes())
             .during(BuildStep::Network, "cannot set the host name")?;
         if self.plan().network == Network::Host {
-            return Ok(effective(Layer::Network, "the host's, as the ceiling allows"));
+            return Ok(LayerReport::effective(Layer::Network, "the host's, as the ceiling allows"));
         }
         let socket = rustix::net::socket_with(
             rustix::net::AddressFamily::INET,
@@ -172,7 +183,7 @@ impl Material {
         socket
             .and_then(|socket| sys::raise_loopback(&socket))
             .during(BuildStep::Network, "cannot bring loopback up")?;
-        Ok(effective(Layer::Network, "none: a network namespace with loopback only"))
+        Ok(LayerReport::effective(Layer::Network, "a namespace of its own with loopback only"))
     }
 }
 
@@ -186,10 +197,10 @@ fn map_own_user(user: Ids) -> std::io::Result<()> {
 }
 
 /// Leaves nothing open but the standard streams (which are the warden's, and
-/// replaced by /dev/null here), the control socket and the builder's pipe. The
+/// replaced by /dev/null here) and PID 1's sockets and the builder's pipe. The
 /// owners of the closed descriptors are never dropped: this process ends by
 /// `_exit` or as PID 1 without returning to them.
-fn close_all_but(control: &OwnedFd, built: &OwnedFd) -> rustix::io::Result<()> {
+fn close_all_but(kept: [&OwnedFd; 3]) -> rustix::io::Result<()> {
     let null = rustix::fs::openat(
         rustix::fs::CWD,
         c"/dev/null",
@@ -201,13 +212,5 @@ fn close_all_but(control: &OwnedFd, built: &OwnedFd) -> rustix::io::Result<()> {
     rustix::stdio::dup2_stderr(&null)?;
     // Closed with the rest; to drop it would be to close it twice.
     _ = null.into_raw_fd();
-    sys::close_all_but([control.as_raw_fd(), built.as_raw_fd()])
-}
-
-pub(crate) fn effective(layer: Layer, detail: impl Into<String>) -> LayerReport {
-    LayerReport { layer, effective: true, detail: detail.into() }
-}
-
-pub(crate) fn degraded(layer: Layer, detail: impl Into<String>) -> LayerReport {
-    LayerReport { layer, effective: false, detail: detail.into() }
+    sys::close_all_but(kept.map(AsRawFd::as_raw_fd))
 }

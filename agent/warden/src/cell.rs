@@ -4,7 +4,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use cofferdam_plan::CellId;
+use cofferdam_plan::{CellId, GivenLeaf, Limits, channel};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
@@ -27,6 +28,9 @@ pub(crate) struct Cell {
     /// `None` when rootless.
     pub(crate) lease: Option<Lease>,
     cgroup: Option<CellCgroup>,
+    /// Leads to its PID 1. Never waited on: a cell may be stopped or hostile.
+    leaves: OwnedFd,
+    user: u32,
     /// The processes are reaped; only the cgroup is left to remove.
     reaped: bool,
 }
@@ -41,6 +45,8 @@ impl Cell {
     /// Clones the builder. The cell itself tells the agent how that went.
     pub(crate) fn build(material: Material) -> rustix::io::Result<Self> {
         let (building, built) = pipe_with(PipeFlags::CLOEXEC)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (leaves, given) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         let plan = material.admitted.plan();
         let into = match material.cgroup.as_ref().map(|cgroup| &cgroup.entry) {
             Ok(Entry::Clone(directory)) => Some(directory),
@@ -48,13 +54,15 @@ impl Cell {
         };
         let cloned = sys::clone(builder::namespaces(plan, material.rootless), into);
         match cloned {
-            Ok(Cloned::Child) => builder::enter(material, built),
+            Ok(Cloned::Child) => builder::enter(material, built, given),
             Ok(Cloned::Parent { process, descriptor }) => Ok(Self {
                 id: plan.cell,
                 process,
                 descriptor,
                 building: Some((building, Instant::now() + BUILD_TIME)),
                 lease: None,
+                leaves,
+                user: material.user.uid,
                 cgroup: material.cgroup.ok(),
                 reaped: false,
             }),
@@ -68,6 +76,22 @@ impl Cell {
     /// The cgroup's path relative to each hierarchy; empty: none.
     pub(crate) fn cgroup(&self) -> &str {
         self.cgroup.as_ref().map_or("", |cgroup| &cgroup.relative)
+    }
+
+    /// Makes a cgroup leaf and gives it to PID 1.
+    pub(crate) fn make_leaf(&mut self, number: u32, limits: &Limits) -> Result<(), String> {
+        let cgroup = self.cgroup.as_mut().ok_or("the cell has no cgroup")?;
+        let given = cgroup
+            .make_leaf(number, limits, self.user)
+            .map_err(|error| format!("cannot make the run's cgroup: {error}"))?;
+        let given: Vec<_> = given.iter().map(AsFd::as_fd).collect();
+        channel::send(&self.leaves, &GivenLeaf(number), &given)
+            .map_err(|error| format!("the cell does not take it: {error}"))
+    }
+
+    /// Removes a cgroup leaf.
+    pub(crate) fn remove_leaf(&mut self, number: u32) {
+        self.cgroup.iter_mut().for_each(|cgroup| cgroup.remove_leaf(number));
     }
 
     /// Readable when the cell's first process has ended.

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::channel::{self, ChannelError};
-use cofferdam_plan::{CellId, CellPlan, Refusal, WardenEvent, WardenRequest};
+use cofferdam_plan::{CellId, CellPlan, Layer, Leaf, Refusal, WardenEvent, WardenRequest, plain};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{getegid, geteuid};
 
-use crate::admit::{self, Admitted};
+use crate::admit::{self, AboveCeiling, Admitted};
 use crate::builder::{Ids, Material};
 use crate::cell::Cell;
 use crate::cgroup::Hierarchy;
@@ -147,18 +147,35 @@ impl Warden {
                     Ok(event) => event,
                     Err((refusal, detail)) => {
                         log(&format!("refused cell {cell}: {detail}"));
-                        WardenEvent::Refused { cell, refusal, detail: bounded(&detail) }
+                        WardenEvent::Refused { cell, refusal, detail: plain(&detail) }
                     }
                 };
                 channel::send(socket, &event, &[])
             }
             (WardenRequest::Destroy(id), _) => {
-                if let Some(cell) = self.cells.iter().find(|cell| cell.id == id) {
-                    cell.kill();
-                }
+                self.cell(id).map(|cell| cell.kill());
+                Ok(())
+            }
+            (WardenRequest::MakeLeaf(leaf, limits), _) => {
+                let made = match self.cell(leaf.cell) {
+                    Some(cell) => cell.make_leaf(leaf.number, &limits),
+                    None => Err("there is no such cell".to_owned()),
+                };
+                let event = match made {
+                    Ok(()) => WardenEvent::LeafMade(leaf),
+                    Err(detail) => WardenEvent::NoLeaf { leaf, detail: plain(&detail) },
+                };
+                channel::send(socket, &event, &[])
+            }
+            (WardenRequest::RemoveLeaf(Leaf { cell, number }), _) => {
+                self.cell(cell).map(|cell| cell.remove_leaf(number));
                 Ok(())
             }
         }
+    }
+
+    fn cell(&mut self, id: CellId) -> Option<&mut Cell> {
+        self.cells.iter_mut().find(|cell| cell.id == id)
     }
 
     fn build(
@@ -176,20 +193,24 @@ impl Warden {
         }
         log(&format!("building cell {id} of profile {} for {}", plan.profile, plan.subject));
         let admitted = self.admit(plan)?;
-        let cgroup = self.cgroup(id, &admitted)?;
         let (lease, user) = self.user()?;
         let rootless = lease.is_none();
-        let material = Material { admitted, control, cgroup, user, rootless };
-        match Cell::build(material) {
+        let built = self.cgroup(id, &admitted, user.uid).and_then(|cgroup| {
+            let material = Material { admitted, control, cgroup, user, rootless };
+            Cell::build(material).map_err(|errno| {
+                (Refusal::System, format!("cannot make the cell's namespaces: {errno}"))
+            })
+        });
+        match built {
             Ok(mut cell) => {
                 cell.lease = lease;
                 let cgroup = cell.cgroup().to_owned();
                 self.cells.push(cell);
                 Ok(WardenEvent::Building { cell: id, uid: user.uid, cgroup })
             }
-            Err(errno) => {
+            Err(refused) => {
                 self.give_back(lease);
-                Err((Refusal::System, format!("cannot make the cell's namespaces: {errno}")))
+                Err(refused)
             }
         }
     }
@@ -214,10 +235,12 @@ impl Warden {
     }
 
     fn admit(&self, plan: CellPlan) -> Result<Admitted, (Refusal, String)> {
-        let above = |error: &dyn std::error::Error| (Refusal::Ceiling, error.to_string());
         let ceiling = cofferdam_ceiling::load(&self.ceiling, geteuid().as_raw())
-            .map_err(|error| above(&error))?;
-        admit::admit(plan, &ceiling, self.cells.len()).map_err(|error| above(&error))
+            .map_err(|error| (Refusal::Ceiling, error.to_string()))?;
+        admit::admit(plan, &ceiling, self.cells.len()).map_err(|error| match error {
+            AboveCeiling::Cells(_) => (Refusal::Exhausted, error.to_string()),
+            _ => (Refusal::Ceiling, error.to_string()),
+        })
     }
 
     /// The cell's cgroup, or why it has none if the plan takes that.
@@ -225,15 +248,18 @@ impl Warden {
         &self,
         id: CellId,
         admitted: &Admitted,
+        user: u32,
     ) -> Result<Result<crate::cgroup::CellCgroup, String>, (Refusal, String)> {
         let made = match &self.hierarchy {
             Ok(hierarchy) => hierarchy
-                .cell(id, &admitted.plan().limits)
+                .cell(id, &admitted.plan().limits, user)
                 .map_err(|error| format!("cannot make the cell's cgroup: {error}")),
             Err(reason) => Err(reason.clone()),
         };
         match made {
-            Err(reason) if !admitted.plan().allow_degraded => Err((Refusal::Protection, reason)),
+            Err(reason) if !admitted.plan().may_lack.contains(Layer::Cgroup) => {
+                Err((Refusal::Protection, reason))
+            }
             other => Ok(other),
         }
     }
@@ -255,11 +281,6 @@ fn is_hung_up(pipe: impl AsFd) -> bool {
     let mut source = [PollFd::new(&pipe, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut source, Some(&now)).is_ok_and(|ready| ready > 0)
-}
-
-/// Text without control characters, cut to what an event may carry.
-pub(crate) fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(250).collect()
 }
 
 /// One line to the journal of the service manager.

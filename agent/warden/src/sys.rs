@@ -116,29 +116,6 @@ pub(crate) fn set_mount_attributes(
     check(result).map(drop)
 }
 
-/// A session keyring of its own (keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`).
-pub(crate) fn join_new_keyring() -> Result<()> {
-    let name: *const libc::c_char = ptr::null();
-    // SAFETY: a null name asks for an anonymous keyring.
-    let result = unsafe {
-        libc::syscall(libc::SYS_keyctl, libc::c_long::from(libc::KEYCTL_JOIN_SESSION_KEYRING), name)
-    };
-    check(result).map(drop)
-}
-
-/// Installs one seccomp program. `no_new_privs` must be set.
-pub(crate) fn install_filter(program: &[[u8; 8]]) -> Result<()> {
-    let program = libc::sock_fprog {
-        len: u16::try_from(program.len()).map_err(|_| Errno::INVAL)?,
-        // The kernel copies it by bytes: alignment does not matter.
-        filter: program.as_ptr().cast_mut().cast(),
-    };
-    let mode = libc::c_long::from(libc::SECCOMP_SET_MODE_FILTER);
-    // SAFETY: `program` points to `len` instructions that are static data; the kernel only reads.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, &raw const program) };
-    check(result).map(drop)
-}
-
 /// Brings the loopback interface of the current network namespace up
 /// (netdevice(7), `SIOCSIFFLAGS`).
 pub(crate) fn raise_loopback(socket: &OwnedFd) -> Result<()> {

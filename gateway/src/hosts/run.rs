@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use cofferdam_proto::exec::v1::{
-    AttachRunRequest, CancelRunRequest, Command, Finished, Layer, Outcome, RunEvent,
+    AttachRunRequest, CancelRunRequest, Command, Finished, Layer, Outcome, RunEvent, Sandbox,
     StartRunRequest, Usage,
 };
 use tokio::sync::watch;
@@ -55,6 +55,7 @@ pub(crate) struct FollowedRun {
     pub(crate) outcome: Outcome,
     pub(crate) usage: Usage,
     pub(crate) layers: Vec<Layer>,
+    pub(crate) sandbox: Option<Sandbox>,
     pub(crate) stdout: Collector,
     pub(crate) stderr: Collector,
     pub(crate) receipt: CheckedReceipt,
@@ -180,12 +181,13 @@ impl Host {
         finished: Finished,
         follower: Follower,
     ) -> Result<FollowedRun, HostError> {
-        let Finished { outcome, usage, receipt, stdout_bytes: _, stderr_bytes: _ } = finished;
+        let Finished { outcome, usage, receipt, sandbox, stdout_bytes: _, stderr_bytes: _ } =
+            finished;
         let missing = |missing| HostError::Incomplete { host: self.name().to_owned(), missing };
         let outcome = outcome.ok_or_else(|| missing("an outcome"))?;
         let Follower { layers, stdout, stderr, digests, .. } = follower;
         let receipt = self.check_receipt(intent, receipt, digests.finish())?;
         let usage = usage.unwrap_or_default();
-        Ok(FollowedRun { outcome, usage, layers, stdout, stderr, receipt })
+        Ok(FollowedRun { outcome, usage, layers, sandbox, stdout, stderr, receipt })
     }
 }

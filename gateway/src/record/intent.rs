@@ -210,6 +210,7 @@ fn grant(basis: &Basis, wall: Option<Duration>) -> wire::Grant {
         .into(),
         programs: programs.to_texts(),
         limits: Some(limits_on_wire(*limits, wall)),
+        network: Vec::new(),
     }
 }
 

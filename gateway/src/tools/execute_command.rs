@@ -282,7 +282,7 @@ fn check_sizes(execute: &Execute, environment: &BTreeMap<String, String>) -> Res
 }
 
 fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Output> {
-    let FollowedRun { outcome, usage, layers: given, stdout, stderr, receipt } = run;
+    let FollowedRun { outcome, usage, layers: given, sandbox: _, stdout, stderr, receipt } = run;
     let ending = Ending::from_wire(outcome);
     let usage = Usage::from_wire(usage);
     let [stdout, stderr] = excerpts(&stdout, &stderr, budget);

@@ -115,6 +115,10 @@ pub struct Network {
     /// The host's own network, with everything that is on it.
     #[serde(default)]
     pub allow_host: bool,
+    /// What cells may reach through the proxy, at most. Names and addresses are
+    /// checked by the agent and the proxy: root reads them and nothing more.
+    #[serde(default)]
+    pub proxy: Vec<String>,
 }
 
 /// How much of everything.

@@ -25,6 +25,20 @@ pub struct CappedLimits {
     pub open_files: u32,
 }
 
+impl CappedLimits {
+    /// What the cgroup of one run keeps.
+    #[must_use]
+    pub fn of_run(&self) -> cofferdam_plan::Limits {
+        cofferdam_plan::Limits {
+            memory_bytes: self.memory_bytes,
+            swap_bytes: self.swap_bytes,
+            processes: self.processes,
+            cpu_millis: self.cpu_millis,
+            ..cofferdam_plan::Limits::default()
+        }
+    }
+}
+
 /// The ceiling gives nothing of something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("this host's ceiling gives no {0}")]

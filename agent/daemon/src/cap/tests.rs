@@ -20,6 +20,7 @@ fn grant() -> Grant {
         workspace_access: WorkspaceAccess::Write.into(),
         programs: Vec::new(),
         limits: None,
+        network: Vec::new(),
     }
 }
 
@@ -123,7 +124,7 @@ prop_compose! {
         programs in proptest::collection::vec("/|/usr/|/usr/bin/git|/opt/|/etc/|/home/x|bin", 0..4),
         limits in proptest::option::of(any_limits()),
     ) -> Grant {
-        Grant { profile, workspace, workspace_access, programs, limits }
+        Grant { profile, workspace, workspace_access, programs, limits, network: Vec::new() }
     }
 }
 
@@ -150,6 +151,6 @@ proptest! {
             prop_assert!(cofferdam_ceiling::covers(&ceiling.programs.execute, &tree.path));
             prop_assert!(covers(&it.program_bound, &tree.path));
         }
-        prop_assert!(!it.host_network && !it.allow_degraded);
+        prop_assert!(it.network != CappedNetwork::Host && !it.allow_degraded);
     }
 }

@@ -15,12 +15,13 @@ use prost::Message;
 
 use super::Agent;
 use crate::cap::{Capped, Need, cap};
-use crate::cell::{Cell, Next};
+use crate::cell::{Next, StartError};
+use crate::cells::{Held, Wanted};
 use crate::facts::Facts;
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
-use crate::planner::{Command, Purpose, may_execute, plan_cell, plan_run};
+use crate::planner::{Berth, Command, Purpose, may_execute, plan_cell, plan_run};
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::Place;
 use crate::spool::{Spool, Stream};
@@ -163,17 +164,19 @@ async fn work(
     let facts = tokio::task::block_in_place(|| Facts::gather(capped, &[&agent.worker]));
     let naming = agent.naming(recorded.verified());
     let plan = plan_cell(capped, &facts, Purpose::Files(&agent.worker), naming)?;
-    let mut cell = Cell::build(&agent.warden, plan).await?;
+    let wanted = Wanted {
+        session: Some(Agent::session(recorded.verified())),
+        purpose: if capped.write { "write files" } else { "read files" },
+        plan,
+        idle: Duration::from_millis(capped.profile.session.idle_millis),
+    };
+    let cell = agent.cells.hold(wanted).await?;
     agent.note_layers(cell.layers());
     let workspace = capped.workspace.as_bytes().to_vec();
     let request = WorkerRequest { workspace, operation: Some(operation) };
     let run = recorded.verified().run();
-    let answered = ask(&mut cell, run, &agent.worker, capped, request.encode_to_vec()).await;
-    let agent = Arc::clone(agent);
-    tokio::spawn(async move {
-        cell.end(&agent.warden).await;
-        drop(place);
-    });
+    let answered = ask(agent, &cell, run, capped, request.encode_to_vec()).await;
+    drop((cell, place));
     match answered? {
         Answer::Error(error) => Err(error.into()),
         Answer::Program(found) => Ok(Answer::Program(ProgramFound {
@@ -187,28 +190,36 @@ async fn work(
 
 /// Runs the worker and decodes what it says.
 async fn ask(
-    cell: &mut Cell,
+    agent: &Agent,
+    cell: &Held,
     run: RunId,
-    worker: &std::path::Path,
     capped: &Capped,
     request: Vec<u8>,
 ) -> Result<Answer, Fault> {
     use std::os::unix::ffi::OsStrExt;
     let no_answer = |why: String| Fault::from(NoAnswer(why));
     let command = Command {
-        program: worker.as_os_str().as_bytes().to_vec(),
+        program: agent.worker.as_os_str().as_bytes().to_vec(),
         arguments: Vec::new(),
         working_directory: capped.workspace.clone(),
         environment: Vec::new(),
         stdin: Vec::new(),
+        background: false,
+        one_shot: false,
     };
     let (child, own) = streams::make(true).map_err(|error| no_answer(error.to_string()))?;
-    let plan = plan_run(run, &command, capped, !cell.cgroup().is_empty());
-    cell.start(plan, child).await?;
+    let warden = agent.cells.warden();
+    let leaf = cell.leaf(warden, capped.limits.of_run()).await.map_err(StartError::from)?;
+    let plan = plan_run(run, &command, capped, Berth { leaf, ..Berth::default() });
+    let mut running = cell.start(plan, Some(child)).await?;
     let capacity = usize::try_from(bounds::RESPONSE).unwrap_or(usize::MAX);
     let spool = Arc::new(Spool::new(capacity, bounds::RESPONSE + 1));
     let mut pump = tokio::spawn(own.pump(request, Arc::clone(&spool)));
-    let ended = tokio::time::timeout(TIME * 2, cell.ended(run)).await;
+    let ended = tokio::time::timeout(TIME * 2, running.ended()).await;
+    if let Some(leaf) = leaf {
+        // Where that fails, it goes with its cell.
+        drop(warden.remove_leaf(leaf).await);
+    }
     // What the worker wrote is in the pipe by now.
     if tokio::time::timeout(Duration::from_secs(1), &mut pump).await.is_err() {
         pump.abort();

@@ -4,25 +4,27 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cofferdam_journal::Ending;
-use cofferdam_plan::RunId;
+use cofferdam_plan::{LandlockPlan, Leaf};
 use cofferdam_proto::exec::v1::{Finished, Outcome, StartRunRequest, Started, Usage};
+use cofferdam_proto::intent::v1::Grant;
 use cofferdam_trust::action_digest;
 use serde_json::Value;
 
 use super::Agent;
 use super::supervise::{Supervised, supervise};
 use crate::cap::{Capped, Need, cap};
-use crate::cell::Cell;
+use crate::cells::{Held, Wanted};
 use crate::clock;
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::outcome::Ended;
 use crate::peers::Gateway;
-use crate::planner::{Command, Purpose, plan_cell, plan_run};
+use crate::planner::{Berth, Command, PlanError, Purpose, landlock, plan_cell, plan_run};
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::{Begin, Entered, Place, Run};
 use crate::spool::Reader;
+use crate::streams::OwnEnds;
 use crate::{describe, outcome, streams, validate};
 
 /// What may be left to read after a run ended: nothing holds its pipes open but
@@ -58,7 +60,7 @@ pub async fn start_run(
         .verify(gateway, intent, digest, SystemTime::now())
         .map_err(|error| agent.refuse_unverified(gateway, METHOD, error))?;
     let action = describe::command(&command);
-    let (capped, command, ceiling) = check(agent, &verified, command)
+    let Checked { whole, capped, command, ceiling } = check(agent, &verified, command)
         .map_err(|fault| agent.refuse(&verified, action.clone(), fault))?;
     let begin = Begin {
         id: verified.run(),
@@ -75,7 +77,7 @@ pub async fn start_run(
         Ok(Entered::New(run)) => {
             let reader = run.spool().reader([0, 0]);
             let decided = Decided { ceiling, grant: Some(capped.grant()) };
-            let beginning = Beginning { verified, capped, command, action, decided };
+            let beginning = Beginning { verified, whole, capped, command, action, decided };
             // In a task of its own: a caller that leaves does not stop it half-way.
             tokio::spawn(beginning.live(Arc::clone(agent), Arc::clone(&run)));
             Ok(Followed { run, reader })
@@ -84,21 +86,34 @@ pub async fn start_run(
     }
 }
 
+/// A command that may be tried.
+struct Checked {
+    /// What the session's cell has, whatever this call's grant leaves out.
+    whole: Capped,
+    capped: Capped,
+    command: Command,
+    ceiling: [u8; 32],
+}
+
 fn check(
     agent: &Agent,
     verified: &Verified,
     command: cofferdam_proto::exec::v1::Command,
-) -> Result<(Capped, Command, [u8; 32]), Fault> {
+) -> Result<Checked, Fault> {
     let current = agent.ceilings.current()?;
-    let capped = cap(verified.grant(), Need::Whatever, &agent.profiles, &current.ceiling)?;
+    let cap = |grant| cap(grant, Need::Whatever, &agent.profiles, &current.ceiling);
+    let capped = cap(verified.grant())?;
+    let whole = cap(Grant { programs: Vec::new(), limits: None, ..verified.grant() })?;
     let allowed = &capped.profile.allowed_variables;
     let command = validate::command(command, &capped.workspace, allowed)?;
-    Ok((capped, command, current.digest))
+    validate::background(&command, &capped.profile)?;
+    Ok(Checked { whole, capped, command, ceiling: current.digest })
 }
 
 /// A new run that is checked and not yet recorded.
 struct Beginning {
     verified: Verified,
+    whole: Capped,
     capped: Capped,
     command: Command,
     action: Value,
@@ -108,7 +123,7 @@ struct Beginning {
 impl Beginning {
     /// The whole life of the run.
     async fn live(self, agent: Arc<Agent>, run: Arc<Run>) {
-        let Self { verified, capped, command, action, decided } = self;
+        let Self { verified, whole, capped, command, action, decided } = self;
         let (recorded, place) = match record(&agent, verified, action, decided).await {
             Ok(recorded) => recorded,
             Err(fault) => {
@@ -117,10 +132,10 @@ impl Beginning {
                 return;
             }
         };
-        let (outcome, usage) = Running { agent: &agent, run: &run, capped: &capped }
-            .execute(&recorded, command, place)
-            .await;
+        let running = Running { agent: &agent, run: &run, whole: &whole, capped: &capped };
+        let (outcome, usage) = running.execute(&recorded, command).await;
         finish(&agent, &run, recorded, outcome, usage);
+        drop(place);
     }
 }
 
@@ -150,64 +165,99 @@ async fn record(
 struct Running<'a> {
     agent: &'a Arc<Agent>,
     run: &'a Arc<Run>,
+    whole: &'a Capped,
     capped: &'a Capped,
 }
 
 impl Running<'_> {
-    /// Plans, builds, starts and follows it to its end.
-    async fn execute(
-        &self,
-        recorded: &Recorded,
-        command: Command,
-        place: Place,
-    ) -> (Outcome, Usage) {
-        let Self { agent, run, capped } = *self;
+    /// Plans, finds its cell, starts and follows it to its end.
+    async fn execute(&self, recorded: &Recorded, command: Command) -> (Outcome, Usage) {
+        let Self { agent, .. } = *self;
         let none = |outcome| (outcome, Usage::default());
-        let facts = tokio::task::block_in_place(|| Facts::gather(capped, &[]));
-        let naming = agent.naming(recorded.verified());
-        let plan = match plan_cell(capped, &facts, Purpose::Run, naming) {
-            Ok(plan) => plan,
+        let planned = tokio::task::block_in_place(|| self.plan(recorded, &command));
+        let (wanted, landlock) = match planned {
+            Ok(planned) => planned,
             Err(error) => return none(outcome::failed_to_start("plan", 0, error.to_string())),
         };
-        let mut cell = match Cell::build(&agent.warden, plan).await {
+        let cell = match agent.cells.hold(wanted).await {
             Ok(cell) => cell,
             Err(error) => return none(outcome::not_built(&error)),
         };
-        let ended = self.start_and_follow(&mut cell, run.id(), command).await;
-        // The cell goes in its own time; its place is free once nothing is left.
-        let agent = Arc::clone(agent);
-        tokio::spawn(async move {
-            cell.end(&agent.warden).await;
-            drop(place);
-        });
-        ended
+        match self.start(&cell, landlock, command).await {
+            Ok(Boarded { running, leaf, own, stdin }) => {
+                let ended = self.follow(&cell, running, leaf, own, stdin).await;
+                if let Some(leaf) = leaf {
+                    // Where that fails, it goes with its cell.
+                    drop(agent.cells.warden().remove_leaf(leaf).await);
+                }
+                ended
+            }
+            Err(outcome) => none(outcome),
+        }
     }
 
-    async fn start_and_follow(
+    /// The cell, and what of Landlock's rules is this run's own.
+    fn plan(
         &self,
-        cell: &mut Cell,
-        id: RunId,
-        mut command: Command,
-    ) -> (Outcome, Usage) {
-        let Self { agent, run, capped } = *self;
-        let layers = agent.note_layers(cell.layers());
-        let stdin = std::mem::take(&mut command.stdin);
-        let (child, own) = match streams::make(!stdin.is_empty()) {
-            Ok(made) => made,
-            Err(error) => {
-                let outcome = outcome::failed_to_start("streams", 0, error.to_string());
-                return (outcome, Usage::default());
-            }
+        recorded: &Recorded,
+        command: &Command,
+    ) -> Result<(Wanted, Vec<LandlockPlan>), PlanError> {
+        let Self { agent, whole, capped, .. } = *self;
+        let naming = agent.naming(recorded.verified());
+        let plan = plan_cell(whole, &Facts::gather(whole, &[]), Purpose::Run, naming)?;
+        let landlock = landlock(capped, &Facts::gather(capped, &[]), Purpose::Run)?;
+        let own = if landlock == plan.landlock { Vec::new() } else { landlock };
+        let wanted = Wanted {
+            session: (!command.one_shot).then(|| Agent::session(recorded.verified())),
+            purpose: if capped.write { "change" } else { "look" },
+            plan,
+            idle: Duration::from_millis(capped.profile.session.idle_millis),
         };
-        let plan = plan_run(id, &command, capped, !cell.cgroup().is_empty());
-        if let Err(error) = cell.start(plan, child).await {
-            return (outcome::not_started(&error), Usage::default());
+        Ok((wanted, own))
+    }
+
+    async fn start(
+        &self,
+        cell: &Held,
+        landlock: Vec<LandlockPlan>,
+        mut command: Command,
+    ) -> Result<Boarded, Outcome> {
+        let Self { agent, run, capped, .. } = *self;
+        let stdin = std::mem::take(&mut command.stdin);
+        let leaf = cell.leaf(agent.cells.warden(), capped.limits.of_run()).await;
+        let leaf = leaf.map_err(|error| outcome::not_started(&error.into()))?;
+        let (child, own) = streams::make(!stdin.is_empty())
+            .map_err(|error| outcome::failed_to_start("streams", 0, error.to_string()))?;
+        let berth = Berth { leaf, landlock, proxy: Vec::new() };
+        let plan = plan_run(run.id(), &command, capped, berth);
+        match cell.start(plan, Some(child)).await {
+            Ok(running) => Ok(Boarded { running, leaf, own, stdin }),
+            Err(error) => {
+                if let Some(leaf) = leaf {
+                    drop(agent.cells.warden().remove_leaf(leaf).await);
+                }
+                Err(outcome::not_started(&error))
+            }
         }
-        let run_id = uuid::Uuid::from_bytes(id.0).to_string();
+    }
+
+    async fn follow(
+        &self,
+        cell: &Held,
+        running: crate::cell::Running,
+        leaf: Option<Leaf>,
+        own: OwnEnds,
+        stdin: Vec<u8>,
+    ) -> (Outcome, Usage) {
+        let Self { agent, run, capped, .. } = *self;
+        let layers = agent.note_layers(cell.layers());
+        let run_id = uuid::Uuid::from_bytes(run.id().0).to_string();
         run.started(Started { run_id, started_at: Some(clock::now()), layers });
         let mut pump = tokio::spawn(own.pump(stdin, Arc::clone(run.spool())));
-        let Supervised { next, mut ended } = supervise(cell, run, &mut pump, &capped.limits).await;
-        let usage = tokio::task::block_in_place(|| agent.counters.read(cell.cgroup()));
+        let supervised = supervise(cell, running, run, &mut pump, &capped.limits).await;
+        let Supervised { next, mut ended } = supervised;
+        let counted = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
+        let usage = tokio::task::block_in_place(|| agent.counters.read(&counted));
         drain(run, &mut pump).await;
         // It may have ended by itself right after it wrote too much.
         if run.spool().has_hit_limit() && ended == Ended::ByItself {
@@ -224,6 +274,14 @@ impl Running<'_> {
             }
         }
     }
+}
+
+/// A run that was started in its cell.
+struct Boarded {
+    running: crate::cell::Running,
+    leaf: Option<Leaf>,
+    own: OwnEnds,
+    stdin: Vec<u8>,
 }
 
 /// Takes what is left in the pipes.
@@ -263,6 +321,7 @@ fn finish(agent: &Agent, run: &Run, recorded: Recorded, outcome: Outcome, usage:
         receipt,
         stdout_bytes,
         stderr_bytes,
+        sandbox: None,
     });
     agent.registry.ended(run.id());
 }

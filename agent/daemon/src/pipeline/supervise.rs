@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::cap::CappedLimits;
-use crate::cell::{Cell, Next};
+use crate::cell::{Cell, Next, Running};
 use crate::outcome::Ended;
 use crate::registry::Run;
 use crate::spool::LimitHit;
@@ -27,7 +27,8 @@ pub(super) struct Supervised {
 
 /// Follows a started run to its end.
 pub(super) async fn supervise(
-    cell: &mut Cell,
+    cell: &Cell,
+    mut running: Running,
     run: &Run,
     pump: &mut JoinHandle<Result<(), LimitHit>>,
     limits: &CappedLimits,
@@ -39,7 +40,7 @@ pub(super) async fn supervise(
     let mut pumping = true;
     loop {
         tokio::select! {
-            next = cell.ended(run.id()) => return Supervised { next, ended },
+            next = running.ended() => return Supervised { next, ended },
             pumped = &mut *pump, if pumping => {
                 pumping = false;
                 if matches!(pumped, Ok(Err(LimitHit { .. }))) && ended == Ended::ByItself {

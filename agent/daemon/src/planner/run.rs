@@ -1,6 +1,6 @@
 //! The plan of a run: the command, and what surrounds it.
 
-use cofferdam_plan::{AbsolutePath, RunId, RunLimits, RunPlan};
+use cofferdam_plan::{AbsolutePath, LandlockPlan, Leaf, RunId, RunLimits, RunPlan};
 
 use crate::cap::Capped;
 
@@ -23,13 +23,30 @@ pub struct Command {
     pub environment: Vec<(String, Vec<u8>)>,
     /// What it reads.
     pub stdin: Vec<u8>,
+    /// What it leaves running lives on with its session.
+    pub background: bool,
+    /// It has a cell of its own that ends with it.
+    pub one_shot: bool,
 }
 
-/// Plans a run of `command`. `counted`: a memory controller keeps the cell's
-/// limit.
+/// Where in its cell a run is.
+#[derive(Debug, Clone, Default)]
+pub struct Berth {
+    /// Its cgroup leaf, if there are cgroups: a memory controller then keeps
+    /// the cell's limit.
+    pub leaf: Option<Leaf>,
+    /// Landlock's rules of its own grant; empty: the cell's.
+    pub landlock: Vec<LandlockPlan>,
+    /// Variables that lead it to its way out.
+    pub proxy: Vec<(String, String)>,
+}
+
+/// Plans a run of `command`.
 #[must_use]
-pub fn plan_run(run: RunId, command: &Command, capped: &Capped, counted: bool) -> RunPlan {
-    let Command { program, arguments, working_directory, environment, stdin: _ } = command;
+pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) -> RunPlan {
+    let Command { program, arguments, working_directory, environment, .. } = command;
+    let Berth { leaf, landlock, proxy } = berth;
+    let counted = leaf.is_some();
     let limits = &capped.limits;
     let address_space = limits.memory_bytes.saturating_mul(ADDRESS_SPACE_FACTOR);
     RunPlan {
@@ -37,7 +54,7 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, counted: bool) -
         program: program.clone(),
         search_path: capped.profile.search_path.clone(),
         arguments: [program].into_iter().chain(arguments).cloned().collect(),
-        environment: variables(capped, environment),
+        environment: variables(capped, &proxy, environment),
         working_directory: working_directory.clone(),
         limits: RunLimits {
             wall_millis: limits.wall_millis,
@@ -47,12 +64,21 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, counted: bool) -
             processes: limits.processes,
             address_space_bytes: if counted { 0 } else { address_space },
         },
+        leaf: leaf.map_or(0, |leaf| leaf.number),
+        landlock,
+        background: command.background && counted,
+        terminal: None,
     }
 }
 
-/// `NAME=value` of the cell's own, the profile's and the request's variables;
-/// later ones win, and the request was checked to set none that it may not.
-fn variables(capped: &Capped, request: &[(String, Vec<u8>)]) -> Vec<Vec<u8>> {
+/// `NAME=value` of the cell's own, the profile's, the proxy's and the request's
+/// variables; later ones win, and the request was checked to set none that it
+/// may not.
+fn variables(
+    capped: &Capped,
+    proxy: &[(String, String)],
+    request: &[(String, Vec<u8>)],
+) -> Vec<Vec<u8>> {
     let profile = &capped.profile;
     let path = profile.search_path.iter().map(AbsolutePath::as_bytes).collect::<Vec<_>>();
     let own = [
@@ -65,6 +91,7 @@ fn variables(capped: &Capped, request: &[(String, Vec<u8>)]) -> Vec<Vec<u8>> {
     let mut all = std::collections::BTreeMap::new();
     all.extend(own.map(|(name, value)| (name, value)));
     all.extend(profile.environment.iter().map(|(n, v)| (n.as_str(), v.as_bytes().to_vec())));
+    all.extend(proxy.iter().map(|(n, v)| (n.as_str(), v.as_bytes().to_vec())));
     all.extend(request.iter().map(|(name, value)| (name.as_str(), value.clone())));
     all.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cofferdam_ceiling::Ceiling;
+use cofferdam_plan::Leaf;
 use cofferdam_plan::{Decode, Encode, RunId};
 use cofferdam_profile::Profiles;
 use cofferdam_proto::intent::v1::{Grant, WorkspaceAccess};
@@ -29,6 +30,7 @@ fn try_capped(profile: &str, programs: &[&str]) -> Result<Capped, crate::cap::Ca
         workspace_access: WorkspaceAccess::Write.into(),
         programs: programs.iter().map(|&program| program.to_owned()).collect(),
         limits: None,
+        network: Vec::new(),
     };
     cap(grant, Need::Whatever, &Profiles::load(None).unwrap(), &ceiling())
 }
@@ -163,14 +165,20 @@ fn a_run_gets_its_variables_and_the_requests_last() {
         working_directory: capped.workspace.clone(),
         environment: vec![("LANG".to_owned(), b"C".to_vec())],
         stdin: Vec::new(),
+        background: false,
+        one_shot: false,
     };
-    let run = plan_run(RunId([2; 16]), &command, &capped, true);
+    let leaf = Some(Leaf { cell: CellId([1; 16]), number: 7 });
+    let berth = Berth { leaf, ..Berth::default() };
+    let run = plan_run(RunId([2; 16]), &command, &capped, berth);
+    assert_eq!(run.leaf, 7);
     assert_eq!(run.arguments, [b"git".to_vec(), b"status".to_vec()]);
     assert!(run.environment.contains(&b"LANG=C".to_vec()));
     assert!(run.environment.contains(&b"HOME=/home/cell".to_vec()));
     assert!(run.environment.iter().filter(|v| v.starts_with(b"LANG=")).count() == 1);
     assert_eq!(run.limits.address_space_bytes, 0);
-    assert!(plan_run(RunId([2; 16]), &command, &capped, false).limits.address_space_bytes > 0);
+    let uncounted = plan_run(RunId([2; 16]), &command, &capped, Berth::default());
+    assert!(uncounted.limits.address_space_bytes > 0);
 }
 
 proptest! {

@@ -81,6 +81,7 @@ impl Gateway {
                 workspace_access: WorkspaceAccess::Write.into(),
                 programs: Vec::new(),
                 limits: Some(Limits::default()),
+                network: Vec::new(),
             }),
             policy_digest: vec![1; 32],
             gateway_record_hash: vec![2; 32],

@@ -1,6 +1,6 @@
 //! How the agent writes the plan of a cell. Never runs as root.
 
-use super::{Access, CellLimits, CellPlan, Network, Rights, WorkspacePlan};
+use super::{Access, CellPlan, LandlockPlan, Limits, Network, Rights, WorkspacePlan};
 use crate::codec::{Encode, Writer};
 
 impl Encode for CellPlan {
@@ -24,17 +24,14 @@ impl Encode for CellPlan {
             w.bool(scratch.execute);
         });
         w.bytes(self.home.as_bytes());
-        w.list(&self.landlock, |w, rule| {
-            w.bytes(rule.path.as_bytes());
-            rule.rights.encode(w);
-        });
+        w.list(&self.landlock, |w, rule| rule.encode(w));
         w.u8(match self.network {
             Network::None => 0,
             Network::Host => 1,
         });
         w.array(&self.filter.0);
         self.limits.encode(w);
-        w.bool(self.allow_degraded);
+        self.may_lack.encode(w);
     }
 }
 
@@ -43,6 +40,14 @@ impl WorkspacePlan {
         w.bytes(self.path.as_bytes());
         w.bool(self.access == Access::Write);
         w.bool(self.execute);
+        w.list(&self.protected, |w, path| w.bytes(path.as_bytes()));
+    }
+}
+
+impl LandlockPlan {
+    pub(crate) fn encode(&self, w: &mut Writer) {
+        w.bytes(self.path.as_bytes());
+        self.rights.encode(w);
     }
 }
 
@@ -52,11 +57,15 @@ impl Rights {
     }
 }
 
-impl CellLimits {
-    fn encode(&self, w: &mut Writer) {
+impl Limits {
+    pub(crate) fn encode(&self, w: &mut Writer) {
         w.u64(self.memory_bytes);
         w.u64(self.swap_bytes);
         w.u32(self.processes);
         w.u32(self.cpu_millis);
+        w.u32(self.cpu_weight);
+        w.u64(self.io_bytes);
+        w.u32(self.io_device.0);
+        w.u32(self.io_device.1);
     }
 }

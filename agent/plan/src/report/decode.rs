@@ -1,12 +1,31 @@
 //! How the agent reads what a cell says, and says it in words. Never runs as
 //! root.
 
-use super::{BuildStep, CellEvent, Layer, LayerReport};
-use crate::codec::{Decode, DecodeError, Reader};
+use super::{BuildStep, CellEvent, Layer, LayerReport, LayerSet};
+use crate::codec::{Decode, DecodeError, Reader, Writer};
 use crate::run::{RunEnding, RunId, RunStep};
 
+impl LayerSet {
+    /// The same with `layer`.
+    #[must_use]
+    pub const fn with(self, layer: Layer) -> Self {
+        Self(self.0 | 1 << layer as u16)
+    }
+
+    pub(crate) fn encode(self, w: &mut Writer) {
+        w.array(&self.0.to_le_bytes());
+    }
+}
+
+impl FromIterator<Layer> for LayerSet {
+    fn from_iter<I: IntoIterator<Item = Layer>>(layers: I) -> Self {
+        layers.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
 impl Layer {
-    const ALL: [Self; 9] = [
+    /// Every layer, in the order in which they are built.
+    pub const ALL: [Self; 9] = [
         Self::Namespaces,
         Self::Network,
         Self::View,
@@ -93,6 +112,7 @@ impl Decode for CellEvent {
                 errno: r.u32("errno")?.cast_signed(),
             }),
             5 => Ok(Self::Ended { run: RunId(r.array("run")?), ending: RunEnding::decode(r)? }),
+            6 => Ok(Self::Listening { port: u16::from_le_bytes(r.array("port")?) }),
             other => Err(DecodeError::Unknown { field: "cell event", actual: other.into() }),
         }
     }

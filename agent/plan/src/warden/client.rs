@@ -1,6 +1,6 @@
 //! The agent's half of the warden's messages. Never runs as root.
 
-use super::{Refusal, WardenEvent, WardenRequest};
+use super::{GivenLeaf, Leaf, Refusal, WardenEvent, WardenRequest};
 use crate::cell::CellId;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 
@@ -20,6 +20,15 @@ impl Encode for WardenRequest {
                 w.u8(2);
                 w.array(&cell.0);
             }
+            Self::MakeLeaf(leaf, limits) => {
+                w.u8(3);
+                leaf.encode(w);
+                limits.encode(w);
+            }
+            Self::RemoveLeaf(leaf) => {
+                w.u8(4);
+                leaf.encode(w);
+            }
         }
     }
 }
@@ -38,7 +47,15 @@ impl Decode for WardenEvent {
                 detail: r.text("detail", 1024)?,
             }),
             3 => Ok(Self::Gone { cell: CellId(r.array("cell")?) }),
+            4 => Ok(Self::LeafMade(Leaf::decode(r)?)),
+            5 => Ok(Self::NoLeaf { leaf: Leaf::decode(r)?, detail: r.text("detail", 1024)? }),
             other => Err(DecodeError::Unknown { field: "warden event", actual: other.into() }),
         }
+    }
+}
+
+impl Decode for GivenLeaf {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        r.u32("leaf").map(Self)
     }
 }

@@ -1,7 +1,7 @@
 //! Whatever a captured agent asks for, it gets no more than the ceiling.
 
 use cofferdam_plan::{
-    BindPlan, CellId, CellLimits, FilterDigest, LandlockPlan, LinkPlan, Rights, ScratchPlan,
+    BindPlan, CellId, FilterDigest, LandlockPlan, Layer, Limits, LinkPlan, Rights, ScratchPlan,
     WorkspacePlan,
 };
 
@@ -25,6 +25,7 @@ fn plan() -> CellPlan {
             path: path("/srv/cofferdam/project"),
             access: Access::Write,
             execute: true,
+            protected: Vec::new(),
         },
         binds: vec![BindPlan { path: path("/usr"), execute: true }],
         links: vec![LinkPlan { path: path("/bin"), target: b"usr/bin".to_vec() }],
@@ -33,13 +34,14 @@ fn plan() -> CellPlan {
         landlock: vec![LandlockPlan { path: path("/usr/bin"), rights: Rights::EXECUTE }],
         network: Network::None,
         filter: FilterDigest(cofferdam_filter::by_name("cell").unwrap().digest),
-        limits: CellLimits {
+        limits: Limits {
             memory_bytes: 1 << 30,
             swap_bytes: 0,
             processes: 64,
             cpu_millis: 1000,
+            ..Limits::default()
         },
-        allow_degraded: false,
+        may_lack: LayerSet::NONE,
     }
 }
 
@@ -119,7 +121,10 @@ fn the_rest_of_the_ceiling_holds_too() {
     assert!(matches!(tried(|p| p.profile = "root".to_owned()), Some(AboveCeiling::Profile(_))));
     assert_eq!(tried(|p| p.network = Network::Host), Some(AboveCeiling::Network));
     assert_eq!(tried(|p| p.filter = FilterDigest([0; 32])), Some(AboveCeiling::Filter));
-    assert_eq!(tried(|p| p.allow_degraded = true), Some(AboveCeiling::Degraded));
+    assert_eq!(
+        tried(|p| p.may_lack = LayerSet::NONE.with(Layer::Cgroup)),
+        Some(AboveCeiling::Degraded)
+    );
     assert_eq!(tried(|p| p.hostname = "a b".to_owned()), Some(AboveCeiling::Hostname));
     assert!(matches!(tried(|p| p.home = path("/usr")), Some(AboveCeiling::Home(_))));
     let link = |p: &mut CellPlan| p.links[0].path = path("/srv/cofferdam/project/bin");

@@ -5,17 +5,20 @@ use std::os::fd::OwnedFd;
 use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan};
 use rustix::fs::{CWD, Mode, OFlags, openat, symlinkat};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use rustix::mount::MountAttrFlags;
 
-use super::view::{Root, clone_of, clone_of_host};
+use super::view::{Root, clone_of, clone_of_host, new_file_system};
 use super::{BuildError, During, Ids};
 use crate::sys::{MountAttributes, set_mount_attributes};
 
-/// Devices without side effects. Never /dev/tty, kmsg, mem, fuse, kvm, vsock.
-const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+/// Devices without side effects; /dev/tty is whatever terminal a run has of its
+/// own. Never kmsg, mem, fuse, kvm, vsock.
+const DEVICES: [&str; 6] =
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
 
 /// Links that programs expect in /dev.
-const LINKS: [(&str, &str); 4] = [
+const LINKS: [(&str, &str); 5] = [
+    ("ptmx", "pts/ptmx"),
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
@@ -35,18 +38,20 @@ const MASKED: [&str; 6] = [
 
 /// A /proc of this PID namespace, detached.
 pub(crate) fn new_proc() -> Result<OwnedFd, BuildError> {
-    let make = || {
-        let context = fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_create(&context)?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-            | MountAttrFlags::MOUNT_ATTR_NODEV
-            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-    };
-    make().during(
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    new_file_system("proc", "", attributes).during(
         BuildStep::Devices,
         "cannot mount /proc (inside a container that masks parts of /proc this is refused)",
     )
+}
+
+/// Terminals of this cell's own (Documentation/filesystems/devpts.rst).
+fn new_terminals() -> Result<OwnedFd, BuildError> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    new_file_system("devpts", "newinstance,ptmxmode=0666,mode=600", attributes)
+        .during(BuildStep::Devices, "cannot mount /dev/pts")
 }
 
 /// Puts /proc and /dev in their places. All of /proc is read-only: the check of
@@ -56,6 +61,7 @@ pub(crate) fn fill(root: &Root, proc: &OwnedFd) -> Result<(), BuildError> {
     set_mount_attributes(proc, &MountAttributes::new(MountAttributes::READ_ONLY), false)
         .during(BuildStep::Devices, "cannot make /proc read-only")?;
     attach(root, proc, "/proc", true)?;
+    attach(root, &new_terminals()?, "/dev/pts", true)?;
     let attributes = MountAttributes::NO_SETUID | MountAttributes::NO_EXECUTE;
     for device in DEVICES {
         let mount = clone_of_host(&path(device)?, attributes)?.ok_or_else(|| missing(device))?;

@@ -1,21 +1,19 @@
-//! Gives everything up: groups, user, capabilities, the right to gain any back.
+//! Gives everything up that only root or capabilities give: groups, user,
+//! capabilities, the bounding set. What needs no right follows in PID 1.
 
 use caps::CapSet;
 use cofferdam_plan::{BuildStep, Layer, LayerReport};
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
-use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::{BuildError, During, Ids, degraded, effective};
-use crate::sys;
+use super::{BuildError, During, Ids};
 
 const STEP: BuildStep = BuildStep::Privileges;
 
-/// After this the process is the cell's user, holds no capability, and cannot
-/// gain one by any execve. Proves it by asking the kernel.
-pub(crate) fn drop_all(user: Ids, rootless: bool) -> Result<[LayerReport; 2], BuildError> {
+/// After this the process is the cell's user and holds no capability.
+pub(crate) fn drop_all(user: Ids, rootless: bool) -> Result<LayerReport, BuildError> {
     let Ids { uid, gid } = user;
-    sys::join_new_keyring().during(STEP, "cannot make a keyring")?;
     clear(CapSet::Ambient)?;
     clear(CapSet::Bounding)?;
     if !rootless {
@@ -27,38 +25,16 @@ pub(crate) fn drop_all(user: Ids, rootless: bool) -> Result<[LayerReport; 2], Bu
     clear(CapSet::Effective)?;
     clear(CapSet::Permitted)?;
     clear(CapSet::Inheritable)?;
-    set_no_new_privs(true).during(STEP, "cannot set no_new_privs")?;
-    // Commands share the user: PID 1 must not be theirs to look into.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).during(STEP, "cannot hide PID 1")?;
-    verify(uid)?;
-    let user = if rootless {
+    Ok(if rootless {
         let own = format!("uid {uid}, the calling user's own: an ordinary user has no other");
-        degraded(Layer::User, own)
+        LayerReport::degraded(Layer::User, own)
     } else {
-        effective(Layer::User, format!("uid {uid}, of this cell only, no groups"))
-    };
-    let privileges = "no capabilities, empty bounding set, no_new_privs, own keyring";
-    Ok([user, effective(Layer::Privileges, privileges)])
+        LayerReport::effective(Layer::User, format!("uid {uid}, of this cell only, no groups"))
+    })
 }
 
 fn clear(set: CapSet) -> Result<(), BuildError> {
-    caps::clear(None, set).map_err(|error| failed(&format!("cannot clear {set:?}: {error}")))
-}
-
-fn verify(uid: u32) -> Result<(), BuildError> {
-    use CapSet::{Ambient, Bounding, Effective, Inheritable, Permitted};
-    for set in [Effective, Permitted, Inheritable, Bounding, Ambient] {
-        let left = caps::read(None, set).map_err(|error| failed(&error.to_string()))?;
-        if !left.is_empty() {
-            return Err(failed(&format!("{} capabilities are left in {set:?}", left.len())));
-        }
-    }
-    if rustix::process::getuid().as_raw() != uid || rustix::process::geteuid().as_raw() != uid {
-        return Err(failed("the user was not changed"));
-    }
-    Ok(())
-}
-
-fn failed(detail: &str) -> BuildError {
-    BuildError::new(STEP, Errno::PERM, detail)
+    caps::clear(None, set).map_err(|error| {
+        BuildError::new(STEP, Errno::PERM, format!("cannot clear {set:?}: {error}"))
+    })
 }

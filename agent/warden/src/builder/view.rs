@@ -5,18 +5,22 @@
 //! descriptor; mount points are found without following a symlink, because what
 //! lies in a workspace belongs to strangers.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
-use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan, Layer, LayerReport, ScratchPlan};
+use cofferdam_plan::{
+    AbsolutePath, BuildStep, CellPlan, Layer, LayerReport, ScratchPlan, WorkspacePlan,
+};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-    mount_change, move_mount, open_tree, unmount,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, mount_change, move_mount, open_tree, unmount,
 };
 
-use super::{BuildError, During, Ids, Material, devices, effective, workspace};
+use super::{BuildError, During, Ids, Material, devices, workspace};
 use crate::sys::{MountAttributes, set_mount_attributes};
 
 /// Builds the root and makes it this process's.
@@ -29,6 +33,7 @@ pub(crate) fn build(cell: &Material) -> Result<[LayerReport; 3], BuildError> {
     let (workspace, workspace_report) = workspace::open(cell, &proc)?;
     let mut root = Root::new()?;
     root.populate(cell, workspace)?;
+    root.protect(plan)?;
     devices::fill(&root, &proc)?;
     devices::name_the_user(&root, plan, cell.user)?;
     root.enter()?;
@@ -36,7 +41,11 @@ pub(crate) fn build(cell: &Material) -> Result<[LayerReport; 3], BuildError> {
     let namespaces = format!("mount, pid, ipc, uts, cgroup{user}");
     let view =
         format!("{} host paths read-only, {} scratch places", plan.binds.len(), plan.scratch.len());
-    Ok([effective(Layer::Namespaces, namespaces), effective(Layer::View, view), workspace_report])
+    Ok([
+        LayerReport::effective(Layer::Namespaces, namespaces),
+        LayerReport::effective(Layer::View, view),
+        workspace_report,
+    ])
 }
 
 /// The new root, on its way.
@@ -108,6 +117,39 @@ impl Root {
         }
     }
 
+    /// Covers what stays read-only in the workspace with itself, read-only; a
+    /// Unix socket with nothing, because writing is not what reaches it. The
+    /// directories above are covered with themselves: a mount point cannot be
+    /// renamed out of the way.
+    fn protect(&self, plan: &CellPlan) -> Result<(), BuildError> {
+        let WorkspacePlan { path: workspace, protected, .. } = &plan.workspace;
+        let mut pinned = BTreeSet::from([workspace.as_path()]);
+        for path in protected {
+            let mut above: Vec<_> = path.as_path().ancestors().skip(1).collect();
+            above.retain(|above| above.starts_with(workspace.as_path()));
+            let above = above.into_iter().rev().filter(|above| pinned.insert(above));
+            above
+                .map(|above| (above, 0))
+                .chain([(path.as_path(), MountAttributes::READ_ONLY)])
+                .try_for_each(|(path, attributes)| {
+                    self.cover(path.as_os_str().as_bytes(), attributes)
+                })
+                .during(BuildStep::Workspace, &format!("cannot protect `{path}`"))?;
+        }
+        Ok(())
+    }
+
+    fn cover(&self, path: &[u8], attributes: u64) -> rustix::io::Result<()> {
+        let (parent, name) = split(path);
+        let place = self.file(&self.directory(parent)?, name)?;
+        let source = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
+            FileType::Socket => &openat(CWD, c"/dev/null", OFlags::PATH, Mode::empty())?,
+            _ => &place,
+        };
+        let cover = clone_of(source, &MountAttributes::new(attributes), false)?;
+        move_onto(&cover, &place)
+    }
+
     /// Moves a detached mount to `path`, making the mount point if it is not
     /// there and one of the cell's own tmpfs would hold it.
     pub(crate) fn attach(
@@ -123,9 +165,7 @@ impl Root {
             let parent = self.directory(parent)?;
             self.file(&parent, name)?
         };
-        let flags =
-            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        move_mount(mount, c"", point, c"", flags)
+        move_onto(mount, &point)
     }
 
     /// Opens the directory at `path` in the new root, component by component,
@@ -241,17 +281,30 @@ fn new_scratch(scratch: &ScratchPlan, plan: &CellPlan, user: Ids) -> Result<Owne
 
 /// A detached tmpfs, nosuid and nodev.
 fn tmpfs(options: &str) -> Result<OwnedFd, BuildError> {
-    let make = || {
-        let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        for option in options.split(',') {
-            let (key, value) = option.split_once('=').unwrap_or((option, ""));
-            fsconfig_set_string(&context, key, value)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    new_file_system("tmpfs", options, attributes).during(BuildStep::View, "cannot make a tmpfs")
+}
+
+/// A detached file system; its options as for mount(8).
+pub(crate) fn new_file_system(
+    kind: &str,
+    options: &str,
+    attributes: MountAttrFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some((key, value)) => fsconfig_set_string(&context, key, value)?,
+            None => fsconfig_set_flag(&context, option)?,
         }
-        fsconfig_create(&context)?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-    };
-    make().during(BuildStep::View, "cannot make a tmpfs")
+    }
+    fsconfig_create(&context)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn move_onto(mount: impl AsFd, place: &OwnedFd) -> rustix::io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount, c"", place, c"", flags)
 }
 
 /// Parent and last component of an absolute path.

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::view::clone_of;
-use super::{BuildError, During, Ids, Material, effective};
+use super::{BuildError, During, Ids, Material};
 use crate::sys::{self, Cloned, MountAttributes};
 
 /// Opens the workspace as a detached mount. `proc` is a /proc of this PID
@@ -44,7 +44,10 @@ pub(crate) fn open(cell: &Material, proc: &OwnedFd) -> Result<(OwnedFd, LayerRep
         // The user's own rights on disk hold; locked mounts beneath must come along.
         let mount = clone_of(&directory, &MountAttributes::new(attributes), true)
             .during(BuildStep::Workspace, "cannot take the workspace from the host")?;
-        return Ok((mount, effective(Layer::Workspace, "files belong to the calling user")));
+        return Ok((
+            mount,
+            LayerReport::effective(Layer::Workspace, "files belong to the calling user"),
+        ));
     }
     if stat.st_uid == 0 && !cell.admitted.allow_root_owned() {
         let why = "belongs to root; give it to a user, or set `workspaces.allow_root_owned`";
@@ -53,7 +56,7 @@ pub(crate) fn open(cell: &Material, proc: &OwnedFd) -> Result<(OwnedFd, LayerRep
     let owner = Ids { uid: stat.st_uid, gid: stat.st_gid };
     let mount = map(&directory, attributes, owner, cell.user, proc)?;
     let detail = format!("files belong to uid {} gid {} on disk", owner.uid, owner.gid);
-    Ok((mount, effective(Layer::Workspace, detail)))
+    Ok((mount, LayerReport::effective(Layer::Workspace, detail)))
 }
 
 /// An idmapped copy of the directory (mount_setattr(2)), without the mounts

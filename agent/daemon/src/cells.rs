@@ -1,0 +1,365 @@
+//! The cells of this agent, and whose they are.
+//!
+//! A session keeps a cell for each of its profiles while it is used; a call of
+//! its own has one that dies with it. A stock of prepared cells, each like one
+//! that was asked for lately, makes fresh ones fast. A cell from the stock
+//! served nobody before, and serves one session or call only.
+//!
+//! A kept cell is used again only for exactly its plan: another ceiling,
+//! profile or view means another cell, and the old one ends with its last run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cofferdam_plan::{CellId, CellPlan, Refusal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::cell::{BuildError, Cell};
+use crate::warden::{Warden, WardenError};
+
+/// How long a new cell waits for others to end where the ceiling allows no more
+/// of them.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it tries meanwhile.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How long a prepared cell waits to be asked for.
+const SHELF_LIFE: Duration = Duration::from_mins(1);
+/// How often idle cells are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A caller's working context: who, where, in which of his sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// The gateway that speaks for the caller.
+    pub gateway: String,
+    /// The user.
+    pub user: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The client program, as it calls itself.
+    pub client: String,
+    /// The project.
+    pub project: String,
+    /// The session, as the gateway names it; empty: the one that every caller
+    /// has in a project.
+    pub session: String,
+}
+
+/// Which cell is wanted.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Whose; `None` for a cell that dies with the call.
+    pub session: Option<SessionKey>,
+    /// What it is for, beside other cells of the session.
+    pub purpose: &'static str,
+    /// How it is built.
+    pub plan: CellPlan,
+    /// How long it stays without a call.
+    pub idle: Duration,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Cells {
+    warden: Arc<Warden>,
+    kept: Mutex<Kept>,
+    /// Prepared cells at most.
+    stock: usize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    sessions: HashMap<(SessionKey, &'static str, String), Arc<Slot>>,
+    stock: Vec<Spare>,
+    /// Plans for which a prepared cell is being built.
+    coming: Vec<CellPlan>,
+    stopping: bool,
+}
+
+/// Where a session's cell is, or is being built: one at a time.
+type Slot = tokio::sync::Mutex<Option<Arc<Shared>>>;
+
+/// A cell that calls share.
+#[derive(Debug)]
+struct Shared {
+    cell: Cell,
+    plan: CellPlan,
+    idle: Duration,
+    used: Mutex<Instant>,
+    /// One run at a time, where the cell has no cgroup to tell runs apart.
+    alone: Option<Arc<Semaphore>>,
+}
+
+#[derive(Debug)]
+struct Spare {
+    cell: Cell,
+    plan: CellPlan,
+    since: Instant,
+}
+
+/// A cell, for the time of one call. When the last one lets go of a cell that
+/// nobody keeps, the cell ends.
+#[derive(Debug)]
+pub struct Held {
+    shared: Option<Arc<Shared>>,
+    warden: Arc<Warden>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Cells {
+    /// None yet. `stock`: prepared cells at most.
+    #[must_use]
+    pub fn new(warden: Arc<Warden>, stock: usize) -> Self {
+        Self { warden, kept: Mutex::default(), stock }
+    }
+
+    /// The warden that builds them.
+    #[must_use]
+    pub fn warden(&self) -> &Arc<Warden> {
+        &self.warden
+    }
+
+    /// The session's cell, or a fresh one.
+    ///
+    /// # Errors
+    /// Where none can be built.
+    pub async fn hold(self: &Arc<Self>, wanted: Wanted) -> Result<Held, BuildError> {
+        let Some(session) = wanted.session.clone() else {
+            return self.fresh(wanted).await.map(|shared| self.held(shared, None));
+        };
+        let key = (session, wanted.purpose, wanted.plan.profile.clone());
+        let slot = Arc::clone(self.lock().sessions.entry(key).or_default());
+        let mut slot = slot.lock().await;
+        if let Some(shared) = slot.as_ref().filter(|shared| shared.is_usable_for(&wanted.plan)) {
+            let turn = shared.alone.as_ref().map(|alone| Arc::clone(alone).try_acquire_owned());
+            match turn.transpose() {
+                Ok(turn) => return Ok(self.held(Arc::clone(shared), turn)),
+                // Its only run goes on: this call has a cell of its own.
+                Err(_) => return self.fresh(wanted).await.map(|shared| self.held(shared, None)),
+            }
+        }
+        let old = slot.take();
+        self.let_go(old);
+        let shared = self.fresh(wanted).await?;
+        let turn = shared.alone.as_ref().and_then(|it| Arc::clone(it).try_acquire_owned().ok());
+        *slot = Some(Arc::clone(&shared));
+        Ok(self.held(shared, turn))
+    }
+
+    fn held(&self, shared: Arc<Shared>, turn: Option<OwnedSemaphorePermit>) -> Held {
+        shared.touch();
+        Held { shared: Some(shared), warden: Arc::clone(&self.warden), _turn: turn }
+    }
+
+    /// A cell that nobody had before.
+    async fn fresh(self: &Arc<Self>, wanted: Wanted) -> Result<Arc<Shared>, BuildError> {
+        let Wanted { session: _, purpose: _, plan, idle } = wanted;
+        let cell = match self.from_stock(&plan) {
+            Some(cell) => cell,
+            None => self.build(plan.clone()).await?,
+        };
+        self.prepare(&plan);
+        let alone = cell.cgroup().is_empty().then(|| Arc::new(Semaphore::new(1)));
+        let used = Mutex::new(Instant::now());
+        Ok(Arc::new(Shared { cell, plan: same(plan), idle, used, alone }))
+    }
+
+    /// Builds a cell; where the ceiling allows no more, an idle one makes room.
+    async fn build(&self, plan: CellPlan) -> Result<Cell, BuildError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let plan = CellPlan { cell: new_id(), ..plan.clone() };
+            match Cell::build(&self.warden, plan).await {
+                Err(BuildError::Warden(WardenError::Refused {
+                    refusal: Refusal::Exhausted,
+                    ..
+                })) if Instant::now() < deadline => {
+                    if !self.make_room().await {
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+                built => return built,
+            }
+        }
+    }
+
+    /// Takes a prepared cell that is exactly so.
+    fn from_stock(&self, plan: &CellPlan) -> Option<Cell> {
+        let wanted = same(plan.clone());
+        let mut kept = self.lock();
+        kept.stock.retain(|spare| spare.cell.is_there());
+        let index = kept.stock.iter().position(|spare| spare.plan == wanted)?;
+        Some(kept.stock.swap_remove(index).cell)
+    }
+
+    /// Has another cell like this one prepared, for whoever comes next.
+    fn prepare(self: &Arc<Self>, plan: &CellPlan) {
+        let plan = same(plan.clone());
+        let mut kept = self.lock();
+        let there = kept.coming.contains(&plan) || kept.stock.iter().any(|it| it.plan == plan);
+        if there || kept.stopping || kept.stock.len() + kept.coming.len() >= self.stock {
+            return;
+        }
+        kept.coming.push(plan.clone());
+        drop(kept);
+        let cells = Arc::clone(self);
+        tokio::spawn(async move {
+            let built =
+                Cell::build(&cells.warden, CellPlan { cell: new_id(), ..plan.clone() }).await;
+            let mut kept = cells.lock();
+            kept.coming.retain(|coming| *coming != plan);
+            match built {
+                Ok(cell) if !kept.stopping => {
+                    kept.stock.push(Spare { cell, plan, since: Instant::now() });
+                }
+                Ok(_) => {}
+                // Nobody waits for it; who wants one builds it and is told why not.
+                Err(error) => tracing::debug!(%error, "no cell for the stock"),
+            }
+        });
+    }
+
+    /// Ends the spare or idle cell that was used least lately; false where
+    /// there is none.
+    async fn make_room(&self) -> bool {
+        let spare = self.lock().stock.pop();
+        if let Some(spare) = spare {
+            spare.cell.end(&self.warden).await;
+            return true;
+        }
+        let slots: Vec<_> = self.lock().sessions.values().cloned().collect();
+        let mut idle = Vec::new();
+        for slot in slots {
+            let Ok(guard) = Arc::clone(&slot).try_lock_owned() else { continue };
+            if let Some(shared) = guard.as_ref().filter(|shared| Arc::strong_count(shared) == 1) {
+                idle.push((shared.used(), guard));
+            }
+        }
+        let Some((_, mut oldest)) = idle.into_iter().min_by_key(|(used, _)| *used) else {
+            return false;
+        };
+        if let Some(shared) = oldest.take().and_then(Arc::into_inner) {
+            shared.cell.end(&self.warden).await;
+        }
+        true
+    }
+
+    /// Ends what was idle for too long, for as long as the agent lives.
+    pub async fn look_after(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            self.sweep();
+        }
+    }
+
+    fn sweep(&self) {
+        let mut kept = self.lock();
+        let (fresh, stale): (Vec<_>, Vec<_>) = std::mem::take(&mut kept.stock)
+            .into_iter()
+            .partition(|spare| spare.cell.is_there() && spare.since.elapsed() < SHELF_LIFE);
+        kept.stock = fresh;
+        let mut ended: Vec<Cell> = stale.into_iter().map(|spare| spare.cell).collect();
+        kept.sessions.retain(|_, slot| {
+            let Ok(mut shared) = slot.try_lock() else { return true };
+            if shared.as_ref().is_some_and(|shared| shared.is_idle()) {
+                ended.extend(shared.take().and_then(Arc::into_inner).map(|shared| shared.cell));
+            }
+            // One that is being asked for right now is held by more than the map.
+            shared.is_some() || Arc::strong_count(slot) > 1
+        });
+        drop(kept);
+        for cell in ended {
+            self.end(cell);
+        }
+    }
+
+    /// Ends all that no run holds, and keeps none from now on.
+    pub async fn stop(&self) {
+        let (stock, sessions) = {
+            let mut kept = self.lock();
+            kept.stopping = true;
+            (std::mem::take(&mut kept.stock), std::mem::take(&mut kept.sessions))
+        };
+        let spares = stock.into_iter().map(|spare| spare.cell);
+        let mut cells: Vec<_> = spares.collect();
+        for slot in sessions.into_values() {
+            let shared = slot.lock().await.take();
+            cells.extend(shared.and_then(Arc::into_inner).map(|shared| shared.cell));
+        }
+        let ending = cells.into_iter().map(|cell| {
+            let warden = Arc::clone(&self.warden);
+            tokio::spawn(async move { cell.end(&warden).await })
+        });
+        for ending in ending.collect::<Vec<_>>() {
+            drop(ending.await);
+        }
+    }
+
+    fn let_go(&self, shared: Option<Arc<Shared>>) {
+        if let Some(shared) = shared.and_then(Arc::into_inner) {
+            self.end(shared.cell);
+        }
+    }
+
+    fn end(&self, cell: Cell) {
+        let warden = Arc::clone(&self.warden);
+        tokio::spawn(async move { cell.end(&warden).await });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn is_usable_for(&self, plan: &CellPlan) -> bool {
+        self.cell.is_there() && self.plan == same(plan.clone())
+    }
+
+    fn is_idle(self: &Arc<Self>) -> bool {
+        !self.cell.is_there()
+            || (Arc::strong_count(self) == 1 && self.used().elapsed() >= self.idle)
+    }
+
+    fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Cell;
+
+    fn deref(&self) -> &Cell {
+        match &self.shared {
+            Some(shared) => &shared.cell,
+            None => unreachable!("only the drop takes it"),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            shared.touch();
+            if let Some(Shared { cell, .. }) = Arc::into_inner(shared) {
+                let warden = Arc::clone(&self.warden);
+                tokio::spawn(async move { cell.end(&warden).await });
+            }
+        }
+    }
+}
+
+/// The plan without what is different for each cell.
+fn same(plan: CellPlan) -> CellPlan {
+    CellPlan { cell: CellId([0; 16]), subject: String::new(), ..plan }
+}
+
+fn new_id() -> CellId {
+    CellId(uuid::Uuid::new_v4().into_bytes())
+}
