@@ -59,6 +59,23 @@ impl Lists {
         strictest.map(|speech| Permission { speech }).ok_or(None)
     }
 
+    /// The destinations that are names and that every list allows as they are;
+    /// for words, not for decisions.
+    #[must_use]
+    pub fn names(&self) -> Vec<&Destination> {
+        let everywhere = |one: &&Destination| {
+            let covered = |list: &AllowList| list.destinations.iter().any(|own| own.covers(one));
+            one.block().is_none() && self.0.iter().all(covered)
+        };
+        let mut names: Vec<&Destination> = Vec::new();
+        for one in self.0.iter().flat_map(|list| &list.destinations).filter(everywhere) {
+            if !names.contains(&one) {
+                names.push(one);
+            }
+        }
+        names
+    }
+
     /// Whether a name may resolve to `address`: a public address always, any
     /// other when every list names it. `own` says that it is an address of this
     /// host; one that is public or private, but not loopback, must be named as
@@ -108,6 +125,14 @@ mod tests {
         assert_eq!(refusing(&both, "b:443"), None);
         assert_eq!(refusing(&both, "a:443").as_deref(), Some("list 1"));
         assert_eq!(refusing(&both, "c:443").as_deref(), Some("list 0"));
+    }
+
+    #[test]
+    fn the_names_that_are_told_are_those_that_every_list_allows() {
+        let both =
+            lists(&[&["a.org:443", "b.org:443", "10.0.0.0/8:443"], &["*.org:443", "b.org:443"]]);
+        let names: Vec<_> = both.names().into_iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["a.org:443", "b.org:443"]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Messages between agent and proxy: one encoding for each value, nothing
 //! hostile decodes, and a listener's socket travels with its request.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail so")]
+
 use std::os::fd::AsFd;
 
 use cofferdam_plan::channel;

@@ -1,0 +1,10 @@
+//! Compiles `data/proxy-seccomp.toml` into the seccomp programs that the proxy
+//! installs on itself.
+
+use std::error::Error;
+use std::path::Path;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let source = Path::new(&std::env::var("OUT_DIR")?).join("seccomp.rs");
+    Ok(cofferdam_denylist::compile(Path::new("data/proxy-seccomp.toml"), &source)?)
+}
