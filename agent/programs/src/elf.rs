@@ -78,9 +78,13 @@ impl Elf {
             || self.kind == ET_DYN && (self.interpreter.is_some() || self.pie || bare)
     }
 
-    /// Whether a loader would take it for a library of a program on `machine`.
+    /// Whether a loader would take it for a library of a program on `machine`. A
+    /// program named as a library is none: glibc refuses it too, and it must not
+    /// become readable by being named. The C library can be started and is a
+    /// library all the same: it has a name as one.
     pub(crate) fn is_library_for(&self, machine: Machine) -> bool {
-        self.kind == ET_DYN && self.machine == machine
+        let is_program = self.pie || self.interpreter.is_some() && !self.soname;
+        self.kind == ET_DYN && self.machine == machine && !is_program
     }
 
     /// Whether it is a library or a module that a program may open as it runs.
