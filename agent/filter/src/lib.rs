@@ -5,6 +5,12 @@
 //! filter ever travels.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod arguments;
+#[cfg(test)]
+mod compile;
+#[cfg(test)]
+mod data;
 #[cfg(feature = "names")]
 mod names;
 #[cfg(test)]

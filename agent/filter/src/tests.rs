@@ -1,73 +1,21 @@
 //! The filters do what their data says: an evaluator of classic BPF runs them.
 
-use std::collections::BTreeMap;
-
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
-
+use crate::Filter;
 use crate::tree;
+
+mod compiled;
+mod interpreter;
+mod oracle;
+
+use interpreter::{Syscall, call, decode, evaluate};
 
 const EPERM: u32 = tree::ERRNO | 0x01;
 const ENOSYS: u32 = tree::ERRNO | 0x26;
 const I386: u32 = 0x4000_0003;
 
-/// What the kernel hands to a filter: `struct seccomp_data`.
-#[derive(Clone, Copy)]
-struct Syscall {
-    architecture: u32,
-    number: u32,
-    arguments: [u64; 6],
-}
-
-fn call(number: u32, arguments: &[u64]) -> Syscall {
-    let mut all = [0; 6];
-    all[..arguments.len()].copy_from_slice(arguments);
-    Syscall { architecture: tree::X86_64, number, arguments: all }
-}
-
-fn word(syscall: &Syscall, offset: u32) -> u32 {
-    let argument = |o: u32| syscall.arguments[(o as usize - 16) / 8];
-    #[allow(clippy::cast_possible_truncation, reason = "the low word is what is asked for")]
-    match offset {
-        0 => syscall.number,
-        4 => syscall.architecture,
-        o if o % 8 == 0 => argument(o) as u32,
-        o => (argument(o - 4) >> 32) as u32,
-    }
-}
-
-/// Runs one program; panics on an instruction that no filter of ours has.
-fn evaluate(program: &[(u16, u8, u8, u32)], syscall: &Syscall) -> u32 {
-    let (mut pc, mut accumulator) = (0, 0);
-    loop {
-        let (code, jt, jf, k) = program[pc];
-        pc += 1;
-        let jump = |holds: bool| usize::from(if holds { jt } else { jf });
-        match code {
-            0x20 => accumulator = word(syscall, k),
-            0x54 => accumulator &= k,
-            0x05 => pc += k as usize,
-            0x15 => pc += jump(accumulator == k),
-            0x25 => pc += jump(accumulator > k),
-            0x35 => pc += jump(accumulator >= k),
-            0x06 => return k,
-            other => panic!("instruction {other:#x}"),
-        }
-    }
-}
-
-fn decode(program: &[[u8; 8]]) -> Vec<(u16, u8, u8, u32)> {
-    program
-        .iter()
-        .map(|&[c0, c1, jt, jf, k0, k1, k2, k3]| {
-            (u16::from_le_bytes([c0, c1]), jt, jf, u32::from_le_bytes([k0, k1, k2, k3]))
-        })
-        .collect()
-}
-
 /// The strictest verdict of all programs, as the kernel takes it: actions are
 /// ordered as signed numbers.
-fn verdict(syscall: &Syscall) -> u32 {
-    let filter = crate::by_name("cell").unwrap();
+fn verdict_of(filter: &Filter, syscall: &Syscall) -> u32 {
     filter
         .programs
         .iter()
@@ -76,30 +24,12 @@ fn verdict(syscall: &Syscall) -> u32 {
         .unwrap()
 }
 
-#[test]
-fn the_search_tree_gives_the_same_verdicts_as_seccompiler() {
-    let refused = [3_u32, 4, 5, 17, 100, 101, 299, 460];
-    let mut verdicts = vec![tree::ALLOW; 470];
-    for n in refused {
-        verdicts[n as usize] = EPERM;
-    }
-    let ours: Vec<_> = tree::compile(tree::X86_64, &verdicts, tree::ALLOW)
-        .iter()
-        .map(|i| (i.code, i.jump_true, i.jump_false, i.operand))
-        .collect();
-    let rules: BTreeMap<i64, _> = refused.iter().map(|&n| (n.into(), vec![])).collect();
-    let oracle = SeccompFilter::new(
-        rules,
-        SeccompAction::Allow,
-        SeccompAction::Errno(1),
-        TargetArch::x86_64,
-    );
-    let oracle: BpfProgram = oracle.unwrap().try_into().unwrap();
-    let oracle: Vec<_> = oracle.iter().map(|i| (i.code, i.jt, i.jf, i.k)).collect();
-    for number in 0..600 {
-        let syscall = call(number, &[]);
-        assert_eq!(evaluate(&ours, &syscall), evaluate(&oracle, &syscall), "number {number}");
-    }
+fn verdict(syscall: &Syscall) -> u32 {
+    verdict_of(crate::by_name("cell").unwrap(), syscall)
+}
+
+fn strict(syscall: &Syscall) -> u32 {
+    verdict_of(crate::by_name("strict").unwrap(), syscall)
 }
 
 #[test]
@@ -214,4 +144,53 @@ fn pid_1_is_out_of_reach_and_the_own_process_is_not() {
     }
     assert_eq!(verdict(&call(141, &[2, 0])), EPERM, "setpriority by user");
     assert_eq!(verdict(&call(141, &[0, 0])), tree::ALLOW, "setpriority of oneself");
+}
+
+#[test]
+fn a_strict_cell_starts_threads_and_no_processes() {
+    let thread = 0x003d_0f00;
+    assert_eq!(strict(&call(56, &[thread])), tree::ALLOW);
+    let (fork, posix_spawn) = (0x0120_0011, 0x4111);
+    for (name, syscall) in [
+        ("fork", call(57, &[])),
+        ("vfork", call(58, &[])),
+        ("libc's fork", call(56, &[fork])),
+        ("libc's posix_spawn", call(56, &[posix_spawn])),
+    ] {
+        assert_eq!(strict(&syscall), EPERM, "{name}");
+        assert_eq!(verdict(&syscall), tree::ALLOW, "{name}");
+    }
+    assert_eq!(strict(&call(435, &[])), ENOSYS, "clone3");
+    assert_eq!(strict(&call(59, &[])), tree::ALLOW, "execve");
+}
+
+#[test]
+fn a_strict_cell_makes_no_code_and_loads_libraries() {
+    let (read, write, execute) = (1, 2, 4);
+    let (private, anonymous) = (2, 0x20);
+    for (name, syscall) in [
+        ("mmap, all rights", call(9, &[0, 4096, read | write | execute, private, 3])),
+        ("mmap, anonymous", call(9, &[0, 4096, read | execute, private | anonymous])),
+        ("mprotect", call(10, &[0, 4096, read | execute])),
+        ("pkey_mprotect", call(329, &[0, 4096, execute, 0])),
+        ("shmat", call(30, &[0, 0, 0o100_000])),
+    ] {
+        assert_eq!(strict(&syscall), EPERM, "{name}");
+        assert_eq!(verdict(&syscall), tree::ALLOW, "{name}");
+    }
+    for (name, syscall) in [
+        ("a library's code", call(9, &[0, 4096, read | execute, private, 3])),
+        ("memory", call(9, &[0, 4096, read | write, private | anonymous])),
+        ("a library's data", call(10, &[0, 4096, read])),
+        ("shared memory", call(30, &[0, 0, 0])),
+    ] {
+        assert_eq!(strict(&syscall), tree::ALLOW, "{name}");
+    }
+}
+
+#[test]
+fn only_a_filter_that_extends_another_refines_it() {
+    let of = |name| crate::by_name(name).unwrap();
+    assert!(of("strict").refines(of("cell")) && of("cell").refines(of("cell")));
+    assert!(!of("cell").refines(of("strict")));
 }

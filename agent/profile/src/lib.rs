@@ -2,13 +2,13 @@
 //!
 //! Words used here:
 //!
-//! - A **file** is a profile as it is written ([`mod@file`]): what it does not
+//! - A **file** is a profile as it is written (`file.rs`): what it does not
 //!   say is not there.
-//! - A **profile** is a file resolved ([`resolve`]): everything is said, and
+//! - A **profile** is a file resolved (`resolve.rs`): everything is said, and
 //!   every value can be used. It is an upper bound: the grant narrows it, the
 //!   ceiling caps it.
 //! - A **parent** is the profile that another inherits from. A child has from it
-//!   what it does not say itself, and is nowhere wider ([`narrowing`]).
+//!   what it does not say itself, and is nowhere wider (`narrowing.rs`).
 //! - A **tree** is a path, or a path with all beneath it ([`trees`]).
 //!
 //! Pure but for [`Profiles::load`], which reads the host's own profiles. The
