@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::bounds;
 use crate::combined::Combined;
@@ -30,6 +31,8 @@ pub(crate) struct Memory {
 struct Kept {
     combined: Arc<Combined>,
     seen: Seen,
+    /// When all of it was last looked at.
+    looked: Instant,
 }
 
 impl Memory {
@@ -64,16 +67,34 @@ impl Memory {
         self.loader_cache = Some((stamp, cache));
     }
 
-    /// What a grant came to, if all that it was made from is as it was.
-    pub(crate) fn grant(&self, root: &Root, programs: &[PathBuf]) -> Option<Arc<Combined>> {
-        let kept = self.grants.get(programs)?;
-        let holds = kept.seen.iter().all(|(path, stamp)| now(root, path) == *stamp);
-        holds.then(|| Arc::clone(&kept.combined))
+    /// What a grant came to, if all that it was made from is as it was. What was
+    /// looked at less than `trust` ago is not looked at again.
+    pub(crate) fn grant(
+        &mut self,
+        root: &Root,
+        programs: &[PathBuf],
+        trust: Duration,
+    ) -> Option<Arc<Combined>> {
+        let kept = self.grants.get_mut(programs)?;
+        if kept.looked.elapsed() >= trust {
+            let start = Instant::now();
+            if !kept.seen.iter().all(|(path, stamp)| now(root, path) == *stamp) {
+                return None;
+            }
+            kept.looked = start;
+        }
+        Some(Arc::clone(&kept.combined))
     }
 
-    pub(crate) fn keep_grant(&mut self, programs: &[PathBuf], combined: Arc<Combined>, seen: Seen) {
+    pub(crate) fn keep_grant(
+        &mut self,
+        programs: &[PathBuf],
+        combined: Arc<Combined>,
+        seen: Seen,
+        looked: Instant,
+    ) {
         make_room(&mut self.grants, bounds::GRANTS);
-        self.grants.insert(programs.to_vec(), Kept { combined, seen });
+        self.grants.insert(programs.to_vec(), Kept { combined, seen, looked });
     }
 }
 

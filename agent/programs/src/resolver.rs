@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::combined::Combined;
 use crate::error::ResolveError;
@@ -20,6 +21,7 @@ pub struct Resolver {
     search_path: Vec<PathBuf>,
     rules: Rules,
     variables: BTreeMap<String, PathBuf>,
+    trust: Duration,
     memory: Mutex<Memory>,
 }
 
@@ -29,7 +31,7 @@ impl Resolver {
     #[must_use]
     pub fn new(root: Root, search_path: Vec<PathBuf>, rules: Rules) -> Self {
         let (variables, memory) = (BTreeMap::new(), Mutex::default());
-        Self { root, search_path, rules, variables, memory }
+        Self { root, search_path, rules, variables, trust: Duration::ZERO, memory }
     }
 
     /// The same with a directory for a variable of helper rules, such as
@@ -37,6 +39,15 @@ impl Resolver {
     #[must_use]
     pub fn with_variable(mut self, name: &str, directory: PathBuf) -> Self {
         self.variables.insert(name.to_owned(), directory);
+        self
+    }
+
+    /// The same, but a grant that was looked at less than `trust` ago is not looked at
+    /// again. A program that is replaced meanwhile is refused in a new cell, as it is
+    /// in one that is there already.
+    #[must_use]
+    pub fn looking_again_after(mut self, trust: Duration) -> Self {
+        self.trust = trust;
         self
     }
 
@@ -59,9 +70,10 @@ impl Resolver {
         let programs: BTreeSet<PathBuf> = programs.iter().cloned().collect();
         let programs: Vec<PathBuf> = programs.into_iter().collect();
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = memory.grant(&self.root, &programs) {
+        if let Some(known) = memory.grant(&self.root, &programs, self.trust) {
             return Ok(known);
         }
+        let start = Instant::now();
         let (granted, mut seen) = self.granted(&mut memory, &programs);
         let mut resolutions = Vec::new();
         let mut notes = BTreeSet::new();
@@ -76,7 +88,7 @@ impl Resolver {
             }
         }
         let combined = Arc::new(Combined::new(resolutions, notes)?);
-        memory.keep_grant(&programs, Arc::clone(&combined), seen);
+        memory.keep_grant(&programs, Arc::clone(&combined), seen, start);
         Ok(combined)
     }
 
