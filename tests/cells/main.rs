@@ -4,6 +4,7 @@
 
 mod containment;
 mod lifetime;
+mod programs;
 mod warm;
 
 use std::path::Path;

@@ -11,9 +11,10 @@ use std::process::{Child, Command, Stdio};
 
 use cofferdam_plan::channel::{receive, send};
 use cofferdam_plan::{
-    AbsolutePath, Access, BindPlan, CellEvent, CellId, CellPlan, CellRequest, FilterDigest,
-    LandlockPlan, LayerReport, LayerSet, Leaf, Limits, LinkPlan, Network, Rights, RunEnding, RunId,
-    RunLimits, RunPlan, RunStep, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
+    AbsolutePath, Access, BindPlan, BuildFailure, CellEvent, CellId, CellPlan, CellRequest,
+    FilterDigest, LandlockPlan, LayerReport, LayerSet, Leaf, Limits, LinkPlan, Network, Rights,
+    RunEnding, RunId, RunLimits, RunPlan, RunStep, ScratchPlan, WardenEvent, WardenRequest,
+    WorkspacePlan,
 };
 use tempfile::TempDir;
 
@@ -106,9 +107,22 @@ impl Warden {
     /// When it cannot be started.
     #[must_use]
     pub fn start_logging(root: &Path, log: Stdio) -> Self {
+        Self::connected(root, &[], log)
+    }
+
+    /// The same with a ceiling that allows to show and execute `more` of the host.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_showing(root: &Path, more: &[PathBuf]) -> Self {
+        Self::connected(root, more, Stdio::inherit())
+    }
+
+    fn connected(root: &Path, more: &[PathBuf], log: Stdio) -> Self {
         let directory = TempDir::new().expect("a directory for the ceiling");
         let ceiling = directory.path().join("ceiling.toml");
-        std::fs::write(&ceiling, ceiling_text(root)).expect("the ceiling is written");
+        std::fs::write(&ceiling, ceiling_text(root, more)).expect("the ceiling is written");
         let (socket, warden_end) = UnixStream::pair().expect("a socket pair");
         // The child gets it as its standard input, so that no descriptor has to be inherited.
         let process = Command::new(program("cofferdam-warden"))
@@ -130,7 +144,7 @@ impl Warden {
     pub fn start_listening(root: &Path, agent_uid: u32) -> Self {
         let directory = TempDir::new().expect("a directory for the ceiling");
         let ceiling = directory.path().join("ceiling.toml");
-        std::fs::write(&ceiling, ceiling_text(root)).expect("the ceiling is written");
+        std::fs::write(&ceiling, ceiling_text(root, &[])).expect("the ceiling is written");
         let path = directory.path().join("warden.sock");
         let listener = UnixListener::bind(&path).expect("a listening socket");
         let process = Command::new(program("cofferdam-warden"))
@@ -190,7 +204,7 @@ impl Warden {
             CellEvent::Ready(layers) => {
                 Ok(Cell { id, control, layers, cgroup, uid, ended: RefCell::default() })
             }
-            CellEvent::BuildFailed { step, errno, detail } => {
+            CellEvent::BuildFailed(BuildFailure { step, errno, detail }) => {
                 Err(format!("{}: {detail} (errno {errno})", step.name()))
             }
             other => panic!("a builder does not say {other:?}"),
@@ -484,14 +498,15 @@ pub fn workspace() -> (TempDir, PathBuf) {
     (directory, workspace)
 }
 
-fn ceiling_text(root: &Path) -> String {
+fn ceiling_text(root: &Path, more: &[PathBuf]) -> String {
+    let more: String = more.iter().map(|path| format!(", \"{}\"", path.display())).collect();
     format!(
         r#"
 version = 1
 peers.gateways = []
 workspaces = {{ roots = ["{}"], allow_root_owned = true, allow_execute = true }}
-view.read = ["/usr", "/etc", "{probe}"]
-programs.execute = ["/usr", "{probe}"]
+view.read = ["/usr", "/etc", "{probe}"{more}]
+programs.execute = ["/usr", "{probe}"{more}]
 profiles.allow = ["test"]
 enforcement.allow_degraded = {}
 

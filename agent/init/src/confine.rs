@@ -204,7 +204,7 @@ fn read() -> BitFlags<AccessFs> {
 }
 
 fn access(rights: Rights) -> BitFlags<AccessFs> {
-    let mut access = BitFlags::empty();
+    let mut access: BitFlags<AccessFs> = AccessFs::ReadDir.into();
     if rights.read {
         access |= read();
     }

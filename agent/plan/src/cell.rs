@@ -71,7 +71,8 @@ pub struct ScratchPlan {
     pub execute: bool,
 }
 
-/// What Landlock allows on a path and all beneath it.
+/// What Landlock allows on a path and all beneath it. Names in a directory may
+/// always be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rights {
     /// Open for reading, list.
@@ -240,6 +241,8 @@ impl WorkspacePlan {
 }
 
 impl Rights {
+    /// List names, and nothing else.
+    pub const LIST: Self = Self { read: false, write: false, execute: false };
     /// Read.
     pub const READ: Self = Self { read: true, write: false, execute: false };
     /// Read and execute.

@@ -63,6 +63,9 @@ pub(crate) struct Rule {
     /// Directories that are read with all beneath them, but for the programs there.
     #[serde(default)]
     pub(crate) trees: Vec<String>,
+    /// Directories whose names are listed, and those of all directories beneath.
+    #[serde(default)]
+    pub(crate) list: Vec<String>,
     /// What scripts with an execute bit are in these trees.
     #[serde(default)]
     pub(crate) scripts: Scripts,

@@ -43,7 +43,7 @@ fn the_rules_that_come_along_are_read_and_each_has_a_reason_and_a_name_of_its_ow
     for rule in &rules {
         assert!(rule.reason.len() > 20, "{}", rule.name);
         assert!(!(rule.programs.is_empty() && rule.libraries.is_empty()), "{}", rule.name);
-        let paths = rule.execute.iter().chain(&rule.read).chain(&rule.trees);
+        let paths = rule.execute.iter().chain(&rule.read).chain(&rule.trees).chain(&rule.list);
         for path in paths {
             assert!(path.starts_with(['/', '{']), "{}: {path}", rule.name);
         }

@@ -2,6 +2,8 @@
 //! takes what is there.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,6 +80,11 @@ impl Work<'_> {
                 self.data(&path, &why)?;
             }
         }
+        for template in &rule.list {
+            for path in self.expand(template, &captures)? {
+                self.names(&path, &why)?;
+            }
+        }
         for template in &rule.trees {
             for path in self.expand(template, &captures)? {
                 self.want_tree(&path, &why, rule.scripts);
@@ -100,6 +107,10 @@ impl Work<'_> {
             return Ok(());
         }
         if rule.excepts(name) {
+            // A further name of a program that may be executed anyway.
+            if self.is_granted_file(&place) {
+                return Ok(());
+            }
             self.left_out.insert(place.real, format!("rule {} leaves it out", rule.name));
             return Ok(());
         }
@@ -119,6 +130,15 @@ impl Work<'_> {
             }
         }
         self.queue(path, why.clone(), depth)
+    }
+
+    /// Whether the file is, by another name, one that may be executed: Landlock's
+    /// rules are for files, not for names.
+    fn is_granted_file(&mut self, place: &Place) -> bool {
+        let id = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+        let executes = self.needs.values().filter(|need| need.rights == Rights::Execute);
+        let mut metadata = executes.filter_map(|need| self.reading.root.look(&need.path).ok());
+        metadata.any(|granted| id(&granted) == id(&place.metadata))
     }
 
     /// Whether the grant has a script's interpreter.
@@ -168,6 +188,12 @@ impl Work<'_> {
             Content::Elf(_) | Content::Script(_) | Content::Other => {}
         }
         self.need(&place.real, Rights::Read, false, why)
+    }
+
+    /// A directory that is listed.
+    fn names(&mut self, path: &Path, why: &Why) -> Result<(), TooMuch> {
+        let place = self.reading.follow(path).filter(|place| place.metadata.is_dir());
+        place.map_or(Ok(()), |place| self.need(&place.real, Rights::List, true, why))
     }
 
     pub(super) fn want_tree(&mut self, path: &Path, why: &Why, scripts: Scripts) {
