@@ -30,18 +30,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let numbers = Numbers::read(directory, X86_64)?;
     let mut filters =
         String::from("/// Every filter there is.\npub static FILTERS: &[Filter] = &[\n");
-    let mut reasons = String::from("static REASONS: &[(&str, &str, &str)] = &[\n");
+    let mut refusals = String::from("static REFUSALS: &[Refusal] = &[\n");
     for name in FILTERS {
         let data = Data::read(directory, name)?;
         let programs = compile::programs(&data, &numbers, X86_64)?;
         emit(&mut filters, name, data.extends.as_deref(), &programs)?;
-        emit_reasons(&mut reasons, name, &data)?;
+        emit_refusals(&mut refusals, name, &data)?;
     }
     filters.push_str("];\n");
-    reasons.push_str("];\n");
+    refusals.push_str("];\n");
     let out = std::env::var("OUT_DIR")?;
     std::fs::write(Path::new(&out).join("filters.rs"), filters)?;
-    std::fs::write(Path::new(&out).join("reasons.rs"), reasons)?;
+    std::fs::write(Path::new(&out).join("refusals.rs"), refusals)?;
     Ok(())
 }
 
@@ -62,14 +62,24 @@ fn emit(
     writeln!(source, "] }},")
 }
 
-/// For every call that a filter refuses, why: what the feature `names` includes.
-fn emit_reasons(source: &mut String, filter: &str, data: &Data) -> std::fmt::Result {
-    let refused = data.refuse.iter().map(|entry| (&entry.syscalls, &entry.reason));
-    let argument = data.argument.iter().map(|entry| (&entry.syscalls, &entry.reason));
-    for (syscalls, reason) in refused.chain(argument) {
-        for syscall in syscalls {
-            writeln!(source, "({filter:?}, {syscall:?}, {reason:?}),")?;
-        }
+/// What a filter refuses and why: what the feature `names` includes.
+fn emit_refusals(source: &mut String, filter: &str, data: &Data) -> std::fmt::Result {
+    let mut emit = |extent: &str, reason: &str, syscalls: &[String]| {
+        let syscalls = format!("&{syscalls:?}");
+        writeln!(
+            source,
+            "Refusal {{ filter: {filter:?}, extent: Extent::{extent}, reason: {reason:?}, syscalls: {syscalls} }},"
+        )
+    };
+    for entry in &data.refuse {
+        let extent = match entry.errno {
+            data::Errno::Permission => "Always",
+            data::Errno::NoSuchCall => "NoSuchCall",
+        };
+        emit(extent, &entry.reason, &entry.syscalls)?;
+    }
+    for entry in &data.argument {
+        emit("SomeArguments", &entry.reason, &entry.syscalls)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ mod names;
 mod tree;
 
 #[cfg(feature = "names")]
-pub use names::{reasons, syscall_name};
+pub use names::{Extent, Refusal, reasons, refusals, syscall_name};
 
 /// A filter: programs that are installed one after the other, so that the
 /// strictest verdict counts (seccomp(2)).

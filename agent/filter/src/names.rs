@@ -5,8 +5,36 @@
 /// Name and number of a call a line, as the filters were compiled from.
 const SYSCALLS: &str = include_str!("../data/syscalls-x86_64.txt");
 
-// Filter, call and reason, of each entry in the data.
-include!(concat!(env!("OUT_DIR"), "/reasons.rs"));
+// Every entry of the data.
+include!(concat!(env!("OUT_DIR"), "/refusals.rs"));
+
+/// What a filter refuses for one reason.
+#[derive(Debug)]
+pub struct Refusal {
+    filter: &'static str,
+    /// How far it goes.
+    pub extent: Extent,
+    /// Why.
+    pub reason: &'static str,
+    /// Names of calls.
+    pub syscalls: &'static [&'static str],
+}
+
+/// How far a refusal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Whatever the arguments are, with EPERM.
+    Always,
+    /// Whatever the arguments are, with ENOSYS: programs fall back to another.
+    NoSuchCall,
+    /// With some arguments, with EPERM.
+    SomeArguments,
+}
+
+/// What the filter of this name refuses, as its data lists it.
+pub fn refusals(filter: &str) -> impl Iterator<Item = &'static Refusal> {
+    REFUSALS.iter().filter(move |refusal| refusal.filter == filter)
+}
 
 /// The name of the x86-64 system call with this number.
 #[must_use]
@@ -19,8 +47,8 @@ pub fn syscall_name(number: u32) -> Option<&'static str> {
 /// Why the filter of this name refuses a call of this name, with some arguments
 /// or with all; nothing where it does not.
 pub fn reasons(filter: &str, syscall: &str) -> impl Iterator<Item = &'static str> {
-    let its = move |entry: &&(&str, &str, &str)| entry.0 == filter && entry.1 == syscall;
-    REASONS.iter().filter(its).map(|(_, _, reason)| *reason)
+    let its = move |refusal: &&Refusal| refusal.syscalls.contains(&syscall);
+    refusals(filter).filter(its).map(|refusal| refusal.reason)
 }
 
 #[cfg(test)]
@@ -34,6 +62,15 @@ mod tests {
             assert_eq!(syscall_name(number), Some(name));
         }
         assert_eq!(syscall_name(u32::MAX), None);
+    }
+
+    #[test]
+    fn refusals_say_how_far_they_go() {
+        let extent =
+            |call| refusals("strict").find(|it| it.syscalls.contains(&call)).unwrap().extent;
+        assert_eq!(extent("mount"), Extent::Always);
+        assert_eq!(extent("clone3"), Extent::NoSuchCall);
+        assert_eq!(extent("mmap"), Extent::SomeArguments);
     }
 
     #[test]
