@@ -51,7 +51,7 @@ pub enum EndpointError {
     #[error("cannot serve the agent's socket: {0}")]
     Serve(io::Error),
     /// The agent spoke nonsense.
-    #[error("the agent's connection ended: {0}")]
+    #[error(transparent)]
     Channel(#[from] ChannelError),
 }
 

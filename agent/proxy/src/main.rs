@@ -88,6 +88,6 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         .enable_time()
         .build()
         .context("cannot start the runtime")?
-        .block_on(endpoint.serve(dialer, host_list, confined.connections))?;
-    Ok(())
+        .block_on(endpoint.serve(dialer, host_list, confined.connections))
+        .context("the agent's connection ended")
 }

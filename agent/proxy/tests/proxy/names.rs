@@ -1,0 +1,219 @@
+//! Names and addresses: what is refused, and that what was checked is what is
+//! connected to.
+
+use cofferdam_proxy_protocol::{RefusalKind, ServeLimits, Verdict};
+
+use crate::harness::{Proxy, ask, socks, tunnel};
+use crate::servers::{Dns, Server};
+
+#[test]
+fn a_name_that_no_destination_names_is_refused_in_words() {
+    let dns = Dns::start();
+    dns.set("other.test", &[&["127.0.0.1"]]);
+    let proxy = Proxy::start(dns.address);
+    let served = proxy.serve(&["registry.test:443", "*.files.test:443", "10.0.0.0/8:443"]);
+    let answer = ask(served, b"CONNECT other.test:443 HTTP/1.1\r\n\r\n");
+    assert!(
+        answer.starts_with("HTTP/1.1 403 cofferdam: `other.test:443` is not allowed"),
+        "{answer}"
+    );
+    for words in ["`network.allow` of profile `test`", "registry.test:443, *.files.test:443."] {
+        assert!(answer.contains(words), "{words}: {answer}");
+    }
+    assert!(!answer.contains("10.0.0.0"), "addresses are not told: {answer}");
+    let report = proxy.report(served);
+    assert_eq!((report.name.as_str(), report.port), ("other.test", 443));
+    assert_eq!(dns.asked("other.test"), 0, "a refused name is not looked up");
+}
+
+#[test]
+fn addresses_in_strange_spellings_are_refused_whatever_the_protocol() {
+    let dns = Dns::start();
+    let server = Server::echo();
+    let port = server.port();
+    let proxy = Proxy::start(dns.address);
+    let served = proxy.serve(&["*:1-65535", "0.0.0.0/0:1-65535", "[::/0]:1-65535"]);
+    let spellings = [
+        "127.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "0x7f000001",
+        "2130706433",
+        "0177.0.0.1",
+        "017700000001",
+        "127.0.0.1.",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[2002:7f00:1::]",
+        "0.0.0.0",
+        "0",
+        "[::]",
+        "169.254.169.254",
+        "[fe80::1%25lo]",
+        "[::1%lo]",
+    ];
+    for spelling in spellings {
+        let (_, status) = tunnel(served, &format!("{spelling}:{port}"));
+        assert!(status.starts_with("HTTP/1.1 40"), "CONNECT {spelling}: {status}");
+        let host = format!("{spelling}:{port}");
+        let answer =
+            ask(served, format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 40"), "GET {spelling}: {answer}");
+        let (_, code) = socks(served, spelling.as_bytes(), port);
+        assert!(matches!(code, Some(1 | 2)), "SOCKS {spelling}: {code:?}");
+    }
+    assert_eq!(server.reached(), 0);
+}
+
+#[test]
+fn names_that_could_be_read_in_two_ways_are_refused() {
+    let dns = Dns::start();
+    dns.set("a.test", &[&["127.0.0.1"]]);
+    let server = Server::echo();
+    let proxy = Proxy::start(dns.address);
+    let served = proxy.serve(&["*:1-65535", "127.0.0.1:1-65535"]);
+    let port = server.port();
+    let names: [&[u8]; 8] = [
+        b"a.test.",
+        b"a.test\0.b.test",
+        b"a..test",
+        b"\xc3\xa4.test",
+        b"a.test ",
+        b"a.test%00",
+        b"user@a.test",
+        b"-a.test",
+    ];
+    for name in names {
+        let shown = name.escape_ascii();
+        let (_, code) = socks(served, name, port);
+        assert_eq!(code, Some(1), "{shown}");
+        let target = [name, format!(":{port}").as_bytes()].concat();
+        let request = [b"CONNECT ", &target[..], b" HTTP/1.1\r\n\r\n"].concat();
+        let answer = ask(served, &request);
+        assert!(answer.starts_with("HTTP/1.1 400"), "{shown}: {answer}");
+    }
+    assert_eq!(server.reached(), 0);
+    assert!(tunnel(served, &format!("a.test:{port}")).1.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_name_must_not_resolve_to_what_is_not_public() {
+    let dns = Dns::start();
+    let proxy = Proxy::start(dns.address);
+    let served = proxy.serve(&["*:1-65535", "0.0.0.0/0:1-65535", "[::/0]:1-65535"]);
+    let addresses = [
+        "127.0.0.1",
+        "127.8.8.8",
+        "0.0.0.0",
+        "10.0.0.1",
+        "100.64.0.1",
+        "169.254.1.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.0.1",
+        "192.0.2.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "::ffff:127.0.0.1",
+        "fe80::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "ff02::1",
+        "64:ff9b::7f00:1",
+        "2002:a00:1::",
+        "2001:db8::1",
+    ];
+    for (number, address) in addresses.iter().enumerate() {
+        let name = format!("n{number}.test");
+        dns.set(&name, &[&[address]]);
+        let (_, status) = tunnel(served, &format!("{name}:8080"));
+        assert!(status.starts_with("HTTP/1.1 403"), "{address}: {status}");
+        let (kind, words) = proxy.refusal(served);
+        assert_eq!(kind, RefusalKind::Address, "{address}: {words}");
+        assert!(words.contains("would have to name"), "{words}");
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_once_and_its_answer_is_kept_for_the_connection() {
+    let dns = Dns::start();
+    let server = Server::echo();
+    let port = server.port();
+    // The second answer, of a server that changes its mind, is not named.
+    dns.set("rebinding.test", &[&["127.0.0.1"], &["127.0.0.2"]]);
+    let proxy = Proxy::start(dns.address);
+    let served = proxy.serve(&[&format!("rebinding.test:{port}"), &format!("127.0.0.1:{port}")]);
+    let target = format!("rebinding.test:{port}");
+    let (stream, status) = tunnel(served, &target);
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    assert_eq!(dns.asked("rebinding.test"), 1);
+    drop(stream);
+    let report = proxy.report(served);
+    assert_eq!(report.address, Some("127.0.0.1".parse().unwrap()));
+    let (_, status) = tunnel(served, &target);
+    assert!(status.starts_with("HTTP/1.1 403"), "{status}");
+    assert_eq!(proxy.refusal(served).0, RefusalKind::Address);
+    assert_eq!(server.reached(), 1);
+}
+
+#[test]
+fn of_several_answers_only_allowed_ones_are_connected_to() {
+    let dns = Dns::start();
+    let server = Server::echo();
+    let port = server.port();
+    dns.set("mixed.test", &[&["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1"]]);
+    let proxy = Proxy::start(dns.address);
+    let served = proxy.serve(&[&format!("mixed.test:{port}"), &format!("127.0.0.1:{port}")]);
+    let (stream, status) = tunnel(served, &format!("mixed.test:{port}"));
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    drop(stream);
+    assert_eq!(proxy.report(served).address, Some("127.0.0.1".parse().unwrap()));
+}
+
+#[test]
+fn every_list_must_allow_also_the_hosts_own() {
+    let dns = Dns::start();
+    let server = Server::echo();
+    let port = server.port();
+    for name in ["a.test", "b.test", "c.test"] {
+        dns.set(name, &[&["127.0.0.1"]]);
+    }
+    let loopback = format!("127.0.0.1:{port}");
+    let allow = |name: &str| format!("{name}.test:{port}");
+    let host =
+        ["--allow", &allow("b"), "--allow", &allow("c"), "--allow", &loopback].map(String::from);
+    let proxy = Proxy::start_with(dns.address, &host.each_ref().map(String::as_str));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let lists: [&[&str]; 2] = [&[&allow("a"), &allow("b"), &loopback], &["*:1-65535", &loopback]];
+    let served = proxy.serve_with(&listener, &lists, ServeLimits::default());
+    let status = |name: &str| tunnel(served, &allow(name)).1;
+    assert!(status("b").starts_with("HTTP/1.1 200"));
+    assert!(status("a").starts_with("HTTP/1.1 403"), "the host's list does not name it");
+    assert!(status("c").starts_with("HTTP/1.1 403"), "the first list does not name it");
+    let words: Vec<String> = (0..3)
+        .filter_map(|_| match proxy.report(served).verdict {
+            Verdict::Refused(refusal) => Some(refusal.detail),
+            Verdict::Allowed => None,
+        })
+        .collect();
+    assert!(words.iter().any(|words| words.contains("`--allow`")), "{words:?}");
+}
+
+#[test]
+fn a_name_that_does_not_exist_says_so() {
+    let dns = Dns::start();
+    let proxy = Proxy::start(dns.address);
+    let served = proxy.serve(&["*:443"]);
+    let (_, status) = tunnel(served, "nowhere.test:443");
+    assert!(
+        status.starts_with("HTTP/1.1 502 cofferdam: `nowhere.test` cannot be resolved"),
+        "{status}"
+    );
+    assert_eq!(proxy.refusal(served).0, RefusalKind::Unresolved);
+}
