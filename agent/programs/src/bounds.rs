@@ -7,7 +7,7 @@
 //! [`ResolveError::TooMuch`]: crate::ResolveError::TooMuch
 
 /// Files that are opened for one program, those in trees included.
-pub const FILES: usize = 200_000;
+pub const FILES: usize = 400_000;
 /// Bytes that are read for one program.
 pub const BYTES: u64 = 512 << 20;
 /// Places that one program, or all of a grant together, may need; as many as a
@@ -39,9 +39,9 @@ pub const RUN_PATH: usize = 64;
 pub const LOADER_CACHE: u64 = 16 << 20;
 /// Bytes of a text file such as nsswitch.conf(5).
 pub const TEXT: u64 = 64 << 10;
-/// Directories and files beneath one tree.
-pub const TREE_ENTRIES: usize = 150_000;
-/// Directories inside one another in a tree.
+/// Directories and files beneath one tree; what comes after them is left out.
+pub const TREE_ENTRIES: usize = 100_000;
+/// Directories inside one another in a tree; what is deeper is left out.
 pub const TREE_DEPTH: usize = 40;
 /// Places that a tree with a program in it may be split into.
 pub const SPLIT: usize = 1024;

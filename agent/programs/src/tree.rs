@@ -45,7 +45,7 @@ struct Branch {
 enum Program {
     Elf,
     Script,
-    /// Nobody can tell: it cannot be read.
+    /// Nobody can tell: it cannot be read, or the tree is too large.
     Unknown,
 }
 
@@ -61,7 +61,8 @@ pub(crate) struct Parts {
 }
 
 impl Tree {
-    /// Looks through the real directory `path`. `None` if it cannot be read.
+    /// Looks through the real directory `path`. `None` if it cannot be read or holds
+    /// more than the bounds allow.
     pub(crate) fn scan(reading: &mut Reading<'_>, path: &Path) -> Result<Option<Self>, TooMuch> {
         let mut scan = Scan {
             root: path,
@@ -128,7 +129,9 @@ impl Program {
         match self {
             Self::Elf => "a program among data, which is not granted",
             Self::Script => "a script with an execute bit among data, which is not granted",
-            Self::Unknown => "it cannot be read, so that nobody knows whether it is a program",
+            Self::Unknown => {
+                "it cannot be read, or the tree is too large, so that nobody knows what it holds"
+            }
         }
     }
 }
@@ -149,11 +152,12 @@ impl Scan<'_> {
         path: &Path,
         depth: usize,
     ) -> Result<Option<Branch>, TooMuch> {
-        TooMuch::check("directories inside one another", depth, bounds::TREE_DEPTH)?;
         let Some((stamp, entries)) = reading.list(path) else { return Ok(None) };
         self.directories.push((path.to_owned(), stamp));
         self.entries += entries.len();
-        TooMuch::check("entries of a tree", self.entries, bounds::TREE_ENTRIES)?;
+        if depth > bounds::TREE_DEPTH || self.entries > bounds::TREE_ENTRIES {
+            return Ok(None);
+        }
         let mut branch = Branch::new(path);
         for entry in entries {
             let at = path.join(&entry.name);

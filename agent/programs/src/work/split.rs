@@ -21,7 +21,10 @@ impl Work<'_> {
             return Ok(false);
         };
         let Some(tree) = self.tree(&path)? else {
-            self.notes.insert(format!("{} cannot be read, and is left out", path.display()));
+            self.notes.insert(format!(
+                "{} cannot be read or is too large, and is left out",
+                path.display()
+            ));
             self.trees.remove(&path);
             return Ok(true);
         };

@@ -103,6 +103,18 @@ fn a_tree_that_would_fall_into_too_many_parts_is_left_out_whole() {
 }
 
 #[test]
+fn what_lies_too_deep_is_left_out_and_the_rest_given() {
+    let world = python();
+    let deep = "/d".repeat(bounds::TREE_DEPTH + 2);
+    world.file(&format!("{LIBRARY}/json{deep}/x.py"), 0o644, "");
+    let found = world.resolve("/usr/bin/python3.9").unwrap();
+    let read = with(&found.needs, Rights::Read);
+    assert!(read.contains(&"/usr/lib/python3.9/json/decoder.py"));
+    assert!(read.iter().all(|path| !path.contains(&deep)));
+    assert_eq!(found.left_out.len(), 1);
+}
+
+#[test]
 fn links_of_the_systems_owner_lead_out_of_a_tree_and_others_do_not() {
     let world = python();
     world.file("/etc/python/site.py", 0o644, "").file("/home/secret", 0o600, "");
