@@ -10,6 +10,7 @@ use cofferdam_proto::intent::v1::{
     Grant, Intent, Limits, Receipt, SignedReceipt, Subject, WorkspaceAccess,
 };
 use cofferdam_tests::dev::Dev;
+use cofferdam_tests::measure::spawn::TRUE;
 use cofferdam_tests::wire::Wire;
 use cofferdam_trust::{
     SigningKey, TrustedKeys, action_digest, connect, receipt_matches, sign_intent, verify_receipt,
@@ -19,7 +20,6 @@ use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::mcp::Seen;
-use crate::spawn::TRUE;
 
 /// How long the agent takes a signed intent.
 const LIFETIME: Duration = Duration::from_mins(1);

@@ -2,17 +2,15 @@
 //! built for the run and destroyed with it, and in one that stays.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use cofferdam_plan::channel::{receive, send};
-use cofferdam_plan::{CellEvent, CellPlan, CellRequest, RunPlan};
+use anyhow::Context;
+use cofferdam_plan::{CellPlan, RunPlan};
+use cofferdam_tests::measure::run::{null, timed};
+use cofferdam_tests::measure::spawn::TRUE;
 use cofferdam_tests::warden::{Cell, Warden, cell_plan, run_plan};
-
-use crate::spawn::TRUE;
 
 /// A warden with one warm cell.
 pub(crate) struct Cells {
@@ -37,8 +35,7 @@ impl Cells {
         let mut warden = Warden::start_logging(root, Stdio::null());
         let warm = build(&mut warden, cell_plan(workspace))?;
         let run = run_plan(workspace, &[TRUE]);
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        Ok(Self { warm, warden, workspace: workspace.to_owned(), run, null })
+        Ok(Self { warm, warden, workspace: workspace.to_owned(), run, null: null()? })
     }
 
     /// The warden's pid. The one process beneath it is the warm cell's PID 1.
@@ -49,9 +46,7 @@ impl Cells {
     /// A run in the warm cell, from the request to PID 1 to its word that
     /// nothing of the run is left.
     pub(crate) fn warm(&self) -> anyhow::Result<Duration> {
-        let began = Instant::now();
-        self.run(&self.warm)?;
-        Ok(began.elapsed())
+        timed(&self.warm, self.run.clone(), &self.null)
     }
 
     /// A cell, a run in it, and the end of the cell.
@@ -59,25 +54,10 @@ impl Cells {
         let plan = cell_plan(&self.workspace);
         let began = Instant::now();
         let cell = build(&mut self.warden, plan)?;
-        self.run(&cell)?;
+        timed(&cell, self.run.clone(), &self.null)?;
         let ended = began.elapsed();
         self.warden.end(cell);
         Ok(OneShot { ended, gone: began.elapsed() })
-    }
-
-    fn run(&self, cell: &Cell) -> anyhow::Result<()> {
-        let streams = [self.null.as_fd(); 3];
-        send(&cell.control, &CellRequest::Start(self.run.clone()), &streams)?;
-        loop {
-            match receive::<CellEvent>(&cell.control)?.0 {
-                CellEvent::Started { .. } => {}
-                CellEvent::Ended { ending, .. } => {
-                    ensure!(ending.wait_status == 0, "`{TRUE}` ended with {ending:?}");
-                    return Ok(());
-                }
-                other => bail!("the run did not start: {other:?}"),
-            }
-        }
     }
 }
 

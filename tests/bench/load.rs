@@ -6,9 +6,9 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use cofferdam_tests::dev::Dev;
+use cofferdam_tests::measure::Samples;
 
 use crate::mcp::{Client, Prepared};
-use crate::samples::Samples;
 
 /// Not counted at the start of each load.
 const WARM_UP: Duration = Duration::from_millis(500);

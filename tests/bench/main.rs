@@ -11,12 +11,9 @@ mod agent;
 mod cells;
 mod disk;
 mod load;
-mod machine;
 mod mcp;
 mod memory;
 mod report;
-mod samples;
-mod spawn;
 mod turns;
 
 use std::path::PathBuf;
@@ -25,10 +22,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use cofferdam_tests::dev::{Dev, children_of};
+use cofferdam_tests::measure::Machine;
 use cofferdam_tests::warden;
 
-use machine::Machine;
-use memory::Memory;
 use report::Report;
 
 /// Measures Cofferdam on this machine and writes the results.
@@ -69,8 +65,8 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     let seen = mcp.look_around()?;
     let mut agent = agent::Client::connect(&dev, &seen)?;
     std::thread::sleep(Duration::from_secs(2));
-    let idle = Memory::of_parts(&dev)?;
-    let cell = Memory::of_idle_cell(&cells)?;
+    let idle = memory::of_parts(&dev)?;
+    let cell = memory::of_idle_cell(&cells)?;
     let disk = disk::Disk::beside(&dev)?;
     let turns = turns::take(options.rounds, &mut cells, &mut agent, &mut mcp, &disk)?;
     let mut loads = Vec::new();
@@ -85,7 +81,7 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         turns,
         loads,
         idle,
-        peak: Memory::of_parts(&dev)?,
+        peak: memory::of_parts(&dev)?,
         cell,
     })
 }

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use cofferdam_tests::dev::Dev;
+use cofferdam_tests::measure::spawn::TRUE;
 use serde_json::{Value, json};
-
-use crate::spawn::TRUE;
 
 const REVISION: &str = "2026-07-28";
 

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use cofferdam_tests::measure::{Machine, Memory, Samples};
+
 use crate::load::{Load, Work};
-use crate::machine::Machine;
-use crate::memory::Memory;
-use crate::samples::Samples;
 use crate::turns::Turns;
 
 /// Everything that was measured.

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use cofferdam_tests::measure::{Samples, spawn};
 
 use crate::agent;
 use crate::cells::{Cells, OneShot};
 use crate::disk::Disk;
 use crate::mcp;
-use crate::samples::Samples;
-use crate::spawn;
 
 /// Rounds before the first that counts.
 const WARM_UP: usize = 20;

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod dev;
+pub mod measure;
 pub mod programs;
 pub mod warden;
 pub mod wire;

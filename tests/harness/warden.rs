@@ -20,6 +20,9 @@ use tempfile::TempDir;
 
 use crate::programs::program;
 
+/// Cells at the same time, where a test says no other number.
+const CELLS: u32 = 64;
+
 /// A running warden with its ceiling.
 pub struct Warden {
     socket: UnixStream,
@@ -107,7 +110,7 @@ impl Warden {
     /// When it cannot be started.
     #[must_use]
     pub fn start_logging(root: &Path, log: Stdio) -> Self {
-        Self::connected(root, &[], log)
+        Self::connected(root, &[], CELLS, log)
     }
 
     /// The same with a ceiling that allows to show and execute `more` of the host.
@@ -116,13 +119,22 @@ impl Warden {
     /// When it cannot be started.
     #[must_use]
     pub fn start_showing(root: &Path, more: &[PathBuf]) -> Self {
-        Self::connected(root, more, Stdio::inherit())
+        Self::connected(root, more, CELLS, Stdio::inherit())
     }
 
-    fn connected(root: &Path, more: &[PathBuf], log: Stdio) -> Self {
+    /// The same with a ceiling that allows so many cells at the same time.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_holding(root: &Path, cells: u32, log: Stdio) -> Self {
+        Self::connected(root, &[], cells, log)
+    }
+
+    fn connected(root: &Path, more: &[PathBuf], cells: u32, log: Stdio) -> Self {
         let directory = TempDir::new().expect("a directory for the ceiling");
         let ceiling = directory.path().join("ceiling.toml");
-        std::fs::write(&ceiling, ceiling_text(root, more)).expect("the ceiling is written");
+        std::fs::write(&ceiling, ceiling_text(root, more, cells)).expect("the ceiling is written");
         let (socket, warden_end) = UnixStream::pair().expect("a socket pair");
         // The child gets it as its standard input, so that no descriptor has to be inherited.
         let process = Command::new(program("cofferdam-warden"))
@@ -144,7 +156,7 @@ impl Warden {
     pub fn start_listening(root: &Path, agent_uid: u32) -> Self {
         let directory = TempDir::new().expect("a directory for the ceiling");
         let ceiling = directory.path().join("ceiling.toml");
-        std::fs::write(&ceiling, ceiling_text(root, &[])).expect("the ceiling is written");
+        std::fs::write(&ceiling, ceiling_text(root, &[], CELLS)).expect("the ceiling is written");
         let path = directory.path().join("warden.sock");
         let listener = UnixListener::bind(&path).expect("a listening socket");
         let process = Command::new(program("cofferdam-warden"))
@@ -170,6 +182,15 @@ impl Warden {
     #[must_use]
     pub fn hangs_up(&mut self) -> bool {
         matches!(self.socket.read(&mut [0]), Ok(0) | Err(_))
+    }
+
+    /// The socket once more, for one who asks and listens by himself.
+    ///
+    /// # Panics
+    /// When there is no descriptor left.
+    #[must_use]
+    pub fn socket(&self) -> UnixStream {
+        self.socket.try_clone().expect("a descriptor")
     }
 
     /// The warden's pid.
@@ -498,7 +519,7 @@ pub fn workspace() -> (TempDir, PathBuf) {
     (directory, workspace)
 }
 
-fn ceiling_text(root: &Path, more: &[PathBuf]) -> String {
+fn ceiling_text(root: &Path, more: &[PathBuf], cells: u32) -> String {
     let more: String = more.iter().map(|path| format!(", \"{}\"", path.display())).collect();
     format!(
         r#"
@@ -511,7 +532,7 @@ profiles.allow = ["test"]
 enforcement.allow_degraded = {}
 
 [limits]
-cells = 64
+cells = {cells}
 memory = "1GiB"
 processes = 512
 cpu_millis = 4000

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Times in the order of their length.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Samples(Vec<Duration>);
+pub struct Samples(Vec<Duration>);
 
 impl FromIterator<Duration> for Samples {
     fn from_iter<I: IntoIterator<Item = Duration>>(times: I) -> Self {
@@ -16,18 +16,21 @@ impl FromIterator<Duration> for Samples {
 
 impl Samples {
     /// The time that `percent` of them do not exceed (nearest rank); none: zero.
-    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied().unwrap_or_default()
     }
 
     /// The middle.
-    pub(crate) fn median(&self) -> Duration {
+    #[must_use]
+    pub fn median(&self) -> Duration {
         self.percentile(50)
     }
 
     /// How many.
-    pub(crate) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 }

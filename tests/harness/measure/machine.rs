@@ -3,19 +3,27 @@
 use anyhow::Context;
 
 /// What a reader needs to compare.
-pub(crate) struct Machine {
-    pub(crate) date: String,
-    pub(crate) cpu: String,
-    pub(crate) cpus: usize,
-    pub(crate) memory_gib: u64,
-    pub(crate) kernel: String,
-    pub(crate) cgroups: String,
-    pub(crate) user: &'static str,
+#[derive(Debug)]
+pub struct Machine {
+    /// The day, in words.
+    pub date: String,
+    /// The model of the processor.
+    pub cpu: String,
+    /// Processors that this process may use.
+    pub cpus: usize,
+    /// All memory, in GiB.
+    pub memory_gib: u64,
+    /// The kernel's release.
+    pub kernel: String,
+    /// Which hierarchies are mounted.
+    pub cgroups: String,
+    /// Who measures.
+    pub user: &'static str,
 }
 
 impl Machine {
     /// Looks around; `date` in place of today's.
-    pub(crate) fn look(date: Option<String>) -> anyhow::Result<Self> {
+    pub fn look(date: Option<String>) -> anyhow::Result<Self> {
         let read = |path: &str| {
             std::fs::read_to_string(path).with_context(|| format!("cannot read `{path}`"))
         };
@@ -29,7 +37,7 @@ impl Machine {
                 .map_or(0, |kib| kib.div_ceil(1 << 20)),
             kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             cgroups: cgroups(&read("/proc/self/mountinfo")?),
-            user: if cofferdam_tests::warden::is_root() { "root" } else { "an ordinary user" },
+            user: if crate::warden::is_root() { "root" } else { "an ordinary user" },
         })
     }
 }
