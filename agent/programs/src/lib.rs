@@ -17,7 +17,9 @@
 //! content is taken for hostile: everything is bounded ([`bounds`]), and what makes
 //! no sense is left out. What a file names is granted only if it is what it should
 //! be: a loader or a library is an ELF file for the same machine. Still, what is
-//! found is an *offer*: the planner takes what profile and ceiling allow.
+//! found is an *offer*: the planner takes what profile and ceiling allow. And a
+//! program that the cell itself can write must not be asked for: it could name any
+//! program of the host as its interpreter.
 //!
 //! The agent calls [`Resolver::resolve_all`] for each grant, and
 //! [`Combined::why_not`] to explain a denial.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bounds;
@@ -206,6 +206,12 @@ impl Scan<'_> {
     /// Remembers a link of the system's owner that leads out of the tree. Links of
     /// others could lead to anything of theirs.
     fn link(&mut self, reading: &mut Reading<'_>, path: &Path) {
+        // Most links stay in their tree; what they say is enough to know.
+        let Ok(target) = reading.root.link(path) else { return };
+        let directory = path.parent().unwrap_or(self.root);
+        if plain(&directory.join(target)).starts_with(self.root) {
+            return;
+        }
         let owner = reading.root.owner();
         let is_owners = reading.root.look(path).is_ok_and(|metadata| metadata.uid() == owner);
         if !is_owners {
@@ -234,4 +240,17 @@ impl Branch {
             self.branches = Vec::new();
         }
     }
+}
+
+/// The path without `..`, taken by its letters.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => _ = plain.pop(),
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
 }
