@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use cofferdam_plan::channel::ChannelError;
 use cofferdam_plan::{
-    BuildStep, CellEvent, CellId, CellPlan, CellRequest, LayerReport, Leaf, Limits, RunEnding,
-    RunId, RunPlan,
+    BuildFailure, BuildStep, CellEvent, CellId, CellPlan, CellRequest, LayerReport, Leaf, Limits,
+    RunEnding, RunId, RunPlan,
 };
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
@@ -138,7 +138,7 @@ impl Cell {
         tokio::spawn(listener.listen(dropped));
         let layers = match tokio::time::timeout(BUILD_TIME, ready).await {
             Ok(Ok(CellEvent::Ready(layers))) => layers,
-            Ok(Ok(CellEvent::BuildFailed { step, errno, detail })) => {
+            Ok(Ok(CellEvent::BuildFailed(BuildFailure { step, errno, detail }))) => {
                 return Err(BuildError::Failed { step, errno, detail });
             }
             Ok(Ok(_) | Err(_)) => return Err(BuildError::Vanished),
@@ -354,7 +354,7 @@ impl Listener {
             started.map(|started| started.send(answer))
         };
         match event {
-            CellEvent::Ready(_) | CellEvent::BuildFailed { .. } => {
+            CellEvent::Ready(_) | CellEvent::BuildFailed(_) => {
                 drop(waiting.built.take().map(|built| built.send(event)));
             }
             CellEvent::Started { run } => drop(answer(run, Ok(descriptors))),

@@ -26,7 +26,7 @@ pub async fn send<P: Encode>(
     let (length, limit) = (body.len(), P::MAX_FRAME);
     let prefix = match u32::try_from(length) {
         Ok(prefix) if length <= limit => prefix.to_le_bytes(),
-        _ => return Err(ChannelError::TooLong { length, limit }),
+        _ => return Err(ChannelError::TooLong(length, limit)),
     };
     let frame = [&prefix[..], &body].concat();
     // Descriptors belong to the first byte.
@@ -70,7 +70,7 @@ pub async fn receive<P: Decode>(socket: &UnixStream) -> Result<(P, Vec<OwnedFd>)
     let length = u32::from_le_bytes(prefix) as usize;
     let limit = P::MAX_FRAME;
     if length > limit {
-        return Err(ChannelError::TooLong { length, limit });
+        return Err(ChannelError::TooLong(length, limit));
     }
     let mut body = vec![0; length];
     fill(socket, &mut body, &mut descriptors).await?;
@@ -149,6 +149,6 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         assert_eq!(theirs.try_write(&[0xff, 0xff, 0xff, 0x7f, 1]).unwrap(), 5);
         let end = receive::<WardenEvent>(&ours).await;
-        assert!(matches!(end, Err(ChannelError::TooLong { .. })));
+        assert!(matches!(end, Err(ChannelError::TooLong(..))));
     }
 }

@@ -27,6 +27,9 @@ const NEWEST: ABI = ABI::V9;
 /// What every cell must have: file rights with refer (kernel 5.19).
 const REQUIRED: ABI = ABI::V2;
 
+const CAPABILITIES: [CapSet; 5] =
+    [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable, CapSet::Bounding, CapSet::Ambient];
+
 /// Why PID 1 could not be confined.
 pub(crate) struct ConfineError {
     pub(crate) step: BuildStep,
@@ -106,8 +109,7 @@ fn renounce() -> Result<LayerReport, ConfineError> {
     set_no_new_privs(true).map_err(failed("cannot set no_new_privs"))?;
     // Commands share the user: PID 1 must not be theirs to look into.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("cannot hide PID 1"))?;
-    use CapSet::{Ambient, Bounding, Effective, Inheritable, Permitted};
-    for set in [Effective, Permitted, Inheritable, Bounding, Ambient] {
+    for set in CAPABILITIES {
         let left = caps::read(None, set)
             .map_err(|problem| error(STEP, Errno::PERM, problem.to_string()))?;
         if !left.is_empty() {

@@ -30,7 +30,8 @@ use std::time::Instant;
 use cofferdam_filter::Filter;
 use cofferdam_plan::channel;
 use cofferdam_plan::{
-    CellEvent, CellRequest, LandlockPlan, LayerReport, LayerSet, RunId, RunPlan, RunStep, plain,
+    BuildFailure, CellEvent, CellRequest, LandlockPlan, LayerReport, LayerSet, RunId, RunPlan,
+    RunStep, plain,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -79,7 +80,7 @@ pub fn begin(beginning: Beginning) -> ! {
         }
         Err(ConfineError { step, errno, detail }) => {
             let (errno, detail) = (errno.raw_os_error(), plain(&detail));
-            (CellEvent::BuildFailed { step, errno, detail }, None)
+            (CellEvent::BuildFailed(BuildFailure { step, errno, detail }), None)
         }
     };
     let told = channel::send(&control, &event, &[]);
@@ -148,17 +149,22 @@ impl Init {
     fn handle_request(&mut self) -> Result<(), Disconnected> {
         match channel::receive::<CellRequest>(&self.control) {
             Ok((CellRequest::Start(plan), streams)) => self.start(&plan, &streams),
-            Ok((CellRequest::Cancel(id), _)) => self.with(id, Active::cancel),
-            Ok((CellRequest::Kill(id), _)) => self.with(id, Active::kill),
+            Ok((CellRequest::Cancel(id), _)) => {
+                self.run(id).map(Active::cancel);
+                Ok(())
+            }
+            Ok((CellRequest::Kill(id), _)) => {
+                self.run(id).map(Active::kill);
+                Ok(())
+            }
             Ok((CellRequest::Listen, _)) => self.listen(),
             // A peer that breaks the protocol is treated like one that left.
             Err(_) => Err(Disconnected),
         }
     }
 
-    fn with(&mut self, id: RunId, act: fn(&mut Active)) -> Result<(), Disconnected> {
-        self.runs.iter_mut().find(|run| run.id == id).map(act);
-        Ok(())
+    fn run(&mut self, id: RunId) -> Option<&mut Active> {
+        self.runs.iter_mut().find(|run| run.id == id)
     }
 
     fn start(&mut self, plan: &RunPlan, streams: &[OwnedFd]) -> Result<(), Disconnected> {

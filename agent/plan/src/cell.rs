@@ -211,7 +211,7 @@ impl Decode for CellPlan {
                 0 => Network::None,
                 1 => Network::Host,
                 other => {
-                    return Err(DecodeError::Unknown { field: "network", actual: other.into() });
+                    return Err(DecodeError::Unknown("network", other.into()));
                 }
             },
             filter: FilterDigest(r.array("filter")?),
@@ -243,19 +243,12 @@ impl WorkspacePlan {
 impl Rights {
     /// List names, and nothing else.
     pub const LIST: Self = Self { read: false, write: false, execute: false };
-    /// Read.
-    pub const READ: Self = Self { read: true, write: false, execute: false };
-    /// Read and execute.
-    pub const EXECUTE: Self = Self { read: true, write: false, execute: true };
-    /// Read and write.
-    pub const WRITE: Self = Self { read: true, write: true, execute: false };
-
     pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match r.u8("landlock.rights")? {
             bits @ 0..=7 => {
                 Ok(Self { read: bits & 1 != 0, write: bits & 2 != 0, execute: bits & 4 != 0 })
             }
-            other => Err(DecodeError::Unknown { field: "landlock.rights", actual: other.into() }),
+            other => Err(DecodeError::Unknown("landlock.rights", other.into())),
         }
     }
 }

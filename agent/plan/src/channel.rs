@@ -28,14 +28,9 @@ pub enum ChannelError {
     /// The other end closed the socket inside a frame.
     #[error("the channel ended inside a frame")]
     Truncated,
-    /// The frame is longer than its message may be.
-    #[error("a frame of {length} bytes; at most {limit}")]
-    TooLong {
-        /// What the frame says.
-        length: usize,
-        /// What is allowed.
-        limit: usize,
-    },
+    /// The frame is longer than its message may be: how long, and the limit.
+    #[error("a frame of {0} bytes; at most {1}")]
+    TooLong(usize, usize),
     /// The body means nothing.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -51,28 +46,22 @@ pub fn send<M: Encode>(
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<(), ChannelError> {
     let body = message.to_frame();
-    let limit = M::MAX_FRAME;
-    let length = body.len();
+    let (length, limit) = (body.len(), M::MAX_FRAME);
     let prefix = match u32::try_from(length) {
         Ok(prefix) if length <= limit => prefix.to_le_bytes(),
-        _ => return Err(ChannelError::TooLong { length, limit }),
+        _ => return Err(ChannelError::TooLong(length, limit)),
     };
+    let frame = [&prefix[..], &body].concat();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(ChannelError::Io(io::Error::from(io::ErrorKind::InvalidInput)));
     }
-    let sent = retry(|| {
-        let parts = [IoSlice::new(&prefix), IoSlice::new(&body)];
-        sendmsg(&socket, &parts, &mut control, SendFlags::NOSIGNAL)
-    })?;
-    let mut rest = match sent.checked_sub(prefix.len()) {
-        Some(sent) => &body[sent..],
-        None => return Err(ChannelError::Truncated),
-    };
-    while !rest.is_empty() {
-        let sent = retry(|| rustix::net::send(&socket, rest, SendFlags::NOSIGNAL))?;
-        rest = &rest[sent..];
+    // Descriptors belong to the first byte.
+    let parts = [IoSlice::new(&frame)];
+    let mut sent = retry(|| sendmsg(&socket, &parts, &mut control, SendFlags::NOSIGNAL))?;
+    while sent < frame.len() {
+        sent += retry(|| rustix::net::send(&socket, &frame[sent..], SendFlags::NOSIGNAL))?;
     }
     Ok(())
 }
@@ -101,7 +90,7 @@ pub fn receive<M: Decode>(socket: impl AsFd) -> Result<(M, Vec<OwnedFd>), Channe
     let length = u32::from_le_bytes(prefix) as usize;
     let limit = M::MAX_FRAME;
     if length > limit {
-        return Err(ChannelError::TooLong { length, limit });
+        return Err(ChannelError::TooLong(length, limit));
     }
     let mut body = vec![0; length];
     fill(&socket, &mut body)?;

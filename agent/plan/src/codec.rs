@@ -3,65 +3,33 @@
 
 use crate::path::{AbsolutePath, PathError};
 
-/// Why a frame was refused.
+/// Why a frame was refused; most name the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The body ends inside `field`.
-    #[error("the frame ends inside {field}")]
-    Truncated {
-        /// The field's name.
-        field: &'static str,
-    },
-    /// Bytes are left after the last field.
-    #[error("{count} bytes follow the last field")]
-    Trailing {
-        /// How many.
-        count: usize,
-    },
-    /// A length or count is above the field's limit.
-    #[error("{field} is {actual} long; at most {limit}")]
-    TooLong {
-        /// The field's name.
-        field: &'static str,
-        /// What the frame says.
-        actual: u64,
-        /// What is allowed.
-        limit: u64,
-    },
+    /// The body ends inside a field.
+    #[error("the frame ends inside {0}")]
+    Truncated(&'static str),
+    /// Bytes are left after the last field: how many.
+    #[error("{0} bytes follow the last field")]
+    Trailing(usize),
+    /// A length or count, and the field's limit.
+    #[error("{0} is {1} long; at most {2}")]
+    TooLong(&'static str, u64, u64),
     /// A tag, flag or number that means nothing.
-    #[error("{field} has the unknown value {actual}")]
-    Unknown {
-        /// The field's name.
-        field: &'static str,
-        /// What the frame says.
-        actual: u64,
-    },
+    #[error("{0} has the unknown value {1}")]
+    Unknown(&'static str, u64),
     /// A path that is not absolute and normal.
-    #[error("{field}: {source}")]
-    Path {
-        /// The field's name.
-        field: &'static str,
-        /// What is wrong with it.
-        source: PathError,
-    },
+    #[error("{0}: {1}")]
+    Path(&'static str, PathError),
     /// Text that is not UTF-8 or has control characters.
-    #[error("{field} is not plain UTF-8 text")]
-    Text {
-        /// The field's name.
-        field: &'static str,
-    },
+    #[error("{0} is not plain UTF-8 text")]
+    Text(&'static str),
     /// A NUL byte where the kernel takes NUL-ended strings.
-    #[error("{field} has a NUL byte")]
-    Nul {
-        /// The field's name.
-        field: &'static str,
-    },
+    #[error("{0} has a NUL byte")]
+    Nul(&'static str),
     /// The frame is of a version that this program does not speak.
-    #[error("the frame has version {actual}; this program speaks {}", crate::codec::VERSION)]
-    Version {
-        /// What the frame says.
-        actual: u8,
-    },
+    #[error("the frame has version {0}; this program speaks {VERSION}")]
+    Version(u8),
 }
 
 /// The version of all frames; agent and warden are upgraded together.
@@ -97,12 +65,12 @@ pub trait Decode: Frame {
         let mut r = Reader(body);
         match r.u8("version")? {
             VERSION => {}
-            actual => return Err(DecodeError::Version { actual }),
+            actual => return Err(DecodeError::Version(actual)),
         }
         let value = Self::decode(&mut r)?;
         match r.0.len() {
             0 => Ok(value),
-            count => Err(DecodeError::Trailing { count }),
+            count => Err(DecodeError::Trailing(count)),
         }
     }
 }
@@ -155,14 +123,13 @@ impl<'a> Reader<'a> {
         Self(body)
     }
     fn take(&mut self, field: &'static str, count: usize) -> Result<&'a [u8], DecodeError> {
-        let (head, rest) =
-            self.0.split_at_checked(count).ok_or(DecodeError::Truncated { field })?;
+        let (head, rest) = self.0.split_at_checked(count).ok_or(DecodeError::Truncated(field))?;
         self.0 = rest;
         Ok(head)
     }
     /// Bytes of a length that both sides know.
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let (head, rest) = self.0.split_first_chunk().ok_or(DecodeError::Truncated { field })?;
+        let (head, rest) = self.0.split_first_chunk().ok_or(DecodeError::Truncated(field))?;
         self.0 = rest;
         Ok(*head)
     }
@@ -175,7 +142,7 @@ impl<'a> Reader<'a> {
         match self.u8(field)? {
             0 => Ok(false),
             1 => Ok(true),
-            other => Err(DecodeError::Unknown { field, actual: other.into() }),
+            other => Err(DecodeError::Unknown(field, other.into())),
         }
     }
     /// Four bytes.
@@ -189,7 +156,7 @@ impl<'a> Reader<'a> {
     /// One of `all`, by its place.
     pub fn one_of<T: Copy>(&mut self, field: &'static str, all: &[T]) -> Result<T, DecodeError> {
         let number = self.u8(field)?;
-        let unknown = DecodeError::Unknown { field, actual: number.into() };
+        let unknown = DecodeError::Unknown(field, number.into());
         all.get(usize::from(number)).copied().ok_or(unknown)
     }
     /// A length or count of at most `limit`.
@@ -197,7 +164,7 @@ impl<'a> Reader<'a> {
         let actual = self.u32(field)?;
         match usize::try_from(actual) {
             Ok(length) if length <= limit => Ok(length),
-            _ => Err(DecodeError::TooLong { field, actual: actual.into(), limit: limit as u64 }),
+            _ => Err(DecodeError::TooLong(field, actual.into(), limit as u64)),
         }
     }
     /// Length and bytes.
@@ -209,7 +176,7 @@ impl<'a> Reader<'a> {
     pub fn c_bytes(&mut self, field: &'static str, limit: usize) -> Result<Vec<u8>, DecodeError> {
         let bytes = self.bytes(field, limit)?;
         if bytes.contains(&0) {
-            return Err(DecodeError::Nul { field });
+            return Err(DecodeError::Nul(field));
         }
         Ok(bytes.to_vec())
     }
@@ -218,13 +185,13 @@ impl<'a> Reader<'a> {
         let bytes = self.bytes(field, limit)?;
         match std::str::from_utf8(bytes) {
             Ok(text) if !text.chars().any(char::is_control) => Ok(text.to_owned()),
-            _ => Err(DecodeError::Text { field }),
+            _ => Err(DecodeError::Text(field)),
         }
     }
     /// A path, checked.
     pub fn path(&mut self, field: &'static str) -> Result<AbsolutePath, DecodeError> {
         let bytes = self.bytes(field, crate::path::MAX_PATH)?;
-        AbsolutePath::new(bytes).map_err(|source| DecodeError::Path { field, source })
+        AbsolutePath::new(bytes).map_err(|source| DecodeError::Path(field, source))
     }
     /// Count and items. Memory grows with what the frame really holds: an item
     /// that is not there ends the loop with an error.

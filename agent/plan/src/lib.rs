@@ -18,6 +18,7 @@
 pub mod cell;
 pub mod channel;
 pub mod codec;
+pub mod event;
 pub mod path;
 pub mod report;
 pub mod run;
@@ -28,7 +29,8 @@ pub use cell::{
     Rights, ScratchPlan, WorkspacePlan,
 };
 pub use codec::{Decode, DecodeError, Encode, Frame};
+pub use event::CellEvent;
 pub use path::{AbsolutePath, PathError};
-pub use report::{BuildStep, CellEvent, Layer, LayerReport, LayerSet, plain};
+pub use report::{BuildFailure, BuildStep, Layer, LayerReport, LayerSet, plain};
 pub use run::{CellRequest, RunEnding, RunId, RunLimits, RunPlan, RunStep, TerminalSize};
 pub use warden::{GivenLeaf, Leaf, Refusal, WardenEvent, WardenRequest};

@@ -1,11 +1,9 @@
-//! What a cell tells the agent over its control socket, first the builder, then
-//! PID 1, and how they write it. The agent treats all of it as claims of a
-//! process that runs beside untrusted code.
+//! What the builder of a cell tells the agent: the layers that it made, or at
+//! which step it failed.
 
 use crate::codec::{DecodeError, Encode, Frame, Reader, Writer};
-use crate::run::{RunEnding, RunId, RunStep};
 
-mod decode;
+mod words;
 
 /// A layer of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +47,7 @@ impl LayerSet {
     pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match u16::from_le_bytes(r.array("may_lack")?) {
             bits if bits & !Self::ALL.0 == 0 => Ok(Self(bits)),
-            other => Err(DecodeError::Unknown { field: "may_lack", actual: other.into() }),
+            other => Err(DecodeError::Unknown("may_lack", other.into())),
         }
     }
 }
@@ -80,10 +78,8 @@ impl LayerReport {
 /// Text without control characters, cut to what an event may carry.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    let mut plain: String = text.chars().filter(|c| !c.is_control()).take(250).collect();
-    while plain.len() > 250 {
-        plain.pop();
-    }
+    let mut plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    plain.truncate(plain.floor_char_boundary(250));
     plain
 }
 
@@ -112,94 +108,29 @@ pub enum BuildStep {
     Landlock,
     /// Seccomp.
     Seccomp,
-    /// Not done in time.
-    Deadline,
 }
 
-/// What a cell says.
+/// The cell could not be built. As bytes it is the event of that name of
+/// [`crate::CellEvent`]: this is the half of it that root writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CellEvent {
-    /// The cell is built, and these are its layers.
-    Ready(Vec<LayerReport>),
-    /// The cell could not be built.
-    BuildFailed {
-        /// Where.
-        step: BuildStep,
-        /// errno(3); 0 where none applies.
-        errno: i32,
-        /// On what, and what to do; at most 1024 bytes of text.
-        detail: String,
-    },
-    /// A run's program has been executed. Descriptors: a pidfd of its first
-    /// process, and where it has a terminal, that terminal's other end.
-    Started {
-        /// Which.
-        run: RunId,
-    },
-    /// A run's program could not be executed.
-    FailedToStart {
-        /// Which.
-        run: RunId,
-        /// Where.
-        step: RunStep,
-        /// errno(3); 0 where none applies.
-        errno: i32,
-    },
-    /// A run ended, and nothing of it is left.
-    Ended {
-        /// Which.
-        run: RunId,
-        /// How.
-        ending: RunEnding,
-    },
-    /// A listening socket was made in the cell's network namespace; it travels
-    /// as a descriptor. Port 0: it could not be made.
-    Listening {
-        /// On 127.0.0.1.
-        port: u16,
-    },
+pub struct BuildFailure {
+    /// Where.
+    pub step: BuildStep,
+    /// errno(3); 0 where none applies.
+    pub errno: i32,
+    /// On what, and what to do; at most 1024 bytes of text.
+    pub detail: String,
 }
 
-impl Frame for CellEvent {
-    const MAX_FRAME: usize = 8 * 1024;
+impl Frame for BuildFailure {
+    const MAX_FRAME: usize = 4 * 1024;
 }
 
-impl Encode for CellEvent {
+impl Encode for BuildFailure {
     fn encode(&self, w: &mut Writer) {
-        match self {
-            Self::Ready(layers) => {
-                w.u8(1);
-                w.list(layers, |w, report| {
-                    w.u8(report.layer as u8);
-                    w.bool(report.effective);
-                    w.bytes(report.detail.as_bytes());
-                });
-            }
-            Self::BuildFailed { step, errno, detail } => {
-                w.u8(2);
-                w.u8(*step as u8);
-                w.u32(errno.cast_unsigned());
-                w.bytes(detail.as_bytes());
-            }
-            Self::Started { run } => {
-                w.u8(3);
-                w.array(&run.0);
-            }
-            Self::FailedToStart { run, step, errno } => {
-                w.u8(4);
-                w.array(&run.0);
-                step.encode(w);
-                w.u32(errno.cast_unsigned());
-            }
-            Self::Ended { run, ending } => {
-                w.u8(5);
-                w.array(&run.0);
-                ending.encode(w);
-            }
-            Self::Listening { port } => {
-                w.u8(6);
-                w.array(&port.to_le_bytes());
-            }
-        }
+        w.u8(2);
+        w.u8(self.step as u8);
+        w.u32(self.errno.cast_unsigned());
+        w.bytes(self.detail.as_bytes());
     }
 }

@@ -207,7 +207,7 @@ impl Decode for CellRequest {
             2 => Ok(Self::Cancel(RunId(r.array("run")?))),
             3 => Ok(Self::Kill(RunId(r.array("run")?))),
             4 => Ok(Self::Listen),
-            other => Err(DecodeError::Unknown { field: "cell request", actual: other.into() }),
+            other => Err(DecodeError::Unknown("cell request", other.into())),
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum WardenRequest {
     MakeLeaf(Leaf, Limits),
     /// Remove a leaf whose run has ended.
     RemoveLeaf(Leaf),
+    /// Hand over the kernel's records of what the sandbox refused.
+    Records,
 }
 
 /// A cgroup leaf of a cell. Numbers start at 1 and are not used twice.
@@ -63,6 +65,9 @@ pub enum WardenEvent {
     },
     /// A leaf was made, and PID 1 has it.
     LeafMade(Leaf),
+    /// A socket with the kernel's records travels as a descriptor; with text,
+    /// there is none, and why.
+    Records(String),
     /// A leaf could not be made.
     NoLeaf {
         /// Which.
@@ -123,7 +128,8 @@ impl Decode for WardenRequest {
             2 => Ok(Self::Destroy(CellId(r.array("cell")?))),
             3 => Ok(Self::MakeLeaf(Leaf::decode(r)?, Limits::decode(r)?)),
             4 => Ok(Self::RemoveLeaf(Leaf::decode(r)?)),
-            other => Err(DecodeError::Unknown { field: "warden request", actual: other.into() }),
+            5 => Ok(Self::Records),
+            other => Err(DecodeError::Unknown("warden request", other.into())),
         }
     }
 }
@@ -150,6 +156,10 @@ impl Encode for WardenEvent {
             Self::LeafMade(leaf) => {
                 w.u8(4);
                 leaf.encode(w);
+            }
+            Self::Records(why) => {
+                w.u8(6);
+                w.bytes(why.as_bytes());
             }
             Self::NoLeaf { leaf, detail } => {
                 w.u8(5);

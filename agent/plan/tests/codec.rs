@@ -87,7 +87,7 @@ proptest! {
         body.push(0);
         prop_assert_eq!(
             WardenRequest::from_frame(&body).unwrap_err(),
-            DecodeError::Trailing { count: 1 }
+            DecodeError::Trailing(1)
         );
     }
 
@@ -132,12 +132,12 @@ fn a_list_that_claims_more_than_it_may_is_refused_before_memory_is_taken() {
     let count = 1 + 1 + 16 + 4 + 4;
     body[count..count + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     let error = CellRequest::from_frame(&body).unwrap_err();
-    assert!(matches!(error, DecodeError::TooLong { field: "search_path", .. }), "{error}");
+    assert!(matches!(error, DecodeError::TooLong("search_path", ..)), "{error}");
 }
 
 #[test]
 fn a_frame_of_another_version_is_refused() {
     let mut body = WardenRequest::Destroy(CellId([3; 16])).to_frame();
     body[0] = 2;
-    assert_eq!(WardenRequest::from_frame(&body), Err(DecodeError::Version { actual: 2 }));
+    assert_eq!(WardenRequest::from_frame(&body), Err(DecodeError::Version(2)));
 }

@@ -31,7 +31,7 @@ pub(crate) async fn receive<M: Decode>(
     let length = u32::from_le_bytes(prefix) as usize;
     let limit = M::MAX_FRAME;
     if length > limit {
-        return Err(ChannelError::TooLong { length, limit });
+        return Err(ChannelError::TooLong(length, limit));
     }
     let mut body = vec![0; length];
     fill(socket, &mut body).await?;
@@ -80,7 +80,7 @@ pub(crate) async fn send<M: Encode>(
     let (length, limit) = (body.len(), M::MAX_FRAME);
     let prefix = match u32::try_from(length) {
         Ok(prefix) if length <= limit => prefix.to_le_bytes(),
-        _ => return Err(ChannelError::TooLong { length, limit }),
+        _ => return Err(ChannelError::TooLong(length, limit)),
     };
     Ok(socket.write_all(&[&prefix[..], &body].concat()).await?)
 }

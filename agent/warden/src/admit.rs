@@ -8,7 +8,9 @@ use std::path::Path;
 
 use cofferdam_ceiling::{Ceiling, covers};
 use cofferdam_filter::Filter;
-use cofferdam_plan::{AbsolutePath, Access, CellPlan, LayerSet, Network};
+use cofferdam_plan::{
+    AbsolutePath, Access, BindPlan, CellPlan, LandlockPlan, LayerSet, Network, WorkspacePlan,
+};
 
 /// A plan below the ceiling. Only [`admit`] makes one; only this is built.
 #[derive(Debug)]
@@ -21,9 +23,6 @@ pub(crate) struct Admitted {
 impl Admitted {
     pub(crate) const fn plan(&self) -> &CellPlan {
         &self.plan
-    }
-    pub(crate) fn into_plan(self) -> CellPlan {
-        self.plan
     }
     /// The filter that the plan's digest names.
     pub(crate) const fn filter(&self) -> &'static Filter {
@@ -78,117 +77,92 @@ pub(crate) fn admit(
     ceiling: &Ceiling,
     cells: usize,
 ) -> Result<Admitted, AboveCeiling> {
-    if cells >= ceiling.limits.cells as usize {
-        return Err(AboveCeiling::Cells(ceiling.limits.cells));
-    }
-    if !ceiling.profiles.allow.contains(&plan.profile) {
-        return Err(AboveCeiling::Profile(plan.profile));
-    }
-    if !is_hostname(&plan.hostname) {
-        return Err(AboveCeiling::Hostname);
-    }
-    if plan.network == Network::Host && !ceiling.network.allow_host {
-        return Err(AboveCeiling::Network);
-    }
-    if plan.may_lack != LayerSet::NONE && !ceiling.enforcement.allow_degraded {
-        return Err(AboveCeiling::Degraded);
-    }
+    let most = ceiling.limits.cells;
+    ensure(cells < most as usize, || AboveCeiling::Cells(most))?;
+    let known = ceiling.profiles.allow.contains(&plan.profile);
+    ensure(known, || AboveCeiling::Profile(plan.profile.clone()))?;
+    ensure(is_hostname(&plan.hostname), || AboveCeiling::Hostname)?;
+    let network = plan.network == Network::None || ceiling.network.allow_host;
+    ensure(network, || AboveCeiling::Network)?;
+    let whole = plan.may_lack == LayerSet::NONE || ceiling.enforcement.allow_degraded;
+    ensure(whole, || AboveCeiling::Degraded)?;
     check_workspace(&plan, ceiling)?;
     check_view(&plan, ceiling)?;
     check_landlock(&plan, ceiling)?;
     check_limits(&plan, ceiling)?;
     let filter = cofferdam_filter::by_digest(&plan.filter.0).ok_or(AboveCeiling::Filter)?;
-    let allow_root_owned = ceiling.workspaces.allow_root_owned;
-    Ok(Admitted { plan, filter, allow_root_owned })
+    Ok(Admitted { plan, filter, allow_root_owned: ceiling.workspaces.allow_root_owned })
+}
+
+fn ensure(holds: bool, or: impl FnOnce() -> AboveCeiling) -> Result<(), AboveCeiling> {
+    if holds { Ok(()) } else { Err(or()) }
 }
 
 fn check_workspace(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
-    let workspace = &plan.workspace;
-    if !covers(&ceiling.workspaces.roots, workspace.path.as_path()) {
-        return Err(AboveCeiling::Workspace(workspace.path.clone()));
-    }
-    if workspace.execute && !ceiling.workspaces.allow_execute {
-        return Err(AboveCeiling::WorkspaceExecute(workspace.path.clone()));
-    }
-    let outside = |path: &&AbsolutePath| !path.is_beneath(workspace.path.as_path());
-    if let Some(outside) = workspace.protected.iter().find(outside) {
-        return Err(AboveCeiling::Protected(outside.clone()));
-    }
-    Ok(())
+    let WorkspacePlan { path: workspace, execute, protected, access: _ } = &plan.workspace;
+    let (roots, may_execute) = (&ceiling.workspaces.roots, ceiling.workspaces.allow_execute);
+    ensure(covers(roots, workspace.as_path()), || AboveCeiling::Workspace(workspace.clone()))?;
+    ensure(may_execute || !execute, || AboveCeiling::WorkspaceExecute(workspace.clone()))?;
+    protected.iter().try_for_each(|path| {
+        let within = path.is_beneath(workspace.as_path());
+        ensure(within, || AboveCeiling::Protected(path.clone()))
+    })
 }
 
 fn check_view(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
     let programs = &ceiling.programs.execute;
-    for bind in &plan.binds {
-        if !covers(&ceiling.view.read, bind.path.as_path()) {
-            return Err(AboveCeiling::Bind(bind.path.clone()));
-        }
+    for BindPlan { path, execute } in &plan.binds {
+        ensure(covers(&ceiling.view.read, path.as_path()), || AboveCeiling::Bind(path.clone()))?;
         // Mounted executable as a whole; Landlock then says which programs.
-        let holds = || programs.iter().any(|root| root.as_path().starts_with(bind.path.as_path()));
-        if bind.execute && !covers(programs, bind.path.as_path()) && !holds() {
-            return Err(AboveCeiling::BindExecute(bind.path.clone()));
-        }
+        let holds = || programs.iter().any(|root| root.as_path().starts_with(path.as_path()));
+        let executable = !execute || covers(programs, path.as_path()) || holds();
+        ensure(executable, || AboveCeiling::BindExecute(path.clone()))?;
     }
     let workspace = plan.workspace.path.as_path();
     let made = plan.links.iter().map(|l| &l.path).chain(plan.scratch.iter().map(|s| &s.path));
     for path in made {
-        if path.is_beneath(workspace) || path.as_bytes() == b"/" {
-            return Err(AboveCeiling::OverWorkspace(path.clone()));
-        }
+        let beside = !path.is_beneath(workspace) && path.as_bytes() != b"/";
+        ensure(beside, || AboveCeiling::OverWorkspace(path.clone()))?;
     }
-    if !plan.scratch.iter().any(|scratch| scratch.path == plan.home) {
-        return Err(AboveCeiling::Home(plan.home.clone()));
-    }
-    Ok(())
+    let home = plan.scratch.iter().any(|scratch| scratch.path == plan.home);
+    ensure(home, || AboveCeiling::Home(plan.home.clone()))
 }
 
 fn check_landlock(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
     let workspace = &plan.workspace;
-    for rule in &plan.landlock {
-        let within = |root: &Path| rule.path.is_beneath(root);
+    for LandlockPlan { path, rights } in &plan.landlock {
+        let within = |root: &Path| path.is_beneath(root);
         let scratch = plan.scratch.iter().find(|scratch| within(scratch.path.as_path()));
         let in_workspace = within(workspace.path.as_path());
         let writable = scratch.is_some() || (in_workspace && workspace.access == Access::Write);
-        if rule.rights.write && !writable {
-            return Err(AboveCeiling::Write(rule.path.clone()));
-        }
-        let executable = covers(&ceiling.programs.execute, rule.path.as_path())
+        ensure(writable || !rights.write, || AboveCeiling::Write(path.clone()))?;
+        let executable = covers(&ceiling.programs.execute, path.as_path())
             || scratch.is_some_and(|scratch| scratch.execute)
             || (in_workspace && workspace.execute);
-        if rule.rights.execute && !executable {
-            return Err(AboveCeiling::Execute(rule.path.clone()));
-        }
+        ensure(executable || !rights.execute, || AboveCeiling::Execute(path.clone()))?;
     }
     // What a scratch place holds comes from the workspace: one permission for both.
-    match plan.scratch.iter().find(|scratch| scratch.execute) {
-        Some(scratch) if !ceiling.workspaces.allow_execute => {
-            Err(AboveCeiling::Execute(scratch.path.clone()))
-        }
-        _ => Ok(()),
-    }
+    plan.scratch.iter().filter(|scratch| scratch.execute).try_for_each(|scratch| {
+        let allowed = ceiling.workspaces.allow_execute;
+        ensure(allowed, || AboveCeiling::Execute(scratch.path.clone()))
+    })
 }
 
 fn check_limits(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
-    let most = &ceiling.limits;
+    let (limits, most) = (&plan.limits, &ceiling.limits);
     let scratch = plan.scratch.iter().fold(0_u64, |sum, s| sum.saturating_add(s.bytes));
-    for (name, asked, most) in [
-        ("memory", plan.limits.memory_bytes, most.memory.0),
-        ("processes", plan.limits.processes.into(), most.processes.into()),
-        ("cpu", plan.limits.cpu_millis.into(), most.cpu_millis.into()),
-    ] {
-        // Zero is «unlimited» in a plan.
-        if asked == 0 || asked > most {
-            return Err(AboveCeiling::Limit { name, asked, most });
-        }
-    }
-    for (name, asked, most) in
-        [("swap", plan.limits.swap_bytes, most.swap.0), ("scratch space", scratch, most.scratch.0)]
-    {
-        if asked > most {
-            return Err(AboveCeiling::Limit { name, asked, most });
-        }
-    }
-    Ok(())
+    // The first must be limited at all: zero is «unlimited» in a plan.
+    [
+        ("memory", 1, limits.memory_bytes, most.memory.0),
+        ("processes", 1, limits.processes.into(), most.processes.into()),
+        ("cpu", 1, limits.cpu_millis.into(), most.cpu_millis.into()),
+        ("swap", 0, limits.swap_bytes, most.swap.0),
+        ("scratch space", 0, scratch, most.scratch.0),
+    ]
+    .into_iter()
+    .try_for_each(|(name, least, asked, most)| {
+        ensure((least..=most).contains(&asked), || AboveCeiling::Limit { name, asked, most })
+    })
 }
 
 fn is_hostname(text: &str) -> bool {

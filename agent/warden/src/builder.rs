@@ -18,12 +18,13 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use cofferdam_init::Beginning;
 use cofferdam_plan::{
-    BuildStep, CellEvent, CellPlan, Layer, LayerReport, Limits, Network, channel, plain,
+    BuildFailure, BuildStep, CellPlan, Layer, LayerReport, Network, channel, plain,
 };
 use rustix::io::Errno;
 
 use crate::admit::Admitted;
 use crate::cgroup::{CellCgroup, Entry};
+use crate::lease::Ids;
 use crate::sys;
 
 /// What a cell is made from.
@@ -36,13 +37,6 @@ pub(crate) struct Material {
     pub(crate) user: Ids,
     /// Started by an ordinary user: the cell gets a user namespace of its own.
     pub(crate) rootless: bool,
-}
-
-/// A user and group, in the warden's user namespace.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ids {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
 }
 
 /// Why a cell could not be built.
@@ -93,9 +87,9 @@ pub(crate) fn enter(material: Material, built: OwnedFd, leaves: OwnedFd) -> ! {
         Ok(layers) => {
             let Material { admitted, control, cgroup, .. } = material;
             // Its descriptors are closed already; see `close_all_but`.
-            std::mem::forget(cgroup);
+            _ = std::mem::ManuallyDrop::new(cgroup);
             let filter = admitted.filter();
-            let CellPlan { landlock, may_lack, .. } = admitted.into_plan();
+            let CellPlan { landlock, may_lack, .. } = admitted.plan().clone();
             cofferdam_init::begin(Beginning {
                 control,
                 leaves,
@@ -108,7 +102,7 @@ pub(crate) fn enter(material: Material, built: OwnedFd, leaves: OwnedFd) -> ! {
         }
         Err(BuildError { step, errno, detail }) => {
             let (errno, detail) = (errno.raw_os_error(), plain(&detail));
-            let failed = CellEvent::BuildFailed { step, errno, detail };
+            let failed = BuildFailure { step, errno, detail };
             // Should this fail, the agent sees the socket close without a word.
             _ = channel::send(&material.control, &failed, &[]);
             sys::exit_now(1)
@@ -148,16 +142,12 @@ impl Material {
                         .try_for_each(|file| rustix::io::write(file, b"0").map(drop))
                         .during(BuildStep::Cgroup, "cannot join the cell's cgroup")?;
                 }
-                let Limits { memory_bytes, processes, cpu_millis, .. } = self.plan().limits;
-                let limits = format!(
-                    "memory {memory_bytes} bytes, {processes} processes, cpu {cpu_millis}/1000"
-                );
                 let lacking = lacking.join(", ");
                 match lacking.as_str() {
-                    "" => LayerReport::effective(Layer::Cgroup, limits),
+                    "" => LayerReport::effective(Layer::Cgroup, "all limits of the plan"),
                     _ => LayerReport::degraded(
                         Layer::Cgroup,
-                        format!("{limits}; this host does not limit {lacking}"),
+                        format!("this host does not limit {lacking}"),
                     ),
                 }
             }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 
 use crate::builder::{self, Material};
 use crate::cgroup::{CellCgroup, Entry};
-use crate::lease::Lease;
+use crate::lease::Ids;
 use crate::sys::{self, Cloned};
 
 /// How long a builder may take: it opens paths on file systems that may hang.
@@ -25,26 +25,18 @@ pub(crate) struct Cell {
     descriptor: OwnedFd,
     /// Open until the builder is done.
     building: Option<(OwnedFd, Instant)>,
-    /// `None` when rootless.
-    pub(crate) lease: Option<Lease>,
     cgroup: Option<CellCgroup>,
     /// Leads to its PID 1. Never waited on: a cell may be stopped or hostile.
     leaves: OwnedFd,
-    user: u32,
+    user: Ids,
     /// The processes are reaped; only the cgroup is left to remove.
     reaped: bool,
-}
-
-/// What a cell leaves behind when it is gone.
-pub(crate) struct Remains {
-    pub(crate) id: CellId,
-    pub(crate) lease: Option<Lease>,
 }
 
 impl Cell {
     /// Clones the builder. The cell itself tells the agent how that went.
     pub(crate) fn build(material: Material) -> rustix::io::Result<Self> {
-        let (building, built) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (building, built) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (leaves, given) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         let plan = material.admitted.plan();
@@ -60,9 +52,8 @@ impl Cell {
                 process,
                 descriptor,
                 building: Some((building, Instant::now() + BUILD_TIME)),
-                lease: None,
                 leaves,
-                user: material.user.uid,
+                user: material.user,
                 cgroup: material.cgroup.ok(),
                 reaped: false,
             }),
@@ -82,7 +73,7 @@ impl Cell {
     pub(crate) fn make_leaf(&mut self, number: u32, limits: &Limits) -> Result<(), String> {
         let cgroup = self.cgroup.as_mut().ok_or("the cell has no cgroup")?;
         let given = cgroup
-            .make_leaf(number, limits, self.user)
+            .make_leaf(number, limits, self.user.uid)
             .map_err(|error| format!("cannot make the run's cgroup: {error}"))?;
         let given: Vec<_> = given.iter().map(AsFd::as_fd).collect();
         channel::send(&self.leaves, &GivenLeaf(number), &given)
@@ -104,11 +95,6 @@ impl Cell {
         self.building.as_ref().map(|(pipe, _)| pipe.as_fd())
     }
 
-    /// Notes that the builder is done.
-    pub(crate) fn built(&mut self) {
-        self.building = None;
-    }
-
     /// When this cell wants to be looked at again.
     pub(crate) fn due(&self) -> Option<Instant> {
         if self.reaped {
@@ -117,10 +103,14 @@ impl Cell {
         self.building.as_ref().map(|(_, deadline)| *deadline)
     }
 
-    /// Ends a builder that takes too long.
+    /// Notes that the builder is done; ends one that takes too long.
     pub(crate) fn keep_deadline(&mut self) {
-        if self.building.as_ref().is_some_and(|(_, deadline)| *deadline <= Instant::now()) {
+        let Some((pipe, deadline)) = &self.building else { return };
+        let done = rustix::io::read(pipe, &mut [0_u8]) == Ok(0);
+        if !done && *deadline <= Instant::now() {
             self.kill();
+        }
+        if done || *deadline <= Instant::now() {
             self.building = None;
         }
     }
@@ -132,17 +122,17 @@ impl Cell {
         _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
     }
 
-    /// Reaps the first process if it has ended and removes the cgroup: `Some`
+    /// Reaps the first process if it has ended and removes the cgroup: its user
     /// when nothing is left. The kernel reports PID 1 of a namespace only after
     /// all others in it are gone.
-    pub(crate) fn bury(&mut self) -> Option<Remains> {
+    pub(crate) fn bury(&mut self) -> Option<Ids> {
         if !self.reaped {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             let waited = waitid(WaitId::Pid(self.process), options);
             self.reaped = !matches!(waited, Ok(None));
         }
         let gone = self.reaped && self.cgroup.as_ref().is_none_or(CellCgroup::remove);
-        gone.then(|| Remains { id: self.id, lease: self.lease.take() })
+        gone.then_some(self.user)
     }
 
     /// Whether the first process has been reaped.

@@ -29,17 +29,11 @@ const INIT: &str = "init";
 /// Leaves of one cell at the same time.
 const MOST_LEAVES: usize = 512;
 
-/// What this host has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
-    V2,
-    V1,
-}
-
 /// This warden's place in the hierarchies.
 #[derive(Debug)]
 pub(crate) struct Hierarchy {
-    layout: Layout,
+    /// Whether the host has cgroup v2 only.
+    v2: bool,
     /// `cofferdam-<pid>`.
     name: String,
     /// The directory of that name in each hierarchy.
@@ -51,7 +45,7 @@ pub(crate) struct Hierarchy {
 pub(crate) struct CellCgroup {
     /// Relative to each hierarchy's mount; what the agent reads usage by.
     pub(crate) relative: String,
-    layout: Layout,
+    v2: bool,
     directories: Vec<PathBuf>,
     leaves: usize,
     /// How its first process gets in.
@@ -75,18 +69,20 @@ impl Hierarchy {
     /// warden's directories.
     pub(crate) fn prepare() -> io::Result<Self> {
         let name = format!("{PREFIX}{}", std::process::id());
-        let is_v2 = statfs(MOUNT).is_ok_and(|info| info.f_type.cast_unsigned() == V2_MAGIC);
-        let layout = if is_v2 { Layout::V2 } else { Layout::V1 };
-        let mut roots: Vec<PathBuf> = match layout {
-            Layout::V2 => vec![MOUNT.into()],
-            Layout::V1 => V1_CONTROLLERS.iter().map(|name| Path::new(MOUNT).join(name)).collect(),
+        let v2 = statfs(MOUNT).is_ok_and(|info| info.f_type.cast_unsigned() == V2_MAGIC);
+        let mut roots: Vec<PathBuf> = if v2 {
+            vec![MOUNT.into()]
+        } else {
+            V1_CONTROLLERS.iter().map(|name| Path::new(MOUNT).join(name)).collect()
         };
         if roots.get(RUN_CONTROLLERS).is_some_and(|optional| !optional.exists()) {
             roots.truncate(RUN_CONTROLLERS);
         }
-        roots.iter().for_each(|root| sweep(root));
+        for root in &roots {
+            sweep(root);
+        }
         let directories: Vec<_> = roots.iter().map(|root| root.join(&name)).collect();
-        let hierarchy = Self { layout, name, directories };
+        let hierarchy = Self { v2, name, directories };
         hierarchy.make().inspect_err(|_| hierarchy.remove())?;
         Ok(hierarchy)
     }
@@ -94,7 +90,7 @@ impl Hierarchy {
     fn make(&self) -> io::Result<()> {
         for directory in &self.directories {
             fs::create_dir(directory)?;
-            if self.layout == Layout::V2 {
+            if self.v2 {
                 hand_down(Path::new(MOUNT))?;
                 hand_down(directory)?;
             }
@@ -111,7 +107,7 @@ impl Hierarchy {
         }
         let mut made = CellCgroup {
             relative: format!("{}/{cell}", self.name),
-            layout: self.layout,
+            v2: self.v2,
             directories,
             leaves: 0,
             entry: Entry::Join(Vec::new()),
@@ -136,17 +132,16 @@ impl Hierarchy {
 impl CellCgroup {
     fn fill(&mut self, limits: &Limits, user: u32) -> io::Result<()> {
         self.directories.iter().try_for_each(fs::create_dir)?;
-        self.lacking = limit(self.layout, &self.directories, limits)?;
-        self.entry = match self.layout {
-            Layout::V2 => {
-                let cell = &self.directories[0];
-                hand_down(cell)?;
-                give_processes(cell, user)?;
-                let init = cell.join(INIT);
-                fs::create_dir(&init)?;
-                Entry::Clone(open(init, OFlags::DIRECTORY)?)
-            }
-            Layout::V1 => Entry::Join(open_tasks(&self.directories)?),
+        self.lacking = limit(self.v2, &self.directories, limits)?;
+        self.entry = if self.v2 {
+            let cell = &self.directories[0];
+            hand_down(cell)?;
+            give_processes(cell, user)?;
+            let init = cell.join(INIT);
+            fs::create_dir(&init)?;
+            Entry::Clone(open(init, OFlags::DIRECTORY)?)
+        } else {
+            Entry::Join(open_tasks(&self.directories)?)
         };
         Ok(())
     }
@@ -164,23 +159,20 @@ impl CellCgroup {
         let directories = self.leaf(number);
         directories.iter().try_for_each(fs::create_dir)?;
         self.leaves += 1;
-        limit(self.layout, &directories, limits)?;
-        Ok(match self.layout {
-            Layout::V2 => {
-                // A kernel before 4.19 has no such file: then PID 1 ends the rest.
-                _ = fs::write(directories[0].join("memory.oom.group"), "1");
-                give_processes(&directories[0], user)?;
-                vec![open(directories[0].clone(), OFlags::DIRECTORY)?]
-            }
-            Layout::V1 => open_tasks(&directories)?,
-        })
+        limit(self.v2, &directories, limits)?;
+        if !self.v2 {
+            return open_tasks(&directories);
+        }
+        // A kernel before 4.19 has no such file: then PID 1 ends the rest.
+        _ = fs::write(directories[0].join("memory.oom.group"), "1");
+        give_processes(&directories[0], user)?;
+        Ok(vec![open(directories[0].clone(), OFlags::DIRECTORY)?])
     }
 
     /// Removes a leaf; one that is in use stays until the cell goes.
     pub(crate) fn remove_leaf(&mut self, number: u32) {
-        if self.leaf(number).iter().fold(true, |gone, leaf| fs::remove_dir(leaf).is_ok() && gone) {
-            self.leaves = self.leaves.saturating_sub(1);
-        }
+        let removed = self.leaf(number).iter().filter(|leaf| fs::remove_dir(leaf).is_ok()).count();
+        self.leaves -= usize::from(removed > 0);
     }
 
     fn leaf(&self, number: u32) -> Vec<PathBuf> {
@@ -191,7 +183,7 @@ impl CellCgroup {
     /// Removes the directories; false when the kernel still holds one (EBUSY
     /// shortly after the last process was reaped).
     pub(crate) fn remove(&self) -> bool {
-        self.directories.iter().fold(true, |gone, directory| remove_tree(directory) && gone)
+        self.directories.iter().filter(|directory| !remove_tree(directory)).count() == 0
     }
 }
 
@@ -220,86 +212,60 @@ fn give_processes(directory: &Path, user: u32) -> io::Result<()> {
 }
 
 /// Writes the limits and says which of them this host does not keep.
-fn limit(
-    layout: Layout,
-    directories: &[PathBuf],
-    limits: &Limits,
-) -> io::Result<Vec<&'static str>> {
+fn limit(v2: bool, directories: &[PathBuf], limits: &Limits) -> io::Result<Vec<&'static str>> {
     let mut lacking = Vec::new();
-    for Setting { asked: _, controller, file, value, optional } in
-        settings(layout, limits).into_iter().filter(|setting| setting.asked > 0)
-    {
-        let written = match directories.get(controller) {
+    for (asked, controller, file, value, optional) in settings(v2, limits) {
+        let written = match directories.get(controller).filter(|_| asked > 0) {
             Some(directory) => fs::write(directory.join(file), value),
+            None if asked == 0 => continue,
             None => Err(io::ErrorKind::NotFound.into()),
         };
-        match (written, optional) {
-            (Err(_), Some(name)) => lacking.push(name),
-            (written, _) => written?,
+        match optional {
+            Some(name) if written.is_err() => lacking.push(name),
+            _ => written?,
         }
     }
     lacking.dedup();
     Ok(lacking)
 }
 
-/// One file of a controller.
-struct Setting {
-    /// The limit that it comes from; 0: not limited.
-    asked: u64,
-    controller: usize,
-    file: &'static str,
-    value: String,
-    /// What to call it where a host without it is bearable.
-    optional: Option<&'static str>,
-}
+/// One file of a controller: the limit that it comes from (0: not limited),
+/// the controller's place, the file, what is written to it, and what to call it
+/// where a host without it is bearable.
+type Setting = (u64, usize, &'static str, String, Option<&'static str>);
 
 const PERIOD_MICROS: u64 = 100_000;
 
 /// Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; on v1 in the order
 /// of [`V1_CONTROLLERS`].
-fn settings(layout: Layout, limits: &Limits) -> Vec<Setting> {
-    let Limits { memory_bytes, swap_bytes, io_bytes, io_device: (major, minor), .. } = *limits;
+fn settings(v2: bool, limits: &Limits) -> Vec<Setting> {
+    let Limits { memory_bytes: memory, swap_bytes, io_bytes: io, .. } = *limits;
     let (processes, cpu) = (u64::from(limits.processes), u64::from(limits.cpu_millis));
-    let weight = u64::from(limits.cpu_weight);
+    let (weight, (major, minor)) = (u64::from(limits.cpu_weight), limits.io_device);
     let quota = cpu * PERIOD_MICROS / 1000;
-    let set = |asked, controller, file, value: String, optional| Setting {
-        asked,
-        controller,
-        file,
-        value,
-        optional,
-    };
-    let (swap, share, io) = (Some("swap"), Some("cpu weight"), Some("io"));
-    match layout {
-        Layout::V2 => vec![
-            set(memory_bytes, 0, "memory.max", memory_bytes.to_string(), None),
-            set(memory_bytes, 0, "memory.swap.max", swap_bytes.to_string(), swap),
-            set(processes, 0, "pids.max", processes.to_string(), None),
-            set(cpu, 0, "cpu.max", format!("{quota} {PERIOD_MICROS}"), None),
-            set(weight, 0, "cpu.weight", weight.to_string(), share),
-            set(
-                io_bytes,
-                0,
-                "io.max",
-                format!("{major}:{minor} rbps={io_bytes} wbps={io_bytes}"),
-                io,
-            ),
-        ],
-        Layout::V1 => {
-            let with_swap = memory_bytes.saturating_add(swap_bytes).to_string();
-            let throttle = format!("{major}:{minor} {io_bytes}");
-            vec![
-                set(memory_bytes, 0, "memory.limit_in_bytes", memory_bytes.to_string(), None),
-                set(memory_bytes, 0, "memory.memsw.limit_in_bytes", with_swap, swap),
-                set(processes, 1, "pids.max", processes.to_string(), None),
-                set(cpu, 2, "cpu.cfs_period_us", PERIOD_MICROS.to_string(), None),
-                set(cpu, 2, "cpu.cfs_quota_us", quota.to_string(), None),
-                set(weight, 2, "cpu.shares", (weight * 1024 / 100).to_string(), share),
-                set(io_bytes, 3, "blkio.throttle.read_bps_device", throttle.clone(), io),
-                set(io_bytes, 3, "blkio.throttle.write_bps_device", throttle, io),
-            ]
-        }
+    let (swap, share, disk) = (Some("swap"), Some("cpu weight"), Some("io"));
+    if v2 {
+        return vec![
+            (memory, 0, "memory.max", memory.to_string(), None),
+            (memory, 0, "memory.swap.max", swap_bytes.to_string(), swap),
+            (processes, 0, "pids.max", processes.to_string(), None),
+            (cpu, 0, "cpu.max", format!("{quota} {PERIOD_MICROS}"), None),
+            (weight, 0, "cpu.weight", weight.to_string(), share),
+            (io, 0, "io.max", format!("{major}:{minor} rbps={io} wbps={io}"), disk),
+        ];
     }
+    let with_swap = memory.saturating_add(swap_bytes).to_string();
+    let throttle = format!("{major}:{minor} {io}");
+    vec![
+        (memory, 0, "memory.limit_in_bytes", memory.to_string(), None),
+        (memory, 0, "memory.memsw.limit_in_bytes", with_swap, swap),
+        (processes, 1, "pids.max", processes.to_string(), None),
+        (cpu, 2, "cpu.cfs_period_us", PERIOD_MICROS.to_string(), None),
+        (cpu, 2, "cpu.cfs_quota_us", quota.to_string(), None),
+        (weight, 2, "cpu.shares", (weight * 1024 / 100).to_string(), share),
+        (io, 3, "blkio.throttle.read_bps_device", throttle.clone(), disk),
+        (io, 3, "blkio.throttle.write_bps_device", throttle, disk),
+    ]
 }
 
 /// Removes the directories of wardens that are gone: named after a pid that

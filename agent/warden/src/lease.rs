@@ -23,6 +23,13 @@ impl LeaseRange {
     }
 }
 
+/// A user and group, in the warden's user namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ids {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
 /// Which uids are taken.
 #[derive(Debug)]
 pub(crate) struct Leases {
@@ -32,38 +39,28 @@ pub(crate) struct Leases {
     next: u32,
 }
 
-/// A uid, and a gid of the same number, for one cell. Given back by value.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Lease(u32);
-
-impl Lease {
-    pub(crate) const fn uid(&self) -> u32 {
-        self.0
-    }
-}
-
 impl Leases {
     pub(crate) fn new(range: LeaseRange) -> Self {
         Self { range, taken: BTreeSet::new(), next: range.first }
     }
 
-    /// A uid that no cell has; `None` when all are taken.
-    pub(crate) fn take(&mut self) -> Option<Lease> {
+    /// A uid that no cell has, and the gid of the same number; `None` when all
+    /// are taken.
+    pub(crate) fn take(&mut self) -> Option<Ids> {
         let LeaseRange { first, last } = self.range;
         let free = (self.next..=last)
             .chain(first..self.next)
             .find(|candidate| !self.taken.contains(candidate))?;
         self.taken.insert(free);
         self.next = if free == last { first } else { free + 1 };
-        Some(Lease(free))
+        Some(Ids { uid: free, gid: free })
     }
 
     /// Gives a uid back. Called when the cell's processes are reaped: its PID,
     /// IPC and mount namespaces, and with them all it owned outside the
     /// workspace, are gone then.
-    #[allow(clippy::needless_pass_by_value, reason = "a lease given back is nobody's any more")]
-    pub(crate) fn give_back(&mut self, lease: Lease) {
-        self.taken.remove(&lease.0);
+    pub(crate) fn give_back(&mut self, user: Ids) {
+        self.taken.remove(&user.uid);
     }
 }
 
@@ -76,10 +73,10 @@ mod tests {
         let mut leases = Leases::new(LeaseRange::parse("70000-70002").unwrap());
         let first = leases.take().unwrap();
         let second = leases.take().unwrap();
-        assert_eq!((first.uid(), second.uid()), (70_000, 70_001));
+        assert_eq!((first.uid, second.uid), (70_000, 70_001));
         leases.give_back(first);
-        assert_eq!(leases.take().unwrap().uid(), 70_002);
-        assert_eq!(leases.take().unwrap().uid(), 70_000);
+        assert_eq!(leases.take().unwrap().uid, 70_002);
+        assert_eq!(leases.take().unwrap().uid, 70_000);
         assert_eq!(leases.take(), None);
     }
 

@@ -10,6 +10,7 @@
 //! uid that no other cell has.
 
 mod admit;
+mod audit;
 mod builder;
 mod cell;
 mod cgroup;
@@ -24,7 +25,7 @@ use crate::options::Options;
 
 fn main() -> ExitCode {
     let options = Options::parse(std::env::args_os().skip(1)).map_err(|error| error.to_string());
-    match options.and_then(|options| serve::serve(options).map_err(|error| error.to_string())) {
+    match options.and_then(serve::serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cofferdam-warden: {error}");

@@ -7,18 +7,9 @@ use std::path::PathBuf;
 
 use crate::lease::LeaseRange;
 
-/// What `--help` prints.
-const USAGE: &str = "\
-usage: cofferdam-warden --ceiling FILE --agent-uid UID
-           (--listening-fd FD | --connected-fd FD) [--leases FIRST-LAST]
-
-Builds cells for cofferdam-agent. Started by systemd or `cofferdam dev`.
-
-  --ceiling FILE       the host owner's ceiling, owned by root
-  --agent-uid UID      the only user that may connect
-  --listening-fd FD    a listening Unix socket, from systemd
-  --connected-fd FD    a socket connected to the agent, to end with
-  --leases FIRST-LAST  uids for cells (default 1900000000-1900065535)";
+/// Follows a mistake; the man page has the rest.
+const USAGE: &str = "usage: cofferdam-warden --ceiling FILE --agent-uid UID \
+    (--listening-fd FD | --connected-fd FD) [--leases FIRST-LAST]";
 
 /// How the agent is reached.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The warden's loop: one agent, its requests, the ends of cells.
 
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,11 @@ use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{getegid, geteuid};
 
 use crate::admit::{self, AboveCeiling, Admitted};
-use crate::builder::{Ids, Material};
+use crate::audit;
+use crate::builder::Material;
 use crate::cell::Cell;
-use crate::cgroup::Hierarchy;
-use crate::lease::{Lease, Leases};
+use crate::cgroup::{CellCgroup, Hierarchy};
+use crate::lease::{Ids, Leases};
 use crate::options::{Endpoint, Options};
 use crate::sys;
 
@@ -24,25 +25,20 @@ use crate::sys;
 /// warden up no longer than this; then it is cut off.
 const PEER_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why the warden ends.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServeError {
-    #[error("descriptor {0} on the command line is not open")]
-    NoSocket(RawFd),
-    #[error("cannot wait for events: {0}")]
-    Poll(Errno),
-}
+/// Why there is no cell, also in words.
+type Refused = (Refusal, String);
 
 /// Serves until the agent leaves (connected) or for ever (listening).
-pub(crate) fn serve(options: Options) -> Result<(), ServeError> {
+pub(crate) fn serve(options: Options) -> Result<(), String> {
     let (Endpoint::Connected(fd) | Endpoint::Listening(fd)) = options.endpoint;
-    let socket = sys::inherited(fd).map_err(|_| ServeError::NoSocket(fd))?;
-    let rootless = !geteuid().is_root();
+    let socket = sys::inherited(fd)
+        .map_err(|_| format!("descriptor {fd} on the command line is not open"))?;
     let hierarchy = Hierarchy::prepare()
         .map_err(|error| format!("no cgroup can be made beneath /sys/fs/cgroup: {error}"));
     let mut warden = Warden {
         ceiling: options.ceiling,
-        leases: (!rootless).then(|| Leases::new(options.leases)),
+        rootless: !geteuid().is_root(),
+        leases: Leases::new(options.leases),
         hierarchy,
         cells: Vec::new(),
     };
@@ -51,22 +47,21 @@ pub(crate) fn serve(options: Options) -> Result<(), ServeError> {
         Endpoint::Listening(_) => warden.receive_agents(&socket, options.agent_uid),
     };
     warden.end_all_cells();
-    if let Ok(hierarchy) = &warden.hierarchy {
-        hierarchy.remove();
-    }
+    warden.hierarchy.iter().for_each(Hierarchy::remove);
     result
 }
 
 struct Warden {
     ceiling: PathBuf,
-    /// `None` when rootless: cells then run under the warden's own user.
-    leases: Option<Leases>,
+    /// Started by an ordinary user: cells run under that user.
+    rootless: bool,
+    leases: Leases,
     hierarchy: Result<Hierarchy, String>,
     cells: Vec<Cell>,
 }
 
 impl Warden {
-    fn receive_agents(&mut self, listener: &OwnedFd, agent: u32) -> Result<(), ServeError> {
+    fn receive_agents(&mut self, listener: &OwnedFd, agent: u32) -> Result<(), String> {
         loop {
             // Between agents there are no cells to look after but dying ones.
             self.end_all_cells();
@@ -79,7 +74,7 @@ impl Warden {
     }
 
     /// Serves one agent until it leaves or breaks the protocol.
-    fn converse(&mut self, socket: &OwnedFd) -> Result<(), ServeError> {
+    fn converse(&mut self, socket: &OwnedFd) -> Result<(), String> {
         for timeout in [Timeout::Recv, Timeout::Send] {
             // Without the timeout only the agent itself could suffer.
             _ = sockopt::set_socket_timeout(socket, timeout, Some(PEER_PATIENCE));
@@ -102,7 +97,7 @@ impl Warden {
 
     /// Waits for a request, a cell's end, a builder's end or a deadline; true
     /// when there is a request.
-    fn wait(&self, socket: &OwnedFd) -> Result<bool, ServeError> {
+    fn wait(&self, socket: &OwnedFd) -> Result<bool, String> {
         let due = self.cells.iter().filter_map(Cell::due).min();
         let timeout = due.map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
@@ -115,7 +110,7 @@ impl Warden {
         }
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(!sources[0].revents().is_empty()),
-            Err(errno) => Err(ServeError::Poll(errno)),
+            Err(errno) => Err(format!("cannot wait for events: {errno}")),
         }
     }
 
@@ -123,20 +118,15 @@ impl Warden {
     fn look_after_cells(&mut self, socket: impl AsFd) -> Result<(), ChannelError> {
         let mut gone = Vec::new();
         self.cells.retain_mut(|cell| {
-            if cell.building().is_some_and(is_hung_up) {
-                cell.built();
-            }
             cell.keep_deadline();
-            let remains = cell.bury();
-            let kept = remains.is_none();
-            gone.extend(remains);
-            kept
+            let user = cell.bury();
+            gone.extend(user.map(|user| (cell.id, user)));
+            user.is_none()
         });
-        for remains in gone {
-            self.give_back(remains.lease);
-            channel::send(&socket, &WardenEvent::Gone { cell: remains.id }, &[])?;
-        }
-        Ok(())
+        gone.into_iter().try_for_each(|(cell, user)| {
+            self.leases.give_back(user);
+            channel::send(&socket, &WardenEvent::Gone { cell }, &[])
+        })
     }
 
     fn handle(&mut self, socket: &OwnedFd) -> Result<(), ChannelError> {
@@ -153,7 +143,7 @@ impl Warden {
                 channel::send(socket, &event, &[])
             }
             (WardenRequest::Destroy(id), _) => {
-                self.cell(id).map(|cell| cell.kill());
+                self.cell(id).into_iter().for_each(|cell| cell.kill());
                 Ok(())
             }
             (WardenRequest::MakeLeaf(leaf, limits), _) => {
@@ -167,8 +157,15 @@ impl Warden {
                 };
                 channel::send(socket, &event, &[])
             }
+            (WardenRequest::Records, _) => match audit::records() {
+                Ok(records) => {
+                    let event = WardenEvent::Records(String::new());
+                    channel::send(socket, &event, &[records.as_fd()])
+                }
+                Err(why) => channel::send(socket, &WardenEvent::Records(plain(&why)), &[]),
+            },
             (WardenRequest::RemoveLeaf(Leaf { cell, number }), _) => {
-                self.cell(cell).map(|cell| cell.remove_leaf(number));
+                self.cell(cell).into_iter().for_each(|cell| cell.remove_leaf(number));
                 Ok(())
             }
         }
@@ -178,63 +175,35 @@ impl Warden {
         self.cells.iter_mut().find(|cell| cell.id == id)
     }
 
-    fn build(
-        &mut self,
-        plan: CellPlan,
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<WardenEvent, (Refusal, String)> {
+    fn build(&mut self, plan: CellPlan, descriptors: Vec<OwnedFd>) -> Result<WardenEvent, Refused> {
         let id = plan.cell;
-        let contradiction = |what: &str| (Refusal::Plan, what.to_owned());
+        let no = |refusal, what: &str| (refusal, what.to_owned());
         let [control] = <[OwnedFd; 1]>::try_from(descriptors).map_err(|_| {
-            contradiction("a cell needs exactly one descriptor: its control socket")
+            no(Refusal::Plan, "a cell needs exactly one descriptor: its control socket")
         })?;
-        if self.cells.iter().any(|cell| cell.id == id) {
-            return Err(contradiction("the cell id is in use"));
+        if self.cell(id).is_some() {
+            return Err(no(Refusal::Plan, "the cell id is in use"));
         }
         log(&format!("building cell {id} of profile {} for {}", plan.profile, plan.subject));
         let admitted = self.admit(plan)?;
-        let (lease, user) = self.user()?;
-        let rootless = lease.is_none();
+        let rootless = self.rootless;
+        let own = Ids { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+        let user = if rootless { Some(own) } else { self.leases.take() };
+        let user =
+            user.ok_or_else(|| no(Refusal::Exhausted, "every uid of the lease range is in use"))?;
         let built = self.cgroup(id, &admitted, user.uid).and_then(|cgroup| {
             let material = Material { admitted, control, cgroup, user, rootless };
             Cell::build(material).map_err(|errno| {
                 (Refusal::System, format!("cannot make the cell's namespaces: {errno}"))
             })
         });
-        match built {
-            Ok(mut cell) => {
-                cell.lease = lease;
-                let cgroup = cell.cgroup().to_owned();
-                self.cells.push(cell);
-                Ok(WardenEvent::Building { cell: id, uid: user.uid, cgroup })
-            }
-            Err(refused) => {
-                self.give_back(lease);
-                Err(refused)
-            }
-        }
+        let cell = built.inspect_err(|_| self.leases.give_back(user))?;
+        let cgroup = cell.cgroup().to_owned();
+        self.cells.push(cell);
+        Ok(WardenEvent::Building { cell: id, uid: user.uid, cgroup })
     }
 
-    /// Whom the next cell runs under: a leased user, or when rootless oneself.
-    fn user(&mut self) -> Result<(Option<Lease>, Ids), (Refusal, String)> {
-        let Some(leases) = &mut self.leases else {
-            let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-            return Ok((None, Ids { uid, gid }));
-        };
-        let lease = leases.take().ok_or_else(|| {
-            (Refusal::Exhausted, "every uid of the lease range is in use".to_owned())
-        })?;
-        let user = Ids { uid: lease.uid(), gid: lease.uid() };
-        Ok((Some(lease), user))
-    }
-
-    fn give_back(&mut self, lease: Option<Lease>) {
-        if let (Some(leases), Some(lease)) = (&mut self.leases, lease) {
-            leases.give_back(lease);
-        }
-    }
-
-    fn admit(&self, plan: CellPlan) -> Result<Admitted, (Refusal, String)> {
+    fn admit(&self, plan: CellPlan) -> Result<Admitted, Refused> {
         let ceiling = cofferdam_ceiling::load(&self.ceiling, geteuid().as_raw())
             .map_err(|error| (Refusal::Ceiling, error.to_string()))?;
         admit::admit(plan, &ceiling, self.cells.len()).map_err(|error| match error {
@@ -249,7 +218,7 @@ impl Warden {
         id: CellId,
         admitted: &Admitted,
         user: u32,
-    ) -> Result<Result<crate::cgroup::CellCgroup, String>, (Refusal, String)> {
+    ) -> Result<Result<CellCgroup, String>, Refused> {
         let made = match &self.hierarchy {
             Ok(hierarchy) => hierarchy
                 .cell(id, &admitted.plan().limits, user)
@@ -271,16 +240,10 @@ impl Warden {
         let mut cells = std::mem::take(&mut self.cells);
         cells.iter().for_each(Cell::kill);
         while !cells.is_empty() && Instant::now() < deadline {
-            cells.retain_mut(|cell| cell.bury().map(|gone| self.give_back(gone.lease)).is_none());
+            cells.retain_mut(|cell| cell.bury().map(|user| self.leases.give_back(user)).is_none());
             std::thread::sleep(Duration::from_millis(2));
         }
     }
-}
-
-fn is_hung_up(pipe: impl AsFd) -> bool {
-    let mut source = [PollFd::new(&pipe, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut source, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 /// One line to the journal of the service manager.

@@ -133,6 +133,16 @@ pub(crate) fn raise_loopback(socket: &OwnedFd) -> Result<()> {
     check(result.into()).map(drop)
 }
 
+/// setsockopt(2) of a `SOL_SOCKET` option that takes a `T`.
+pub(crate) fn set_option<T>(socket: &OwnedFd, option: libc::c_int, value: &T) -> Result<()> {
+    let (fd, value, size) = (socket.as_raw_fd(), ptr::from_ref(value).cast(), size_of::<T>());
+    #[allow(clippy::cast_possible_truncation, reason = "no option is that large")]
+    // SAFETY: the kernel reads `size` bytes of `value`, and what those that it knows point to;
+    // each caller passes the type that its option takes.
+    let set = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value, size as u32) };
+    check(set.into()).map(drop)
+}
+
 /// Makes the current cgroup the root of a new cgroup namespace (unshare(2)).
 pub(crate) fn enter_cgroup_namespace() -> Result<()> {
     // SAFETY: CLONE_NEWCGROUP changes what /proc and cgroup mounts show; no descriptor and no

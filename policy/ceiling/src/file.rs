@@ -8,35 +8,19 @@ use std::path::{Path, PathBuf};
 
 use crate::{Ceiling, MAX_FILE};
 
-/// Why a ceiling file was not taken. Nothing is allowed then.
+/// Why a ceiling file was not taken; nothing is allowed then. Each names the
+/// file.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// It cannot be opened or read.
-    #[error("cannot read the ceiling file `{path}`: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error("cannot read the ceiling file `{0}`: {1}")]
+    Read(PathBuf, #[source] io::Error),
     /// Somebody other than its owner could have written it.
-    #[error(
-        "the ceiling file `{path}` {problem}; `chown root {path} && chmod 644 {path}` mends it"
-    )]
-    Untrusted {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// Its text is not a ceiling.
-    #[error("the ceiling file `{path}` is not a ceiling: {source}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// With line, column and key.
-        source: Box<toml::de::Error>,
-    },
+    #[error("the ceiling file `{0}` {1}; `chown root {0} && chmod 644 {0}` mends it")]
+    Untrusted(PathBuf, String),
+    /// Its text is not a ceiling; with line, column and key.
+    #[error("the ceiling file `{0}` is not a ceiling: {1}")]
+    Parse(PathBuf, #[source] Box<toml::de::Error>),
 }
 
 /// Reads the ceiling at `path`, which must be a regular file of at most
@@ -46,8 +30,8 @@ pub enum LoadError {
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path, owner: u32) -> Result<Ceiling, LoadError> {
-    let read = |source| LoadError::Read { path: path.into(), source };
-    let untrusted = |problem: String| Err(LoadError::Untrusted { path: path.into(), problem });
+    let read = |source| LoadError::Read(path.into(), source);
+    let untrusted = |problem: String| Err(LoadError::Untrusted(path.into(), problem));
     // O_NONBLOCK: a FIFO must not hold root up.
     let mut file = OpenOptions::new()
         .read(true)
@@ -65,8 +49,7 @@ pub fn load(path: &Path, owner: u32) -> Result<Ceiling, LoadError> {
         return untrusted(format!("has mode {:o}: others can write it", metadata.mode() & 0o7777));
     }
     let text = read_bounded(&mut file).map_err(read)?;
-    Ceiling::parse(&text)
-        .map_err(|source| LoadError::Parse { path: path.into(), source: Box::new(source) })
+    Ceiling::parse(&text).map_err(|source| LoadError::Parse(path.into(), Box::new(source)))
 }
 
 fn read_bounded(file: &mut File) -> io::Result<String> {

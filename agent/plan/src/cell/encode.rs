@@ -52,6 +52,13 @@ impl LandlockPlan {
 }
 
 impl Rights {
+    /// Read.
+    pub const READ: Self = Self { read: true, write: false, execute: false };
+    /// Read and execute.
+    pub const EXECUTE: Self = Self { read: true, write: false, execute: true };
+    /// Read and write.
+    pub const WRITE: Self = Self { read: true, write: true, execute: false };
+
     fn encode(self, w: &mut Writer) {
         w.u8(u8::from(self.read) | u8::from(self.write) << 1 | u8::from(self.execute) << 2);
     }

@@ -29,6 +29,7 @@ impl Encode for WardenRequest {
                 w.u8(4);
                 leaf.encode(w);
             }
+            Self::Records => w.u8(5),
         }
     }
 }
@@ -48,8 +49,9 @@ impl Decode for WardenEvent {
             }),
             3 => Ok(Self::Gone { cell: CellId(r.array("cell")?) }),
             4 => Ok(Self::LeafMade(Leaf::decode(r)?)),
+            6 => Ok(Self::Records(r.text("why", 1024)?)),
             5 => Ok(Self::NoLeaf { leaf: Leaf::decode(r)?, detail: r.text("detail", 1024)? }),
-            other => Err(DecodeError::Unknown { field: "warden event", actual: other.into() }),
+            other => Err(DecodeError::Unknown("warden event", other.into())),
         }
     }
 }

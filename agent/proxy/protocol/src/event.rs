@@ -156,7 +156,7 @@ impl Decode for ProxyEvent {
                 listener: ListenerId(r.u64("listener")?),
                 totals: Totals::decode(r)?,
             }),
-            other => Err(DecodeError::Unknown { field: "proxy event", actual: other.into() }),
+            other => Err(DecodeError::Unknown("proxy event", other.into())),
         }
     }
 }
@@ -220,7 +220,7 @@ fn decode_address(r: &mut Reader<'_>) -> Result<Option<IpAddr>, DecodeError> {
         0 => Ok(None),
         4 => Ok(Some(Ipv4Addr::from(r.array("address")?).into())),
         6 => Ok(Some(Ipv6Addr::from(r.array("address")?).into())),
-        other => Err(DecodeError::Unknown { field: "address", actual: other.into() }),
+        other => Err(DecodeError::Unknown("address", other.into())),
     }
 }
 

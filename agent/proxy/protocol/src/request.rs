@@ -84,7 +84,7 @@ impl Decode for ProxyRequest {
                 limits: ServeLimits::decode(r)?,
             }),
             2 => Ok(Self::Stop { listener: ListenerId(r.u64("listener")?) }),
-            other => Err(DecodeError::Unknown { field: "proxy request", actual: other.into() }),
+            other => Err(DecodeError::Unknown("proxy request", other.into())),
         }
     }
 }
@@ -110,7 +110,7 @@ fn destination(r: &mut Reader<'_>) -> Result<Destination, DecodeError> {
     let text = r.text(field, MAX_TEXT)?;
     match text.parse::<Destination>() {
         Ok(destination) if destination.to_string() == text => Ok(destination),
-        _ => Err(DecodeError::Text { field }),
+        _ => Err(DecodeError::Text(field)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! /proc, /dev and the user's name: what every cell has, whatever its plan.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan};
 use rustix::fs::{CWD, Mode, OFlags, openat, symlinkat};
@@ -11,10 +11,9 @@ use super::view::{Root, clone_of, clone_of_host, new_file_system};
 use super::{BuildError, During, Ids};
 use crate::sys::{MountAttributes, set_mount_attributes};
 
-/// Devices without side effects; /dev/tty is whatever terminal a run has of its
-/// own. Never kmsg, mem, fuse, kvm, vsock.
-const DEVICES: [&str; 6] =
-    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+/// Of /dev: devices without side effects; tty is whatever terminal a run has of
+/// its own. Never kmsg, mem, fuse, kvm, vsock.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// Links that programs expect in /dev.
 const LINKS: [(&str, &str); 5] = [
@@ -27,14 +26,7 @@ const LINKS: [(&str, &str); 5] = [
 
 /// What /proc tells about the host that no program in a cell needs: covered by
 /// /dev/null where the kernel has it.
-const MASKED: [&str; 6] = [
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/key-users",
-    "/proc/timer_list",
-    "/proc/kallsyms",
-    "/proc/sysrq-trigger",
-];
+const MASKED: [&str; 6] = ["kcore", "keys", "key-users", "timer_list", "kallsyms", "sysrq-trigger"];
 
 /// A /proc of this PID namespace, detached.
 pub(crate) fn new_proc() -> Result<OwnedFd, BuildError> {
@@ -64,19 +56,17 @@ pub(crate) fn fill(root: &Root, proc: &OwnedFd) -> Result<(), BuildError> {
     attach(root, &new_terminals()?, "/dev/pts", true)?;
     let attributes = MountAttributes::NO_SETUID | MountAttributes::NO_EXECUTE;
     for device in DEVICES {
-        let mount = clone_of_host(&path(device)?, attributes)?.ok_or_else(|| missing(device))?;
-        attach(root, &mount, device, false)?;
+        let device = format!("/dev/{device}");
+        let mount = clone_of_host(&path(&device)?, attributes)?.ok_or_else(|| missing(&device))?;
+        attach(root, &mount, &device, false)?;
     }
-    let null = openat(CWD, c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .during(BuildStep::Devices, "cannot open /dev/null")?;
-    for masked in MASKED {
-        let there =
-            openat(proc, &masked["/proc/".len()..], OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        if there.is_ok() {
-            let cover = clone_of(&null, &MountAttributes::new(attributes), false)
-                .during(BuildStep::Devices, "cannot copy /dev/null")?;
-            attach(root, &cover, masked, false)?;
-        }
+    let open =
+        |at: BorrowedFd<'_>, name| openat(at, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let null = open(CWD, "/dev/null").during(BuildStep::Devices, "cannot open /dev/null")?;
+    for masked in MASKED.into_iter().filter(|masked| open(proc.as_fd(), masked).is_ok()) {
+        let cover = clone_of(&null, &MountAttributes::new(attributes), false)
+            .during(BuildStep::Devices, "cannot copy /dev/null")?;
+        attach(root, &cover, &format!("/proc/{masked}"), false)?;
     }
     let dev = root.directory(b"/dev").during(BuildStep::Devices, "cannot open /dev")?;
     for (name, target) in LINKS {

@@ -22,9 +22,7 @@ pub(crate) fn drop_all(user: Ids, rootless: bool) -> Result<LayerReport, BuildEr
         set_thread_res_gid(group, group, group).during(STEP, "cannot change the group")?;
         set_thread_res_uid(user, user, user).during(STEP, "cannot change the user")?;
     }
-    clear(CapSet::Effective)?;
-    clear(CapSet::Permitted)?;
-    clear(CapSet::Inheritable)?;
+    [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable].into_iter().try_for_each(clear)?;
     Ok(if rootless {
         let own = format!("uid {uid}, the calling user's own: an ordinary user has no other");
         LayerReport::degraded(Layer::User, own)

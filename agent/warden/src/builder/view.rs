@@ -39,13 +39,10 @@ pub(crate) fn build(cell: &Material) -> Result<[LayerReport; 3], BuildError> {
     root.enter()?;
     let user = if cell.rootless { ", user" } else { "" };
     let namespaces = format!("mount, pid, ipc, uts, cgroup{user}");
-    let view =
-        format!("{} host paths read-only, {} scratch places", plan.binds.len(), plan.scratch.len());
-    Ok([
-        LayerReport::effective(Layer::Namespaces, namespaces),
-        LayerReport::effective(Layer::View, view),
-        workspace_report,
-    ])
+    let namespaces = LayerReport::effective(Layer::Namespaces, namespaces);
+    let (shown, own) = (plan.binds.len(), plan.scratch.len());
+    let view = format!("{shown} host paths read-only, {own} scratch places");
+    Ok([namespaces, LayerReport::effective(Layer::View, view), workspace_report])
 }
 
 /// The new root, on its way.
@@ -54,12 +51,6 @@ pub(crate) struct Root {
     /// The devices of the tmpfs that are this cell's own: mount points may be
     /// made in them, and nowhere else.
     own: Vec<u64>,
-}
-
-/// Something with a place in the root.
-enum Piece<'a> {
-    Mount(&'a AbsolutePath, OwnedFd),
-    Link(&'a AbsolutePath, &'a [u8]),
 }
 
 impl Root {
@@ -75,7 +66,7 @@ impl Root {
     /// Puts every piece of the plan in its place, parents before children.
     fn populate(&mut self, cell: &Material, workspace: OwnedFd) -> Result<(), BuildError> {
         let plan = cell.plan();
-        let mut pieces = vec![Piece::Mount(&plan.workspace.path, workspace)];
+        let mut pieces = vec![(&plan.workspace.path, workspace)];
         for bind in &plan.binds {
             let mut attributes = MountAttributes::READ_ONLY
                 | MountAttributes::NO_SETUID
@@ -84,37 +75,34 @@ impl Root {
                 attributes |= MountAttributes::NO_EXECUTE;
             }
             if let Some(mount) = clone_of_host(&bind.path, attributes)? {
-                pieces.push(Piece::Mount(&bind.path, mount));
+                pieces.push((&bind.path, mount));
             }
         }
         for scratch in &plan.scratch {
             let mount = new_scratch(scratch, plan, cell.user)?;
             let device = fstat(&mount).during(BuildStep::View, "cannot look at a scratch place")?;
             self.own.push(device.st_dev);
-            pieces.push(Piece::Mount(&scratch.path, mount));
+            pieces.push((&scratch.path, mount));
         }
-        pieces.extend(plan.links.iter().map(|link| Piece::Link(&link.path, &link.target)));
-        pieces.sort_by(|a, b| a.path().cmp(b.path()));
-        pieces.iter().try_for_each(|piece| self.put(piece))
-    }
-
-    fn put(&self, piece: &Piece<'_>) -> Result<(), BuildError> {
-        match piece {
-            Piece::Mount(path, mount) => {
-                let what = format!("cannot show `{path}`");
-                let is_directory = fstat(mount)
-                    .map(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
-                    .during(BuildStep::View, &what)?;
-                self.attach(mount, path, is_directory).during(BuildStep::View, &what)
-            }
-            Piece::Link(path, target) => {
-                let (parent, name) = split(path.as_bytes());
-                self.directory(parent)
-                    .and_then(|parent| rustix::fs::symlinkat(*target, parent, name))
-                    .or_else(|errno| if errno == Errno::EXIST { Ok(()) } else { Err(errno) })
-                    .during(BuildStep::View, &format!("cannot make the link `{path}`"))
+        pieces.sort_by_key(|(path, _)| *path);
+        for (path, mount) in pieces {
+            let what = format!("cannot show `{path}`");
+            let kind = fstat(&mount).during(BuildStep::View, &what)?.st_mode;
+            self.attach(mount, path, FileType::from_raw_mode(kind).is_dir())
+                .during(BuildStep::View, &what)?;
+        }
+        for link in &plan.links {
+            let (parent, name) = split(link.path.as_bytes());
+            let link_at = |parent| rustix::fs::symlinkat(&*link.target, parent, name);
+            match self.directory(parent).and_then(link_at) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => {
+                    let what = format!("cannot make the link `{}`", link.path);
+                    return Err(errno).during(BuildStep::View, &what);
+                }
             }
         }
+        Ok(())
     }
 
     /// Covers what stays read-only in the workspace with itself, read-only; a
@@ -141,7 +129,7 @@ impl Root {
 
     fn cover(&self, path: &[u8], attributes: u64) -> rustix::io::Result<()> {
         let (parent, name) = split(path);
-        let place = self.file(&self.directory(parent)?, name)?;
+        let place = self.place(&self.directory(parent)?, name, OFlags::empty())?;
         let source = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
             FileType::Socket => &openat(CWD, c"/dev/null", OFlags::PATH, Mode::empty())?,
             _ => &place,
@@ -159,12 +147,8 @@ impl Root {
         is_directory: bool,
     ) -> rustix::io::Result<()> {
         let (parent, name) = split(path.as_bytes());
-        let point = if is_directory {
-            self.directory(path.as_bytes())?
-        } else {
-            let parent = self.directory(parent)?;
-            self.file(&parent, name)?
-        };
+        let kind = if is_directory { OFlags::DIRECTORY } else { OFlags::empty() };
+        let point = self.place(&self.directory(parent)?, name, kind)?;
         move_onto(mount, &point)
     }
 
@@ -173,40 +157,31 @@ impl Root {
     pub(crate) fn directory(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
         let mut directory = self.mount.try_clone().map_err(|_| Errno::MFILE)?;
         for name in path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
-            let open = || {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
-                openat2(&directory, name, flags, Mode::empty(), resolve)
-            };
-            directory = match open() {
-                Err(Errno::NOENT) if self.is_own(&directory)? => {
-                    mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
-                    open()?
-                }
-                other => other?,
-            };
+            directory = self.place(&directory, name, OFlags::DIRECTORY)?;
         }
         Ok(directory)
     }
 
-    /// Opens the file `name` in `parent` as a mount point; makes it if missing.
-    fn file(&self, parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    /// Opens `name` in `parent`; makes it if it is missing, a file or with
+    /// `O_DIRECTORY` a directory.
+    fn place(&self, parent: &OwnedFd, name: &[u8], kind: OFlags) -> rustix::io::Result<OwnedFd> {
         let open = || {
+            let flags = OFlags::PATH | OFlags::CLOEXEC | kind;
             let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
-            openat2(parent, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+            openat2(parent, name, flags, Mode::empty(), resolve)
         };
         match open() {
-            Err(Errno::NOENT) if self.is_own(parent)? => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-                drop(openat(parent, name, flags, Mode::from_raw_mode(0o444))?);
+            Err(Errno::NOENT) if self.own.contains(&fstat(parent)?.st_dev) => {
+                if kind.is_empty() {
+                    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                    drop(openat(parent, name, flags, Mode::from_raw_mode(0o444))?);
+                } else {
+                    mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
+                }
                 open()
             }
             other => other,
         }
-    }
-
-    fn is_own(&self, directory: &OwnedFd) -> rustix::io::Result<bool> {
-        Ok(self.own.contains(&fstat(directory)?.st_dev))
     }
 
     /// Makes this the root of the process, read-only, and lets the old one go.
@@ -219,14 +194,6 @@ impl Root {
             .and_then(|()| unmount(c".", UnmountFlags::DETACH))
             .and_then(|()| rustix::process::chdir(c"/"))
             .during(BuildStep::PivotRoot, "cannot change the root")
-    }
-}
-
-impl Piece<'_> {
-    fn path(&self) -> &AbsolutePath {
-        match self {
-            Self::Mount(path, _) | Self::Link(path, _) => path,
-        }
     }
 }
 

@@ -1,9 +1,8 @@
-//! How the agent reads what a cell says, and says it in words. Never runs as
-//! root.
+//! Layers and steps in words, and what else only the agent does with them.
+//! Never runs as root.
 
-use super::{BuildStep, CellEvent, Layer, LayerReport, LayerSet};
-use crate::codec::{Decode, DecodeError, Reader, Writer};
-use crate::run::{RunEnding, RunId, RunStep};
+use super::{BuildStep, Layer, LayerSet};
+use crate::codec::Writer;
 
 impl LayerSet {
     /// The same with `layer`.
@@ -55,7 +54,7 @@ impl Layer {
 }
 
 impl BuildStep {
-    const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::UserNamespace,
         Self::Cgroup,
         Self::Workspace,
@@ -67,7 +66,6 @@ impl BuildStep {
         Self::Privileges,
         Self::Landlock,
         Self::Seccomp,
-        Self::Deadline,
     ];
 
     /// In words, for an outcome.
@@ -85,35 +83,6 @@ impl BuildStep {
             Self::Privileges => "privileges",
             Self::Landlock => "landlock",
             Self::Seccomp => "seccomp",
-            Self::Deadline => "deadline",
-        }
-    }
-}
-
-impl Decode for CellEvent {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match r.u8("cell event")? {
-            1 => Ok(Self::Ready(r.list("layers", Layer::ALL.len(), |r| {
-                Ok(LayerReport {
-                    layer: r.one_of("layer", &Layer::ALL)?,
-                    effective: r.bool("layer.effective")?,
-                    detail: r.text("layer.detail", 256)?,
-                })
-            })?)),
-            2 => Ok(Self::BuildFailed {
-                step: r.one_of("build step", &BuildStep::ALL)?,
-                errno: r.u32("errno")?.cast_signed(),
-                detail: r.text("detail", 1024)?,
-            }),
-            3 => Ok(Self::Started { run: RunId(r.array("run")?) }),
-            4 => Ok(Self::FailedToStart {
-                run: RunId(r.array("run")?),
-                step: RunStep::decode_number(r.u8("run step")?)?,
-                errno: r.u32("errno")?.cast_signed(),
-            }),
-            5 => Ok(Self::Ended { run: RunId(r.array("run")?), ending: RunEnding::decode(r)? }),
-            6 => Ok(Self::Listening { port: u16::from_le_bytes(r.array("port")?) }),
-            other => Err(DecodeError::Unknown { field: "cell event", actual: other.into() }),
         }
     }
 }
