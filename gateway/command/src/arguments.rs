@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{audit, call, dev, host, mcp, pki, policy, token};
+use crate::{audit, call, dev, host, mcp, pki, policy, profile, token};
 
 const EXAMPLES: &str = "\
 Try everything on this machine, with nothing to set up:
@@ -49,6 +49,10 @@ pub(crate) enum Command {
     /// Checks rules, and explains what they say.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Tells what profiles there are, what they mean, and what this kernel
+    /// enforces.
+    #[command(subcommand)]
+    Profile(profile::Command),
     /// Verifies, shows and compares journals.
     #[command(subcommand)]
     Audit(audit::Command),

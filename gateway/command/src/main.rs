@@ -1,6 +1,6 @@
 //! `cofferdam`, the person's command: one program to try everything (`dev`), to
 //! ask a gateway (`call`, `mcp`, `host`), and to look after it (`token`, `pki`,
-//! `policy`, `audit`).
+//! `policy`, `profile`, `audit`).
 //!
 //! Words: a **report** is what a command found out, and is shown to a person or,
 //! with `--json`, to a script. Invariants: results go to standard output and
@@ -17,6 +17,7 @@ mod host;
 mod mcp;
 mod pki;
 mod policy;
+mod profile;
 mod report;
 mod time;
 mod token;
@@ -44,6 +45,7 @@ fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
         Command::Mcp(arguments) => mcp::run(arguments)?,
         Command::Host(command) => host::run(command, format)?,
         Command::Policy(command) => policy::run(command, format)?,
+        Command::Profile(command) => profile::run(command, format)?,
         Command::Audit(command) => audit::run(command, format)?,
         Command::Pki(command) => pki::run(command, format)?,
         Command::Token(command) => token::run(command, format)?,
