@@ -122,9 +122,9 @@ impl Shown {
                 Word::Lacking => "MISSING, which the profile lets be",
                 Word::Refused => "MISSING: no cell of this profile can be built here",
             };
-            let fixes = fixes.iter().map(|fix| format!(". To do: {fix}")).collect::<String>();
-            let text = format!("{word}. {words}{fixes}");
-            lines.push(Line::Item((*layer).to_owned(), 10, text));
+            let fixes = fixes.iter().map(|fix| format!("To do: {fix}"));
+            let text: Vec<_> = [word.to_owned(), words.clone()].into_iter().chain(fixes).collect();
+            lines.push(Line::Item((*layer).to_owned(), 10, text.join(". ")));
         }
         Section { title: "What this kernel enforces", lines }
     }
