@@ -2,7 +2,7 @@
 //! away afterwards.
 //!
 //! The asking side ([`Trials`]) starts a program of ours with the hidden
-//! argument `trial`; that program calls [`perform`], which leaves nothing
+//! argument `trial`; that program calls [`perform()`], which leaves nothing
 //! behind: namespaces and detached mounts end with the process. A trial that
 //! hangs (a dead network file system) is ended and told as such.
 
@@ -81,7 +81,7 @@ pub struct Trials {
 
 impl Trials {
     /// Trials by this very program, which must give the arguments after
-    /// [`ARGUMENT`] to [`perform`].
+    /// [`ARGUMENT`] to [`perform()`].
     #[must_use]
     pub fn by_this_program() -> Self {
         Self { program: PathBuf::from("/proc/self/exe") }

@@ -46,6 +46,7 @@ pub mod programs;
 pub mod record;
 pub mod registry;
 pub mod replay;
+pub mod selftest;
 pub mod serve;
 pub mod spool;
 pub mod streams;

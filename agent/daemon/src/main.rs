@@ -14,6 +14,7 @@ use cofferdam_agent::ceiling::Ceilings;
 use cofferdam_agent::config::Config;
 use cofferdam_agent::confine::{self, Confinement};
 use cofferdam_agent::doctor::{self, Page, Subject};
+use cofferdam_agent::selftest::{self, Request};
 use cofferdam_agent::serve::{self, Inherited};
 use cofferdam_agent::sys;
 
@@ -41,6 +42,9 @@ enum Other {
         #[arg(long)]
         json: bool,
     },
+    /// Try in real cells of this host which lines of the checklist hold; exit
+    /// code 1 where one does not.
+    Selftest(Request),
     /// For `doctor`'s own use.
     #[command(hide = true)]
     Trial {
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
     let Arguments { command, serve } = Arguments::parse();
     let ended = match (command, serve) {
         (Some(Other::Doctor { config, json }), _) => examine(&Subject { config }, json),
+        (Some(Other::Selftest(request)), _) => test(&request),
         (Some(Other::Trial { arguments }), _) => Ok(perform(&arguments)),
         (None, Some(serve)) => run(&serve).map(|()| ExitCode::SUCCESS),
         (None, None) => Err(anyhow::anyhow!("`--config` is missing; `--help` tells more")),
@@ -124,6 +129,23 @@ fn examine(subject: &Subject, json: bool) -> anyhow::Result<ExitCode> {
     };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
     Ok(if found.cells { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints what selftest finds; with a warden of its own, in a child.
+fn test(request: &Request) -> anyhow::Result<ExitCode> {
+    if let Some(program) = &request.spawn_warden {
+        let tested = selftest::with_own_warden(program, request);
+        return tested.map_err(|error| anyhow::anyhow!("{error}"));
+    }
+    // The message holds its causes.
+    let report = selftest::selftest(request).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let text = if request.json {
+        serde_json::to_string(&report)? + "\n"
+    } else {
+        report.print(Page::for_standard_output())
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    Ok(selftest::exit_code(&report))
 }
 
 /// Performs one of doctor's trials: no word is a good word.

@@ -65,6 +65,12 @@ impl ServiceUser {
         self.uid
     }
 
+    /// Its gid.
+    #[must_use]
+    pub fn gid(&self) -> u32 {
+        self.gid
+    }
+
     /// Gives root up for good, and makes sure. Must run in the only thread.
     ///
     /// # Errors

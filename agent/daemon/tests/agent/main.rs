@@ -10,3 +10,4 @@ mod host;
 mod refusals;
 mod restart;
 mod runs;
+mod selftest;
