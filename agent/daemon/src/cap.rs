@@ -49,6 +49,9 @@ pub struct Capped {
     pub network: CappedNetwork,
     /// Limits.
     pub limits: CappedLimits,
+    /// A profile of this host that may execute what was made in a workspace, if
+    /// the ceiling allows one.
+    pub building: Option<String>,
     /// A missing protection is reported instead of refused.
     pub allow_degraded: bool,
 }
@@ -184,8 +187,15 @@ pub fn cap(
         network: network::cap(&network, profile, &ceiling.network)?,
         limits: limits::cap(&limits.unwrap_or_default(), &profile.limits, &ceiling.limits)?,
         allow_degraded: profile.allow_degraded() && ceiling.enforcement.allow_degraded,
+        building: building(profiles, ceiling),
         profile: profile.clone(),
     })
+}
+
+fn building(profiles: &Profiles, ceiling: &Ceiling) -> Option<String> {
+    let allowed = |it: &&Profile| it.execute && ceiling.profiles.allow.contains(&it.name);
+    let building = profiles.iter().filter(|_| ceiling.workspaces.allow_execute).find(allowed);
+    building.map(|profile| profile.name.clone())
 }
 
 fn find_profile<'a>(

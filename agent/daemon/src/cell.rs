@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use cofferdam_plan::channel::ChannelError;
 use cofferdam_plan::{
-    BuildFailure, BuildStep, CellEvent, CellId, CellPlan, CellRequest, LayerReport, Leaf, Limits,
-    RunEnding, RunId, RunPlan,
+    BuildFailure, BuildStep, CellEvent, CellId, CellPlan, CellRequest, Layer, LayerReport, Leaf,
+    Limits, RunEnding, RunId, RunPlan,
 };
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
@@ -158,6 +158,13 @@ impl Cell {
     #[must_use]
     pub fn uid(&self) -> u32 {
         self.uid
+    }
+
+    /// The uid, where no other cell and nobody else has it.
+    #[must_use]
+    pub fn own_uid(&self) -> Option<u32> {
+        let mut user = self.layers.iter().filter(|report| report.layer == Layer::User);
+        user.any(|report| report.effective).then_some(self.uid)
     }
 
     /// The cell's layers, as its builder reported them.

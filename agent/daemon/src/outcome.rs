@@ -67,6 +67,12 @@ pub fn of_run(
     Outcome { ending: Some(ending) }
 }
 
+/// Whether the command itself says that all went well.
+#[must_use]
+pub fn succeeded(outcome: &Outcome) -> bool {
+    matches!(outcome.ending, Some(Ending::Exited(Exited { code: 0 })))
+}
+
 fn limit_hit(limit: &str, value: u64) -> Ending {
     Ending::LimitHit(LimitHit { limit: limit.to_owned(), value })
 }

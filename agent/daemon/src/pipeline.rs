@@ -20,6 +20,7 @@ use cofferdam_proto::exec::v1::Layer;
 
 use crate::ceiling::Ceilings;
 use crate::cells::{Cells, SessionKey};
+use crate::denials::Denials;
 use crate::intent::{Intents, Verified};
 use crate::planner::Naming;
 use crate::record::Recorder;
@@ -54,6 +55,8 @@ pub struct Agent {
     pub registry: Registry,
     /// The cells.
     pub cells: Arc<Cells>,
+    /// What the sandbox refused.
+    pub denials: Arc<Denials>,
     /// Where cells are counted.
     pub counters: Counters,
     /// The layers of the last cell that was built.
@@ -92,7 +95,9 @@ impl Agent {
     }
 }
 
-fn wire_layer(report: &LayerReport) -> Layer {
+/// A layer on the wire.
+#[must_use]
+pub fn wire_layer(report: &LayerReport) -> Layer {
     let LayerReport { layer, effective, detail } = report;
     Layer { name: layer.name().to_owned(), effective: *effective, detail: detail.clone() }
 }

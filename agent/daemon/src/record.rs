@@ -50,6 +50,8 @@ pub struct CallResult {
     pub output_digest: [u8; 32],
     /// What it used.
     pub usage: Option<Usage>,
+    /// What held it, and what it ran into.
+    pub sandbox: Option<Value>,
 }
 
 impl Recorded {
@@ -99,12 +101,13 @@ impl Recorder {
         recorded: Recorded,
         result: CallResult,
     ) -> Result<SignedReceipt, AppendError> {
-        let CallResult { ending, output_digest, usage } = result;
+        let CallResult { ending, output_digest, usage, sandbox } = result;
         let Recorded { verified, hash } = recorded;
         let run_id = &verified.intent().run_id;
         let outcome = Outcome {
             output_digest: Some(Digest(output_digest)),
             usage,
+            sandbox,
             ..Outcome::new(run_id, hash, ending)
         };
         let appended = self.journal.append(Entry::Outcome(outcome))?;

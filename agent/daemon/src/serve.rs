@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tonic::transport::Server;
 use crate::ceiling::Ceilings;
 use crate::cells::Cells;
 use crate::config::Config;
+use crate::denials::Denials;
 use crate::exec::Exec;
 use crate::file::File;
 use crate::host::Host;
@@ -45,6 +47,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const STOP_TIME: Duration = Duration::from_secs(10);
 /// How long after that the last events may take to reach their callers.
 const FAREWELL: Duration = Duration::from_millis(300);
+/// How long until a warden that is not there is asked again.
+const RECORDS_AGAIN: Duration = Duration::from_secs(2);
 
 /// Descriptors that the parent process passed.
 #[derive(Debug, Default)]
@@ -123,6 +127,7 @@ fn assemble(loaded: Loaded, warden: Option<OwnedFd>) -> anyhow::Result<Arc<Agent
             Arc::new(Warden::new(warden).context("cannot use the warden's socket")?),
             config.limits.stock,
         )),
+        denials: Arc::new(Denials::new(warden_program())),
         counters: Counters::find(),
         layers: Mutex::default(),
     }))
@@ -165,6 +170,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     };
     let serving = server.serve_with_incoming_shutdown(listener, stopping);
     tokio::spawn(Arc::clone(&agent.cells).look_after());
+    tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
     tokio::select! {
@@ -173,6 +179,23 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     }
     journal.close()?;
     Ok(())
+}
+
+/// The warden's program, which lies beside this one.
+fn warden_program() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.with_file_name("cofferdam-warden")
+}
+
+/// Asks the warden for the kernel's records of refusals, until it answers.
+async fn ask_for_records(agent: Arc<Agent>) {
+    loop {
+        match agent.cells.warden().records().await {
+            Ok(records) => return agent.denials.set_source(records),
+            Err(error) => tracing::debug!(%error, "the warden cannot be asked for records yet"),
+        }
+        tokio::time::sleep(RECORDS_AGAIN).await;
+    }
 }
 
 /// Waits, once the agent was told to stop, until its calls have ended and those

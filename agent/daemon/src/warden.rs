@@ -84,6 +84,7 @@ struct Link {
     socket: UnixStream,
     sending: tokio::sync::Mutex<()>,
     cells: Mutex<Option<HashMap<CellId, Waiting>>>,
+    records: Mutex<Option<oneshot::Sender<Result<OwnedFd, String>>>>,
 }
 
 /// Who waits for what of one cell.
@@ -154,6 +155,18 @@ impl Warden {
         self.link().await?.send(&WardenRequest::RemoveLeaf(leaf), None).await
     }
 
+    /// The kernel's records of what the sandbox refused, or why there are none.
+    ///
+    /// # Errors
+    /// Where the warden cannot be asked.
+    pub async fn records(&self) -> Result<Result<OwnedFd, String>, WardenError> {
+        let link = self.link().await?;
+        let (answer, answered) = oneshot::channel();
+        link.records.lock().unwrap_or_else(PoisonError::into_inner).replace(answer);
+        link.send(&WardenRequest::Records, None).await?;
+        answered.await.map_err(|_| WardenError::Gone)
+    }
+
     /// Ends a cell that does not end by itself.
     ///
     /// # Errors
@@ -207,6 +220,7 @@ impl Link {
             socket,
             sending: tokio::sync::Mutex::new(()),
             cells: Mutex::new(Some(HashMap::new())),
+            records: Mutex::default(),
         });
         tokio::spawn(Arc::clone(&link).listen());
         link
@@ -216,6 +230,7 @@ impl Link {
     async fn listen(self: Arc<Self>) {
         let error = loop {
             match frames::receive::<WardenEvent>(&self.socket).await {
+                Ok((WardenEvent::Records(why), given)) => self.deliver_records(why, given),
                 Ok((event, _)) => self.deliver(event),
                 Err(error) => break error,
             }
@@ -226,6 +241,14 @@ impl Link {
         }
         // Whoever waits is told by the drop.
         self.cells.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn deliver_records(&self, why: String, given: Vec<OwnedFd>) {
+        let waiting = self.records.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let records = given.into_iter().next().ok_or(why);
+        // Nobody waits any more: the socket is closed by the drop.
+        drop(waiting.map(|waiting| waiting.send(records)));
     }
 
     fn deliver(&self, event: WardenEvent) {
@@ -244,6 +267,8 @@ impl Link {
                 cells.remove(&cell);
             }
             WardenEvent::Gone { cell } => drop(cells.remove(&cell)),
+            // Delivered with its descriptor.
+            WardenEvent::Records(_) => {}
             WardenEvent::LeafMade(leaf) => answer_leaf(cells, leaf, Ok(())),
             WardenEvent::NoLeaf { leaf, detail } => answer_leaf(cells, leaf, Err(detail)),
         }

@@ -155,6 +155,7 @@ impl Recorder {
             ending,
             output_digest: receipt.as_ref().map(|receipt| Digest(receipt.output_digest())),
             usage,
+            sandbox: None,
             receipt: receipt.map(CheckedReceipt::into_signed),
             salt: String::new(),
         };

@@ -180,6 +180,9 @@ pub struct Outcome {
     /// What it used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What held a run and what it ran into, as the host told it; free in form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Value>,
     /// In a gateway's journal: the agent's word for it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "encoded::option")]
     pub receipt: Option<SignedReceipt>,
@@ -263,6 +266,7 @@ impl Outcome {
             ending,
             output_digest: None,
             usage: None,
+            sandbox: None,
             receipt: None,
             salt: String::new(),
         }

@@ -119,6 +119,7 @@ fn conclude(
             ending: Ending::Completed,
             output_digest: sha256(&encoded(answer)),
             usage: None,
+            sandbox: None,
         },
         Err(fault) => CallResult {
             ending: Ending::Failed {
@@ -127,6 +128,7 @@ fn conclude(
             },
             output_digest: sha256(&[]),
             usage: None,
+            sandbox: None,
         },
     };
     let receipt = agent.recorder.outcome(recorded, result);

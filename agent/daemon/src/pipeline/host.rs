@@ -47,6 +47,7 @@ pub async fn describe_host(
         ending: Ending::Completed,
         output_digest: sha256(&host.encode_to_vec()),
         usage: None,
+        sandbox: None,
     };
     Ok((host, agent.recorder.outcome(recorded, result)?))
 }

@@ -1,11 +1,11 @@
 //! A command, from its request to its outcome.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cofferdam_journal::Ending;
 use cofferdam_plan::{LandlockPlan, Leaf};
-use cofferdam_proto::exec::v1::{Finished, Outcome, StartRunRequest, Started, Usage};
+use cofferdam_proto::exec::v1::{Finished, Outcome, Sandbox, StartRunRequest, Started, Usage};
 use cofferdam_proto::intent::v1::Grant;
 use cofferdam_trust::action_digest;
 use serde_json::Value;
@@ -25,7 +25,7 @@ use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::{Begin, Entered, Place, Run};
 use crate::spool::Reader;
 use crate::streams::OwnEnds;
-use crate::{describe, outcome, streams, validate};
+use crate::{describe, outcome, sandbox, streams, validate};
 
 /// What may be left to read after a run ended: nothing holds its pipes open but
 /// a descriptor that got out of the cell.
@@ -124,6 +124,7 @@ impl Beginning {
     /// The whole life of the run.
     async fn live(self, agent: Arc<Agent>, run: Arc<Run>) {
         let Self { verified, whole, capped, command, action, decided } = self;
+        let ceiling = decided.ceiling;
         let (recorded, place) = match record(&agent, verified, action, decided).await {
             Ok(recorded) => recorded,
             Err(fault) => {
@@ -132,9 +133,9 @@ impl Beginning {
                 return;
             }
         };
-        let running = Running { agent: &agent, run: &run, whole: &whole, capped: &capped };
-        let (outcome, usage) = running.execute(&recorded, command).await;
-        finish(&agent, &run, recorded, outcome, usage);
+        let running = Running { agent: &agent, run: &run, whole: &whole, capped: &capped, ceiling };
+        let came_to = running.execute(&recorded, command).await;
+        finish(&agent, &run, recorded, came_to);
         drop(place);
     }
 }
@@ -167,33 +168,58 @@ struct Running<'a> {
     run: &'a Arc<Run>,
     whole: &'a Capped,
     capped: &'a Capped,
+    ceiling: [u8; 32],
+}
+
+/// What a run came to.
+#[derive(Default)]
+struct CameTo {
+    outcome: Outcome,
+    usage: Usage,
+    sandbox: Option<Sandbox>,
 }
 
 impl Running<'_> {
     /// Plans, finds its cell, starts and follows it to its end.
-    async fn execute(&self, recorded: &Recorded, command: Command) -> (Outcome, Usage) {
-        let Self { agent, .. } = *self;
-        let none = |outcome| (outcome, Usage::default());
+    async fn execute(&self, recorded: &Recorded, command: Command) -> CameTo {
+        let Self { agent, capped, ceiling, .. } = *self;
+        let asked = Instant::now();
+        let never = |outcome| CameTo { outcome, ..CameTo::default() };
         let planned = tokio::task::block_in_place(|| self.plan(recorded, &command));
         let (wanted, landlock) = match planned {
             Ok(planned) => planned,
-            Err(error) => return none(outcome::failed_to_start("plan", 0, error.to_string())),
+            Err(error) => return never(outcome::failed_to_start("plan", 0, error.to_string())),
         };
+        let protected = wanted.plan.workspace.protected.iter();
+        let protected = protected.map(|path| path.as_path().to_owned()).collect();
         let cell = match agent.cells.hold(wanted).await {
             Ok(cell) => cell,
-            Err(error) => return none(outcome::not_built(&error)),
+            Err(error) => return never(outcome::not_built(&error)),
         };
-        match self.start(&cell, landlock, command).await {
-            Ok(Boarded { running, leaf, own, stdin }) => {
-                let ended = self.follow(&cell, running, leaf, own, stdin).await;
-                if let Some(leaf) = leaf {
-                    // Where that fails, it goes with its cell.
-                    drop(agent.cells.warden().remove_leaf(leaf).await);
-                }
-                ended
-            }
-            Err(outcome) => none(outcome),
+        let mut sandbox = sandbox::of(cell.layers(), capped, ceiling);
+        let started = self.start(&cell, landlock, command).await;
+        let Boarded { running, leaf, own, stdin } = match started {
+            Ok(boarded) => boarded,
+            Err(outcome) => return CameTo { sandbox: Some(sandbox), ..never(outcome) },
+        };
+        let path = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
+        let process = running.process.as_ref();
+        let watched =
+            process.and_then(|it| agent.denials.started(it, cell.own_uid(), &path, asked));
+        let (outcome, usage) = self.follow(&cell, running, leaf, own, stdin).await;
+        if let Some(leaf) = leaf {
+            // Where that fails, it goes with its cell.
+            drop(agent.cells.warden().remove_leaf(leaf).await);
         }
+        let explained = match watched {
+            Some(watched) => {
+                let context = sandbox::context(capped, protected);
+                Some(agent.denials.ended(watched, !outcome::succeeded(&outcome), &context).await)
+            }
+            None => None,
+        };
+        sandbox::tell_denials(&mut sandbox, explained, agent.denials.unseen());
+        CameTo { outcome, usage, sandbox: Some(sandbox) }
     }
 
     /// The cell, and what of Landlock's rules is this run's own.
@@ -302,13 +328,15 @@ async fn drain(run: &Run, pump: &mut tokio::task::JoinHandle<Result<(), crate::s
 }
 
 /// Records the outcome and tells those who follow.
-fn finish(agent: &Agent, run: &Run, recorded: Recorded, outcome: Outcome, usage: Usage) {
+fn finish(agent: &Agent, run: &Run, recorded: Recorded, came_to: CameTo) {
+    let CameTo { outcome, usage, sandbox } = came_to;
     run.spool().close();
     let [stdout_bytes, stderr_bytes] = run.spool().lengths();
     let result = CallResult {
         ending: Ending::from_wire(outcome.clone()),
         output_digest: run.spool().digest(),
         usage: Some(cofferdam_journal::Usage::from_wire(usage)),
+        sandbox: sandbox.as_ref().map(sandbox::record),
     };
     let receipt = agent
         .recorder
@@ -321,7 +349,7 @@ fn finish(agent: &Agent, run: &Run, recorded: Recorded, outcome: Outcome, usage:
         receipt,
         stdout_bytes,
         stderr_bytes,
-        sandbox: None,
+        sandbox,
     });
     agent.registry.ended(run.id());
 }

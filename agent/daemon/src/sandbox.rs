@@ -1,0 +1,126 @@
+//! What held a run and what it ran into: part of every outcome of a run, in the
+//! journal and on the wire.
+
+use cofferdam_denials::{Context, Explained, Network, Place};
+use cofferdam_plan::LayerReport;
+use cofferdam_proto::exec::v1::{Connection, Denial, Sandbox};
+use serde_json::{Value, json};
+
+use crate::cap::{Capped, CappedNetwork};
+use crate::pipeline::wire_layer;
+
+/// Denials and connections that a record holds of each.
+const RECORDED: usize = 64;
+
+/// Begins with what held it.
+#[must_use]
+pub fn of(layers: &[LayerReport], capped: &Capped, ceiling: [u8; 32]) -> Sandbox {
+    let kernel = rustix::system::uname();
+    Sandbox {
+        layers: layers.iter().map(wire_layer).collect(),
+        kernel: kernel.release().to_string_lossy().into_owned(),
+        profile: capped.profile.name.clone(),
+        profile_digest: capped.profile.digest().to_vec(),
+        ceiling_digest: ceiling.to_vec(),
+        ..Sandbox::default()
+    }
+}
+
+/// Adds what was refused; `unseen`: why that cannot be known.
+pub fn tell_denials(sandbox: &mut Sandbox, explained: Option<Explained>, unseen: String) {
+    sandbox.denials_unseen = unseen;
+    let Some(Explained { denials, more, own: _, loss }) = explained else { return };
+    sandbox.denials_untold = more.saturating_add(loss.landlock);
+    if loss.unknown && sandbox.denials_unseen.is_empty() {
+        let words = "the kernel lost records while it ran: more may have been refused";
+        words.clone_into(&mut sandbox.denials_unseen);
+    }
+    sandbox.denials = denials
+        .into_iter()
+        .map(|denial| Denial {
+            layer: denial.layer.to_string(),
+            operation: denial.operation,
+            object: denial.object.unwrap_or_default(),
+            count: u32::try_from(denial.count).unwrap_or(u32::MAX),
+            setting: denial.setting,
+            remedy: denial.grant,
+        })
+        .collect();
+}
+
+/// What explanations of denials must know of the run.
+#[must_use]
+pub fn context(capped: &Capped, protected: Vec<std::path::PathBuf>) -> Context {
+    Context {
+        profile: capped.profile.name.clone(),
+        workspace: capped.workspace.as_path().to_owned(),
+        writable: capped.write,
+        executable: capped.execute,
+        protected,
+        scratch: capped
+            .scratch
+            .iter()
+            .map(|place| Place { path: place.path.as_path().to_owned(), execute: place.execute })
+            .collect(),
+        network: match capped.network {
+            CappedNetwork::None => Network::None,
+            CappedNetwork::Proxy(_) => Network::Proxy,
+            CappedNetwork::Host => Network::Host,
+        },
+        filter: capped.profile.filter.clone(),
+        building: capped.building.clone(),
+    }
+}
+
+/// For the journal.
+#[must_use]
+pub fn record(sandbox: &Sandbox) -> Value {
+    let Sandbox {
+        layers,
+        kernel,
+        profile,
+        profile_digest,
+        ceiling_digest,
+        denials,
+        denials_untold,
+        denials_unseen,
+        connections,
+        connections_untold,
+    } = sandbox;
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|it| json!({"name": it.name, "effective": it.effective, "detail": it.detail}))
+        .collect();
+    let denial = |it: &Denial| {
+        json!({
+            "layer": it.layer, "operation": it.operation, "object": it.object,
+            "count": it.count, "setting": it.setting,
+        })
+    };
+    let connection = |it: &Connection| {
+        json!({
+            "protocol": it.protocol, "name": it.name, "port": it.port, "address": it.address,
+            "refused": it.refused, "sent": it.sent_bytes, "received": it.received_bytes,
+        })
+    };
+    json!({
+        "layers": layers,
+        "kernel": kernel,
+        "profile": profile,
+        "profile_digest": hex(profile_digest),
+        "ceiling_digest": hex(ceiling_digest),
+        "denials": denials.iter().take(RECORDED).map(denial).collect::<Vec<_>>(),
+        "denials_untold": denials_untold,
+        "denials_unseen": denials_unseen,
+        "connections": connections.iter().take(RECORDED).map(connection).collect::<Vec<_>>(),
+        "connections_untold": connections_untold,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
