@@ -59,8 +59,8 @@ impl Ceilings {
         }
         *read = None;
         let ceiling = cofferdam_ceiling::load(&self.path, self.owner)?;
-        let text = fs::read(&self.path)
-            .map_err(|source| LoadError::Read(self.path.clone(), source))?;
+        let text =
+            fs::read(&self.path).map_err(|source| LoadError::Read(self.path.clone(), source))?;
         let current = Arc::new(Current { ceiling, digest: sha256(&text) });
         // A file that was changed in between is read again next time.
         if let Some(stamp) = stamp.filter(|stamp| self.stamp() == Some(*stamp)) {
