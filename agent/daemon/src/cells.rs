@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{CellId, CellPlan, Refusal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -170,8 +171,7 @@ impl Cells {
     async fn build(&self, plan: CellPlan) -> Result<Cell, BuildError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let plan = CellPlan { cell: new_id(), ..plan.clone() };
-            match Cell::build(&self.warden, plan).await {
+            match Cell::build(&self.warden, complete(plan.clone())).await {
                 Err(BuildError::Warden(WardenError::Refused {
                     refusal: Refusal::Exhausted,
                     ..
@@ -206,8 +206,7 @@ impl Cells {
         drop(kept);
         let cells = Arc::clone(self);
         tokio::spawn(async move {
-            let built =
-                Cell::build(&cells.warden, CellPlan { cell: new_id(), ..plan.clone() }).await;
+            let built = Cell::build(&cells.warden, complete(plan.clone())).await;
             let mut kept = cells.lock();
             kept.coming.retain(|coming| *coming != plan);
             match built {
@@ -360,6 +359,13 @@ fn same(plan: CellPlan) -> CellPlan {
     CellPlan { cell: CellId([0; 16]), subject: String::new(), ..plan }
 }
 
-fn new_id() -> CellId {
-    CellId(uuid::Uuid::new_v4().into_bytes())
+/// The plan with what is only known when the cell is built: its name, and the
+/// host's sockets in the workspace, which no run is to reach.
+fn complete(mut plan: CellPlan) -> CellPlan {
+    plan.cell = CellId(uuid::Uuid::new_v4().into_bytes());
+    let workspace = &mut plan.workspace;
+    let room = bounds::PROTECTED.saturating_sub(workspace.protected.len());
+    let sockets = crate::sockets::beneath(workspace.path.as_path());
+    workspace.protected.extend(sockets.into_iter().take(room));
+    plan
 }

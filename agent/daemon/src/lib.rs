@@ -50,6 +50,7 @@ pub mod replay;
 pub mod sandbox;
 pub mod selftest;
 pub mod serve;
+pub mod sockets;
 pub mod spool;
 pub mod streams;
 #[allow(unsafe_code, reason = "two system calls that no crate wraps; see the file")]

@@ -36,8 +36,8 @@ pub struct WorkspacePlan {
     pub access: Access,
     /// Programs in it may be executed (mounted without `noexec`).
     pub execute: bool,
-    /// What in it stays read-only whatever `access` says. Each is there, and
-    /// has no symlink in its path.
+    /// What in it stays read-only whatever `access` says, if it is there; none
+    /// has a symlink in its path.
     pub protected: Vec<AbsolutePath>,
 }
 

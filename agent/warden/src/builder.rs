@@ -142,13 +142,11 @@ impl Material {
                         .try_for_each(|file| rustix::io::write(file, b"0").map(drop))
                         .during(BuildStep::Cgroup, "cannot join the cell's cgroup")?;
                 }
-                let lacking = lacking.join(", ");
-                match lacking.as_str() {
-                    "" => LayerReport::effective(Layer::Cgroup, "all limits of the plan"),
-                    _ => LayerReport::degraded(
-                        Layer::Cgroup,
-                        format!("this host does not limit {lacking}"),
-                    ),
+                let without = format!("this host does not limit {}", lacking.join(", "));
+                if lacking.is_empty() {
+                    LayerReport::effective(Layer::Cgroup, "all limits of the plan")
+                } else {
+                    LayerReport::degraded(Layer::Cgroup, without)
                 }
             }
             Err(reason) => LayerReport::degraded(Layer::Cgroup, reason),

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use cofferdam_plan::{
     AbsolutePath, BuildStep, CellPlan, Layer, LayerReport, ScratchPlan, WorkspacePlan,
@@ -106,7 +107,8 @@ impl Root {
     }
 
     /// Covers what stays read-only in the workspace with itself, read-only; a
-    /// Unix socket with nothing, because writing is not what reaches it. The
+    /// Unix socket with nothing, because writing is not what reaches it. What is
+    /// not there cannot be covered; a symlink on the way is an error. The
     /// directories above are covered with themselves: a mount point cannot be
     /// renamed out of the way.
     fn protect(&self, plan: &CellPlan) -> Result<(), BuildError> {
@@ -114,21 +116,23 @@ impl Root {
         let mut pinned = BTreeSet::from([workspace.as_path()]);
         for path in protected {
             let mut above: Vec<_> = path.as_path().ancestors().skip(1).collect();
-            above.retain(|above| above.starts_with(workspace.as_path()));
-            let above = above.into_iter().rev().filter(|above| pinned.insert(above));
+            above.retain(|above| above.starts_with(workspace.as_path()) && pinned.insert(above));
+            let above = above.into_iter().rev().map(|above| (above, 0));
             above
-                .map(|above| (above, 0))
                 .chain([(path.as_path(), MountAttributes::READ_ONLY)])
-                .try_for_each(|(path, attributes)| {
-                    self.cover(path.as_os_str().as_bytes(), attributes)
+                .try_for_each(|(path, attributes)| self.cover(path, attributes))
+                .or_else(|errno| match errno {
+                    // Not there, or a file where a directory would be.
+                    Errno::NOENT | Errno::NOTDIR => Ok(()),
+                    other => Err(other),
                 })
                 .during(BuildStep::Workspace, &format!("cannot protect `{path}`"))?;
         }
         Ok(())
     }
 
-    fn cover(&self, path: &[u8], attributes: u64) -> rustix::io::Result<()> {
-        let (parent, name) = split(path);
+    fn cover(&self, path: &Path, attributes: u64) -> rustix::io::Result<()> {
+        let (parent, name) = split(path.as_os_str().as_bytes());
         let place = self.place(&self.directory(parent)?, name, OFlags::empty())?;
         let source = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
             FileType::Socket => &openat(CWD, c"/dev/null", OFlags::PATH, Mode::empty())?,
