@@ -47,3 +47,8 @@ fuzz: ## Each fuzz target for a bounded time (SECONDS_EACH=60)
 bench: ## Ratios against a bare spawn, calls per second, memory; writes tests/bench/RESULTS.md
 	$(CARGO) build --release --workspace --bins
 	@exec target/release/cofferdam-bench $(ARGS)
+
+.PHONY: bench-sandbox
+bench-sandbox: ## The sandbox against a bare spawn and other sandboxes; writes tests/bench/SANDBOX.md
+	$(CARGO) build --release --workspace --bins
+	@exec target/release/cofferdam-bench-sandbox $(ARGS)

@@ -46,7 +46,7 @@ impl Cells {
     /// A run in the warm cell, from the request to PID 1 to its word that
     /// nothing of the run is left.
     pub(crate) fn warm(&self) -> anyhow::Result<Duration> {
-        timed(&self.warm, self.run.clone(), &self.null)
+        timed(&self.warm.control, self.run.clone(), &self.null)
     }
 
     /// A cell, a run in it, and the end of the cell.
@@ -54,7 +54,7 @@ impl Cells {
         let plan = cell_plan(&self.workspace);
         let began = Instant::now();
         let cell = build(&mut self.warden, plan)?;
-        timed(&cell, self.run.clone(), &self.null)?;
+        timed(&cell.control, self.run.clone(), &self.null)?;
         let ended = began.elapsed();
         self.warden.end(cell);
         Ok(OneShot { ended, gone: began.elapsed() })

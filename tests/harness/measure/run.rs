@@ -2,21 +2,20 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use cofferdam_plan::channel::{receive, send};
 use cofferdam_plan::{CellEvent, CellRequest, RunPlan};
 
-use crate::warden::Cell;
-
-/// Starts a run whose streams are all `null` (or the terminal that its plan
-/// asks for), and takes the time from the request to PID 1's word that nothing
-/// of the run is left.
+/// Starts a run over a cell's control socket. Its streams are all `null`, or the
+/// terminal that its plan asks for. Takes the time from the request to PID 1's
+/// word that nothing of the run is left.
 ///
 /// # Errors
 /// When it does not start, or ends with anything but an exit code of 0.
-pub fn timed(cell: &Cell, plan: RunPlan, null: &File) -> anyhow::Result<Duration> {
+pub fn timed(control: &UnixStream, plan: RunPlan, null: &File) -> anyhow::Result<Duration> {
     let program = String::from_utf8_lossy(&plan.program).into_owned();
     let streams = [null.as_fd(); 3];
     let given = if plan.terminal.is_some() { &[] } else { &streams[..] };
@@ -24,9 +23,9 @@ pub fn timed(cell: &Cell, plan: RunPlan, null: &File) -> anyhow::Result<Duration
     // closed would hang the run up.
     let mut kept = Vec::new();
     let began = Instant::now();
-    send(&cell.control, &CellRequest::Start(plan), given)?;
+    send(control, &CellRequest::Start(plan), given)?;
     loop {
-        match receive::<CellEvent>(&cell.control)? {
+        match receive::<CellEvent>(control)? {
             (CellEvent::Started { .. }, descriptors) => kept = descriptors,
             (CellEvent::Ended { ending, .. }, _) => {
                 let took = began.elapsed();
