@@ -7,8 +7,8 @@ use crate::servers::Dns;
 fn the_proxy_holds_no_right_that_it_does_not_need() {
     let dns = Dns::start();
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&["a.test:443"]);
-    assert!(tunnel(served, "b.test:443").1.starts_with("HTTP/1.1 403"));
+    let entry = proxy.serve(&["a.test:443"]);
+    assert!(tunnel(entry, "b.test:443").1.starts_with("HTTP/1.1 403"));
     assert_eq!(proxy.status("NoNewPrivs"), "1");
     assert_eq!(proxy.status("Seccomp"), "2");
     assert_eq!(proxy.status("Threads"), "1");

@@ -32,7 +32,7 @@ pub(crate) struct Proxy {
 
 /// A listener that the proxy serves.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Served {
+pub(crate) struct Entry {
     pub(crate) id: ListenerId,
     pub(crate) address: SocketAddr,
 }
@@ -101,7 +101,7 @@ impl Proxy {
     }
 
     /// Serves a new listener of this namespace for these destinations.
-    pub(crate) fn serve(&self, destinations: &[&str]) -> Served {
+    pub(crate) fn serve(&self, destinations: &[&str]) -> Entry {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         self.serve_with(&listener, &[destinations], ServeLimits::default())
     }
@@ -111,36 +111,36 @@ impl Proxy {
         listener: &TcpListener,
         lists: &[&[&str]],
         limits: ServeLimits,
-    ) -> Served {
+    ) -> Entry {
         let address = listener.local_addr().unwrap();
         let id = ListenerId(address.port().into());
         self.send(&serve_request(id, lists, limits), &[listener]);
         self.event(|event| {
             matches!(event, ProxyEvent::Serving { listener } if *listener == id).then_some(())
         });
-        Served { id, address }
+        Entry { id, address }
     }
 
     /// The next report of a listener.
-    pub(crate) fn report(&self, served: Served) -> ConnectionReport {
+    pub(crate) fn report(&self, entry: Entry) -> ConnectionReport {
         self.event(|event| match event {
-            ProxyEvent::Connection(report) if report.listener == served.id => Some(report.clone()),
+            ProxyEvent::Connection(report) if report.listener == entry.id => Some(report.clone()),
             _ => None,
         })
     }
 
     /// The next report, which must be a refusal.
-    pub(crate) fn refusal(&self, served: Served) -> (RefusalKind, String) {
-        match self.report(served).verdict {
+    pub(crate) fn refusal(&self, entry: Entry) -> (RefusalKind, String) {
+        match self.report(entry).verdict {
             Verdict::Refused(refusal) => (refusal.kind, refusal.detail),
             Verdict::Allowed => panic!("it was allowed"),
         }
     }
 
-    pub(crate) fn stop(&self, served: Served) -> Totals {
-        self.send(&ProxyRequest::Stop { listener: served.id }, &[] as &[TcpListener]);
+    pub(crate) fn stop(&self, entry: Entry) -> Totals {
+        self.send(&ProxyRequest::Stop { listener: entry.id }, &[] as &[TcpListener]);
         self.event(|event| match event {
-            ProxyEvent::Stopped { listener, totals } if *listener == served.id => Some(*totals),
+            ProxyEvent::Stopped { listener, totals } if *listener == entry.id => Some(*totals),
             _ => None,
         })
     }
@@ -164,7 +164,11 @@ impl Drop for Proxy {
     }
 }
 
-pub(crate) fn serve_request(id: ListenerId, lists: &[&[&str]], limits: ServeLimits) -> ProxyRequest {
+pub(crate) fn serve_request(
+    id: ListenerId,
+    lists: &[&[&str]],
+    limits: ServeLimits,
+) -> ProxyRequest {
     let list = |texts: &&[&str]| AllowList {
         setting: "`network.allow` of profile `test`".to_owned(),
         destinations: texts.iter().map(|text| text.parse().unwrap()).collect(),
@@ -173,15 +177,15 @@ pub(crate) fn serve_request(id: ListenerId, lists: &[&[&str]], limits: ServeLimi
 }
 
 /// A run's connection.
-pub(crate) fn connect(served: Served) -> TcpStream {
-    let stream = TcpStream::connect(served.address).unwrap();
+pub(crate) fn connect(entry: Entry) -> TcpStream {
+    let stream = TcpStream::connect(entry.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
 /// Sends bytes and reads until the proxy closes.
-pub(crate) fn ask(served: Served, bytes: &[u8]) -> String {
-    let mut stream = connect(served);
+pub(crate) fn ask(entry: Entry, bytes: &[u8]) -> String {
+    let mut stream = connect(entry);
     // A proxy that has seen enough may have closed already.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
@@ -190,8 +194,8 @@ pub(crate) fn ask(served: Served, bytes: &[u8]) -> String {
 }
 
 /// A CONNECT tunnel, with the answer's status.
-pub(crate) fn tunnel(served: Served, target: &str) -> (TcpStream, String) {
-    let mut stream = connect(served);
+pub(crate) fn tunnel(entry: Entry, target: &str) -> (TcpStream, String) {
+    let mut stream = connect(entry);
     write!(stream, "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").unwrap();
     let status = read_head(&mut stream);
     (stream, status)
@@ -208,8 +212,8 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> String {
 }
 
 /// A SOCKS 5 tunnel to a name, with the reply's code.
-pub(crate) fn socks(served: Served, name: &[u8], port: u16) -> (TcpStream, Option<u8>) {
-    let mut stream = connect(served);
+pub(crate) fn socks(entry: Entry, name: &[u8], port: u16) -> (TcpStream, Option<u8>) {
+    let mut stream = connect(entry);
     let length = u8::try_from(name.len()).unwrap();
     let request = [&[5, 1, 0, 5, 1, 0, 3, length], name, &port.to_be_bytes()].concat();
     stream.write_all(&request).unwrap();

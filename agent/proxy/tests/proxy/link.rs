@@ -37,8 +37,8 @@ fn only_a_listening_tcp_socket_on_loopback_is_served() {
     assert!(refusal(&proxy, 5, &[unix.as_fd()]).contains("not a listening TCP socket"));
     assert!(refusal(&proxy, 6, &[everywhere.as_fd()]).contains("not on loopback"));
     assert!(refusal(&proxy, 7, &[file.as_fd()]).contains("cannot look at the socket"));
-    let served = proxy.serve(&["a.test:443"]);
-    assert!(refusal(&proxy, served.id.0, &[listener.as_fd()]).contains("is served already"));
+    let entry = proxy.serve(&["a.test:443"]);
+    assert!(refusal(&proxy, entry.id.0, &[listener.as_fd()]).contains("is served already"));
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn a_listener_whose_lists_are_empty_reaches_nothing() {
     let dns = Dns::start();
     let proxy = Proxy::start(dns.address);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let served = proxy.serve_with(&listener, &[], ServeLimits::default());
-    assert!(tunnel(served, "a.test:443").1.starts_with("HTTP/1.1 403"));
+    let entry = proxy.serve_with(&listener, &[], ServeLimits::default());
+    assert!(tunnel(entry, "a.test:443").1.starts_with("HTTP/1.1 403"));
 }
 
 #[test]
@@ -79,15 +79,15 @@ fn at_a_path_only_the_agents_user_is_served() {
             match UnixStream::connect(&path) {
                 Ok(link) => break link,
                 Err(_) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(20))
+                    std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(error) => panic!("{error}"),
             }
         };
         if welcome {
             let proxy = Proxy::over(child, link);
-            let served = proxy.serve(&["a.test:443"]);
-            assert!(tunnel(served, "b.test:443").1.starts_with("HTTP/1.1 403"));
+            let entry = proxy.serve(&["a.test:443"]);
+            assert!(tunnel(entry, "b.test:443").1.starts_with("HTTP/1.1 403"));
         } else {
             use std::io::Read;
             assert!(matches!((&link).read(&mut [0]), Ok(0) | Err(_)), "turned away");

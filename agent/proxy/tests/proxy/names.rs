@@ -11,8 +11,8 @@ fn a_name_that_no_destination_names_is_refused_in_words() {
     let dns = Dns::start();
     dns.set("other.test", &[&["127.0.0.1"]]);
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&["registry.test:443", "*.files.test:443", "10.0.0.0/8:443"]);
-    let answer = ask(served, b"CONNECT other.test:443 HTTP/1.1\r\n\r\n");
+    let entry = proxy.serve(&["registry.test:443", "*.files.test:443", "10.0.0.0/8:443"]);
+    let answer = ask(entry, b"CONNECT other.test:443 HTTP/1.1\r\n\r\n");
     assert!(
         answer.starts_with("HTTP/1.1 403 cofferdam: `other.test:443` is not allowed"),
         "{answer}"
@@ -21,7 +21,7 @@ fn a_name_that_no_destination_names_is_refused_in_words() {
         assert!(answer.contains(words), "{words}: {answer}");
     }
     assert!(!answer.contains("10.0.0.0"), "addresses are not told: {answer}");
-    let report = proxy.report(served);
+    let report = proxy.report(entry);
     assert_eq!((report.name.as_str(), report.port), ("other.test", 443));
     assert_eq!(dns.asked("other.test"), 0, "a refused name is not looked up");
 }
@@ -32,7 +32,7 @@ fn addresses_in_strange_spellings_are_refused_whatever_the_protocol() {
     let server = Server::echo();
     let port = server.port();
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&["*:1-65535", "0.0.0.0/0:1-65535", "[::/0]:1-65535"]);
+    let entry = proxy.serve(&["*:1-65535", "0.0.0.0/0:1-65535", "[::/0]:1-65535"]);
     let spellings = [
         "127.0.0.1",
         "127.1",
@@ -56,13 +56,13 @@ fn addresses_in_strange_spellings_are_refused_whatever_the_protocol() {
         "[::1%lo]",
     ];
     for spelling in spellings {
-        let (_, status) = tunnel(served, &format!("{spelling}:{port}"));
+        let (_, status) = tunnel(entry, &format!("{spelling}:{port}"));
         assert!(status.starts_with("HTTP/1.1 40"), "CONNECT {spelling}: {status}");
         let host = format!("{spelling}:{port}");
         let answer =
-            ask(served, format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+            ask(entry, format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         assert!(answer.starts_with("HTTP/1.1 40"), "GET {spelling}: {answer}");
-        let (_, code) = socks(served, spelling.as_bytes(), port);
+        let (_, code) = socks(entry, spelling.as_bytes(), port);
         assert!(matches!(code, Some(1 | 2)), "SOCKS {spelling}: {code:?}");
     }
     assert_eq!(server.reached(), 0);
@@ -74,7 +74,7 @@ fn names_that_could_be_read_in_two_ways_are_refused() {
     dns.set("a.test", &[&["127.0.0.1"]]);
     let server = Server::echo();
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&["*:1-65535", "127.0.0.1:1-65535"]);
+    let entry = proxy.serve(&["*:1-65535", "127.0.0.1:1-65535"]);
     let port = server.port();
     let names: [&[u8]; 8] = [
         b"a.test.",
@@ -88,22 +88,22 @@ fn names_that_could_be_read_in_two_ways_are_refused() {
     ];
     for name in names {
         let shown = name.escape_ascii();
-        let (_, code) = socks(served, name, port);
+        let (_, code) = socks(entry, name, port);
         assert_eq!(code, Some(1), "{shown}");
         let target = [name, format!(":{port}").as_bytes()].concat();
         let request = [b"CONNECT ", &target[..], b" HTTP/1.1\r\n\r\n"].concat();
-        let answer = ask(served, &request);
+        let answer = ask(entry, &request);
         assert!(answer.starts_with("HTTP/1.1 400"), "{shown}: {answer}");
     }
     assert_eq!(server.reached(), 0);
-    assert!(tunnel(served, &format!("a.test:{port}")).1.starts_with("HTTP/1.1 200"));
+    assert!(tunnel(entry, &format!("a.test:{port}")).1.starts_with("HTTP/1.1 200"));
 }
 
 #[test]
 fn a_name_must_not_resolve_to_what_is_not_public() {
     let dns = Dns::start();
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&["*:1-65535", "0.0.0.0/0:1-65535", "[::/0]:1-65535"]);
+    let entry = proxy.serve(&["*:1-65535", "0.0.0.0/0:1-65535", "[::/0]:1-65535"]);
     let addresses = [
         "127.0.0.1",
         "127.8.8.8",
@@ -132,9 +132,9 @@ fn a_name_must_not_resolve_to_what_is_not_public() {
     for (number, address) in addresses.iter().enumerate() {
         let name = format!("n{number}.test");
         dns.set(&name, &[&[address]]);
-        let (_, status) = tunnel(served, &format!("{name}:8080"));
+        let (_, status) = tunnel(entry, &format!("{name}:8080"));
         assert!(status.starts_with("HTTP/1.1 403"), "{address}: {status}");
-        let (kind, words) = proxy.refusal(served);
+        let (kind, words) = proxy.refusal(entry);
         assert_eq!(kind, RefusalKind::Address, "{address}: {words}");
         assert!(words.contains("would have to name"), "{words}");
     }
@@ -148,17 +148,17 @@ fn a_name_is_looked_up_once_and_its_answer_is_kept_for_the_connection() {
     // The second answer, of a server that changes its mind, is not named.
     dns.set("rebinding.test", &[&["127.0.0.1"], &["127.0.0.2"]]);
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&[&format!("rebinding.test:{port}"), &format!("127.0.0.1:{port}")]);
+    let entry = proxy.serve(&[&format!("rebinding.test:{port}"), &format!("127.0.0.1:{port}")]);
     let target = format!("rebinding.test:{port}");
-    let (stream, status) = tunnel(served, &target);
+    let (stream, status) = tunnel(entry, &target);
     assert!(status.starts_with("HTTP/1.1 200"), "{status}");
     assert_eq!(dns.asked("rebinding.test"), 1);
     drop(stream);
-    let report = proxy.report(served);
+    let report = proxy.report(entry);
     assert_eq!(report.address, Some("127.0.0.1".parse().unwrap()));
-    let (_, status) = tunnel(served, &target);
+    let (_, status) = tunnel(entry, &target);
     assert!(status.starts_with("HTTP/1.1 403"), "{status}");
-    assert_eq!(proxy.refusal(served).0, RefusalKind::Address);
+    assert_eq!(proxy.refusal(entry).0, RefusalKind::Address);
     assert_eq!(server.reached(), 1);
 }
 
@@ -169,11 +169,11 @@ fn of_several_answers_only_allowed_ones_are_connected_to() {
     let port = server.port();
     dns.set("mixed.test", &[&["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1"]]);
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&[&format!("mixed.test:{port}"), &format!("127.0.0.1:{port}")]);
-    let (stream, status) = tunnel(served, &format!("mixed.test:{port}"));
+    let entry = proxy.serve(&[&format!("mixed.test:{port}"), &format!("127.0.0.1:{port}")]);
+    let (stream, status) = tunnel(entry, &format!("mixed.test:{port}"));
     assert!(status.starts_with("HTTP/1.1 200"), "{status}");
     drop(stream);
-    assert_eq!(proxy.report(served).address, Some("127.0.0.1".parse().unwrap()));
+    assert_eq!(proxy.report(entry).address, Some("127.0.0.1".parse().unwrap()));
 }
 
 #[test]
@@ -191,13 +191,13 @@ fn every_list_must_allow_also_the_hosts_own() {
     let proxy = Proxy::start_with(dns.address, &host.each_ref().map(String::as_str));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let lists: [&[&str]; 2] = [&[&allow("a"), &allow("b"), &loopback], &["*:1-65535", &loopback]];
-    let served = proxy.serve_with(&listener, &lists, ServeLimits::default());
-    let status = |name: &str| tunnel(served, &allow(name)).1;
+    let entry = proxy.serve_with(&listener, &lists, ServeLimits::default());
+    let status = |name: &str| tunnel(entry, &allow(name)).1;
     assert!(status("b").starts_with("HTTP/1.1 200"));
     assert!(status("a").starts_with("HTTP/1.1 403"), "the host's list does not name it");
     assert!(status("c").starts_with("HTTP/1.1 403"), "the first list does not name it");
     let words: Vec<String> = (0..3)
-        .filter_map(|_| match proxy.report(served).verdict {
+        .filter_map(|_| match proxy.report(entry).verdict {
             Verdict::Refused(refusal) => Some(refusal.detail),
             Verdict::Allowed => None,
         })
@@ -209,11 +209,11 @@ fn every_list_must_allow_also_the_hosts_own() {
 fn a_name_that_does_not_exist_says_so() {
     let dns = Dns::start();
     let proxy = Proxy::start(dns.address);
-    let served = proxy.serve(&["*:443"]);
-    let (_, status) = tunnel(served, "nowhere.test:443");
+    let entry = proxy.serve(&["*:443"]);
+    let (_, status) = tunnel(entry, "nowhere.test:443");
     assert!(
         status.starts_with("HTTP/1.1 502 cofferdam: `nowhere.test` cannot be resolved"),
         "{status}"
     );
-    assert_eq!(proxy.refusal(served).0, RefusalKind::Unresolved);
+    assert_eq!(proxy.refusal(entry).0, RefusalKind::Unresolved);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cofferdam_proxy_protocol::ServeLimits;
 
-use crate::harness::{Proxy, Served, is_root, tunnel};
+use crate::harness::{Entry, Proxy, is_root, tunnel};
 use crate::servers::{Dns, Server};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -52,7 +52,7 @@ impl Namespace {
     fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (tell, told) = mpsc::channel();
         self.jobs.send(Box::new(move || tell.send(job()).unwrap())).unwrap();
-        told.recv_timeout(Duration::from_secs(60)).unwrap()
+        told.recv_timeout(Duration::from_mins(1)).unwrap()
     }
 
     fn listener(&self) -> TcpListener {
@@ -79,9 +79,9 @@ fn a_cell_reaches_its_own_listener_and_nothing_else() {
     let second_listener = second.listener();
     let poor = proxy.serve_with(&second_listener, &[&["b.test:443"]], ServeLimits::default());
     let target = format!("a.test:{port}");
-    let through = move |served: Served| {
+    let through = move |entry: Entry| {
         let target = target.clone();
-        move || tunnel(served, &target).1
+        move || tunnel(entry, &target).1
     };
     assert!(first.run(through(rich)).starts_with("HTTP/1.1 200"));
     assert!(second.run(through(poor)).starts_with("HTTP/1.1 403"));

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use cofferdam_proxy_protocol::{Protocol, ServeLimits, Verdict};
 
-use crate::harness::{PATIENCE, Proxy, Served, connect, read_head, socks, tunnel};
+use crate::harness::{Entry, PATIENCE, Proxy, connect, read_head, socks, tunnel};
 use crate::servers::{Dns, Server};
 
-fn proxy_to(server: &Server, limits: ServeLimits) -> (Proxy, Served, Dns) {
+fn proxy_to(server: &Server, limits: ServeLimits) -> (Proxy, Entry, Dns) {
     let dns = Dns::start();
     dns.set("a.test", &[&["127.0.0.1"]]);
     let proxy = Proxy::start(dns.address);
@@ -17,8 +17,8 @@ fn proxy_to(server: &Server, limits: ServeLimits) -> (Proxy, Served, Dns) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let list = [format!("a.test:{port}"), format!("127.0.0.1:{port}")];
     let list = list.each_ref().map(String::as_str);
-    let served = proxy.serve_with(&listener, &[&list], limits);
-    (proxy, served, dns)
+    let entry = proxy.serve_with(&listener, &[&list], limits);
+    (proxy, entry, dns)
 }
 
 #[test]
@@ -29,23 +29,23 @@ fn a_side_that_ends_its_half_still_hears_the_other() {
         all.reverse();
         stream.write_all(&all).unwrap();
     });
-    let (proxy, served, _dns) = proxy_to(&server, ServeLimits::default());
-    let (mut stream, code) = socks(served, b"a.test", server.port());
+    let (proxy, entry, _dns) = proxy_to(&server, ServeLimits::default());
+    let (mut stream, code) = socks(entry, b"a.test", server.port());
     assert_eq!(code, Some(0));
     stream.write_all(b"abc").unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert_eq!(answer, "cba");
-    let report = proxy.report(served);
+    let report = proxy.report(entry);
     assert_eq!((report.protocol, report.sent, report.received), (Protocol::Socks5, 3, 3));
 }
 
 #[test]
 fn bytes_behind_the_request_are_not_lost() {
     let server = Server::echo();
-    let (_proxy, served, _dns) = proxy_to(&server, ServeLimits::default());
-    let mut stream = connect(served);
+    let (_proxy, entry, _dns) = proxy_to(&server, ServeLimits::default());
+    let mut stream = connect(entry);
     write!(stream, "CONNECT a.test:{} HTTP/1.1\r\n\r\nearly", server.port()).unwrap();
     assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
     let mut early = [0; 5];
@@ -56,13 +56,13 @@ fn bytes_behind_the_request_are_not_lost() {
 #[test]
 fn a_run_that_does_not_read_makes_the_server_wait_not_the_proxy_grow() {
     let server = Server::start(|mut stream| {
-        let block = [7; 65536];
+        let block = vec![7; 65536];
         while stream.write_all(&block).is_ok() {}
     });
-    let (proxy, served, _dns) = proxy_to(&server, ServeLimits::default());
+    let (proxy, entry, _dns) = proxy_to(&server, ServeLimits::default());
     let before = proxy.memory_kib();
     let streams: Vec<_> =
-        (0..50).map(|_| tunnel(served, &format!("a.test:{}", server.port())).0).collect();
+        (0..50).map(|_| tunnel(entry, &format!("a.test:{}", server.port())).0).collect();
     std::thread::sleep(Duration::from_secs(1));
     let grown = proxy.memory_kib().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB for {} tunnels that nobody reads", streams.len());
@@ -72,9 +72,9 @@ fn a_run_that_does_not_read_makes_the_server_wait_not_the_proxy_grow() {
 fn an_idle_tunnel_ends() {
     let server = Server::echo();
     let limits = ServeLimits { idle_seconds: 1, ..ServeLimits::default() };
-    let (proxy, served, _dns) = proxy_to(&server, limits);
+    let (proxy, entry, _dns) = proxy_to(&server, limits);
     let started = Instant::now();
-    let (mut stream, _) = tunnel(served, &format!("a.test:{}", server.port()));
+    let (mut stream, _) = tunnel(entry, &format!("a.test:{}", server.port()));
     std::thread::sleep(Duration::from_millis(600));
     stream.write_all(b"x").unwrap();
     let mut rest = Vec::new();
@@ -85,25 +85,25 @@ fn an_idle_tunnel_ends() {
         elapsed > Duration::from_millis(1500) && elapsed < Duration::from_secs(4),
         "{elapsed:?}"
     );
-    assert_eq!(proxy.report(served).verdict, Verdict::Allowed);
+    assert_eq!(proxy.report(entry).verdict, Verdict::Allowed);
 }
 
 #[test]
 fn stopping_a_listener_ends_its_tunnels_and_tells_what_they_moved() {
     let server = Server::echo();
-    let (proxy, served, _dns) = proxy_to(&server, ServeLimits::default());
+    let (proxy, entry, _dns) = proxy_to(&server, ServeLimits::default());
     let other = proxy.serve(&["*:1-65535", &format!("127.0.0.1:{}", server.port())]);
     let target = format!("a.test:{}", server.port());
-    let (mut stream, _) = tunnel(served, &target);
+    let (mut stream, _) = tunnel(entry, &target);
     let (mut kept, _) = tunnel(other, &target);
     stream.write_all(b"four").unwrap();
     let mut echo = [0; 4];
     stream.read_exact(&mut echo).unwrap();
-    let totals = proxy.stop(served);
+    let totals = proxy.stop(entry);
     assert_eq!((totals.allowed, totals.sent, totals.received, totals.unreported), (1, 4, 4, 0));
-    assert_eq!(proxy.report(served).sent, 4);
+    assert_eq!(proxy.report(entry).sent, 4);
     assert!(matches!(stream.read(&mut echo), Ok(0) | Err(_)));
-    assert!(std::net::TcpStream::connect(served.address).is_err(), "nobody listens any more");
+    assert!(std::net::TcpStream::connect(entry.address).is_err(), "nobody listens any more");
     kept.write_all(b"kept").unwrap();
     kept.read_exact(&mut echo).unwrap();
     assert_eq!(&echo, b"kept");
@@ -112,8 +112,8 @@ fn stopping_a_listener_ends_its_tunnels_and_tells_what_they_moved() {
 #[test]
 fn when_the_agent_is_gone_the_proxy_ends_with_all_its_tunnels() {
     let server = Server::echo();
-    let (mut proxy, served, _dns) = proxy_to(&server, ServeLimits::default());
-    let (mut stream, _) = tunnel(served, &format!("a.test:{}", server.port()));
+    let (mut proxy, entry, _dns) = proxy_to(&server, ServeLimits::default());
+    let (mut stream, _) = tunnel(entry, &format!("a.test:{}", server.port()));
     proxy.link.shutdown(Shutdown::Both).unwrap();
     assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
     assert!(proxy.child.wait().unwrap().success());
@@ -125,11 +125,11 @@ fn later_connections_are_counted_when_there_are_too_many_to_tell() {
     let proxy = Proxy::start(dns.address);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let limits = ServeLimits { reports: 2, ..ServeLimits::default() };
-    let served = proxy.serve_with(&listener, &[&["a.test:443"]], limits);
+    let entry = proxy.serve_with(&listener, &[&["a.test:443"]], limits);
     for _ in 0..5 {
-        assert!(tunnel(served, "b.test:443").1.starts_with("HTTP/1.1 403"));
+        assert!(tunnel(entry, "b.test:443").1.starts_with("HTTP/1.1 403"));
     }
-    let totals = proxy.stop(served);
+    let totals = proxy.stop(entry);
     assert_eq!((totals.refused, totals.unreported), (5, 3));
 }
 
@@ -169,10 +169,10 @@ fn thousands_of_connections_wait_their_turn_and_disturb_no_other_run() {
 fn a_thousand_tunnels_at_once_cost_little_memory() {
     let server = Server::echo();
     let limits = ServeLimits { connections: 1000, ..ServeLimits::default() };
-    let (proxy, served, _dns) = proxy_to(&server, limits);
+    let (proxy, entry, _dns) = proxy_to(&server, limits);
     let before = proxy.memory_kib();
     let target = format!("a.test:{}", server.port());
-    let mut tunnels: Vec<_> = (0..400).map(|_| tunnel(served, &target).0).collect();
+    let mut tunnels: Vec<_> = (0..400).map(|_| tunnel(entry, &target).0).collect();
     for stream in &mut tunnels {
         stream.write_all(b"ping").unwrap();
         stream.read_exact(&mut [0; 4]).unwrap();
@@ -181,6 +181,6 @@ fn a_thousand_tunnels_at_once_cost_little_memory() {
     assert!(each < 16, "{each} KiB for each open tunnel");
     drop(tunnels);
     for _ in 0..400 {
-        assert_eq!(proxy.report(served).sent, 4);
+        assert_eq!(proxy.report(entry).sent, 4);
     }
 }
