@@ -91,8 +91,8 @@ impl Served {
                 // Nothing is ever sent: the other end is dropped.
                 _ = &mut stopped => break,
                 Some(_) = connections.join_next() => {}
-                (client, permits) = self.accept(&listener, &own) => {
-                    let served = Arc::clone(&self).connection(client, permits, closed.clone());
+                (client, room) = accept(&listener, &own) => {
+                    let served = Arc::clone(&self).connection(client, room, closed.clone());
                     connections.spawn(served);
                 }
             }
@@ -104,42 +104,24 @@ impl Served {
         let _ = self.events.send(ProxyEvent::Stopped { listener: self.id, totals }).await;
     }
 
-    /// The next connection, once there is room for it here and in the process.
-    async fn accept(
-        &self,
-        listener: &tokio::net::TcpListener,
-        own: &Arc<Semaphore>,
-    ) -> (TcpStream, [Option<OwnedSemaphorePermit>; 2]) {
-        let everyones = &self.shared.connections;
-        // Neither is ever closed, so there always is a permit.
-        let permits = [
-            Arc::clone(own).acquire_owned().await.ok(),
-            Arc::clone(everyones).acquire_owned().await.ok(),
-        ];
-        loop {
-            match listener.accept().await {
-                Ok((client, _)) => return (client, permits),
-                Err(error) => {
-                    tracing::debug!(listener = self.id.0, %error, "cannot accept a connection");
-                    tokio::time::sleep(REST).await;
-                }
-            }
-        }
-    }
-
     async fn connection(
         self: Arc<Self>,
         client: TcpStream,
-        permits: [Option<OwnedSemaphorePermit>; 2],
+        room: Option<OwnedSemaphorePermit>,
         mut closed: watch::Receiver<()>,
     ) {
         let account = Account::new();
+        let serving = async {
+            // Never closed, so there always is a permit in the end.
+            let _everyones = self.shared.connections.acquire().await;
+            client::serve(client, &self, &account).await
+        };
         let end = tokio::select! {
-            end = client::serve(client, &self, &account) => end,
+            end = serving => end,
             // Ended from outside: what was allowed stays so in the record.
             _ = closed.changed() => Ok(()),
         };
-        drop(permits);
+        drop(room);
         if let Some(report) = account.close(self.id, end) {
             self.tell(report).await;
         }
@@ -162,6 +144,25 @@ impl Served {
         }
         if told {
             let _ = self.events.send(ProxyEvent::Connection(report)).await;
+        }
+    }
+}
+
+/// The next connection, once there is room for it: the others wait in the
+/// socket's queue.
+async fn accept(
+    listener: &tokio::net::TcpListener,
+    own: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // Never closed, so there always is a permit in the end.
+    let room = Arc::clone(own).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => return (client, room),
+            Err(error) => {
+                tracing::debug!(%error, "cannot accept a connection");
+                tokio::time::sleep(REST).await;
+            }
         }
     }
 }

@@ -82,7 +82,6 @@ pub(crate) fn http(refusal: &Refusal) -> Vec<u8> {
     let (status, error) = match refusal.kind {
         RefusalKind::Malformed => (400, "http_request_error"),
         RefusalKind::TimedOut => (408, "http_request_error"),
-        RefusalKind::TooMany => (429, "connection_limit_reached"),
         RefusalKind::Address => (403, "destination_ip_prohibited"),
         RefusalKind::NotAllowed | RefusalKind::NotTls | RefusalKind::ServerName => {
             (403, "http_request_denied")

@@ -24,14 +24,12 @@ pub enum RefusalKind {
     ServerName,
     /// The target does not answer.
     Unreachable,
-    /// Too many connections at once.
-    TooMany,
     /// The request came too slowly.
     TimedOut,
 }
 
 impl RefusalKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 8] = [
         Self::Malformed,
         Self::NotAllowed,
         Self::Address,
@@ -39,7 +37,6 @@ impl RefusalKind {
         Self::NotTls,
         Self::ServerName,
         Self::Unreachable,
-        Self::TooMany,
         Self::TimedOut,
     ];
 
@@ -54,7 +51,6 @@ impl RefusalKind {
             Self::NotTls => "not_tls",
             Self::ServerName => "server_name",
             Self::Unreachable => "unreachable",
-            Self::TooMany => "too_many",
             Self::TimedOut => "timed_out",
         }
     }

@@ -53,13 +53,19 @@ pub(crate) fn program() -> Command {
 impl Proxy {
     /// With this name server, and more arguments.
     pub(crate) fn start_with(name_server: SocketAddr, arguments: &[&str]) -> Self {
+        let server = ["--name-server", &name_server.to_string()].map(str::to_owned);
+        Self::spawn(program().args(server).args(arguments))
+    }
+
+    /// With the name servers of this host.
+    pub(crate) fn start_as_the_host() -> Self {
+        Self::spawn(&mut program())
+    }
+
+    fn spawn(program: &mut Command) -> Self {
         let (link, theirs) = UnixStream::pair().unwrap();
-        let child = program()
-            .args(["--connected", "--name-server", &name_server.to_string()])
-            .args(arguments)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .spawn()
-            .unwrap();
+        let child =
+            program.arg("--connected").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
         Self::over(child, link)
     }
 

@@ -217,3 +217,51 @@ fn a_name_that_does_not_exist_says_so() {
     );
     assert_eq!(proxy.refusal(entry).0, RefusalKind::Unresolved);
 }
+
+#[test]
+fn an_address_of_this_host_must_be_named_by_itself() {
+    let test = "an_address_of_this_host_must_be_named_by_itself";
+    // The address from which this host would send to a network outside.
+    let own = std::net::UdpSocket::bind("0.0.0.0:0")
+        .and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()));
+    let Ok(own) = own.map(|address| address.ip()) else {
+        cofferdam_tests::skip(test, "this host has no address but loopback");
+        return;
+    };
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let dns = Dns::start();
+    dns.set("own.test", &[&[&own.to_string()]]);
+    let proxy = Proxy::start(dns.address);
+    let status = |destinations: &[&str]| {
+        let entry = proxy.serve(destinations);
+        [format!("own.test:{port}"), format!("{own}:{port}")].map(|target| tunnel(entry, &target).1)
+    };
+    let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "0.0.0.0/0"];
+    let mut blocks = private.map(|block| format!("{block}:{port}")).to_vec();
+    blocks.push(format!("own.test:{port}"));
+    for refused in status(&blocks.iter().map(String::as_str).collect::<Vec<_>>()) {
+        assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    }
+    for allowed in status(&[&format!("own.test:{port}"), &format!("{own}:{port}")]) {
+        assert!(allowed.starts_with("HTTP/1.1 200"), "{allowed}");
+    }
+}
+
+#[test]
+fn without_a_given_server_names_come_from_this_host() {
+    let test = "without_a_given_server_names_come_from_this_host";
+    if !std::path::Path::new("/etc/resolv.conf").exists() {
+        cofferdam_tests::skip(test, "this host has no /etc/resolv.conf");
+        return;
+    }
+    let server = Server::echo();
+    let port = server.port();
+    let proxy = Proxy::start_as_the_host();
+    let entry = proxy.serve(&[&format!("localhost:{port}"), &format!("127.0.0.1:{port}")]);
+    let (_, status) = tunnel(entry, &format!("localhost:{port}"));
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    let refused = proxy.serve(&[&format!("localhost:{port}")]);
+    let (_, status) = tunnel(refused, &format!("localhost:{port}"));
+    assert!(status.starts_with("HTTP/1.1 403"), "{status}");
+}
