@@ -4,6 +4,8 @@
 //! property test holds it to that. What cannot be narrowed (another profile,
 //! another workspace) is a denial that names the ceiling's rule.
 
+use std::path::Path;
+
 use cofferdam_ceiling::Ceiling;
 use cofferdam_plan::AbsolutePath;
 use cofferdam_profile::trees::intersection;
@@ -255,6 +257,14 @@ fn granted_programs(texts: &[String]) -> Result<Option<Vec<Tree>>, CapError> {
 }
 
 impl Capped {
+    /// Whether `path` lies in the workspace or in a scratch place: the cell itself
+    /// may have written what is there.
+    #[must_use]
+    pub fn is_own_place(&self, path: &Path) -> bool {
+        let scratch = self.scratch.iter().map(|place| place.path.as_path());
+        scratch.chain([self.workspace.as_path()]).any(|place| path.starts_with(place))
+    }
+
     /// The grant as it was capped, for the journal.
     #[must_use]
     pub fn grant(&self) -> Grant {

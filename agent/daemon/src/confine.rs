@@ -10,6 +10,7 @@ mod places;
 use std::io;
 
 use caps::CapSet;
+use cofferdam_profile::Profiles;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
@@ -155,7 +156,8 @@ fn landlock(config: &Config, ceilings: &Ceilings) -> Result<Confinement, Confine
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
-    for place in places::places(config, ceiling) {
+    let profiles = Profiles::load(config.profiles.as_deref());
+    for place in places::places(config, ceiling, profiles.as_ref().ok()) {
         ruleset = allow(ruleset, &place)?;
     }
     ruleset = ruleset.add_rule(NetPort::new(config.listen.port(), AccessNet::BindTcp))?;

@@ -1,20 +1,32 @@
 //! What the planner must know about the host's file system: which paths are
-//! there, and where links lead. Gathered before planning, so that planning is
-//! pure.
+//! there, where links lead, and what programs need. Gathered before planning, so
+//! that planning is pure.
 //!
 //! Nothing here decides: the cell's builder opens every path again, without
 //! following a link, and Landlock rules are made in the finished view.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use cofferdam_programs::{Combined, ResolveError, Resolver};
 
 use crate::cap::Capped;
-use crate::programs;
+use crate::planner::Purpose;
 
 /// Links of a root file system after the merge of /usr.
 const ROOT_LINKS: [&str; 6] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Dynamic loaders, for programs that are granted by their directory: nobody
+/// looks which of them each one names.
+const LOADERS: [&str; 4] = [
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+];
 
 /// Links followed for one path, at most (as the kernel's MAXSYMLINKS).
 const MAX_LINKS: usize = 40;
@@ -49,28 +61,51 @@ pub struct Resolved {
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     resolved: BTreeMap<PathBuf, Resolved>,
-    helpers: BTreeSet<PathBuf>,
+    offer: Option<Arc<Combined>>,
 }
 
 impl Facts {
-    /// Gathers what planning within `capped` needs, and `also`. Asks file systems,
-    /// which may take their time.
-    #[must_use]
-    pub fn gather(capped: &Capped, also: &[&Path]) -> Self {
+    /// Gathers what planning within `capped` needs. Asks file systems, which may
+    /// take their time.
+    ///
+    /// # Errors
+    /// Where the programs need more than can be looked at.
+    pub fn gather(
+        capped: &Capped,
+        purpose: Purpose<'_>,
+        resolver: &Resolver,
+    ) -> Result<Self, ResolveError> {
+        let worker = match purpose {
+            Purpose::Files(worker) => Some(worker),
+            Purpose::Run => None,
+        };
+        let Capped { show, read, programs, profile, .. } = capped;
+        let trees = [show, read, programs, &profile.programs, &profile.libraries];
+        let paths = trees.into_iter().flatten().map(|tree| tree.path.as_path());
+        let usual = ROOT_LINKS.iter().chain(&LOADERS).map(Path::new);
         let mut facts = Self::default();
-        let trees = capped.show.iter().chain(&capped.read).chain(&capped.programs);
-        let paths = trees.map(|tree| tree.path.as_path());
-        for path in paths.chain(ROOT_LINKS.map(Path::new)).chain(also.iter().copied()) {
+        for path in paths.chain(usual).chain(worker) {
             facts.resolved.entry(path.to_owned()).or_insert_with(|| resolve(path));
         }
-        let named = capped.programs.iter().filter(|tree| tree.exact).map(|tree| &*tree.path);
-        let mut helpers = programs::loaders();
-        for program in named.chain(also.iter().copied()) {
-            let real = facts.resolved[program].real.clone();
-            helpers.extend(programs::helpers(&real, &capped.profile.search_path));
+        let named: Vec<PathBuf> = match worker {
+            Some(worker) => vec![worker.to_owned()],
+            None => facts.named_programs(capped),
+        };
+        if !named.is_empty() {
+            facts.offer = Some(resolver.resolve_all(&named)?);
         }
-        facts.helpers = helpers.into_iter().map(|helper| resolve(&helper).real).collect();
-        facts
+        Ok(facts)
+    }
+
+    /// Programs that are granted one by one. What a cell may have written says
+    /// nothing about what it needs: it could name any program of the host.
+    fn named_programs(&self, capped: &Capped) -> Vec<PathBuf> {
+        let named = capped.programs.iter().filter(|tree| tree.exact).map(|tree| &tree.path);
+        let is_own = |path: &PathBuf| {
+            let real = self.of(path).map_or(path, |resolved| &resolved.real);
+            capped.is_own_place(path) || capped.is_own_place(real)
+        };
+        named.filter(|path| !is_own(path)).cloned().collect()
     }
 
     /// Where `path` leads; `None` for a path that was not asked for.
@@ -84,14 +119,25 @@ impl Facts {
         ROOT_LINKS.iter().filter_map(|path| self.of(Path::new(path))).flat_map(|r| &r.links)
     }
 
-    /// Interpreters and loaders that the named programs need, as real paths.
-    pub fn helpers(&self) -> impl Iterator<Item = &Path> {
-        self.helpers.iter().map(PathBuf::as_path)
+    /// The dynamic loaders that are there, as real paths.
+    pub fn loaders(&self) -> impl Iterator<Item = &Path> {
+        let there = |it: &&Resolved| it.found == Found::File;
+        let found = LOADERS.iter().filter_map(|path| self.of(Path::new(path)));
+        found.filter(there).map(|it| it.real.as_path())
+    }
+
+    /// What the programs that are named one by one need; `None` where none is.
+    #[must_use]
+    pub fn offer(&self) -> Option<&Combined> {
+        self.offer.as_deref()
     }
 
     #[cfg(test)]
-    pub(crate) fn given(resolved: impl IntoIterator<Item = (PathBuf, Resolved)>) -> Self {
-        Self { resolved: resolved.into_iter().collect(), helpers: BTreeSet::new() }
+    pub(crate) fn given(
+        resolved: impl IntoIterator<Item = (PathBuf, Resolved)>,
+        offer: Option<Combined>,
+    ) -> Self {
+        Self { resolved: resolved.into_iter().collect(), offer: offer.map(Arc::new) }
     }
 }
 

@@ -228,7 +228,7 @@ impl From<PlanError> for Fault {
     fn from(error: PlanError) -> Self {
         let rule = match error {
             PlanError::Worker(_) => "ceiling.programs.execute",
-            PlanError::Filter(_) | PlanError::TooMany { .. } => "",
+            PlanError::Filter(_) | PlanError::TooMany { .. } | PlanError::Programs(_) => "",
         };
         Self::new(Code::FailedPrecondition, "NO_PLAN", &error).by(rule)
     }

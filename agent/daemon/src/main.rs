@@ -14,6 +14,7 @@ use cofferdam_agent::ceiling::Ceilings;
 use cofferdam_agent::config::Config;
 use cofferdam_agent::confine::{self, Confinement};
 use cofferdam_agent::doctor::{self, Page, Subject};
+use cofferdam_agent::programs::shown;
 use cofferdam_agent::selftest::{self, Request};
 use cofferdam_agent::serve::{self, Inherited};
 use cofferdam_agent::sys;
@@ -45,6 +46,9 @@ enum Other {
     /// Try in real cells of this host which lines of the checklist hold; exit
     /// code 1 where one does not.
     Selftest(Request),
+    /// Show what programs bring along into a cell where a grant names them:
+    /// loaders, libraries, interpreters, helpers, data.
+    Programs(shown::Request),
     /// For `doctor`'s own use.
     #[command(hide = true)]
     Trial {
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
     let ended = match (command, serve) {
         (Some(Other::Doctor { config, json }), _) => examine(&Subject { config }, json),
         (Some(Other::Selftest(request)), _) => test(&request),
+        (Some(Other::Programs(request)), _) => show(&request),
         (Some(Other::Trial { arguments }), _) => Ok(perform(&arguments)),
         (None, Some(serve)) => run(&serve).map(|()| ExitCode::SUCCESS),
         (None, None) => Err(anyhow::anyhow!("`--config` is missing; `--help` tells more")),
@@ -146,6 +151,14 @@ fn test(request: &Request) -> anyhow::Result<ExitCode> {
     };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
     Ok(selftest::exit_code(&report))
+}
+
+/// Prints what programs need.
+fn show(request: &shown::Request) -> anyhow::Result<ExitCode> {
+    let found = shown::show(request)?;
+    let text = if request.json { serde_json::to_string(&found)? + "\n" } else { found.print() };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Performs one of doctor's trials: no word is a good word.

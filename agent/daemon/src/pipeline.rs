@@ -23,6 +23,7 @@ use crate::cells::{Cells, SessionKey};
 use crate::denials::Denials;
 use crate::intent::{Intents, Verified};
 use crate::planner::Naming;
+use crate::programs::Programs;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
@@ -45,6 +46,8 @@ pub struct Agent {
     pub ceilings: Arc<Ceilings>,
     /// The host's profiles.
     pub profiles: Profiles,
+    /// What programs need.
+    pub programs: Programs,
     /// Whose intents are believed.
     pub intents: Intents,
     /// Which were seen.

@@ -12,14 +12,17 @@ use cofferdam_plan::{
     LinkPlan, Network, Rights, ScratchPlan, WorkspacePlan,
 };
 use cofferdam_profile::Tree;
-use cofferdam_profile::trees::covers;
+use cofferdam_profile::trees::{covers, intersection};
+use cofferdam_programs::ResolveError;
 
 use crate::cap::{Capped, CappedNetwork};
 use crate::facts::{Facts, Found};
 
 mod run;
+mod survey;
 
 pub use run::{Berth, Command, plan_run};
+pub use survey::Survey;
 
 /// What a cell is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub enum PlanError {
     #[error("no seccomp filter is named `{0}`")]
     Filter(String),
     /// More entries than a plan holds.
-    #[error("the profile comes to {count} {what}; a cell has at most {limit}")]
+    #[error("profile and grant come to {count} {what}; a cell has at most {limit}")]
     TooMany {
         /// Entries of what.
         what: &'static str,
@@ -62,6 +65,9 @@ pub enum PlanError {
         "the file worker `{0}` is not beneath `view.read` and `programs.execute` of the ceiling, or is missing; add it there"
     )]
     Worker(PathBuf),
+    /// The programs need more than can be looked at.
+    #[error(transparent)]
+    Programs(#[from] ResolveError),
 }
 
 /// Plans a cell.
@@ -70,18 +76,18 @@ pub enum PlanError {
 /// See [`PlanError`].
 pub fn plan_cell(
     capped: &Capped,
-    facts: &Facts,
+    survey: &Survey,
     purpose: Purpose<'_>,
     naming: Naming,
 ) -> Result<CellPlan, PlanError> {
+    let facts = survey.facts();
     let filter = cofferdam_filter::by_name(&capped.profile.filter)
         .ok_or_else(|| PlanError::Filter(capped.profile.filter.clone()))?;
     let binds = binds(capped, facts, purpose)?;
     let links = links(capped, facts, &binds);
-    let landlock = landlock(capped, facts, purpose)?;
+    let landlock = landlock(capped, survey, purpose)?;
     bounded("bind mounts", binds.len(), bounds::BINDS)?;
     bounded("links", links.len(), bounds::LINKS)?;
-    bounded("Landlock rules", landlock.len(), bounds::LANDLOCK)?;
     let Naming { cell, subject, hostname } = naming;
     let limits = &capped.limits;
     Ok(CellPlan {
@@ -142,6 +148,9 @@ fn binds(capped: &Capped, facts: &Facts, purpose: Purpose<'_>) -> Result<Vec<Bin
     paths.retain(|path| covers(&capped.view_bound, path));
     paths.sort();
     paths.dedup();
+    // Libraries are mapped executable, whoever names the programs.
+    let libraries = intersection(&capped.profile.libraries, &capped.executable);
+    let executable = [&capped.program_bound[..], &libraries].concat();
     let mut binds: Vec<BindPlan> = Vec::new();
     for path in paths {
         // What lies beneath a bind is shown with it. Sorted: parents come first.
@@ -149,7 +158,7 @@ fn binds(capped: &Capped, facts: &Facts, purpose: Purpose<'_>) -> Result<Vec<Bin
         if let (false, Some(path)) = (shown, absolute(&path)) {
             let holds = |tree: &Tree| path_holds(path.as_path(), tree);
             let is_worker = worker.as_deref() == Some(path.as_path());
-            let execute = is_worker || capped.program_bound.iter().any(holds);
+            let execute = is_worker || executable.iter().any(holds);
             binds.push(BindPlan { path, execute });
         }
     }
@@ -195,82 +204,37 @@ fn links(capped: &Capped, facts: &Facts, binds: &[BindPlan]) -> Vec<LinkPlan> {
     links
 }
 
-/// Landlock's rules: the same as is mounted, again from inside.
+/// Landlock's rules, in the order of paths: what of the host the call may have,
+/// and the cell's own places.
 ///
 /// # Errors
-/// Where the file worker is not to be had.
+/// Where they are more than a plan holds.
 pub fn landlock(
     capped: &Capped,
-    facts: &Facts,
+    survey: &Survey,
     purpose: Purpose<'_>,
 ) -> Result<Vec<LandlockPlan>, PlanError> {
-    let mut rules: Vec<LandlockPlan> = Vec::new();
-    let mut add = |path: Option<AbsolutePath>, rights| {
-        rules.extend(path.map(|path| LandlockPlan { path, rights }));
-    };
-    for tree in &capped.read {
-        let resolved = facts.of(&tree.path).filter(|r| r.found != Found::Nothing);
-        add(resolved.and_then(|r| absolute(&r.real)), Rights::READ);
-    }
-    // The builder's own passwd and group.
-    for file in ["/etc/passwd", "/etc/group"] {
-        add(AbsolutePath::new(file).ok(), Rights::READ);
-    }
-    for program in programs(capped, facts, purpose)? {
-        add(absolute(&program), Rights::EXECUTE);
-    }
     let own = |write, execute| Rights { read: true, write, execute };
     let running = purpose == Purpose::Run;
-    add(Some(capped.workspace.clone()), own(capped.write, capped.execute && running));
-    for place in &capped.scratch {
-        add(Some(place.path.clone()), own(true, place.execute && running));
-    }
+    let mut rules = survey.rules().to_vec();
+    let workspace = own(capped.write, capped.execute && running);
+    rules.push(LandlockPlan { path: capped.workspace.clone(), rights: workspace });
+    rules.extend(capped.scratch.iter().map(|place| LandlockPlan {
+        path: place.path.clone(),
+        rights: own(true, place.execute && running),
+    }));
     rules.sort_by(|a, b| a.path.cmp(&b.path));
-    rules.dedup();
+    bounded("Landlock rules", rules.len(), bounds::LANDLOCK)?;
     Ok(rules)
-}
-
-/// Real paths of what may be executed.
-fn programs(
-    capped: &Capped,
-    facts: &Facts,
-    purpose: Purpose<'_>,
-) -> Result<Vec<PathBuf>, PlanError> {
-    let helpers = facts.helpers().map(Path::to_owned);
-    let mut programs: Vec<PathBuf> = match purpose {
-        Purpose::Files(worker) => {
-            let worker = worker_path(capped, facts, worker)?;
-            return Ok(helpers
-                .filter(|it| covers(&capped.executable, it))
-                .chain([worker])
-                .collect());
-        }
-        Purpose::Run => capped
-            .programs
-            .iter()
-            .filter_map(|tree| Some((tree, facts.of(&tree.path)?)))
-            // A directory named without a slash is not «all beneath».
-            .filter(|(tree, resolved)| match resolved.found {
-                Found::Nothing => false,
-                Found::Directory | Found::Hidden => !tree.exact,
-                Found::File => true,
-            })
-            .map(|(_, resolved)| resolved.real.clone())
-            .collect(),
-    };
-    programs.extend(helpers);
-    programs.retain(|path| covers(&capped.program_bound, path));
-    Ok(programs)
 }
 
 /// Whether a cell of these would let the program at `path` be executed.
 #[must_use]
-pub fn may_execute(capped: &Capped, facts: &Facts, path: &[u8]) -> bool {
+pub fn may_execute(capped: &Capped, survey: &Survey, path: &[u8]) -> bool {
     use std::os::unix::ffi::OsStrExt;
     let real = crate::facts::resolve(Path::new(std::ffi::OsStr::from_bytes(path))).real;
     let in_workspace = capped.execute && real.starts_with(capped.workspace.as_path());
-    let granted = programs(capped, facts, Purpose::Run).unwrap_or_default();
-    in_workspace || granted.iter().any(|program| real.starts_with(program))
+    in_workspace || survey.executes(&real)
 }
 
 fn absolute(path: &Path) -> Option<AbsolutePath> {

@@ -1,159 +1,172 @@
-//! What a program needs besides itself: the interpreter of a script, the
-//! dynamic loader of an ELF file.
+//! The program list on this host: what granted programs need, and what calls may
+//! have of the host for it.
 //!
-//! Reads only the heads of files that the ceiling names as programs. The helpers
-//! found are offers: the planner takes those that profile and ceiling allow.
+//! Programs are looked at by the resolver of `cofferdam-programs`, for the agent's
+//! life, so that it remembers. A survey that was made less than [`TRUST`] ago is
+//! taken again: a program that is replaced meanwhile is refused, as it is in a
+//! cell that is there already, and nothing else is let through.
+//!
+//! The pipeline asks for surveys; `cofferdam-agent programs` shows what the
+//! resolver finds ([`shown`]).
 
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use cofferdam_plan::AbsolutePath;
+use cofferdam_profile::{Profile, Tree};
+use cofferdam_programs::{Resolver, Root, Rules, RulesError};
 
-/// Scripts that name scripts as interpreters, at most (as the kernel).
-const MAX_SCRIPTS: usize = 4;
-/// Bytes of a file's head.
-const HEAD: usize = 4096;
-/// Program headers that are looked at.
-const MAX_HEADERS: usize = 128;
-/// `PT_INTERP` of elf(5).
-const INTERPRETER: u32 = 3;
+use crate::cap::Capped;
+use crate::cell::StartError;
+use crate::facts::{Facts, Found, resolve};
+use crate::planner::{PlanError, Purpose, Survey};
 
-/// The dynamic loaders that a program directory's programs may name.
-#[must_use]
-pub fn loaders() -> Vec<PathBuf> {
-    const LOADERS: [&str; 4] = [
-        "/lib64/ld-linux-x86-64.so.2",
-        "/lib/ld-linux.so.2",
-        "/lib/ld-linux-aarch64.so.1",
-        "/lib/ld-musl-x86_64.so.1",
-    ];
-    LOADERS.iter().map(PathBuf::from).filter(|path| path.exists()).collect()
+pub mod shown;
+
+/// How long what was looked at is taken for what is there.
+const TRUST: Duration = Duration::from_secs(1);
+/// Surveys that are remembered.
+const SURVEYS: usize = 256;
+
+/// What programs need, and what was found for calls lately.
+#[derive(Debug)]
+pub struct Programs {
+    rules: Rules,
+    resolvers: Mutex<HashMap<Surroundings, Arc<Resolver>>>,
+    surveys: Mutex<HashMap<Asked, (Instant, Arc<Survey>)>>,
 }
 
-/// What the program at `path` needs, as its file says.
-#[must_use]
-pub fn helpers(path: &Path, search_path: &[AbsolutePath]) -> Vec<PathBuf> {
-    let mut helpers = Vec::new();
-    let mut next = vec![path.to_owned()];
-    for _ in 0..MAX_SCRIPTS {
-        let found: Vec<PathBuf> =
-            next.iter().filter_map(|path| named_by(path, search_path)).flatten().collect();
-        helpers.extend(found.iter().cloned());
-        next = found;
-    }
-    helpers
+/// What of a profile a resolver must know.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Surroundings {
+    search_path: Vec<PathBuf>,
+    /// Such as `RUSTUP_HOME`.
+    directories: BTreeMap<String, PathBuf>,
 }
 
-fn named_by(path: &Path, search_path: &[AbsolutePath]) -> Option<Vec<PathBuf>> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut head = vec![0; HEAD];
-    let read = file.read_at(&mut head, 0).ok()?;
-    head.truncate(read);
-    if let Some(words) = script_words(&head) {
-        return Some(script_helpers(&words, search_path));
-    }
-    let (offset, length) = elf_interpreter(&head)?;
-    let mut name = vec![0; length];
-    file.read_exact_at(&mut name, offset).ok()?;
-    let name = name.split(|&byte| byte == 0).next()?;
-    absolute(name).map(|path| vec![path])
+/// All that a survey depends on, the host apart. Profiles do not change while the
+/// agent lives.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    profile: String,
+    worker: Option<PathBuf>,
+    workspace: AbsolutePath,
+    scratch: Vec<AbsolutePath>,
+    trees: [Vec<Tree>; 5],
 }
 
-/// The words of a `#!` line: the interpreter and its argument.
-fn script_words(head: &[u8]) -> Option<Vec<&[u8]>> {
-    let line = head.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
-    let words = line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r'));
-    Some(words.filter(|word| !word.is_empty()).collect())
-}
-
-/// The interpreter, and what env(1) would start.
-fn script_helpers(words: &[&[u8]], search_path: &[AbsolutePath]) -> Vec<PathBuf> {
-    let Some(interpreter) = words.first().and_then(|word| absolute(word)) else {
-        return Vec::new();
-    };
-    let is_env = interpreter.file_name().is_some_and(|name| name == "env");
-    let named = words[1..].iter().find(|word| !word.starts_with(b"-") && !word.contains(&b'='));
-    let program = named.filter(|name| is_env && !name.contains(&b'/')).and_then(|name| {
-        let at = |dir: &AbsolutePath| dir.as_path().join(OsStr::from_bytes(name));
-        search_path.iter().map(at).find(|path| path.is_file())
-    });
-    [interpreter].into_iter().chain(program).collect()
-}
-
-/// Offset and length of the loader's name in a 64-bit little-endian ELF file.
-fn elf_interpreter(head: &[u8]) -> Option<(u64, usize)> {
-    if !head.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let table = usize::try_from(u64::from_le_bytes(field(head, 32)?)).ok()?;
-    let size = usize::from(u16::from_le_bytes(field(head, 54)?));
-    let count = usize::from(u16::from_le_bytes(field(head, 56)?)).min(MAX_HEADERS);
-    (0..count).find_map(|index| {
-        let at = table.checked_add(index.checked_mul(size)?)?;
-        let kind = u32::from_le_bytes(field(head, at)?);
-        let offset = u64::from_le_bytes(field(head, at.checked_add(8)?)?);
-        let length = u64::from_le_bytes(field(head, at.checked_add(32)?)?);
-        let length = usize::try_from(length).ok()?;
-        (kind == INTERPRETER && (1..=HEAD).contains(&length)).then_some((offset, length))
-    })
-}
-
-fn field<const N: usize>(head: &[u8], at: usize) -> Option<[u8; N]> {
-    head.get(at..at.checked_add(N)?)?.try_into().ok()
-}
-
-fn absolute(name: &[u8]) -> Option<PathBuf> {
-    AbsolutePath::new(name).ok().map(|path| path.as_path().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn scripts_name_their_interpreters() {
-        let dir = tempfile::tempdir().unwrap();
-        let script = dir.path().join("script");
-        std::fs::write(&script, "#! /bin/sh -e\n").unwrap();
-        assert!(helpers(&script, &[]).contains(&PathBuf::from("/bin/sh")));
-        std::fs::write(&script, "#!/usr/bin/env -S sh\n").unwrap();
-        let found = helpers(&script, &[AbsolutePath::new("/usr/bin").unwrap()]);
-        assert_eq!(found[..2], [PathBuf::from("/usr/bin/env"), PathBuf::from("/usr/bin/sh")]);
+impl Programs {
+    /// Nothing is looked at yet.
+    ///
+    /// # Errors
+    /// Never in a build whose tests passed.
+    pub fn new() -> Result<Self, RulesError> {
+        let (resolvers, surveys) = (Mutex::default(), Mutex::default());
+        Ok(Self { rules: Rules::builtin()?, resolvers, surveys })
     }
 
-    #[test]
-    fn programs_name_their_loader() {
-        let found = helpers(Path::new("/proc/self/exe"), &[]);
-        assert!(found.iter().any(|path| path.to_string_lossy().contains("ld")), "{found:?}");
-    }
-
-    #[test]
-    fn what_is_neither_needs_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        for content in ["", "#!", "#!relative\n", "\x7fELF"] {
-            std::fs::write(&file, content).unwrap();
-            assert!(helpers(&file, &[]).is_empty(), "{content:?}");
+    /// What of the host a call within `capped` may have. May ask file systems, and
+    /// take its time.
+    ///
+    /// # Errors
+    /// Where the file worker is not to be had, or the programs need more than can
+    /// be looked at.
+    pub fn survey(&self, capped: &Capped, purpose: Purpose<'_>) -> Result<Arc<Survey>, PlanError> {
+        let asked = Asked::of(capped, purpose);
+        let now = Instant::now();
+        if let Some((since, survey)) = lock(&self.surveys).get(&asked)
+            && now.duration_since(*since) < TRUST
+        {
+            return Ok(Arc::clone(survey));
         }
-        assert!(helpers(dir.path(), &[]).is_empty());
+        let facts = Facts::gather(capped, purpose, &self.resolver(&capped.profile))?;
+        let survey = Arc::new(Survey::of(capped, facts, purpose)?);
+        let mut surveys = lock(&self.surveys);
+        if surveys.len() >= SURVEYS {
+            surveys.retain(|_, (since, _)| now.duration_since(*since) < TRUST);
+        }
+        if surveys.len() < SURVEYS {
+            surveys.insert(asked, (now, Arc::clone(&survey)));
+        }
+        Ok(survey)
     }
 
-    proptest! {
-        #[test]
-        fn no_head_confuses_the_reader(rest in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let head = [&b"\x7fELF\x02\x01"[..], &rest].concat();
-            if let Some((_, length)) = elf_interpreter(&head) {
-                prop_assert!(length <= HEAD);
-            }
+    /// Says of a program that may not be executed why it is not on the list.
+    /// Blocks as [`Self::survey`] does, in a place where that is no harm.
+    #[must_use]
+    pub fn explain(&self, error: StartError, capped: &Capped, program: &[u8]) -> StartError {
+        let program = Path::new(OsStr::from_bytes(program));
+        let why_not = || self.why_not(capped, program);
+        let why = error.is_refusal().then(|| tokio::task::block_in_place(why_not));
+        error.because(why.flatten())
+    }
+
+    /// Why the grant does not let `program`, a path or a name, be executed, and
+    /// what would; `None` where the list of programs is not the reason. May ask
+    /// file systems.
+    #[must_use]
+    pub fn why_not(&self, capped: &Capped, program: &Path) -> Option<String> {
+        let survey = self.survey(capped, Purpose::Run).ok()?;
+        let path = &capped.profile.search_path;
+        let candidates: Vec<PathBuf> = match program.components().count() {
+            1 => path.iter().map(|directory| directory.as_path().join(program)).collect(),
+            _ => vec![program.to_owned()],
+        };
+        let found = candidates.iter().filter(|it| it.is_absolute()).map(|it| resolve(it));
+        let real = found.filter(|it| it.found == Found::File).map(|it| it.real).next()?;
+        if capped.is_own_place(&real) { None } else { survey.why_not(&real) }
+    }
+
+    /// The resolver for cells of this profile.
+    #[must_use]
+    pub fn resolver(&self, profile: &Profile) -> Arc<Resolver> {
+        let surroundings = Surroundings::of(profile);
+        let mut resolvers = lock(&self.resolvers);
+        let resolver = resolvers.entry(surroundings).or_insert_with_key(|surroundings| {
+            let Surroundings { search_path, directories } = surroundings.clone();
+            let resolver = Resolver::new(Root::host(), search_path, self.rules.clone());
+            let resolver = resolver.looking_again_after(TRUST);
+            Arc::new(directories.into_iter().fold(resolver, |resolver, (name, directory)| {
+                resolver.with_variable(&name, directory)
+            }))
+        });
+        Arc::clone(resolver)
+    }
+}
+
+impl Surroundings {
+    fn of(profile: &Profile) -> Self {
+        let directory = |(name, value): (&String, &String)| {
+            let path = PathBuf::from(value);
+            path.is_absolute().then(|| (name.clone(), path))
+        };
+        Self {
+            search_path: profile.search_path.iter().map(|it| it.as_path().to_owned()).collect(),
+            directories: profile.environment.iter().filter_map(directory).collect(),
         }
     }
+}
+
+impl Asked {
+    fn of(capped: &Capped, purpose: Purpose<'_>) -> Self {
+        let Capped { show, read, programs, view_bound, executable, .. } = capped;
+        Self {
+            profile: capped.profile.name.clone(),
+            worker: match purpose {
+                Purpose::Files(worker) => Some(worker.to_owned()),
+                Purpose::Run => None,
+            },
+            workspace: capped.workspace.clone(),
+            scratch: capped.scratch.iter().map(|place| place.path.clone()).collect(),
+            trees: [show, read, programs, view_bound, executable].map(Clone::clone),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

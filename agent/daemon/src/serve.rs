@@ -30,6 +30,7 @@ use crate::intent::Intents;
 use crate::lost;
 use crate::peers::PeersLayer;
 use crate::pipeline::Agent;
+use crate::programs::Programs;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
@@ -120,6 +121,7 @@ fn assemble(loaded: Loaded, warden: Option<OwnedFd>) -> anyhow::Result<Arc<Agent
         spool_bytes: usize::try_from(config.limits.spool.0)?,
         ceilings,
         profiles,
+        programs: Programs::new()?,
         replays,
         recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
         registry: Registry::new(config.limits),

@@ -38,6 +38,25 @@ pub struct Asked {
     program: String,
     search_path: Vec<String>,
     working_directory: String,
+    /// Why the list of programs refuses it, if it does.
+    unlisted: Option<String>,
+}
+
+impl StartError {
+    /// Whether the kernel refused to execute the program.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Failed { step: RunStep::Execute, errno: libc::EACCES, .. })
+    }
+
+    /// The same, told why the list of programs refuses it.
+    #[must_use]
+    pub fn because(mut self, why: Option<String>) -> Self {
+        if let Self::Failed { asked, .. } = &mut self {
+            asked.unlisted = why;
+        }
+        self
+    }
 }
 
 impl Asked {
@@ -46,23 +65,27 @@ impl Asked {
             program: String::from_utf8_lossy(&plan.program).into_owned(),
             search_path: plan.search_path.iter().map(ToString::to_string).collect(),
             working_directory: plan.working_directory.to_string(),
+            unlisted: None,
         }
     }
 }
 
 /// For the one who must act: the step, on what, why, what to do.
 fn in_words(step: RunStep, errno: i32, asked: &Asked) -> String {
-    let Asked { program, search_path, working_directory } = asked;
+    let Asked { program, search_path, working_directory, unlisted } = asked;
     let why = std::io::Error::from_raw_os_error(errno);
     match step {
         RunStep::FindProgram => format!(
             "there is no program `{program}` in {}; check_command_exists tells what there is",
             search_path.join(":")
         ),
-        RunStep::Execute => format!(
-            "cannot execute `{program}`: {why}; it must be a program that exists in the cell's \
-             view and that rules, profile and ceiling let the caller execute"
-        ),
+        RunStep::Execute => {
+            let remedy = unlisted.as_deref().unwrap_or(
+                "it must be a program that exists in the cell's view and that rules, profile and \
+                 ceiling let the caller execute",
+            );
+            format!("cannot execute `{program}`: {why}; {remedy}")
+        }
         RunStep::WorkingDirectory => format!(
             "cannot enter the working directory `{working_directory}`: {why}; it must be a \
              directory of the workspace"

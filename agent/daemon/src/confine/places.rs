@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use cofferdam_ceiling::Ceiling;
+use cofferdam_profile::trees::intersection;
+use cofferdam_profile::{Profiles, Tree};
 
 use crate::config::Config;
 
@@ -27,8 +29,12 @@ pub enum Reach {
     Keep,
 }
 
-/// All of it.
-pub(super) fn places(config: &Config, ceiling: Option<&Ceiling>) -> Vec<Place> {
+/// All of it. Without profiles there are no plans either.
+pub(super) fn places(
+    config: &Config,
+    ceiling: Option<&Ceiling>,
+    profiles: Option<&Profiles>,
+) -> Vec<Place> {
     let beside = |path: &PathBuf| path.parent().map(PathBuf::from);
     // Files that are replaced by renaming are reached through their directory.
     let directories = [
@@ -41,16 +47,27 @@ pub(super) fn places(config: &Config, ceiling: Option<&Ceiling>) -> Vec<Place> {
     // Facts about the host, usage of cells, programs of the plans.
     let system = ["/proc", "/sys/fs/cgroup", "/etc/os-release", "/usr/lib/os-release"];
     let programs = ceiling.into_iter().flat_map(|c| c.programs.execute.iter());
+    // And what those need: libraries, data, where the loader finds both.
+    let shown = ceiling.zip(profiles).map(|(ceiling, profiles)| shown(ceiling, profiles));
     let read = directories
         .into_iter()
         .filter_map(beside)
         .chain(system.map(PathBuf::from))
         .chain(config.profiles.clone())
         .chain(programs.map(|root| root.as_path().to_owned()))
+        .chain(shown.into_iter().flatten())
         .map(|path| Place { path, reach: Reach::Read });
     read.chain([
         Place { path: "/dev/null".into(), reach: Reach::Write },
         Place { path: config.journal.clone(), reach: Reach::Keep },
     ])
     .collect()
+}
+
+/// What cells of some profile see of the host.
+fn shown(ceiling: &Ceiling, profiles: &Profiles) -> Vec<PathBuf> {
+    let view = ceiling.view.read.iter().map(|root| Tree::beneath(root.as_path()));
+    let view: Vec<Tree> = view.collect();
+    let shown: Vec<Tree> = profiles.iter().flat_map(|profile| profile.show.clone()).collect();
+    intersection(&shown, &view).into_iter().map(|tree| tree.path).collect()
 }

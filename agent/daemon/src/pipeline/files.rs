@@ -17,7 +17,6 @@ use super::Agent;
 use crate::cap::{Capped, Need, cap};
 use crate::cell::{Next, StartError};
 use crate::cells::{Held, Wanted};
-use crate::facts::Facts;
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
@@ -163,9 +162,10 @@ async fn work(
         let path = &capped.profile.search_path;
         lookup.directories = path.iter().map(|d| d.as_bytes().to_vec()).collect();
     }
-    let facts = tokio::task::block_in_place(|| Facts::gather(capped, &[&agent.worker]));
+    let survey = |purpose| tokio::task::block_in_place(|| agent.programs.survey(capped, purpose));
+    let purpose = Purpose::Files(&agent.worker);
     let naming = agent.naming(recorded.verified());
-    let plan = plan_cell(capped, &facts, Purpose::Files(&agent.worker), naming)?;
+    let plan = plan_cell(capped, &*survey(purpose)?, purpose, naming)?;
     let wanted = Wanted {
         session: Some(Agent::session(recorded.verified())),
         purpose: if capped.write { "write files" } else { "read files" },
@@ -181,11 +181,12 @@ async fn work(
     drop((cell, place));
     match answered? {
         Answer::Error(error) => Err(error.into()),
-        Answer::Program(found) => Ok(Answer::Program(ProgramFound {
-            executable: found.executable
-                && tokio::task::block_in_place(|| may_execute(capped, &facts, &found.path)),
-            ..found
-        })),
+        Answer::Program(found) => {
+            let granted = survey(Purpose::Run)?;
+            let may = || tokio::task::block_in_place(|| may_execute(capped, &granted, &found.path));
+            let executable = found.executable && may();
+            Ok(Answer::Program(ProgramFound { executable, ..found }))
+        }
         answer => Ok(answer),
     }
 }

@@ -15,7 +15,6 @@ use super::supervise::{Supervised, supervise};
 use crate::cap::{Capped, Need, cap};
 use crate::cells::{Held, Wanted};
 use crate::clock;
-use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::outcome::Ended;
@@ -230,8 +229,9 @@ impl Running<'_> {
     ) -> Result<(Wanted, Vec<LandlockPlan>), PlanError> {
         let Self { agent, whole, capped, .. } = *self;
         let naming = agent.naming(recorded.verified());
-        let plan = plan_cell(whole, &Facts::gather(whole, &[]), Purpose::Run, naming)?;
-        let landlock = landlock(capped, &Facts::gather(capped, &[]), Purpose::Run)?;
+        let survey = |capped| agent.programs.survey(capped, Purpose::Run);
+        let plan = plan_cell(whole, &*survey(whole)?, Purpose::Run, naming)?;
+        let landlock = landlock(capped, &*survey(capped)?, Purpose::Run)?;
         let own = if landlock == plan.landlock { Vec::new() } else { landlock };
         let wanted = Wanted {
             session: (!command.one_shot).then(|| Agent::session(recorded.verified())),
@@ -262,6 +262,7 @@ impl Running<'_> {
                 if let Some(leaf) = leaf {
                     drop(agent.cells.warden().remove_leaf(leaf).await);
                 }
+                let error = agent.programs.explain(error, capped, &command.program);
                 Err(outcome::not_started(&error))
             }
         }

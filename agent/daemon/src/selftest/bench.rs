@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cofferdam_plan::{
     AbsolutePath, BindPlan, CellId, CellPlan, LandlockPlan, LayerReport, LayerSet, Rights, RunId,
@@ -21,8 +21,8 @@ use super::ground::{Ground, GroundError};
 use super::probing::{self, Listed};
 use crate::cap::Capped;
 use crate::cell::{Cell, Next};
-use crate::facts::Facts;
-use crate::planner::{Berth, Command, Naming, Purpose, plan_cell, plan_run};
+use crate::planner::{Berth, Command, Naming, Purpose, Survey, plan_cell, plan_run};
+use crate::programs::Programs;
 use crate::streams::ChildEnds;
 use crate::warden::Warden;
 
@@ -36,7 +36,7 @@ const WALL_MILLIS: u64 = 10_000;
 pub(super) struct Bench {
     warden: Warden,
     capped: Capped,
-    facts: Facts,
+    survey: Arc<Survey>,
     may_lack: bool,
     probe: PathBuf,
     /// Where attempts find a directory each, beneath the workspace.
@@ -64,10 +64,10 @@ impl Ran {
 impl Bench {
     pub(super) fn new(warden: Warden, ground: Ground) -> Result<Self, GroundError> {
         let Ground { capped, may_lack, probe, warden: _, made } = ground;
-        let facts = Facts::gather(&capped, &[&probe]);
+        let survey = Programs::new()?.survey(&capped, Purpose::Run)?;
         let name = format!("{}/cofferdam-selftest", capped.workspace);
         let place = AbsolutePath::new(name).map_err(|_| GroundError::Empty("usable workspace"))?;
-        Ok(Self { warden, capped, facts, may_lack, probe, place, made, layers: Mutex::default() })
+        Ok(Self { warden, capped, survey, may_lack, probe, place, made, layers: Mutex::default() })
     }
 
     /// Lists the probe's attempts and makes a directory for each, so that none
@@ -141,7 +141,7 @@ impl Bench {
             subject: "selftest".to_owned(),
             hostname: "cell".to_owned(),
         };
-        let plan = plan_cell(&self.capped, &self.facts, Purpose::Run, naming);
+        let plan = plan_cell(&self.capped, &self.survey, Purpose::Run, naming);
         let mut plan = plan.map_err(|error| error.to_string())?;
         self.add_probe(&mut plan);
         if self.may_lack {

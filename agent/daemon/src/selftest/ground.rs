@@ -44,6 +44,12 @@ pub enum GroundError {
     /// Profile, ceiling and workspace do not come together.
     #[error("the ceiling allows no such cell: {0}")]
     Cap(#[from] CapError),
+    /// What programs need is not known.
+    #[error(transparent)]
+    Programs(#[from] cofferdam_programs::RulesError),
+    /// What cells may have cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] crate::planner::PlanError),
     /// The ceiling allows nothing.
     #[error("the ceiling names no {0}; without one no cell can be had")]
     Empty(&'static str),
