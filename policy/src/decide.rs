@@ -90,7 +90,9 @@ impl RuleSet {
         }
         let outcome = match combine(&chosen, question, &self.order) {
             Err(reason) => Outcome::Denied(vec![reason]),
-            Ok(basis) => Outcome::Permitted { basis, asks: asking(&meant, question) },
+            Ok(basis) => {
+                Outcome::Permitted { basis: Box::new(basis), asks: asking(&meant, question) }
+            }
         };
         Judged { outcome, table }
     }
@@ -130,7 +132,7 @@ struct Judged {
 }
 
 enum Outcome {
-    Permitted { basis: combine::Combined, asks: Option<Vec<String>> },
+    Permitted { basis: Box<combine::Combined>, asks: Option<Vec<String>> },
     Denied(Vec<Reason>),
 }
 

@@ -1,17 +1,20 @@
-//! What a rule gives: profile, workspace, programs, limits; and how two grants
-//! meet.
+//! What a rule gives: profile, workspace, programs, limits, network; and how two
+//! grants meet.
 //!
 //! Invariant: the meet of two grants gives nothing that either does not give.
 //! Rules of several scopes meet here, and the commands of one command line, and
 //! on the host the gateway's grant and the ceiling.
 
 mod limits;
+mod network;
 mod programs;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use limits::Limits;
+pub(crate) use network::MAX_DESTINATIONS;
+pub use network::Network;
 pub use programs::{ProgramPath, ProgramPathError, Programs};
 
 /// What an action may use.
@@ -27,6 +30,8 @@ pub struct Grant {
     pub programs: Programs,
     /// How much of everything.
     pub limits: Limits,
+    /// What may be reached through the proxy.
+    pub network: Network,
 }
 
 /// What may be done in the workspace.
@@ -64,6 +69,11 @@ pub enum Disjoint {
     /// No program is in both.
     #[error("no program is granted by both")]
     Programs,
+    /// More lists of destinations than a host takes.
+    #[error(
+        "their grants have too many different `network` lists; give the same list to several rules"
+    )]
+    Networks,
 }
 
 /// Profiles from narrow to wide, as the rule file lists them.
@@ -103,12 +113,14 @@ impl Grant {
             workspace_access: self.workspace_access.min(other.workspace_access),
             programs: self.programs.meet(&other.programs).ok_or(Disjoint::Programs)?,
             limits: self.limits.meet(other.limits),
+            network: self.network.meet(&other.network).ok_or(Disjoint::Networks)?,
         })
     }
 
     /// What a cell needs for two commands of one command line: as
     /// [`meet`](Self::meet), but with the programs of both, because each
-    /// command was permitted by itself.
+    /// command was permitted by itself. The network is what both allow, because
+    /// whatever one of them may reach, the other could reach too.
     pub(crate) fn beside(&self, other: &Self, order: &ProfileOrder) -> Result<Self, Disjoint> {
         let programs = self.programs.join(&other.programs);
         let shared = Self { programs: programs.clone(), ..self.clone() };
@@ -127,6 +139,9 @@ impl fmt::Display for Grant {
             self.workspace_access,
             self.programs
         )?;
+        if !self.network.is_profile() {
+            write!(out, ", {}", self.network)?;
+        }
         if self.limits == Limits::default() {
             return Ok(());
         }

@@ -5,7 +5,8 @@
 //! [`RuleSet::decide`] makes a [`Permit`], and a permit owns its call and its
 //! [`Grant`], so that nothing else can be done with it. The host owner's ceiling
 //! has a crate of its own beside this one, because root reads it; the agent
-//! narrows each grant by it.
+//! narrows each grant by it. Destinations are read by the crate that the proxy
+//! decides with, so that rules and proxy mean the same by them.
 //!
 //! The same input always gives the same decision; the order of rules and files
 //! never matters; what cannot be evaluated denies. The gateway calls
@@ -30,7 +31,8 @@ pub use decision::{
     Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason, Verdict,
 };
 pub use grant::{
-    Disjoint, Grant, Limits, ProfileOrder, ProgramPath, ProgramPathError, Programs, WorkspaceAccess,
+    Disjoint, Grant, Limits, Network, ProfileOrder, ProgramPath, ProgramPathError, Programs,
+    WorkspaceAccess,
 };
 pub use path::PathProblem;
 pub use rules::{RuleError, RuleErrors, RuleSet, TestResult};

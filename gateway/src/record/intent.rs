@@ -131,6 +131,7 @@ impl Recorder {
                 "workspace_access": basis.grant.workspace_access.to_string(),
                 "programs": basis.grant.programs.to_texts(),
                 "limits": basis.grant.limits.to_string(),
+                "network": basis.grant.network.to_texts(),
             }),
             gateway: None,
         });
@@ -199,8 +200,14 @@ impl<W> RecordedIntent<W> {
 
 /// What the rules gave, narrowed by what the caller asked for.
 fn grant(basis: &Basis, wall: Option<Duration>) -> wire::Grant {
-    let cofferdam_policy::Grant { profile, workspace, workspace_access, programs, limits } =
-        &basis.grant;
+    let cofferdam_policy::Grant {
+        profile,
+        workspace,
+        workspace_access,
+        programs,
+        limits,
+        network,
+    } = &basis.grant;
     wire::Grant {
         profile: profile.clone(),
         workspace: workspace.display().to_string(),
@@ -211,7 +218,11 @@ fn grant(basis: &Basis, wall: Option<Duration>) -> wire::Grant {
         .into(),
         programs: programs.to_texts(),
         limits: Some(limits_on_wire(*limits, wall)),
-        network: Vec::new(),
+        network: network
+            .to_texts()
+            .into_iter()
+            .map(|allowed| wire::Destinations { allowed })
+            .collect(),
     }
 }
 

@@ -79,7 +79,7 @@ fn narrowed(rules: &[&Rule], call: &Call, order: &ProfileOrder) -> Result<Grant,
 /// What a rule gives. What it does not say is as the wider scope has it, or as
 /// the least that the action needs.
 fn grant_of(gives: &Gives, rule: &Rule, call: &Call, wider: Option<&Grant>) -> Grant {
-    let Gives { profile, workspace_access, programs, limits } = gives;
+    let Gives { profile, workspace_access, programs, limits, network } = gives;
     let least = match &call.action {
         Action::WriteFile { .. } => WorkspaceAccess::Write,
         Action::Execute(_) if rule.paths.iter().any(|path| path.mode == Mode::Write) => {
@@ -98,6 +98,7 @@ fn grant_of(gives: &Gives, rule: &Rule, call: &Call, wider: Option<&Grant>) -> G
             .unwrap_or(least),
         programs: programs.clone(),
         limits: *limits,
+        network: network.clone(),
     }
 }
 

@@ -7,6 +7,8 @@ use crate::action::{Execute, Host, Project};
 use crate::grant::WorkspaceAccess;
 use crate::subject::Subject;
 
+mod network;
+
 const WORKSPACE: &str = "/srv/work";
 
 fn rules(text: &str) -> RuleSet {
@@ -291,13 +293,13 @@ fn the_working_directory_stays_in_the_workspace() {
 /// Rules that meet each other in many ways.
 const POOL: [&str; 10] = [
     "id='any'\neffect='allow'\nprograms=[{any=true}]\nshell='parsed'\ngrant={profile='default'}",
-    "id='git'\neffect='allow'\nprograms=[{name='git'}]\nshell='parsed'\ngrant={profile='build',workspace_access='write'}",
+    "id='git'\neffect='allow'\nprograms=[{name='git'}]\nshell='parsed'\ngrant={profile='build',workspace_access='write',network=['a.org:443']}",
     "id='git2'\neffect='allow'\nprograms=[{name='git'}]\nshell='parsed'\ngrant={profile='readonly'}",
     "id='bin'\neffect='allow'\nprograms=[{under='/usr/bin/'}]\ngrant={programs=['/usr/bin/']}",
     "id='ask'\neffect='ask'\nprograms=[{name='git',args=['push']}]",
     "id='deny'\neffect='deny'\nprograms=[{name='git',args=['push','-f']}]",
-    "id='user'\neffect='allow'\nscope='user'\nsubjects={users=['ann']}\nprograms=[{names=['git','ls']}]\nshell='parsed'\ngrant={profile='readonly'}",
-    "id='sys'\neffect='allow'\nscope='system'\nprograms=[{names=['git','ls','cat']}]\nshell='opaque'\ngrant={profile='default'}",
+    "id='user'\neffect='allow'\nscope='user'\nsubjects={users=['ann']}\nprograms=[{names=['git','ls']}]\nshell='parsed'\ngrant={profile='readonly',network=['*.org:443']}",
+    "id='sys'\neffect='allow'\nscope='system'\nprograms=[{names=['git','ls','cat']}]\nshell='opaque'\ngrant={profile='default',network=['b.org:22','a.org:443']}",
     "id='files'\neffect='allow'\npaths=[{beneath='workspace',mode='write'}]",
     "id='none'\neffect='deny'\npaths=[{beneath='workspace/x',mode='write'}]",
 ];
@@ -368,6 +370,10 @@ proptest! {
             let (narrow, wide) = (with.decide(call.clone()), without.decide(call));
             if narrow.effect() != Effect::Deny {
                 prop_assert_ne!(wide.effect(), Effect::Deny);
+            }
+            if let (Decision::Permit(narrow), Decision::Permit(wide)) = (narrow, wide) {
+                let (narrow, wide) = (&narrow.grant().network, &wide.grant().network);
+                prop_assert_eq!(narrow.meet(wide), Some(narrow.clone()));
             }
         }
     }

@@ -25,17 +25,27 @@ fn limits() -> impl Strategy<Value = Limits> {
         })
 }
 
+/// What meets is tried in `network/tests.rs`; here only that grants do it.
+fn networks() -> impl Strategy<Value = Network> {
+    let list = proptest::sample::subsequence(vec!["a.org:443", "*.org:443", "b.org:22"], 0..=3);
+    proptest::option::of(list).prop_map(|texts| match texts {
+        None => Network::profile(),
+        Some(texts) => Network::only(texts.iter().map(|text| text.parse().unwrap()).collect()),
+    })
+}
+
 fn grants() -> impl Strategy<Value = Grant> {
     let profile = proptest::sample::select(vec!["readonly", "default", "build", "odd"]);
-    (profile, any::<bool>(), programs(), limits()).prop_map(|(profile, write, programs, limits)| {
-        Grant {
+    (profile, any::<bool>(), programs(), limits(), networks()).prop_map(
+        |(profile, write, programs, limits, network)| Grant {
             profile: profile.to_owned(),
             workspace: "/srv/work".into(),
             workspace_access: if write { WorkspaceAccess::Write } else { WorkspaceAccess::Read },
             programs,
             limits,
-        }
-    })
+            network,
+        },
+    )
 }
 
 /// A path that stands for each way in which the sample lists can name programs.
@@ -71,6 +81,7 @@ proptest! {
             for probe in PROBES {
                 prop_assert!(!names(&met.programs, probe) || names(&wide.programs, probe));
             }
+            prop_assert_eq!(met.network.meet(&wide.network), Some(met.network.clone()));
         }
     }
 

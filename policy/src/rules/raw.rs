@@ -79,6 +79,7 @@ pub(super) struct RawGrant {
     pub(super) programs: Option<Spanned<Vec<ProgramPath>>>,
     #[serde(default)]
     pub(super) limits: Limits,
+    pub(super) network: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// A text, which stands for itself, or a table with one kind of pattern.

@@ -6,6 +6,7 @@ mod sets;
 
 use std::ops::Range;
 
+use cofferdam_proxy_protocol::Destination;
 use toml::Spanned;
 
 use super::error::{Report, Source};
@@ -16,7 +17,8 @@ use super::rule::{Effect, Gives, Rule, Shell};
 use super::selector::{Names, Selectors};
 use super::text::TextPattern;
 use crate::action::TOOLS;
-use crate::grant::{ProgramPath, Programs};
+use crate::grant::{MAX_DESTINATIONS, Network, ProgramPath, Programs};
+use crate::text::shown;
 
 pub(super) use sets::Sets;
 
@@ -252,7 +254,7 @@ impl Resolver<'_> {
     fn gives(&mut self, raw: Option<Spanned<RawGrant>>) -> Gives {
         let Some(raw) = raw else { return Gives::default() };
         let span = raw.span();
-        let RawGrant { profile, workspace_access, programs, limits } = raw.into_inner();
+        let RawGrant { profile, workspace_access, programs, limits, network } = raw.into_inner();
         if let Some(name) = limits.zero() {
             self.add(span, "grant.limits", format!("`{name}` is zero, so that nothing could run"));
         }
@@ -265,6 +267,30 @@ impl Resolver<'_> {
         let programs = programs
             .map(|programs| Programs::Only(programs.into_inner().into_iter().collect()))
             .unwrap_or_default();
-        Gives { profile: profile.map(Spanned::into_inner), workspace_access, programs, limits }
+        let profile = profile.map(Spanned::into_inner);
+        let network = network.map(|list| self.network(list)).unwrap_or_default();
+        Gives { profile, workspace_access, programs, limits, network }
+    }
+
+    /// Destinations, with sets put in. An empty list is meant: nothing may be
+    /// reached, whatever the profile says.
+    fn network(&mut self, raw: Spanned<Vec<Spanned<String>>>) -> Network {
+        const KEY: &str = "grant.network";
+        let span = raw.span();
+        let mut destinations: Vec<Destination> = Vec::new();
+        for text in self.expand(KEY, raw.into_inner()) {
+            match text.get_ref().parse() {
+                Ok(destination) => destinations.push(destination),
+                Err(error) => {
+                    let shown = shown(text.get_ref().as_bytes());
+                    self.add(text.span(), KEY, format!("`{shown}` is no destination: {error}"));
+                }
+            }
+        }
+        if destinations.len() > MAX_DESTINATIONS {
+            let message = format!("a host takes at most {MAX_DESTINATIONS} destinations");
+            self.add(span, KEY, message);
+        }
+        Network::only(destinations)
     }
 }

@@ -4,7 +4,7 @@ use super::place::PathPattern;
 use super::program::ProgramPattern;
 use super::selector::Selectors;
 use super::text::TextPattern;
-use crate::grant::{Limits, Programs, WorkspaceAccess};
+use crate::grant::{Limits, Network, Programs, WorkspaceAccess};
 
 pub(crate) use crate::decision::Effect;
 
@@ -64,6 +64,7 @@ pub(crate) struct Gives {
     pub(crate) workspace_access: Option<WorkspaceAccess>,
     pub(crate) programs: Programs,
     pub(crate) limits: Limits,
+    pub(crate) network: Network,
 }
 
 impl Rule {

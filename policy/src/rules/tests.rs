@@ -103,6 +103,47 @@ fn what_could_never_match_is_refused() {
     }
 }
 
+/// A rule set with one allow rule that gives this.
+fn with_network(list: &str) -> String {
+    format!(
+        "version = 1\n[sets]\nown = [\"A.example.org:443\"]\nbad = [\"a\"]\n[[rule]]\nid = \"fetch\"\n\
+         effect = \"allow\"\nprograms = [{{ any = true }}]\ngrant = {{ network = {list} }}\n"
+    )
+}
+
+#[test]
+fn a_destination_that_means_nothing_is_named_with_file_rule_and_key() {
+    for (list, part) in [
+        ("[\"crates.io\"]", "`crates.io` is no destination: the port is missing"),
+        ("[\"http://crates.io:80\"]", "the scheme \"http\" is unknown"),
+        ("[\"crates.io:443\", \"2001:db8::1:443\"]", "in brackets"),
+        ("[\"crates.io:0\"]", "is no destination"),
+        ("[\"*.*.io:443\"]", "is no destination"),
+        ("[\"\"]", "is no destination"),
+        ("[\"@gone\"]", "no set is named `gone`"),
+        ("[\"@bad\"]", "`a` is no destination"),
+    ] {
+        let message = error(&with_network(list));
+        assert!(message.starts_with("rules.toml:9:"), "{message}");
+        assert!(message.contains(": rule fetch: grant.network: "), "{message}");
+        assert!(message.contains(part), "{list}: {message}");
+    }
+    assert!(error(&with_network("\"crates.io:443\"")).contains("invalid type"));
+    let many = vec!["\"a.org:443\""; 257].join(", ");
+    assert!(error(&with_network(&format!("[{many}]"))).contains("at most 256"));
+}
+
+#[test]
+fn a_grants_network_is_kept_in_one_spelling_and_may_be_empty() {
+    let texts = |list: &str| {
+        let rules = parse(&with_network(list)).unwrap_or_else(|errors| panic!("{errors}"));
+        rules.rules[0].gives.network.to_texts()
+    };
+    let two = texts("[\"b.example.org:443\", \"@own\"]");
+    assert_eq!(two, [["a.example.org:443", "b.example.org:443"]]);
+    assert_eq!(texts("[]"), [[""; 0]]);
+}
+
 #[test]
 fn an_allow_rule_says_what_it_permits() {
     let message = error("version = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\n");
