@@ -8,12 +8,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use cofferdam_plan::channel::ChannelError;
-use cofferdam_proxy_protocol::{
-    AllowList, ListenerId, Lists, ProxyEvent, ProxyRequest, ServeLimits,
-};
+use cofferdam_proxy_protocol::{ListenerId, Lists, ProxyEvent, ProxyRequest, ServeLimits};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+use crate::ceiling::CeilingFile;
 use crate::channel;
 use crate::dial::Dialer;
 use crate::listener::{Running, Served};
@@ -28,8 +27,8 @@ const WAITING_EVENTS: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) dialer: Arc<Dialer>,
-    /// What the host allows whatever the agent says, if it says so.
-    pub(crate) host_list: Option<AllowList>,
+    /// What the host allows whatever the agent says.
+    pub(crate) ceiling: Option<CeilingFile>,
     /// Connections of all listeners together.
     pub(crate) connections: Arc<tokio::sync::Semaphore>,
 }
@@ -93,7 +92,9 @@ impl Agent {
             return Err(format!("{MAX_LISTENERS} listeners are served already"));
         }
         let listener = listening(descriptors)?;
-        lists.0.extend(self.shared.host_list.clone());
+        if let Some(ceiling) = &self.shared.ceiling {
+            lists.0.push(ceiling.list().map_err(|error| error.to_string())?);
+        }
         let served = Served::new(id, lists, limits, self.shared.clone(), self.events.clone());
         let running = served.start(listener).map_err(|error| error.to_string())?;
         self.listeners.insert(id, running);

@@ -1,6 +1,6 @@
 //! The proxy gives up what it does not need, before it has a runtime or
 //! strangers' bytes: capabilities, new privileges, the file system but for the
-//! resolver's files, making processes and threads, most system calls.
+//! resolver's files and the ceiling, making processes and threads, most system calls.
 //!
 //! `main` calls [`confine`] once. What a captured proxy could still do: connect
 //! to the network as this host does, and look names up. It reaches no file, no
@@ -16,6 +16,7 @@ use landlock::{
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
+use crate::ceiling::CeilingFile;
 use crate::names::FILES;
 
 include!(concat!(env!("OUT_DIR"), "/seccomp.rs"));
@@ -92,7 +93,10 @@ pub enum ConfineError {
 ///
 /// # Errors
 /// See [`ConfineError`].
-pub fn confine(allow_degraded: bool) -> Result<Confined, ConfineError> {
+pub fn confine(
+    ceiling: Option<&CeilingFile>,
+    allow_degraded: bool,
+) -> Result<Confined, ConfineError> {
     if rustix::process::geteuid().is_root() || rustix::process::getuid().is_root() {
         return Err(ConfineError::Root);
     }
@@ -103,7 +107,7 @@ pub fn confine(allow_degraded: bool) -> Result<Confined, ConfineError> {
     rustix::thread::set_no_new_privs(true).map_err(step("set no_new_privs"))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(step("make the process not dumpable"))?;
-    let confinement = match restrict_files()? {
+    let confinement = match restrict_files(ceiling)? {
         RulesetStatus::FullyEnforced => Confinement::Full,
         RulesetStatus::PartiallyEnforced => Confinement::OlderLandlock,
         RulesetStatus::NotEnforced if allow_degraded => Confinement::NoLandlock,
@@ -149,16 +153,17 @@ fn limit() -> Result<usize, ConfineError> {
     Ok(usize::try_from(left / 2).unwrap_or(usize::MAX).max(1))
 }
 
-/// Lets the resolver's files be read and nothing else. Connecting is free:
+/// Lets the resolver's files and the ceiling be read and nothing else. Connecting is free:
 /// where to is what the lists say.
-fn restrict_files() -> Result<RulesetStatus, ConfineError> {
+fn restrict_files(ceiling: Option<&CeilingFile>) -> Result<RulesetStatus, ConfineError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
-    for path in places() {
+    let beside = ceiling.and_then(CeilingFile::directory).map(Path::to_owned);
+    for path in places().into_iter().chain(beside) {
         // What is not there needs no rule.
         if let Ok(descriptor) = PathFd::new(&path) {
             ruleset = ruleset.add_rule(PathBeneath::new(descriptor, AccessFs::ReadFile))?;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_plan::channel::ChannelError;
-use cofferdam_proxy_protocol::AllowList;
 use tokio::sync::Semaphore;
 
 use crate::agent::{self, Shared};
+use crate::ceiling::CeilingFile;
 use crate::dial::Dialer;
 
 /// An endpoint that is open.
@@ -90,18 +90,19 @@ impl Endpoint {
     }
 
     /// Serves agents: for ever at a path, until the other end closes on a
-    /// connected socket. `connections` is for all runs together.
+    /// connected socket. `ceiling` holds whatever an agent says; `connections` is for all
+    /// runs together.
     ///
     /// # Errors
     /// The socket fails, or a connected agent speaks nonsense.
     pub async fn serve(
         self,
         dialer: Dialer,
-        host_list: Option<AllowList>,
+        ceiling: Option<CeilingFile>,
         connections: usize,
     ) -> Result<(), EndpointError> {
         let connections = Arc::new(Semaphore::new(connections));
-        let shared = Shared { dialer: Arc::new(dialer), host_list, connections };
+        let shared = Shared { dialer: Arc::new(dialer), ceiling, connections };
         match self {
             Self::Connected(socket) => {
                 socket.set_nonblocking(true).map_err(EndpointError::Serve)?;

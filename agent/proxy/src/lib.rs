@@ -24,6 +24,7 @@
 
 mod account;
 mod agent;
+mod ceiling;
 mod channel;
 mod client;
 pub mod client_hello;
@@ -39,6 +40,7 @@ pub mod response;
 pub mod socks;
 mod tunnel;
 
+pub use ceiling::CeilingFile;
 pub use dial::Dialer;
 pub use endpoint::{Endpoint, EndpointError};
 pub use names::Names;

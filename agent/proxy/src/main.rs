@@ -10,8 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{ArgGroup, Parser};
 use cofferdam_proxy::confine::{self, Confinement};
-use cofferdam_proxy::{Dialer, Endpoint, Names};
-use cofferdam_proxy_protocol::{AllowList, Destination};
+use cofferdam_proxy::{CeilingFile, Dialer, Endpoint, Names};
 
 /// The network proxy of Cofferdam: serves the listeners that the agent hands
 /// over, each for one run and its destinations. Needs no privilege and refuses
@@ -30,10 +29,10 @@ struct Arguments {
     /// the agent closes it.
     #[arg(long)]
     connected: bool,
-    /// Let no run reach anything else, whatever the agent says. May be given
-    /// several times; without it, the agent's word holds.
-    #[arg(long, value_name = "DESTINATION")]
-    allow: Vec<Destination>,
+    /// The host's ceiling: no run reaches what its `network.proxy` does not
+    /// name, whatever the agent says. Without it, the agent's word holds.
+    #[arg(long, value_name = "PATH")]
+    ceiling: Option<PathBuf>,
     /// Resolve names at this server instead of those of /etc/resolv.conf and
     /// /etc/hosts. May be given several times.
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -62,17 +61,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { socket, agent_uid, connected: _, allow, name_server, allow_degraded } =
+    let Arguments { socket, agent_uid, connected: _, ceiling, name_server, allow_degraded } =
         arguments;
     let endpoint = match (socket, agent_uid) {
         (Some(path), Some(agent)) => Endpoint::listen(&path, agent)?,
         _ => Endpoint::standard_input()?,
     };
-    let host_list = (!allow.is_empty()).then(|| AllowList {
-        setting: "`--allow` of this host's cofferdam-proxy".to_owned(),
-        destinations: allow,
-    });
-    let confined = confine::confine(allow_degraded)?;
+    let ceiling = ceiling.map(CeilingFile::new);
+    let confined = confine::confine(ceiling.as_ref(), allow_degraded)?;
     match confined.confinement {
         Confinement::Full => {}
         Confinement::OlderLandlock => {
@@ -88,6 +84,6 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         .enable_time()
         .build()
         .context("cannot start the runtime")?
-        .block_on(endpoint.serve(dialer, host_list, confined.connections))
+        .block_on(endpoint.serve(dialer, ceiling, confined.connections))
         .context("the agent's connection ended")
 }

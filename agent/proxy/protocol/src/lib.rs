@@ -38,5 +38,5 @@ pub use lists::{AllowList, Lists, Permission};
 pub use name::{HostName, NameError};
 pub use ports::{Ports, PortsError};
 pub use refusal::{Refusal, RefusalKind};
-pub use request::{ListenerId, ProxyRequest, ServeLimits};
+pub use request::{ListenerId, MAX_DESTINATIONS, MAX_LISTS, ProxyRequest, ServeLimits};
 pub use target::{Place, Target, TargetError};

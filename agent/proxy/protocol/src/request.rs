@@ -7,9 +7,9 @@ use crate::lists::{AllowList, Lists};
 use crate::refusal::plain;
 
 /// Lists of one run, at most.
-const MAX_LISTS: usize = 8;
+pub const MAX_LISTS: usize = 32;
 /// Destinations of one list, at most.
-const MAX_DESTINATIONS: usize = 512;
+pub const MAX_DESTINATIONS: usize = 512;
 /// Bytes of a setting's name.
 const MAX_SETTING: usize = 120;
 
@@ -55,7 +55,7 @@ pub enum ProxyRequest {
 }
 
 impl Frame for ProxyRequest {
-    const MAX_FRAME: usize = 256 * 1024;
+    const MAX_FRAME: usize = MAX_LISTS * (MAX_SETTING + MAX_DESTINATIONS * (MAX_TEXT + 4)) + 1024;
 }
 
 impl Encode for ProxyRequest {

@@ -227,3 +227,33 @@ pub(crate) fn socks(entry: Entry, name: &[u8], port: u16) -> (TcpStream, Option<
     let code = stream.read_exact(&mut replies).ok().map(|()| replies[3]);
     (stream, code)
 }
+
+/// A ceiling that the proxy's user can read.
+pub(crate) struct Ceiling {
+    _directory: tempfile::TempDir,
+    pub(crate) path: std::path::PathBuf,
+}
+
+impl Ceiling {
+    /// With these destinations in `network.proxy`.
+    pub(crate) fn new(destinations: &[&str]) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let all = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(directory.path(), all).unwrap();
+        let path = directory.path().join("ceiling.toml");
+        let ceiling = Self { _directory: directory, path };
+        ceiling.write(destinations);
+        ceiling
+    }
+
+    /// Replaces it, as an editor does: by renaming.
+    pub(crate) fn write(&self, destinations: &[&str]) {
+        let example = include_str!("../../../../packaging/config/ceiling.toml");
+        let text =
+            example.replace("[network]\n", &format!("[network]\nproxy = {destinations:?}\n"));
+        let new = self.path.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, &self.path).unwrap();
+    }
+}

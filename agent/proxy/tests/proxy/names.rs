@@ -1,9 +1,9 @@
 //! Names and addresses: what is refused, and that what was checked is what is
 //! connected to.
 
-use cofferdam_proxy_protocol::{RefusalKind, ServeLimits, Verdict};
+use cofferdam_proxy_protocol::{ListenerId, ProxyEvent, RefusalKind, ServeLimits, Verdict};
 
-use crate::harness::{Proxy, ask, socks, tunnel};
+use crate::harness::{Ceiling, Proxy, ask, serve_request, socks, tunnel};
 use crate::servers::{Dns, Server};
 
 #[test]
@@ -177,7 +177,7 @@ fn of_several_answers_only_allowed_ones_are_connected_to() {
 }
 
 #[test]
-fn every_list_must_allow_also_the_hosts_own() {
+fn every_list_must_allow_also_the_ceiling_that_the_proxy_reads_itself() {
     let dns = Dns::start();
     let server = Server::echo();
     let port = server.port();
@@ -186,23 +186,52 @@ fn every_list_must_allow_also_the_hosts_own() {
     }
     let loopback = format!("127.0.0.1:{port}");
     let allow = |name: &str| format!("{name}.test:{port}");
-    let host =
-        ["--allow", &allow("b"), "--allow", &allow("c"), "--allow", &loopback].map(String::from);
-    let proxy = Proxy::start_with(dns.address, &host.each_ref().map(String::as_str));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ceiling = Ceiling::new(&[&allow("b"), &allow("c"), &loopback]);
+    let proxy = Proxy::start_with(dns.address, &["--ceiling", ceiling.path.to_str().unwrap()]);
     let lists: [&[&str]; 2] = [&[&allow("a"), &allow("b"), &loopback], &["*:1-65535", &loopback]];
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let entry = proxy.serve_with(&listener, &lists, ServeLimits::default());
     let status = |name: &str| tunnel(entry, &allow(name)).1;
     assert!(status("b").starts_with("HTTP/1.1 200"));
-    assert!(status("a").starts_with("HTTP/1.1 403"), "the host's list does not name it");
     assert!(status("c").starts_with("HTTP/1.1 403"), "the first list does not name it");
-    let words: Vec<String> = (0..3)
-        .filter_map(|_| match proxy.report(entry).verdict {
-            Verdict::Refused(refusal) => Some(refusal.detail),
-            Verdict::Allowed => None,
+    assert!(status("a").starts_with("HTTP/1.1 403"), "the ceiling does not name it");
+    let report = || proxy.report(entry).verdict;
+    let words = [report(), report(), report()].map(|verdict| match verdict {
+        Verdict::Refused(refusal) => refusal.detail,
+        Verdict::Allowed => String::new(),
+    });
+    assert!(
+        words.iter().any(|words| words.contains("of the host's ceiling does not")),
+        "{words:?}"
+    );
+    // An edit counts for the next listener.
+    ceiling.write(&[&allow("a"), &loopback]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let entry = proxy.serve_with(&listener, &lists, ServeLimits::default());
+    assert!(tunnel(entry, &allow("a")).1.starts_with("HTTP/1.1 200"));
+    assert!(tunnel(entry, &allow("b")).1.starts_with("HTTP/1.1 403"));
+}
+
+#[test]
+fn without_a_readable_ceiling_no_listener_is_served() {
+    let dns = Dns::start();
+    let ceiling = Ceiling::new(&[]);
+    let proxy = Proxy::start_with(dns.address, &["--ceiling", ceiling.path.to_str().unwrap()]);
+    let refusal = |id: u64| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let lists: [&[&str]; 1] = [&["*:443"]];
+        proxy.send(&serve_request(ListenerId(id), &lists, ServeLimits::default()), &[listener]);
+        proxy.event(|event| match event {
+            ProxyEvent::Refused { listener, reason } if listener.0 == id => Some(reason.clone()),
+            _ => None,
         })
-        .collect();
-    assert!(words.iter().any(|words| words.contains("`--allow`")), "{words:?}");
+    };
+    ceiling.write(&["not a destination"]);
+    assert!(refusal(1).contains("`network.proxy` of the ceiling has \"not a destination\""));
+    std::fs::write(&ceiling.path, "nonsense").unwrap();
+    assert!(refusal(2).contains("is not a ceiling"));
+    std::fs::remove_file(&ceiling.path).unwrap();
+    assert!(refusal(3).contains("cannot read the ceiling file"));
 }
 
 #[test]

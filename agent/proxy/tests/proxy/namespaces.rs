@@ -1,6 +1,6 @@
 //! Listeners in network namespaces of their own, as cells have them.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::mpsc;
@@ -81,7 +81,14 @@ fn a_cell_reaches_its_own_listener_and_nothing_else() {
     let target = format!("a.test:{port}");
     let through = move |entry: Entry| {
         let target = target.clone();
-        move || tunnel(entry, &target).1
+        move || {
+            let (mut stream, status) = tunnel(entry, &target);
+            if status.starts_with("HTTP/1.1 200") {
+                stream.write_all(b"x").unwrap();
+                stream.read_exact(&mut [0]).unwrap();
+            }
+            status
+        }
     };
     assert!(first.run(through(rich)).starts_with("HTTP/1.1 200"));
     assert!(second.run(through(poor)).starts_with("HTTP/1.1 403"));
