@@ -14,6 +14,7 @@ macro_rules! package {
                 missing_docs,
                 clippy::pedantic,
                 clippy::restriction,
+                clippy::large_enum_variant,
                 unused_qualifications,
                 unreachable_pub,
                 rust_2018_idioms,

@@ -179,6 +179,12 @@ impl Cell {
         &self.cgroup
     }
 
+    /// Tells when nothing of it is left.
+    #[must_use]
+    pub fn gone(&self) -> Gone {
+        self.gone.clone()
+    }
+
     /// Whether it is still there.
     #[must_use]
     pub fn is_there(&self) -> bool {

@@ -9,6 +9,7 @@
 //! profile or view means another cell, and the old one ends with its last run.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ struct Shared {
     plan: CellPlan,
     idle: Duration,
     used: Mutex<Instant>,
+    /// Not to be used again: something in it does not end.
+    given_up: AtomicBool,
     /// One run at a time, where the cell has no cgroup to tell runs apart.
     alone: Option<Arc<Semaphore>>,
 }
@@ -164,7 +167,14 @@ impl Cells {
         self.prepare(&plan);
         let alone = cell.cgroup().is_empty().then(|| Arc::new(Semaphore::new(1)));
         let used = Mutex::new(Instant::now());
-        Ok(Arc::new(Shared { cell, plan: same(plan), idle, used, alone }))
+        Ok(Arc::new(Shared {
+            cell,
+            plan: same(plan),
+            idle,
+            used,
+            alone,
+            given_up: AtomicBool::new(false),
+        }))
     }
 
     /// Builds a cell; where the ceiling allows no more, an idle one makes room.
@@ -314,12 +324,16 @@ impl Cells {
 
 impl Shared {
     fn is_usable_for(&self, plan: &CellPlan) -> bool {
-        self.cell.is_there() && self.plan == same(plan.clone())
+        !self.is_over() && self.plan == same(plan.clone())
     }
 
     fn is_idle(self: &Arc<Self>) -> bool {
-        !self.cell.is_there()
-            || (Arc::strong_count(self) == 1 && self.used().elapsed() >= self.idle)
+        let idle = self.is_over() || self.used().elapsed() >= self.idle;
+        idle && Arc::strong_count(self) == 1
+    }
+
+    fn is_over(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed) || !self.cell.is_there()
     }
 
     fn used(&self) -> Instant {
@@ -328,6 +342,15 @@ impl Shared {
 
     fn touch(&self) {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+impl Held {
+    /// The cell is not to be used again; it ends when its last run has.
+    pub fn give_up(&self) {
+        if let Some(shared) = &self.shared {
+            shared.given_up.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -359,11 +382,15 @@ fn same(plan: CellPlan) -> CellPlan {
     CellPlan { cell: CellId([0; 16]), subject: String::new(), ..plan }
 }
 
-/// The plan with what is only known when the cell is built: its name, and the
-/// host's sockets in the workspace, which no run is to reach.
+/// The plan with what is only known when the cell is built: its name, the disk
+/// that its workspace is on, and the host's sockets in there, which no run is
+/// to reach.
 fn complete(mut plan: CellPlan) -> CellPlan {
     plan.cell = CellId(uuid::Uuid::new_v4().into_bytes());
     let workspace = &mut plan.workspace;
+    if plan.limits.io_bytes > 0 {
+        plan.limits.io_device = crate::disks::of(workspace.path.as_path());
+    }
     let room = bounds::PROTECTED.saturating_sub(workspace.protected.len());
     let sockets = crate::sockets::beneath(workspace.path.as_path());
     workspace.protected.extend(sockets.into_iter().take(room));

@@ -29,6 +29,8 @@ pub struct Config {
     pub profiles: Option<PathBuf>,
     /// The warden's socket; not needed where one is inherited.
     pub warden: Option<PathBuf>,
+    /// The network proxy's socket; without it no cell has a way out.
+    pub proxy: Option<PathBuf>,
     /// The file worker.
     pub worker: PathBuf,
     /// Certificate, key and authorities for TLS.
@@ -136,6 +138,7 @@ struct File {
     ceiling: PathBuf,
     profiles: Option<PathBuf>,
     warden: Option<PathBuf>,
+    proxy: Option<PathBuf>,
     worker: Option<PathBuf>,
     identity: IdentitySection,
     signing: SigningSection,
@@ -225,6 +228,7 @@ impl Config {
             ceiling: at(file.ceiling),
             profiles: file.profiles.map(at),
             warden: file.warden.map(at),
+            proxy: file.proxy.map(at),
             worker: file
                 .worker
                 .map_or_else(worker_beside, |worker| Ok(at(worker)))

@@ -66,6 +66,10 @@ struct Serve {
     /// A socket that is connected to the warden, instead of the configured path.
     #[arg(long)]
     warden_fd: Option<RawFd>,
+    /// A socket that is connected to the network proxy, instead of the configured
+    /// path.
+    #[arg(long)]
+    proxy_fd: Option<RawFd>,
     /// Where to write one line of JSON with the address once the agent serves.
     #[arg(long)]
     ready_fd: Option<RawFd>,
@@ -183,6 +187,7 @@ fn adopt(arguments: &Serve) -> anyhow::Result<Inherited> {
     };
     Ok(Inherited {
         warden: take("warden-fd", arguments.warden_fd)?,
+        proxy: take("proxy-fd", arguments.proxy_fd)?,
         ready: take("ready-fd", arguments.ready_fd)?,
         lifeline: take("lifeline-fd", arguments.lifeline_fd)?,
     })

@@ -23,6 +23,10 @@ pub enum Ended {
     ByItself,
     /// Ended it for its output.
     ForOutput,
+    /// Ended it for its silence.
+    ForSilence,
+    /// Ended what the kernel had left of it for want of memory.
+    ForMemory,
     /// Ended it because somebody asked: who.
     For(&'static str),
 }
@@ -39,15 +43,16 @@ pub fn of_run(
     let failed = status != Status::Exited(0);
     let ending = match (ended, status) {
         (Ended::ForOutput, _) => limit_hit("output", limits.output_bytes),
+        (Ended::ForSilence, _) => {
+            limit_hit("idle milliseconds", limits.idle_millis.unwrap_or_default())
+        }
+        (Ended::ForMemory, _) => out_of_memory(usage, limits),
         (Ended::For(by), _) => Ending::Cancelled(Cancelled { by: (*by).to_owned() }),
         _ if ending.timed_out => Ending::TimedOut(TimedOut {
             limit: Some(duration(limits.wall_millis.saturating_mul(1000))),
         }),
         _ if ending.cancelled => Ending::Cancelled(Cancelled { by: "agent".to_owned() }),
-        _ if usage.oom_kills > 0 && failed => Ending::OutOfMemory(OutOfMemory {
-            limit_bytes: limits.memory_bytes,
-            peak_bytes: usage.peak_memory_bytes,
-        }),
+        _ if usage.oom_kills > 0 && failed => out_of_memory(usage, limits),
         (_, Status::Signalled(signal)) if signal == Signal::XFSZ.as_raw() => {
             limit_hit("file size", limits.file_size_bytes)
         }
@@ -65,6 +70,13 @@ pub fn of_run(
         (_, Status::Exited(code)) => Ending::Exited(Exited { code }),
     };
     Outcome { ending: Some(ending) }
+}
+
+fn out_of_memory(usage: CellUsage, limits: &CappedLimits) -> Ending {
+    Ending::OutOfMemory(OutOfMemory {
+        limit_bytes: limits.memory_bytes,
+        peak_bytes: usage.peak_memory_bytes,
+    })
 }
 
 /// Whether the command itself says that all went well.
@@ -156,13 +168,15 @@ pub fn of_vanished(ended: &Ended, usage: CellUsage, limits: &CappedLimits) -> Ou
             Outcome { ending: Some(Ending::Cancelled(Cancelled { by: (*by).to_owned() })) }
         }
         Ended::ForOutput => Outcome { ending: Some(limit_hit("output", limits.output_bytes)) },
-        Ended::ByItself if usage.oom_kills > 0 => Outcome {
-            ending: Some(Ending::OutOfMemory(OutOfMemory {
-                limit_bytes: limits.memory_bytes,
-                peak_bytes: usage.peak_memory_bytes,
-            })),
+        Ended::ForSilence => Outcome {
+            ending: Some(limit_hit("idle milliseconds", limits.idle_millis.unwrap_or_default())),
         },
-        Ended::ByItself => lost("its cell or the warden went down; the warden's log may say why"),
+        Ended::ByItself | Ended::ForMemory if usage.oom_kills > 0 => {
+            Outcome { ending: Some(out_of_memory(usage, limits)) }
+        }
+        Ended::ByItself | Ended::ForMemory => {
+            lost("its cell or the warden went down; the warden's log may say why")
+        }
     }
 }
 
@@ -229,6 +243,9 @@ mod tests {
         swap_bytes: 0,
         processes: 1,
         cpu_millis: 1,
+        cpu_weight: 100,
+        io_bytes_per_second: 0,
+        idle_millis: None,
         wall_millis: 1500,
         output_bytes: 10,
         file_size_bytes: 20,

@@ -24,6 +24,7 @@ use crate::denials::Denials;
 use crate::intent::{Intents, Verified};
 use crate::planner::Naming;
 use crate::programs::Programs;
+use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
@@ -58,6 +59,8 @@ pub struct Agent {
     pub registry: Registry,
     /// The cells.
     pub cells: Arc<Cells>,
+    /// The way out of cells that have one.
+    pub proxy: Proxy,
     /// What the sandbox refused.
     pub denials: Arc<Denials>,
     /// Where cells are counted.

@@ -99,7 +99,7 @@ pub fn plan_cell(
             path: capped.workspace.clone(),
             access: if capped.write { Access::Write } else { Access::Read },
             execute: capped.execute && purpose == Purpose::Run,
-            protected: Vec::new(),
+            protected: protected(capped),
         },
         binds,
         links,
@@ -117,10 +117,19 @@ pub fn plan_cell(
             swap_bytes: limits.swap_bytes,
             processes: limits.processes,
             cpu_millis: limits.cpu_millis,
+            cpu_weight: limits.cpu_weight,
+            io_bytes: limits.io_bytes_per_second,
             ..Limits::default()
         },
         may_lack: if capped.allow_degraded { LayerSet::ALL } else { LayerSet::NONE },
     })
+}
+
+/// What of the workspace stays as it is, at its own place.
+fn protected(capped: &Capped) -> Vec<AbsolutePath> {
+    let workspace = capped.workspace.as_path();
+    let paths = capped.profile.protect.iter();
+    paths.filter_map(|path| absolute(&workspace.join(path.as_path()))).collect()
 }
 
 fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), PlanError> {

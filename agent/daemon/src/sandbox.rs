@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cap::{Capped, CappedNetwork};
 use crate::pipeline::wire_layer;
+use crate::proxy::Traffic;
 
 /// Denials and connections that a record holds of each.
 const RECORDED: usize = 64;
@@ -46,6 +47,13 @@ pub fn tell_denials(sandbox: &mut Sandbox, explained: Option<Explained>, unseen:
             remedy: denial.grant,
         })
         .collect();
+}
+
+/// Adds what was reached through the proxy.
+pub fn tell_traffic(sandbox: &mut Sandbox, traffic: Traffic) {
+    let Traffic { connections, untold } = traffic;
+    sandbox.connections = connections;
+    sandbox.connections_untold = untold;
 }
 
 /// What explanations of denials must know of the run.

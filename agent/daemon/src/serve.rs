@@ -31,6 +31,7 @@ use crate::lost;
 use crate::peers::PeersLayer;
 use crate::pipeline::Agent;
 use crate::programs::Programs;
+use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
@@ -56,6 +57,8 @@ const RECORDS_AGAIN: Duration = Duration::from_secs(2);
 pub struct Inherited {
     /// A socket connected to the warden.
     pub warden: Option<OwnedFd>,
+    /// A socket connected to the proxy.
+    pub proxy: Option<OwnedFd>,
     /// Told once the agent serves.
     pub ready: Option<OwnedFd>,
     /// The agent ends when this reaches its end.
@@ -105,13 +108,18 @@ pub fn load(config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
 }
 
 /// Puts what was loaded in its place.
-fn assemble(loaded: Loaded, warden: Option<OwnedFd>) -> anyhow::Result<Arc<Agent>> {
+fn assemble(
+    loaded: Loaded,
+    warden: Option<OwnedFd>,
+    proxy: Option<OwnedFd>,
+) -> anyhow::Result<Arc<Agent>> {
     let Loaded { config, ceilings, identity, journal, replays, key, profiles } = loaded;
     let warden = match (warden, config.warden) {
         (Some(socket), _) => Endpoint::Inherited(socket),
         (None, Some(path)) => Endpoint::Path(path),
         (None, None) => anyhow::bail!("no warden: set `warden` in the configuration"),
     };
+    let proxy = proxy.map(Endpoint::Inherited).or(config.proxy.map(Endpoint::Path));
     let mut keys = TrustedKeys::default();
     config.gateways.iter().for_each(|key| keys.insert(*key));
     Ok(Arc::new(Agent {
@@ -129,6 +137,7 @@ fn assemble(loaded: Loaded, warden: Option<OwnedFd>) -> anyhow::Result<Arc<Agent
             Arc::new(Warden::new(warden).context("cannot use the warden's socket")?),
             config.limits.stock,
         )),
+        proxy: Proxy::new(proxy).context("cannot use the proxy's socket")?,
         denials: Arc::new(Denials::new(warden_program())),
         counters: Counters::find(),
         layers: Mutex::default(),
@@ -140,10 +149,10 @@ fn assemble(loaded: Loaded, warden: Option<OwnedFd>) -> anyhow::Result<Arc<Agent
 /// # Errors
 /// Where the agent cannot listen or reach its warden's socket.
 pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
-    let Inherited { warden, ready, lifeline } = inherited;
+    let Inherited { warden, proxy, ready, lifeline } = inherited;
     let (identity, journal) = (loaded.identity.clone(), loaded.journal.clone());
     let listen = loaded.config.listen;
-    let agent = assemble(loaded, warden)?;
+    let agent = assemble(loaded, warden, proxy)?;
     let listener = TlsListener::bind(listen, server_config(&identity)?)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;

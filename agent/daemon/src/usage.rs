@@ -45,6 +45,13 @@ impl Counters {
         self.memory.as_ref().map(|_| if self.v2 { 2 } else { 1 })
     }
 
+    /// Whether the kernel kills one process of a run for want of memory and
+    /// leaves the others: cgroup v1 knows no `memory.oom.group`.
+    #[must_use]
+    pub fn lets_some_die(&self) -> bool {
+        self.memory.is_some() && !self.v2
+    }
+
     /// The usage of the cell whose cgroup is `relative`; empty: it has none.
     #[must_use]
     pub fn read(&self, relative: &str) -> CellUsage {

@@ -196,7 +196,9 @@ fn set_limits(limits: &RunLimits) -> rustix::io::Result<()> {
         let value = Some(value.min(hard));
         setrlimit(resource, Rlimit { current: value, maximum: value })
     };
-    set(Resource::Core, 0)?;
+    // Not 0: a host whose core_pattern is a pipe would start its helper all the
+    // same; 1 means no dump at all (fs/coredump.c).
+    set(Resource::Core, 1)?;
     for (resource, value) in [
         (Resource::Fsize, limits.file_size_bytes),
         (Resource::Nofile, limits.open_files.into()),

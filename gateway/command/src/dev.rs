@@ -31,6 +31,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::report::Format;
 use announcement::{Announcement, Details, degraded};
+use cofferdam_proxy_protocol::Destination;
 use credentials::{Credentials, CredentialsError};
 use given::{Given, GivenError};
 use household::{Household, HouseholdError};
@@ -49,6 +50,9 @@ ended:
 
 Keep journals, keys and the token, so that a client's configuration stays right:
   cofferdam dev --dir ~/.local/state/cofferdam --port 8460
+
+Let commands fetch crates, and nothing else:
+  cofferdam dev --allow index.crates.io:443 --allow static.crates.io:443
 
 Try rules out; the host is `local`, the project `dev`, the profiles are `dev`,
 `readonly`, `default` and `build`:
@@ -79,6 +83,11 @@ pub(crate) struct Arguments {
     /// Rules in place of «any program, files of the workspace»; read once.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Lets commands reach this of the network, through the proxy: `NAME:PORT`,
+    /// `*.NAME:PORT`, `ADDRESS/BITS:PORT`; may be given several times. Without
+    /// it they reach nothing.
+    #[arg(long, value_name = "DESTINATION")]
+    allow: Vec<Destination>,
     /// A ceiling in place of «the workspace and the host's programs»; read once.
     #[arg(long, value_name = "FILE")]
     ceiling: Option<PathBuf>,
@@ -126,12 +135,12 @@ pub(crate) enum DevError {
 }
 
 pub(crate) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, DevError> {
-    let Arguments { workspace, dir, port, rules, ceiling } = arguments;
+    let Arguments { workspace, dir, port, rules, allow, ceiling } = arguments;
     let standing = Standing::now()?;
     let caller = Caller::of_this_process();
     let workspace = workspace.unwrap_or_else(|| ".".into());
     let surroundings = Surroundings::look(&workspace, &caller, standing.is_root())?;
-    let given = Given::read(rules.as_deref(), ceiling.as_deref())?;
+    let given = Given::read(rules.as_deref(), ceiling.as_deref(), allow)?;
     let state = State::make(dir.as_deref(), &surroundings.workspace, standing)?;
     let programs = Programs::find(&state, standing)?;
     let ceiling = given.ceiling(&surroundings, &programs.worker)?;
@@ -205,7 +214,7 @@ impl Scene {
         let Self { surroundings, given, state, programs, ceiling, .. } = self;
         state.write("gateway", "rules.toml", given.rules()?.as_bytes())?;
         let credentials = Credentials::make(state, &announcement::user_name())?;
-        let profile = configuration::profile(surroundings);
+        let profile = configuration::profile(surroundings, given.destinations());
         state.write("profiles", "dev.toml", profile.as_bytes())?;
         let agent = configuration::agent(ceiling, &programs.worker, credentials.gateway);
         state.write("agent", "agent.toml", agent.as_bytes())?;

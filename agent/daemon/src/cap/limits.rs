@@ -15,6 +15,12 @@ pub struct CappedLimits {
     pub processes: u32,
     /// Thousandths of one CPU.
     pub cpu_millis: u32,
+    /// Share of the CPU where others want it too.
+    pub cpu_weight: u32,
+    /// Bytes a second from and to the workspace's disk; 0: not limited.
+    pub io_bytes_per_second: u64,
+    /// Milliseconds of silence; `None`: not limited.
+    pub idle_millis: Option<u64>,
     /// Milliseconds of wall time.
     pub wall_millis: u64,
     /// Bytes of output.
@@ -34,6 +40,7 @@ impl CappedLimits {
             swap_bytes: self.swap_bytes,
             processes: self.processes,
             cpu_millis: self.cpu_millis,
+            cpu_weight: self.cpu_weight,
             ..cofferdam_plan::Limits::default()
         }
     }
@@ -76,6 +83,9 @@ pub(super) fn cap(
         swap_bytes: profile.swap_bytes.min(most.swap.0),
         processes: short("processes", processes, profile.processes, most.processes)?,
         cpu_millis: short("cpu", cpu_millis, profile.cpu_millis, most.cpu_millis)?,
+        cpu_weight: profile.cpu_weight,
+        io_bytes_per_second: profile.io_bytes_per_second,
+        idle_millis: profile.idle_millis,
         wall_millis: long("wall time", wall_millis, profile.wall_millis, most.wall.0)?,
         output_bytes: long("output", output_bytes, profile.output_bytes, most.output.0)?,
         file_size_bytes: long(

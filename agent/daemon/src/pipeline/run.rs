@@ -1,5 +1,6 @@
 //! A command, from its request to its outcome.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::Agent;
 use super::supervise::{Supervised, supervise};
-use crate::cap::{Capped, Need, cap};
+use crate::cap::{Capped, CappedNetwork, Need, cap};
 use crate::cells::{Held, Wanted};
 use crate::clock;
 use crate::fault::Fault;
@@ -20,6 +21,7 @@ use crate::intent::Verified;
 use crate::outcome::Ended;
 use crate::peers::Gateway;
 use crate::planner::{Berth, Command, PlanError, Purpose, landlock, plan_cell, plan_run};
+use crate::proxy::Served;
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::{Begin, Entered, Place, Run};
 use crate::spool::Reader;
@@ -196,8 +198,9 @@ impl Running<'_> {
             Err(error) => return never(outcome::not_built(&error)),
         };
         let mut sandbox = sandbox::of(cell.layers(), capped, ceiling);
+        let background = command.background;
         let started = self.start(&cell, landlock, command).await;
-        let Boarded { running, leaf, own, stdin } = match started {
+        let Boarded { running, leaf, served, own, stdin } = match started {
             Ok(boarded) => boarded,
             Err(outcome) => return CameTo { sandbox: Some(sandbox), ..never(outcome) },
         };
@@ -209,6 +212,12 @@ impl Running<'_> {
         if let Some(leaf) = leaf {
             // Where that fails, it goes with its cell.
             drop(agent.cells.warden().remove_leaf(leaf).await);
+        }
+        match served {
+            // What lives on has its way out for as long as it does.
+            Some(served) if background => stop_with(&cell, served),
+            Some(served) => sandbox::tell_traffic(&mut sandbox, served.stop().await),
+            None => {}
         }
         let explained = match watched {
             Some(watched) => {
@@ -249,23 +258,43 @@ impl Running<'_> {
         mut command: Command,
     ) -> Result<Boarded, Outcome> {
         let Self { agent, run, capped, .. } = *self;
+        let warden = agent.cells.warden();
         let stdin = std::mem::take(&mut command.stdin);
-        let leaf = cell.leaf(agent.cells.warden(), capped.limits.of_run()).await;
+        let (served, proxy) = self.way_out(cell).await?;
+        let leaf = cell.leaf(warden, capped.limits.of_run()).await;
         let leaf = leaf.map_err(|error| outcome::not_started(&error.into()))?;
         let (child, own) = streams::make(!stdin.is_empty())
             .map_err(|error| outcome::failed_to_start("streams", 0, error.to_string()))?;
-        let berth = Berth { leaf, landlock, proxy: Vec::new() };
-        let plan = plan_run(run.id(), &command, capped, berth);
+        let plan = plan_run(run.id(), &command, capped, Berth { leaf, landlock, proxy });
         match cell.start(plan, Some(child)).await {
-            Ok(running) => Ok(Boarded { running, leaf, own, stdin }),
+            Ok(running) => Ok(Boarded { running, leaf, served, own, stdin }),
             Err(error) => {
                 if let Some(leaf) = leaf {
-                    drop(agent.cells.warden().remove_leaf(leaf).await);
+                    drop(warden.remove_leaf(leaf).await);
+                }
+                if let Some(served) = served {
+                    served.stop().await;
                 }
                 let error = agent.programs.explain(error, capped, &command.program);
                 Err(outcome::not_started(&error))
             }
         }
+    }
+
+    /// A listener of this run's own in the cell's network namespace, served by
+    /// the proxy, and the variables that lead to it.
+    async fn way_out(&self, cell: &Held) -> Result<WayOut, Outcome> {
+        let CappedNetwork::Proxy(lists) = &self.capped.network else {
+            return Ok((None, Vec::new()));
+        };
+        let (port, socket) = cell.listen().await.map_err(|error| outcome::not_started(&error))?;
+        let served = self.agent.proxy.serve(socket, lists.clone()).await;
+        let served =
+            served.map_err(|error| outcome::failed_to_start("network", 0, error.to_string()))?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let variables = cofferdam_proxy_protocol::environment(address).into_iter();
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok((Some(served), variables))
     }
 
     async fn follow(
@@ -281,9 +310,14 @@ impl Running<'_> {
         let run_id = uuid::Uuid::from_bytes(run.id().0).to_string();
         run.started(Started { run_id, started_at: Some(clock::now()), layers });
         let mut pump = tokio::spawn(own.pump(stdin, Arc::clone(run.spool())));
-        let supervised = supervise(cell, running, run, &mut pump, &capped.limits).await;
-        let Supervised { next, mut ended } = supervised;
         let counted = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
+        let out_of_memory =
+            || agent.counters.lets_some_die() && agent.counters.read(&counted).oom_kills > 0;
+        let supervised = supervise(cell, running, run, &mut pump, &capped.limits, out_of_memory);
+        let Supervised { next, mut ended } = supervised.await;
+        if next == crate::cell::Next::Vanished {
+            cell.give_up();
+        }
         let usage = tokio::task::block_in_place(|| agent.counters.read(&counted));
         drain(run, &mut pump).await;
         // It may have ended by itself right after it wrote too much.
@@ -303,12 +337,26 @@ impl Running<'_> {
     }
 }
 
+/// A run's listener, and the variables that lead to it.
+type WayOut = (Option<Served>, Vec<(String, String)>);
+
 /// A run that was started in its cell.
 struct Boarded {
     running: crate::cell::Running,
     leaf: Option<Leaf>,
+    served: Option<Served>,
     own: OwnEnds,
     stdin: Vec<u8>,
+}
+
+/// Stops the listener when its cell has ended. What goes through it until then
+/// is in no record but the proxy's.
+fn stop_with(cell: &Held, served: Served) {
+    let mut gone = cell.gone();
+    tokio::spawn(async move {
+        gone.wait().await;
+        served.stop().await;
+    });
 }
 
 /// Takes what is left in the pipes.

@@ -1,6 +1,6 @@
 //! Watches a run that is under way: its output, its callers, its time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -15,6 +15,9 @@ const ALONE: Duration = Duration::from_secs(2);
 /// How much longer than its wall time a run may take before its cell is given
 /// up: PID 1 keeps the time, this is for a PID 1 that does not.
 const OVERTIME: Duration = Duration::from_secs(10);
+
+/// How often a run's silence and memory are looked at.
+const GLANCE: Duration = Duration::from_millis(250);
 
 /// How a run went.
 #[derive(Debug)]
@@ -32,12 +35,15 @@ pub(super) async fn supervise(
     run: &Run,
     pump: &mut JoinHandle<Result<(), LimitHit>>,
     limits: &CappedLimits,
+    out_of_memory: impl Fn() -> bool,
 ) -> Supervised {
     let wall = Duration::from_millis(limits.wall_millis) + OVERTIME;
     let mut overtime = std::pin::pin!(tokio::time::sleep(wall));
     let mut cancelled = std::pin::pin!(cancelled(run));
     let mut ended = Ended::ByItself;
     let mut pumping = true;
+    let mut silence = Silence::begin(limits.idle_millis);
+    let mut glance = tokio::time::interval(GLANCE);
     loop {
         tokio::select! {
             next = running.ended() => return Supervised { next, ended },
@@ -52,11 +58,44 @@ pub(super) async fn supervise(
                 ended = Ended::For(by);
                 cell.cancel(run.id()).await;
             }
+            _ = glance.tick(), if ended == Ended::ByItself => {
+                if silence.is_too_long(run) {
+                    ended = Ended::ForSilence;
+                } else if out_of_memory() {
+                    // The rest of it cannot know that a part is gone.
+                    ended = Ended::ForMemory;
+                }
+                if ended != Ended::ByItself {
+                    cell.kill(run.id()).await;
+                }
+            }
             () = &mut overtime => {
                 tracing::error!("a cell does not keep its run's time; it is given up");
                 return Supervised { next: Next::Vanished, ended };
             }
         }
+    }
+}
+
+/// How long a run has printed nothing.
+struct Silence {
+    most: Option<Duration>,
+    printed: u64,
+    since: Instant,
+}
+
+impl Silence {
+    fn begin(most: Option<u64>) -> Self {
+        Self { most: most.map(Duration::from_millis), printed: 0, since: Instant::now() }
+    }
+
+    fn is_too_long(&mut self, run: &Run) -> bool {
+        let [stdout, stderr] = run.spool().lengths();
+        let printed = stdout + stderr;
+        if printed != self.printed {
+            (self.printed, self.since) = (printed, Instant::now());
+        }
+        self.most.is_some_and(|most| self.since.elapsed() >= most)
     }
 }
 

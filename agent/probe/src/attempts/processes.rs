@@ -50,8 +50,9 @@ pub(super) const ALL: &[Attempt] = &[
     ("core-dump", &[40], || {
         let limits = fs::read_to_string("/proc/self/limits")?;
         let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or("");
-        let zero = line.split_whitespace().filter(|word| *word == "0").count() == 2;
-        if zero { refused("the limit is 0, soft and hard") } else { Ok(line.into()) }
+        // 1, not 0: only that also keeps a core_pattern that is a pipe from being started.
+        let one = line.split_whitespace().filter(|word| *word == "1").count() == 2;
+        if one { refused("the limit is 1, soft and hard") } else { Ok(line.into()) }
     }),
     ("inherited-descriptor", &[4], || {
         let open: Vec<_> = fs::read_dir("/proc/self/fd")?

@@ -94,6 +94,18 @@ impl<'a> Starting<'a> {
         self
     }
 
+    /// A flag.
+    pub(super) fn flag(mut self, flag: &str) -> Self {
+        self.command.arg(flag);
+        self
+    }
+
+    /// What it finds as its standard input.
+    pub(super) fn standard_input(mut self, descriptor: OwnedFd) -> Self {
+        self.command.stdin(descriptor);
+        self
+    }
+
     /// A variable of the caller's, if it is set.
     pub(super) fn variable(mut self, name: &str) -> Self {
         if let Some(value) = std::env::var_os(name) {

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use cofferdam_proxy_protocol::Destination;
+
 use cofferdam_trust::VerifyingKey;
 
 use super::surroundings::{HOME, PROGRAM_DIRECTORIES, Surroundings};
@@ -88,8 +90,13 @@ impl Shown {
     }
 }
 
-/// The host owner's word: nothing beyond the workspace and the programs.
-pub(super) fn ceiling(surroundings: &Surroundings, worker: &Path) -> String {
+/// The host owner's word: nothing beyond the workspace, the programs, and what
+/// was named of the network.
+pub(super) fn ceiling(
+    surroundings: &Surroundings,
+    worker: &Path,
+    destinations: &[Destination],
+) -> String {
     let shown = Shown::of(surroundings);
     let worker = [worker.display().to_string()];
     let read = [&shown.all()[..], &worker].concat();
@@ -113,10 +120,13 @@ read = {read}
 execute = {execute}
 
 [profiles]
-allow = ["readonly", "default", "build", "{PROFILE}"]
+allow = [
+    "readonly", "strict", "default", "build", "default-network", "build-network", "{PROFILE}",
+]
 
 [network]
 allow_host = false
+proxy = {network}
 
 [limits]
 cells = 64
@@ -130,12 +140,21 @@ allow_degraded = true
         root_owned = surroundings.root_owned,
         read = list(&read),
         execute = list(&execute),
+        network = list(&texts(destinations)),
     )
 }
 
+fn texts(destinations: &[Destination]) -> Vec<String> {
+    destinations.iter().map(ToString::to_string).collect()
+}
+
 /// Change the workspace, run what is installed and what was built.
-pub(super) fn profile(surroundings: &Surroundings) -> String {
+pub(super) fn profile(surroundings: &Surroundings, destinations: &[Destination]) -> String {
     let shown = Shown::of(surroundings);
+    let network = match texts(destinations).as_slice() {
+        [] => "mode = \"none\"".to_owned(),
+        named => format!("mode = \"proxy\"\nallow = {}", list(named)),
+    };
     let path: Vec<String> =
         surroundings.search_path.iter().take(64).map(|path| path.display().to_string()).collect();
     let mut environment = String::from("LANG = \"C.UTF-8\", TERM = \"dumb\"");
@@ -154,6 +173,12 @@ description = "Change the workspace and execute what was built in it."
 [workspace]
 access = "write"
 execute = true
+# What other programs of the caller's read and execute without asking.
+protect = [
+    ".git/hooks", ".git/config", ".git/config.worktree", ".husky",
+    ".envrc", ".vscode", ".idea", ".devcontainer",
+    ".mcp.json", ".claude", ".codex", ".cursor", ".gemini", ".opencode", "opencode.json",
+]
 
 [view]
 show = {show}
@@ -182,13 +207,16 @@ path = "/dev/shm"
 size = "256MiB"
 
 [network]
-mode = "none"
+{network}
 
 [syscalls]
 filter = "cell"
 
 [limits]
 {LIMITS}
+[session]
+background = true
+
 [environment]
 set = {{ {environment} }}
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_ceiling::{Ceiling, covers};
 use cofferdam_policy::{RuleErrors, RuleSet};
+use cofferdam_proxy_protocol::Destination;
 use cofferdam_trust::sha256;
 
 use super::configuration;
@@ -20,6 +21,7 @@ const MAX_RULES: u64 = 4 * 1024 * 1024;
 pub(super) struct Given {
     rules: Option<(PathBuf, String)>,
     ceiling: Option<(PathBuf, String)>,
+    destinations: Vec<Destination>,
 }
 
 /// Why a file is not taken.
@@ -59,8 +61,12 @@ pub(crate) enum GivenError {
 
 impl Given {
     /// Reads what was given.
-    pub(super) fn read(rules: Option<&Path>, ceiling: Option<&Path>) -> Result<Self, GivenError> {
-        let mut given = Self::default();
+    pub(super) fn read(
+        rules: Option<&Path>,
+        ceiling: Option<&Path>,
+        destinations: Vec<Destination>,
+    ) -> Result<Self, GivenError> {
+        let mut given = Self { destinations, ..Self::default() };
         if let Some(path) = rules {
             given.rules = Some((path.to_owned(), read(path, MAX_RULES)?));
         }
@@ -69,6 +75,11 @@ impl Given {
             given.ceiling = Some((path.to_owned(), text));
         }
         Ok(given)
+    }
+
+    /// What commands may reach of the network.
+    pub(super) fn destinations(&self) -> &[Destination] {
+        &self.destinations
     }
 
     /// The rules, or the built-in ones.
@@ -85,7 +96,7 @@ impl Given {
         worker: &Path,
     ) -> Result<String, GivenError> {
         let Some((path, text)) = &self.ceiling else {
-            return Ok(configuration::ceiling(surroundings, worker));
+            return Ok(configuration::ceiling(surroundings, worker, &self.destinations));
         };
         let ceiling = Ceiling::parse(text)
             .map_err(|source| GivenError::Ceiling { path: path.clone(), source: source.into() })?;

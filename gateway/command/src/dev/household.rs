@@ -84,6 +84,26 @@ impl Household {
         Ok(Self { children: vec![warden], socket: Some(ours) })
     }
 
+    /// Starts the network proxy; it ends when the agent's end of its socket does.
+    fn start_proxy(
+        &mut self,
+        programs: &Programs,
+        state: &State,
+    ) -> Result<OwnedFd, HouseholdError> {
+        let (agents, own) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .map_err(std::io::Error::from)?;
+        let log = state.replace("log", "proxy.log")?;
+        let proxy = Starting::new("proxy", &programs.proxy)
+            .flag("--connected")
+            .flag("--allow-degraded")
+            .standard_input(own)
+            .variable("COFFERDAM_LOG")
+            .start(log, state.at("log/proxy.log"))?;
+        self.children.push(proxy);
+        Ok(agents)
+    }
+
     /// Starts the agent; where it listens.
     pub(super) async fn start_agent(
         &mut self,
@@ -97,6 +117,8 @@ impl Household {
         if let Some(socket) = self.socket.take() {
             agent = agent.descriptor("--warden-fd", socket);
         }
+        let proxy = self.start_proxy(programs, state)?;
+        let agent = agent.descriptor("--proxy-fd", proxy);
         let ready: AgentReady = self.start(agent, state, "agent").await?;
         Ok(ready.address)
     }

@@ -16,6 +16,7 @@ pub(super) struct Programs {
     pub(super) warden: PathBuf,
     pub(super) agent: PathBuf,
     pub(super) gateway: PathBuf,
+    pub(super) proxy: PathBuf,
     /// The file worker, which the agent has started in cells.
     pub(super) worker: PathBuf,
 }
@@ -61,6 +62,7 @@ impl Programs {
             warden: beside("cofferdam-warden")?,
             agent: reachable("cofferdam-agent")?,
             gateway: reachable("cofferdam-gateway")?,
+            proxy: reachable("cofferdam-proxy")?,
             worker: reachable("cofferdam-files")?,
         })
     }
