@@ -5,10 +5,11 @@
 //! never switched on by the warden: that is the host owner's choice.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::netlink::{AUDIT, SocketAddrNetlink};
-use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size_force, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::net::{bind, recv, send, socket_with};
 
@@ -25,10 +26,6 @@ const RECORDS: [libc::sock_filter; 6] = [
     operation(0x06, 0, 0), // drop
     operation(0x06, 0, u32::MAX), // keep all of it
 ];
-/// `AUDIT_NLGRP_READLOG`, as the bit of its group.
-const READ_LOG: u32 = 1;
-/// Bytes that wait to be read; a flood above that is lost, and counted.
-const BUFFER: usize = 8 << 20;
 
 /// A socket with the records, or why there is none.
 pub(crate) fn records() -> Result<OwnedFd, String> {
@@ -43,9 +40,11 @@ pub(crate) fn records() -> Result<OwnedFd, String> {
 /// Whether audit is on, and what it does on failure.
 fn status() -> rustix::io::Result<[u32; 2]> {
     let socket = open()?;
+    // A thread of the kernel's answers, at once.
+    set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(1)))?;
     send(&socket, &STATUS.map(u32::to_ne_bytes).concat(), SendFlags::empty())?;
     let mut reply = [0; 128];
-    recv(&socket, &mut reply, RecvFlags::DONTWAIT)?;
+    recv(&socket, &mut reply, RecvFlags::empty())?;
     let word = |at| reply[at..].first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
     // `struct audit_status` follows the header: mask, enabled, failure, …; an
     // NLMSG_ERROR (2) has its errno there.
@@ -57,8 +56,10 @@ fn listen() -> rustix::io::Result<OwnedFd> {
     let program = libc::sock_fprog { len: 6, filter: RECORDS.as_ptr().cast_mut() };
     sys::set_option(&socket, libc::SO_ATTACH_FILTER, &program)?;
     sys::set_option(&socket, libc::SO_LOCK_FILTER, &1_i32)?;
-    set_socket_recv_buffer_size_force(&socket, BUFFER)?;
-    bind(&socket, &SocketAddrNetlink::new(0, READ_LOG))?;
+    // Bytes that wait to be read; a flood above that is lost, and counted.
+    set_socket_recv_buffer_size_force(&socket, 8 << 20)?;
+    // To the group of AUDIT_NLGRP_READLOG.
+    bind(&socket, &SocketAddrNetlink::new(0, 1))?;
     Ok(socket)
 }
 

@@ -96,6 +96,7 @@ impl Household {
         let log = state.replace("log", "proxy.log")?;
         let proxy = Starting::new("proxy", &programs.proxy)
             .flag("--connected")
+            .option("--ceiling", state.at("host/ceiling.toml"))
             .flag("--allow-degraded")
             .standard_input(own)
             .variable("COFFERDAM_LOG")
