@@ -32,7 +32,16 @@ pub(crate) fn command(
 
 impl WireAction for Command {
     fn action(&self) -> Action {
-        let Self { program, arguments, working_directory, environment, stdin, .. } = self;
+        // How long it and its cell live is the host's and the profile's matter.
+        let Self {
+            program,
+            arguments,
+            working_directory,
+            environment,
+            stdin,
+            background: _,
+            one_shot: _,
+        } = self;
         let execute = match as_command_line(program, arguments) {
             Some(execute) => execute,
             None => Execute::program(program.clone(), arguments.clone()),

@@ -28,7 +28,9 @@ pub(crate) struct Origin {
     pub(crate) caller: Arc<Caller>,
     /// The MCP client's name and version, as it says.
     pub(crate) client: String,
-    /// The MCP session; empty: none.
+    /// The working context, from which a host keeps sandboxes between calls:
+    /// that of an MCP session, or the one that each token has besides. No two
+    /// tokens ever have the same, whatever user they are for.
     pub(crate) session: String,
     /// The tool's name, as it was called.
     pub(crate) tool: String,

@@ -43,7 +43,7 @@ use sessions::Sessions;
 pub const MCP_PATH: &str = "/mcp";
 
 /// The header that names a session.
-const SESSION: &str = "mcp-session-id";
+pub(crate) const SESSION: &str = "mcp-session-id";
 
 /// The first revision without sessions.
 pub(crate) const STATELESS: &str = "2026-07-28";
@@ -143,24 +143,26 @@ impl Endpoint {
         caller: &Arc<Caller>,
     ) -> Result<(Way, http::Request<Full<Bytes>>), Refusal> {
         let bytes = body::read(&parts.headers, body, self.body_bytes).await?;
-        let way = self.way(&parts, &bytes, caller).await?;
+        let way = self.way(&mut parts, &bytes, caller).await?;
         // The protocol layer puts the parts into each call's context.
         parts.headers.remove(header::AUTHORIZATION);
         parts.extensions.insert(Arc::clone(caller));
         Ok((way, http::Request::from_parts(parts, Full::new(bytes))))
     }
 
-    async fn way(&self, parts: &Parts, body: &[u8], caller: &Caller) -> Result<Way, Refusal> {
+    /// After it, the request names a session only where that is the caller's.
+    async fn way(&self, parts: &mut Parts, body: &[u8], caller: &Caller) -> Result<Way, Refusal> {
         let is_post = parts.method == Method::POST;
         let method = if is_post { body::method(body)? } else { None };
+        let session = parts.headers.remove(SESSION);
         if method.as_deref() == Some("initialize") {
             self.sessions.make_room().await?;
             return Ok(Way::Session);
         }
-        match parts.headers.get(SESSION) {
+        match session {
             Some(session) if is_legacy(&parts.headers) => {
-                let session = session.to_str().unwrap_or_default();
-                if self.sessions.belongs_to(session, caller) {
+                if self.sessions.belongs_to(session.to_str().unwrap_or_default(), caller) {
+                    parts.headers.insert(SESSION, session);
                     Ok(Way::Session)
                 } else {
                     Err(Refusal::UnknownSession)

@@ -27,6 +27,7 @@ mod gateway;
 mod hosts;
 mod http;
 mod input;
+mod line;
 mod mcp;
 mod pipeline;
 mod place;

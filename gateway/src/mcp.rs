@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::call::{Call, Origin};
 use crate::caller::Caller;
 use crate::gateway::Gateway;
-use crate::http::STATELESS;
+use crate::http::{SESSION, STATELESS};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::tools::definitions;
@@ -180,24 +180,25 @@ fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, 
     let Some((parts, caller)) = parts.zip(caller) else {
         return Err(ErrorData::internal_error("the request was not authenticated", None));
     };
-    let session = parts.headers.get("mcp-session-id").and_then(|value| value.to_str().ok());
-    let session = session.unwrap_or_default();
+    // Only a session that is the caller's own is still named here.
+    let session = parts.headers.get(SESSION).and_then(|value| value.to_str().ok());
     Ok(Origin {
         run_id: uuid::Uuid::now_v7().to_string(),
         caller: Arc::clone(caller),
-        client: client(context, session),
-        session: session.to_owned(),
+        client: client(context, session.is_some()),
+        session: match session {
+            Some(session) => session.to_owned(),
+            // Two people's tokens may be for users of the same name.
+            None => format!("token/{}", caller.token_id),
+        },
         tool,
     })
 }
 
 /// The client as it introduced itself: in the request, or when it opened the
 /// session that the request belongs to.
-fn client(context: &RequestContext<RoleServer>, session: &str) -> String {
-    let introduced = match session {
-        "" => context.meta.client_info(),
-        _ => context.client_info(),
-    };
+fn client(context: &RequestContext<RoleServer>, in_session: bool) -> String {
+    let introduced = if in_session { context.client_info() } else { context.meta.client_info() };
     let Some(info) = introduced else { return String::new() };
     let text = format!("{} {}", info.name, info.version);
     text.trim().chars().filter(|c| !c.is_control()).take(MAX_CLIENT).collect()

@@ -122,13 +122,14 @@ async fn act<T: HostTool>(
         provenance: intent.provenance().clone(),
     };
     let (answer, ended) = match T::act(job, &intent).await {
-        Ok(Acted { answer, ending, usage, receipt }) => {
-            (Ok(answer), Ended { ending, usage, receipt: Some(receipt) })
+        Ok(Acted { answer, ending, usage, sandbox, receipt }) => {
+            (Ok(answer), Ended { ending, usage, sandbox, receipt: Some(receipt) })
         }
         Err(error) => {
             let fault = Fault::from(error);
-            let ended = Ended { ending: fault.ending(), usage: None, receipt: fault.receipt() };
-            (Err(fault), ended)
+            let ending = fault.ending();
+            let receipt = fault.receipt();
+            (Err(fault), Ended { receipt, ..Ended::with(ending) })
         }
     };
     gateway.recorder().end(intent.into_entered(), ended, T::only_reads()).await?;
@@ -159,7 +160,6 @@ async fn list_through(gateway: &Gateway, call: Call) -> Result<list_hosts::Outpu
         }
     };
     let answer = list_hosts::answer(gateway.config(), gateway.hosts(), origin.run_id);
-    let ended = Ended { ending: Ending::Completed, usage: None, receipt: None };
-    recorder.end(entered, ended, true).await?;
+    recorder.end(entered, Ended::with(Ending::Completed), true).await?;
     Ok(answer)
 }

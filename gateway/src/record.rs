@@ -9,6 +9,7 @@
 
 mod flood;
 mod intent;
+mod sandbox;
 
 use cofferdam_journal::{
     AppendError, Call, Denial, Digest, Entry, Failure, Journal, Options, Outcome, Recovery, Subject,
@@ -17,6 +18,7 @@ use cofferdam_trust::{KeyError, PeerName, SigningKey};
 use serde_json::Value;
 
 pub(crate) use intent::{Ended, RecordedIntent};
+pub(crate) use sandbox::recorded as recorded_sandbox;
 
 use crate::call::Origin;
 use crate::caller::Caller;

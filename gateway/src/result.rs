@@ -15,6 +15,11 @@ pub(crate) trait Answer: Serialize + JsonSchema + 'static {
     /// Fields that are shown verbatim, first; all others as lines after them.
     const VERBATIM: &'static [&'static str] = &[];
 
+    /// What is told in words instead of lines, right after the verbatim fields.
+    fn in_words(&self) -> Vec<InWords> {
+        Vec::new()
+    }
+
     /// Whether the model should take it for a failure.
     fn is_error(&self) -> bool {
         false
@@ -24,11 +29,20 @@ pub(crate) trait Answer: Serialize + JsonSchema + 'static {
     fn headline(&self) -> String;
 }
 
+/// Fields of an answer in words.
+pub(crate) struct InWords {
+    pub(crate) title: &'static str,
+    /// The fields whose information the text holds, all of it.
+    pub(crate) fields: &'static [&'static str],
+    /// Empty: there is nothing to say, and the fields are shown as lines.
+    pub(crate) text: String,
+}
+
 /// Makes the result of an answer.
 pub(crate) fn present<A: Answer>(answer: &A) -> CallToolResult {
     match serde_json::to_value(answer) {
         Ok(value) => {
-            let text = render(&answer.headline(), &value, A::VERBATIM);
+            let text = render(&answer.headline(), &value, A::VERBATIM, &answer.in_words());
             finish(text, value, answer.is_error())
         }
         // Answers are plain structs; a map with odd keys would be a mistake here.
@@ -38,7 +52,7 @@ pub(crate) fn present<A: Answer>(answer: &A) -> CallToolResult {
 
 /// Makes the result of a failure, `{"error": …}`.
 pub(crate) fn present_error(headline: &str, error: &Value) -> CallToolResult {
-    let text = render(headline, error, &[]);
+    let text = render(headline, error, &[], &[]);
     finish(text, serde_json::json!({ "error": error }), true)
 }
 
@@ -50,22 +64,24 @@ fn finish(text: String, structured: Value, is_error: bool) -> CallToolResult {
     result
 }
 
-fn render(headline: &str, value: &Value, verbatim: &[&str]) -> String {
+fn render(headline: &str, value: &Value, verbatim: &[&str], in_words: &[InWords]) -> String {
     let mut text = format!("{headline}\n");
-    for key in verbatim {
-        if let Some(Value::String(body)) = value.get(key)
-            && !body.is_empty()
-        {
-            text += &["\n", key, ":\n", body].concat();
-            if !body.ends_with('\n') {
-                text.push('\n');
-            }
+    let bodies = verbatim.iter().map(|key| (*key, value[*key].as_str().unwrap_or_default()));
+    let words = in_words.iter().map(|words| (words.title, words.text.as_str()));
+    for (title, body) in bodies.chain(words).filter(|(_, body)| !body.is_empty()) {
+        text += &["\n", title, ":\n", body].concat();
+        if !body.ends_with('\n') {
+            text.push('\n');
         }
     }
+    let told = |key: &str| {
+        in_words.iter().any(|words| !words.text.is_empty() && words.fields.contains(&key))
+    };
     let mut lines = String::new();
     if let Value::Object(fields) = value {
         for (key, value) in fields {
-            if !verbatim.contains(&key.as_str()) || value == "" {
+            let shown = (verbatim.contains(&key.as_str()) && value != "") || told(key);
+            if !shown {
                 line(&mut lines, key, value);
             }
         }
@@ -147,7 +163,7 @@ mod tests {
             "degraded": [],
             "entries": [{"path": "src/main.rs", "size": 77}, {"path": "b", "target": null}],
         });
-        let text = render("exited with code 3", &value, &["stdout", "stderr"]);
+        let text = render("exited with code 3", &value, &["stdout", "stderr"], &[]);
         let mut all = Vec::new();
         leaves(&value, &mut all);
         for leaf in all {

@@ -25,6 +25,7 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use check_command_exists::CheckCommandExists;
@@ -113,6 +114,8 @@ pub(crate) struct Acted<O> {
     pub(crate) ending: Ending,
     /// For the record, of runs.
     pub(crate) usage: Option<Usage>,
+    /// For the record, of runs: what held it and what it met.
+    pub(crate) sandbox: Option<Value>,
     /// The host's word for it.
     pub(crate) receipt: CheckedReceipt,
 }

@@ -55,6 +55,7 @@ pub(crate) struct FollowedRun {
     pub(crate) outcome: Outcome,
     pub(crate) usage: Usage,
     pub(crate) layers: Vec<Layer>,
+    /// What held it and what it met; none where the host does not tell.
     pub(crate) sandbox: Option<Sandbox>,
     pub(crate) stdout: Collector,
     pub(crate) stderr: Collector,
@@ -185,7 +186,13 @@ impl Host {
             finished;
         let missing = |missing| HostError::Incomplete { host: self.name().to_owned(), missing };
         let outcome = outcome.ok_or_else(|| missing("an outcome"))?;
-        let Follower { layers, stdout, stderr, digests, .. } = follower;
+        let Follower { mut layers, stdout, stderr, digests, .. } = follower;
+        // What it had at its end counts, where the host tells that.
+        if let Some(Sandbox { layers: last, .. }) = &sandbox
+            && !last.is_empty()
+        {
+            layers.clone_from(last);
+        }
         let receipt = self.check_receipt(intent, receipt, digests.finish())?;
         let usage = usage.unwrap_or_default();
         Ok(FollowedRun { outcome, usage, layers, sandbox, stdout, stderr, receipt })

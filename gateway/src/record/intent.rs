@@ -9,7 +9,7 @@ use cofferdam_policy::{Basis, Call, Limits as Granted, Permit, Subject as Asker,
 use cofferdam_proto::intent::v1 as wire;
 use cofferdam_trust::{action_digest, sign_intent};
 use prost_types::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Draft, Recorder};
 use crate::action::WireAction;
@@ -50,7 +50,15 @@ pub(crate) struct Entered {
 pub(crate) struct Ended {
     pub(crate) ending: Ending,
     pub(crate) usage: Option<Usage>,
+    pub(crate) sandbox: Option<Value>,
     pub(crate) receipt: Option<CheckedReceipt>,
+}
+
+impl Ended {
+    /// With nothing more to say.
+    pub(crate) fn with(ending: Ending) -> Self {
+        Self { ending, usage: None, sandbox: None, receipt: None }
+    }
 }
 
 impl Recorder {
@@ -149,14 +157,14 @@ impl Recorder {
         only_reads: bool,
     ) -> Result<(), Fault> {
         let Entered { run_id, hash, mut durable } = entered;
-        let Ended { ending, usage, receipt } = ended;
+        let Ended { ending, usage, sandbox, receipt } = ended;
         let outcome = Outcome {
             run_id,
             intent: hash,
             ending,
             output_digest: receipt.as_ref().map(|receipt| Digest(receipt.output_digest())),
             usage,
-            sandbox: None,
+            sandbox,
             receipt: receipt.map(CheckedReceipt::into_signed),
             salt: String::new(),
         };
@@ -200,14 +208,8 @@ impl<W> RecordedIntent<W> {
 
 /// What the rules gave, narrowed by what the caller asked for.
 fn grant(basis: &Basis, wall: Option<Duration>) -> wire::Grant {
-    let cofferdam_policy::Grant {
-        profile,
-        workspace,
-        workspace_access,
-        programs,
-        limits,
-        network,
-    } = &basis.grant;
+    let cofferdam_policy::Grant { profile, workspace, workspace_access, programs, limits, network } =
+        &basis.grant;
     wire::Grant {
         profile: profile.clone(),
         workspace: workspace.display().to_string(),

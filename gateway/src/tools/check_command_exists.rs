@@ -95,7 +95,7 @@ impl HostTool for CheckCommandExists {
             executable,
             provenance: job.provenance,
         };
-        Ok(Acted { answer, ending: Ending::Completed, usage: None, receipt })
+        Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }
 

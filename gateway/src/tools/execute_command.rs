@@ -1,30 +1,35 @@
 //! `execute_command`: runs a program, or a shell command line, in a sandbox.
 
+mod met;
+mod start;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cofferdam_journal::{Ending, Usage};
-use cofferdam_policy::Execute;
 use cofferdam_proto::exec::v1::{Command, EnvironmentVariable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use met::Met;
+use start::{check_environment, check_sizes, what_to_start};
 
 use super::definition::{About, Effect};
 use super::view::{OutcomeView, Provenance, UsageView, WeakLayer, layers};
 use super::{Acted, Asked, HostTool, Job, Target};
 use crate::excerpt::{Excerpt, excerpts};
 use crate::hosts::{FollowedRun, HostError, RunWatch};
-use crate::input::{BadInput, bounded, check_path, refuse_nul};
+use crate::input::{BadInput, bounded, check_path};
 use crate::place::Place;
-use crate::record::RecordedIntent;
-use crate::result::Answer;
+use crate::record::{RecordedIntent, recorded_sandbox};
+use crate::result::{Answer, InWords};
 
-/// Bytes of one argument, MAX_ARG_STRLEN with its NUL: see execve(2).
-const MAX_ARGUMENT: usize = 128 * 1024 - 1;
-/// Bytes of all arguments and the environment together.
-const MAX_ARGUMENTS: usize = 1024 * 1024;
 /// Bytes of standard input.
 const MAX_STDIN: usize = 4 * 1024 * 1024;
+
+/// Of the bytes that an answer may show, what the run met at the walls of its
+/// sandbox takes at most one in so many.
+const FOR_MET: usize = 4;
 
 const DEFAULT_TIMEOUT: u64 = 120;
 const MAX_TIMEOUT: u64 = 86_400;
@@ -54,6 +59,15 @@ pub(crate) struct Input {
     /// 86400. Default: 120.
     #[schemars(range(min = 1, max = 86_400))]
     timeout_seconds: Option<u64>,
+    /// Set it where the command starts something that shall go on after it has
+    /// ended, such as a server with `&`: what it leaves running lives on in this
+    /// session's sandbox, where later commands reach it on 127.0.0.1. Without it
+    /// everything that the command started is ended with it.
+    background: Option<bool>,
+    /// Run in a fresh sandbox that ends with the command: nothing in /tmp and
+    /// nothing in the background is shared with other commands, only the
+    /// workspace is. Not together with `background`.
+    one_shot: Option<bool>,
     /// The host to run on, as `list_hosts` names it. Default: the project's
     /// first.
     host: Option<String>,
@@ -88,6 +102,8 @@ pub(crate) struct Output {
     /// The layers that this host could not give as asked.
     degraded: Vec<WeakLayer>,
     #[serde(flatten)]
+    met: Met,
+    #[serde(flatten)]
     provenance: Provenance,
 }
 
@@ -119,8 +135,10 @@ impl HostTool for ExecuteCommand {
              code. Use `command` for a shell command line, or `program` with `arguments` to start \
              a program without a shell. The project's workspace is writable and is where the \
              command starts; the rest of the host is read-only or hidden; there is no network \
-             unless the project's rules give it. A command that the rules do not allow is refused \
-             with the reason and with what is allowed. Long output is shown with its beginning \
+             unless the project's rules give it. /tmp, and what was started with `background`, \
+             last for the session. A command that the rules do not allow is refused \
+             with the reason and with what is allowed; what the sandbox refuses a running command \
+             is listed under `denials`. Long output is shown with its beginning \
              and its end.",
         effect: Effect::Executes,
     };
@@ -134,6 +152,8 @@ impl HostTool for ExecuteCommand {
             environment,
             stdin,
             timeout_seconds,
+            background,
+            one_shot,
             host: _,
             project: _,
         } = input;
@@ -141,6 +161,14 @@ impl HostTool for ExecuteCommand {
             bounded("timeout_seconds", timeout_seconds, DEFAULT_TIMEOUT, 1..=MAX_TIMEOUT)?;
         if let Some(directory) = &working_directory {
             check_path("working_directory", directory)?;
+        }
+        let (background, one_shot) = (background.unwrap_or_default(), one_shot.unwrap_or_default());
+        if background && one_shot {
+            return Err(BadInput::field(
+                "one_shot",
+                "`background` and `one_shot` are both set, but what is left running would end \
+                 with the one-shot's sandbox; leave one of them out",
+            ));
         }
         let stdin = stdin.unwrap_or_default();
         if stdin.len() > MAX_STDIN {
@@ -159,7 +187,8 @@ impl HostTool for ExecuteCommand {
             .into_iter()
             .map(|(name, value)| EnvironmentVariable { name, value: value.into_bytes() })
             .collect();
-        let wire = crate::action::command(execute, environment, stdin.into_bytes());
+        let command = crate::action::command(execute, environment, stdin.into_bytes());
+        let wire = Command { background, one_shot, ..command };
         Ok(Asked { wire, wall: Some(Duration::from_secs(timeout)) })
     }
 
@@ -178,114 +207,13 @@ impl HostTool for ExecuteCommand {
     }
 }
 
-fn what_to_start(
-    command: Option<String>,
-    program: Option<String>,
-    arguments: Option<Vec<String>>,
-) -> Result<Execute, BadInput> {
-    match (command, program) {
-        (Some(_), Some(_)) => Err(BadInput::field(
-            "command",
-            "both `command` and `program` are given; give `command` for a shell command line, or \
-             `program` with `arguments` for a program without a shell",
-        )),
-        (None, None) => Err(BadInput::field(
-            "command",
-            "neither `command` nor `program` is given; give `command` for a shell command line, or \
-             `program` with `arguments` for a program without a shell",
-        )),
-        (Some(_), None) if arguments.is_some() => Err(BadInput::field(
-            "arguments",
-            "`arguments` belongs to `program`; write the arguments into `command`, or give `program`",
-        )),
-        (Some(line), None) => {
-            refuse_nul("command", &line)?;
-            if line.trim().is_empty() {
-                return Err(BadInput::field(
-                    "command",
-                    "`command` is empty; give a command line, such as `ls -l`",
-                ));
-            }
-            Ok(Execute::command_line(line))
-        }
-        (None, Some(program)) => {
-            let arguments = arguments.unwrap_or_default();
-            check_program(&program)?;
-            for (index, argument) in arguments.iter().enumerate() {
-                refuse_nul(&format!("arguments[{index}]"), argument)?;
-            }
-            let arguments = arguments.into_iter().map(String::into_bytes).collect();
-            Ok(Execute::program(program, arguments))
-        }
-    }
-}
-
-fn check_program(program: &str) -> Result<(), BadInput> {
-    check_path("program", program)?;
-    if program.contains('/') && !program.starts_with('/') {
-        return Err(BadInput::field(
-            "program",
-            format!(
-                "`{program}` is a relative path; give a name that is found in PATH, or an absolute \
-                 path"
-            ),
-        ));
-    }
-    Ok(())
-}
-
-fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), BadInput> {
-    for (name, value) in environment {
-        let field = format!("environment.{name}");
-        refuse_nul(&field, value)?;
-        if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(BadInput::field(
-                field,
-                format!(
-                    "`{name}` is not the name of a variable: it is empty or has `=` or NUL in it"
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check_sizes(execute: &Execute, environment: &BTreeMap<String, String>) -> Result<(), BadInput> {
-    let Execute { arguments, script, .. } = execute;
-    let long = arguments.iter().position(|argument| argument.len() > MAX_ARGUMENT);
-    if let Some(index) = long {
-        let field = match script {
-            Some(_) => "command".to_owned(),
-            None => format!("arguments[{index}]"),
-        };
-        let message = format!(
-            "`{field}` has {} bytes; Linux takes at most {MAX_ARGUMENT} in one argument: use `stdin` \
-             or write a file",
-            arguments[index].len()
-        );
-        return Err(BadInput::too_large(field, message));
-    }
-    let of_arguments: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
-    let of_environment: usize =
-        environment.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    let total = of_arguments + of_environment;
-    if total > MAX_ARGUMENTS {
-        return Err(BadInput::too_large(
-            "arguments",
-            format!(
-                "the arguments and the environment have {total} bytes; at most {MAX_ARGUMENTS} are \
-                 taken: use `stdin` or write a file"
-            ),
-        ));
-    }
-    Ok(())
-}
-
 fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Output> {
-    let FollowedRun { outcome, usage, layers: given, sandbox: _, stdout, stderr, receipt } = run;
+    let FollowedRun { outcome, usage, layers: given, sandbox, stdout, stderr, receipt } = run;
     let ending = Ending::from_wire(outcome);
     let usage = Usage::from_wire(usage);
-    let [stdout, stderr] = excerpts(&stdout, &stderr, budget);
+    let recorded = sandbox.as_ref().map(recorded_sandbox);
+    let met = Met::of(sandbox, ending == Ending::Exited { code: 0 }, budget / FOR_MET);
+    let [stdout, stderr] = excerpts(&stdout, &stderr, budget.saturating_sub(met.size()));
     let (sandbox, degraded) = layers(given);
     let mut lossy = Vec::new();
     lossy.extend(stdout.lossy.then_some("stdout"));
@@ -304,13 +232,18 @@ fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Outpu
         usage: usage.into(),
         sandbox,
         degraded,
+        met,
         provenance,
     };
-    Acted { answer, ending, usage: Some(usage), receipt }
+    Acted { answer, ending, usage: Some(usage), sandbox: recorded, receipt }
 }
 
 impl Answer for Output {
     const VERBATIM: &'static [&'static str] = &["stdout", "stderr"];
+
+    fn in_words(&self) -> Vec<InWords> {
+        self.met.in_words()
+    }
 
     /// A command's own exit code is its answer, not a failure of the tool.
     fn is_error(&self) -> bool {

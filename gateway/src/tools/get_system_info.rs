@@ -114,7 +114,7 @@ impl HostTool for GetSystemInfo {
     ) -> Result<Acted<Output>, HostError> {
         let Proven { answer, receipt } = job.host.ask(intent, job.cancelled).await?;
         let answer = shape(answer, job.workspace, job.provenance);
-        Ok(Acted { answer, ending: Ending::Completed, usage: None, receipt })
+        Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }
 

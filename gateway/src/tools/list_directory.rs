@@ -113,7 +113,7 @@ impl HostTool for ListDirectory {
         let path = lossy(&intent.action().path);
         let answer =
             Output { path, entries, truncated: truncated || cut, provenance: job.provenance };
-        Ok(Acted { answer, ending: Ending::Completed, usage: None, receipt })
+        Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }
 

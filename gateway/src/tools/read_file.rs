@@ -110,7 +110,7 @@ impl HostTool for ReadFile {
         let Proven { answer, receipt } = job.host.ask(intent, job.cancelled).await?;
         let read = intent.action();
         let answer = shape(answer, read, job.provenance);
-        Ok(Acted { answer, ending: Ending::Completed, usage: None, receipt })
+        Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }
 

@@ -159,7 +159,7 @@ impl HostTool for SearchFiles {
         let (matches, cut) = within_budget(matches.into_iter().map(Match::from), job.budget);
         let truncated = truncated || cut;
         let answer = Output { matches, truncated, files_searched, provenance: job.provenance };
-        Ok(Acted { answer, ending: Ending::Completed, usage: None, receipt })
+        Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }
 

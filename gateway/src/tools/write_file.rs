@@ -140,7 +140,7 @@ impl HostTool for WriteFile {
         let path = lossy(&intent.action().path);
         let answer =
             Output { path, created, size, sha256: hex(&sha256), provenance: job.provenance };
-        Ok(Acted { answer, ending: Ending::Completed, usage: None, receipt })
+        Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }
 

@@ -35,6 +35,19 @@ fn a_program_takes_its_arguments_as_they_are() {
 }
 
 #[test]
+fn how_long_the_sandbox_lives_is_part_of_what_the_host_is_asked() {
+    let plain = ask(json!({"command": "x"})).unwrap().wire;
+    assert!(!plain.background && !plain.one_shot);
+    let background = ask(json!({"command": "x", "background": true})).unwrap().wire;
+    assert!(background.background && !background.one_shot);
+    let one_shot =
+        ask(json!({"command": "x", "one_shot": true, "background": false})).unwrap().wire;
+    assert!(one_shot.one_shot && !one_shot.background);
+    let digests = [plain, background, one_shot].map(|wire| cofferdam_trust::action_digest(&wire));
+    assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+}
+
+#[test]
 fn bad_input_is_refused_and_the_field_named() {
     let table = [
         (json!({}), "command", "neither"),
@@ -58,6 +71,8 @@ fn bad_input_is_refused_and_the_field_named() {
         (json!({"command": "ls", "working_directory": ""}), "working_directory", "empty"),
         (json!({"command": "ls", "environment": {"A=B": "c"}}), "environment.A=B", "`=`"),
         (json!({"command": "ls", "environment": {"A": "\u{0}"}}), "environment.A", "NUL"),
+        (json!({"command": "ls", "background": true, "one_shot": true}), "one_shot", "both set"),
+        (json!({"command": "ls", "background": "yes"}), "background", "boolean"),
         (json!({"command": "ls", "enviroment": {}}), "enviroment", "unknown field"),
     ];
     for (arguments, field, message) in table {
