@@ -17,6 +17,7 @@ mod rate;
 mod ratios;
 mod report;
 mod resident;
+mod rest;
 mod target;
 mod tools;
 mod turns;

@@ -66,7 +66,8 @@ impl Report {
             f,
             "- Command: `make bench-sandbox`: an optimised build, the real warden and its cells,\n  \
              the other tools as they are installed here. All in one run, in rounds, each round in\n  \
-             another order; 3 ms of rest and one uncounted bare spawn before each time.\n\
+             another order; before each time of one program a rest of 3 ms, or longer until nothing\n  \
+             else runs, and one uncounted bare spawn.\n\
              - A cell: mount, PID, IPC, UTS, cgroup and network namespaces, a user of its own, a\n  \
              view of /usr, /etc and one workspace (idmapped), private /tmp, /dev/shm, home, /dev\n  \
              and /proc, no capabilities, a keyring, two Landlock domains, two seccomp programs,\n  \
@@ -102,8 +103,13 @@ impl Report {
     }
 
     fn turns(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Turns { bare, ours, tools, absent: _ } = &self.turns;
-        writeln!(f, "## One program\n\n`/usr/bin/true`, {} rounds.\n", bare.len())?;
+        let Turns { bare, ours, tools, absent: _, disturbed } = &self.turns;
+        writeln!(
+            f,
+            "## One program\n\n`/usr/bin/true`, {} rounds. Times taken although something else went \
+             on: {disturbed}.\n",
+            bare.len(),
+        )?;
         writeln!(
             f,
             "| what | median | p10 | p90 | ratio to a bare spawn | p10 | p90 | target |\n\
