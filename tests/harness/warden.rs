@@ -520,7 +520,9 @@ pub fn workspace() -> (TempDir, PathBuf) {
 }
 
 fn ceiling_text(root: &Path, more: &[PathBuf], cells: u32) -> String {
-    let more: String = more.iter().map(|path| format!(", \"{}\"", path.display())).collect();
+    let more: Vec<_> = more.iter().map(|path| format!("\"{}\"", path.display())).collect();
+    let more = [", ", &more.join(", ")].concat();
+    let more = if more == ", " { "" } else { &more };
     format!(
         r#"
 version = 1

@@ -54,9 +54,8 @@ pub(super) fn cap(
 ) -> Result<CappedNetwork, NetworkError> {
     let granted = lists(granted)?;
     match &profile.network {
-        Network::None => Ok(CappedNetwork::None),
         Network::Host if most.allow_host && granted.is_empty() => Ok(CappedNetwork::Host),
-        Network::Host => Ok(CappedNetwork::None),
+        Network::None | Network::Host => Ok(CappedNetwork::None),
         Network::Proxy(allowed) => {
             let most = ceiling_list(&most.proxy)?;
             if most.is_empty() {
