@@ -153,3 +153,11 @@ fn a_listening_warden_hangs_up_on_anybody_but_the_agent() {
     let mut warden = Warden::start_listening(&root, 4242);
     assert!(warden.hangs_up());
 }
+
+#[test]
+fn a_run_sees_nothing_of_how_its_pid_1_was_started() {
+    let mut bench = Bench::new();
+    let (code, output) = bench.shell("tr '\\0' ' ' < /proc/1/cmdline; cat /proc/1/comm");
+    assert_eq!(code, Some(0), "{output}");
+    assert_eq!(output.trim(), "cofferdam-init", "{output}");
+}

@@ -71,6 +71,8 @@ pub struct Beginning {
 /// is reported instead of a cell.
 pub fn begin(beginning: Beginning) -> ! {
     let Beginning { control, leaves, built, mut layers, landlock, filter, may_lack } = beginning;
+    sys::forget_arguments();
+    _ = rustix::thread::set_name(c"cofferdam-init");
     let confined = confine::confine(&landlock, filter, may_lack);
     let signals = ChildSignals::block();
     let (event, rules) = match confined {

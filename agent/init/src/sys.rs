@@ -106,6 +106,23 @@ pub(crate) fn join_new_keyring() -> rustix::io::Result<()> {
     if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
+/// Overwrites this process's own arguments, which every process of the cell can
+/// read (proc(5), `/proc/pid/cmdline`).
+pub(crate) fn forget_arguments() {
+    // Fields 48 and 49 of /proc/self/stat, counted behind the name: where they begin and end.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut ends = fields.split_whitespace().skip(45).map(str::parse::<usize>);
+    if let (Some(Ok(start)), Some(Ok(end))) = (ends.next(), ends.next())
+        && start != 0
+        && start < end
+    {
+        // SAFETY: the kernel itself put `end - start` bytes of arguments there, on the stack, and
+        // says so; std read them when the process started and keeps no reference into them.
+        unsafe { ptr::write_bytes(ptr::with_exposed_provenance_mut::<u8>(start), 0, end - start) };
+    }
+}
+
 /// Installs one seccomp program. `no_new_privs` must be set.
 pub(crate) fn install_filter(program: &[[u8; 8]], logged: bool) -> rustix::io::Result<()> {
     let program = libc::sock_fprog {
