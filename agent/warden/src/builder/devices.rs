@@ -42,7 +42,7 @@ pub(crate) fn new_proc() -> Result<OwnedFd, BuildError> {
 /// Terminals of this cell's own (Documentation/filesystems/devpts.rst).
 fn new_terminals() -> Result<OwnedFd, BuildError> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    new_file_system("devpts", "newinstance,ptmxmode=0666,mode=600", attributes)
+    new_file_system("devpts", "newinstance,ptmxmode=0666,mode=600,max=64", attributes)
         .during(BuildStep::Devices, "cannot mount /dev/pts")
 }
 
