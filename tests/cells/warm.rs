@@ -311,3 +311,21 @@ fn a_socket_in_the_workspace_that_is_masked_cannot_be_reached() {
     assert_ne!(ran.code(), Some(0), "{ran:?}");
     bench.warden.end(cell);
 }
+
+#[test]
+fn a_cell_can_have_more_runs_one_after_the_other_than_leaves_at_a_time() {
+    const RUNS: u32 = 600;
+    if skip_unless_root("a_cell_can_have_more_runs_one_after_the_other_than_leaves_at_a_time") {
+        return;
+    }
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    for number in 1..=RUNS {
+        let leaf = bench.warden.leaf(&cell, number, Limits::default()).unwrap();
+        let mut plan = run_plan(bench.path(), &["true"]);
+        plan.leaf = leaf;
+        assert_eq!(cell.run_plan(plan).unwrap().code(), Some(0));
+        bench.warden.remove_leaf(&cell, number);
+    }
+    bench.warden.end(cell);
+}

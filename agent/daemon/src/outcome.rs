@@ -92,13 +92,14 @@ fn limit_hit(limit: &str, value: u64) -> Ending {
 /// What a run used.
 #[must_use]
 pub fn usage(ending: &RunEnding, usage: CellUsage) -> Usage {
+    let (user, system) = usage.cpu_micros.unwrap_or((ending.user_micros, ending.system_micros));
     Usage {
         wall: Some(duration(ending.wall_micros)),
-        cpu_user: Some(duration(ending.user_micros)),
-        cpu_system: Some(duration(ending.system_micros)),
+        cpu_user: Some(duration(user)),
+        cpu_system: Some(duration(system)),
         peak_memory_bytes: usage.peak_memory_bytes,
-        read_bytes: 0,
-        written_bytes: 0,
+        read_bytes: usage.read_bytes,
+        written_bytes: usage.written_bytes,
     }
 }
 
@@ -265,7 +266,7 @@ mod tests {
     }
 
     fn of(ending: &RunEnding, ended: &Ended, oom_kills: u64) -> Ending {
-        let usage = CellUsage { peak_memory_bytes: 7, oom_kills };
+        let usage = CellUsage { peak_memory_bytes: 7, oom_kills, ..CellUsage::default() };
         of_run(ending, ended, usage, &LIMITS).ending.unwrap()
     }
 

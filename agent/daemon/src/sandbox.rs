@@ -6,9 +6,10 @@ use cofferdam_plan::LayerReport;
 use cofferdam_proto::exec::v1::{Connection, Denial, Sandbox};
 use serde_json::{Value, json};
 
-use crate::cap::{Capped, CappedNetwork};
+use crate::cap::{Capped, CappedLimits, CappedNetwork};
 use crate::pipeline::wire_layer;
 use crate::proxy::Traffic;
+use crate::usage::CellUsage;
 
 /// Denials and connections that a record holds of each.
 const RECORDED: usize = 64;
@@ -47,6 +48,20 @@ pub fn tell_denials(sandbox: &mut Sandbox, explained: Option<Explained>, unseen:
             remedy: denial.grant,
         })
         .collect();
+}
+
+/// Adds the limits that it ran into and that are no outcome by themselves.
+pub fn tell_limits(sandbox: &mut Sandbox, usage: &CellUsage, limits: &CappedLimits) {
+    if usage.process_limit_hits > 0 {
+        sandbox.denials.push(Denial {
+            layer: "cgroup".to_owned(),
+            operation: "make another process or thread".to_owned(),
+            object: format!("the run has {} at most", limits.processes),
+            count: u32::try_from(usage.process_limit_hits).unwrap_or(u32::MAX),
+            setting: "limits.processes".to_owned(),
+            remedy: "a grant, profile and ceiling with more `processes`".to_owned(),
+        });
+    }
 }
 
 /// Adds what was reached through the proxy.

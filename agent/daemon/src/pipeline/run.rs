@@ -26,6 +26,7 @@ use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::{Begin, Entered, Place, Run};
 use crate::spool::Reader;
 use crate::streams::OwnEnds;
+use crate::usage::CellUsage;
 use crate::{describe, outcome, sandbox, streams, validate};
 
 /// What may be left to read after a run ended: nothing holds its pipes open but
@@ -208,7 +209,7 @@ impl Running<'_> {
         let process = running.process.as_ref();
         let watched =
             process.and_then(|it| agent.denials.started(it, cell.own_uid(), &path, asked));
-        let (outcome, usage) = self.follow(&cell, running, leaf, own, stdin).await;
+        let (outcome, usage, counted) = self.follow(&cell, running, leaf, own, stdin).await;
         if let Some(leaf) = leaf {
             // Where that fails, it goes with its cell.
             drop(agent.cells.warden().remove_leaf(leaf).await);
@@ -227,6 +228,7 @@ impl Running<'_> {
             None => None,
         };
         sandbox::tell_denials(&mut sandbox, explained, agent.denials.unseen());
+        sandbox::tell_limits(&mut sandbox, &counted, &capped.limits);
         CameTo { outcome, usage, sandbox: Some(sandbox) }
     }
 
@@ -304,7 +306,7 @@ impl Running<'_> {
         leaf: Option<Leaf>,
         own: OwnEnds,
         stdin: Vec<u8>,
-    ) -> (Outcome, Usage) {
+    ) -> (Outcome, Usage, CellUsage) {
         let Self { agent, run, capped, .. } = *self;
         let layers = agent.note_layers(cell.layers());
         let run_id = uuid::Uuid::from_bytes(run.id().0).to_string();
@@ -328,10 +330,10 @@ impl Running<'_> {
             crate::cell::Next::Ended(ending) => {
                 let usage = crate::usage::with_ending(usage, &ending);
                 let outcome = outcome::of_run(&ending, &ended, usage, &capped.limits);
-                (outcome, outcome::usage(&ending, usage))
+                (outcome, outcome::usage(&ending, usage), usage)
             }
             crate::cell::Next::Vanished => {
-                (outcome::of_vanished(&ended, usage, &capped.limits), Usage::default())
+                (outcome::of_vanished(&ended, usage, &capped.limits), Usage::default(), usage)
             }
         }
     }
