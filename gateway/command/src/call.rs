@@ -6,6 +6,7 @@
 
 mod answer;
 mod input;
+mod met;
 mod tools;
 
 use std::ffi::OsString;

@@ -1,12 +1,15 @@
 //! The gateway as a service: real sockets, real certificates, a real journal,
-//! and a host that is down. What needs an agent is tested in `tests/journey`.
+//! and a host that is down, or one that only plays its part. What needs an agent
+//! is tested in `tests/journey`.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod access;
 mod bad_input;
 mod eras;
+mod host;
 mod limits;
 mod records;
+mod runs;
 mod service;
 mod stdio;
 mod tls;

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::host::{Script, TestHost};
+
 /// What every call of 2026-07-28 carries.
 pub(crate) const STATELESS: &str = "2026-07-28";
 
@@ -70,6 +72,26 @@ grant = { profile = "build", workspace_access = "write" }
 impl Served {
     pub(crate) async fn start() -> Self {
         Self::start_with("").await
+    }
+
+    /// Starts with a host that answers, and with these rules instead of the usual.
+    pub(crate) async fn start_with_host(rules: Option<&str>, script: Script) -> (Self, TestHost) {
+        let directory = TempDir::new().unwrap();
+        let token = prepare(directory.path(), "");
+        if let Some(rules) = rules {
+            std::fs::write(directory.path().join("rules.toml"), rules).unwrap();
+        }
+        let host = TestHost::start(directory.path(), script).await;
+        let path = directory.path().join("gateway.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let point = |line: &str| match line.split_once(" = \"") {
+            Some(("address", _)) => format!("address = \"{}\"\n", host.address),
+            Some(("key", _)) => format!("key = \"{}\"\n", host.key),
+            _ => format!("{line}\n"),
+        };
+        let text = text.lines().map(point).collect::<Vec<_>>().concat();
+        std::fs::write(&path, text).unwrap();
+        (Self::serve(directory, token).await, host)
     }
 
     /// Starts with more lines at the end of the configuration.

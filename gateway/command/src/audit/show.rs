@@ -1,6 +1,7 @@
 //! `cofferdam audit show`: records in words, or as they stand in the journal.
 
 mod line;
+mod sandbox;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

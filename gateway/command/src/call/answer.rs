@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use cofferdam_gateway::client::CallToolResult;
 use serde_json::Value;
 
-use super::NO_ANSWER;
+use super::{NO_ANSWER, met};
 use crate::report::{Format, complain, write_json};
 
 /// As timeout(1) has it.
@@ -71,6 +71,9 @@ fn show_in_words(result: &CallToolResult) -> io::Result<()> {
             if kind != "exited" {
                 let detail = told["outcome"]["detail"].as_str().unwrap_or_default();
                 complain(&format!("cofferdam: {}: {}", kind.replace('_', " "), plain(detail)));
+            }
+            for line in met::lines(told) {
+                complain(&line);
             }
             Ok(())
         }

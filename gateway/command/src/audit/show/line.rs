@@ -1,17 +1,25 @@
-//! A record as one line for a person. What a stranger wrote is shown without
+//! A record as one line for a person, and beneath an outcome a line for each
+//! thing that its sandbox refused or let through. What a stranger wrote is shown without
 //! control characters, so that it cannot move the cursor or hide a line.
 
 use std::io::{self, Write};
 
-use cofferdam_journal::{Body, Call, Ending, Record};
+use cofferdam_journal::{Body, Call, Ending, Outcome, Record};
 use serde_json::Value;
+
+use super::sandbox;
+
+/// Before what belongs to the line above.
+const INDENT: &str = "          ";
 
 /// The longest action that is shown, in characters.
 const MAX_ACTION: usize = 160;
 
 pub(super) fn write(out: &mut impl Write, record: &Record) -> io::Result<()> {
     let Record { sequence, time, body, .. } = record;
-    writeln!(out, "{sequence:>6}  {time}  {:10}  {}", body.kind(), plain(&told(body)))
+    writeln!(out, "{sequence:>6}  {time}  {:10}  {}", body.kind(), plain(&told(body)))?;
+    let Body::Outcome(Outcome { sandbox: Some(sandbox), .. }) = body else { return Ok(()) };
+    sandbox::lines(sandbox).iter().try_for_each(|line| writeln!(out, "{INDENT}{}", plain(line)))
 }
 
 fn told(body: &Body) -> String {

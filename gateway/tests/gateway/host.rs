@@ -1,0 +1,180 @@
+//! A host for tests: mutual TLS, signed intents in, signed receipts out, like an
+//! agent's; but every run ends as it was told beforehand. It runs nothing.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cofferdam_proto::exec::v1::exec_service_server::{ExecService, ExecServiceServer};
+use cofferdam_proto::exec::v1::outcome::Ending;
+use cofferdam_proto::exec::v1::run_event::Event;
+use cofferdam_proto::exec::v1::{
+    AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, Command,
+    DescribeRunRequest, DescribeRunResponse, Exited, FindProgramRequest, FindProgramResponse,
+    Finished, Layer, ListRunsRequest, ListRunsResponse, Outcome, Output, RunEvent, Sandbox,
+    StartRunRequest, StartRunResponse, Started, Stream, Usage,
+};
+use cofferdam_proto::intent::v1::{Intent, Receipt, SignedIntent, SignedReceipt};
+use cofferdam_trust::{
+    Authority, Identity, Lifetime, PeerName, SigningKey, TlsListener, TrustedKeys, VerifyingKey,
+    server_config, sha256, sign_receipt, verify_intent,
+};
+use tokio_stream::Iter;
+use tonic::{Request, Response, Status};
+
+/// The host's URI name, as the gateway's configuration has it.
+const NAME: &str = "spiffe://cofferdam/agent/down";
+
+/// How each run ends.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    pub(crate) stdout: &'static str,
+    pub(crate) code: u32,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) sandbox: Option<Sandbox>,
+}
+
+/// A host that serves.
+pub(crate) struct TestHost {
+    pub(crate) address: String,
+    /// What its receipts are signed with.
+    pub(crate) key: VerifyingKey,
+    asked: Asked,
+}
+
+/// What was asked, in order.
+type Asked = Arc<Mutex<Vec<(Intent, Command)>>>;
+
+struct Exec {
+    script: Script,
+    gateways: TrustedKeys,
+    key: SigningKey,
+    asked: Asked,
+}
+
+impl TestHost {
+    /// Starts it with a certificate of the authority in `directory`.
+    pub(crate) async fn start(directory: &Path, script: Script) -> Self {
+        let name: PeerName = NAME.parse().unwrap();
+        let lifetime = Lifetime::from_now(Duration::from_hours(1));
+        let issued = Authority::open(directory).unwrap().issue(&name, lifetime).unwrap();
+        issued.write(directory).unwrap();
+        let file = |name: &str| directory.join(name);
+        let identity =
+            Identity::load(&file("down.crt"), &file("down.key"), &file("ca.crt")).unwrap();
+        let loopback = "127.0.0.1:0".parse().unwrap();
+        let listener =
+            TlsListener::bind(loopback, server_config(&identity).unwrap()).await.unwrap();
+        let address = listener.local_addr().to_string();
+        let (signing, asked) = (SigningKey::generate().unwrap(), Asked::default());
+        let key = signing.public_key();
+        let gateway = SigningKey::load(&file("signing.key")).unwrap().public_key();
+        let exec = Exec {
+            script,
+            gateways: TrustedKeys::from_iter([gateway]),
+            key: signing,
+            asked: Arc::clone(&asked),
+        };
+        let server = tonic::transport::Server::builder().add_service(ExecServiceServer::new(exec));
+        tokio::spawn(server.serve_with_incoming(listener));
+        Self { address, key, asked }
+    }
+
+    /// What was asked so far.
+    pub(crate) fn asked(&self) -> Vec<(Intent, Command)> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Exec {
+    fn receipt(&self, run_id: &str, intent: &SignedIntent) -> SignedReceipt {
+        let both = [sha256(self.script.stdout.as_bytes()), sha256(b"")].concat();
+        let receipt = Receipt {
+            run_id: run_id.to_owned(),
+            host: NAME.to_owned(),
+            intent_digest: sha256(&intent.intent).to_vec(),
+            agent_intent_hash: vec![1; 32],
+            agent_outcome_hash: vec![2; 32],
+            output_digest: sha256(&both).to_vec(),
+            issued_at: None,
+        };
+        sign_receipt(&self.key, &receipt)
+    }
+
+    /// The whole life of a run.
+    fn events(&self, run_id: &str, intent: &SignedIntent) -> Vec<Event> {
+        let Script { stdout, code, layers, sandbox } = self.script.clone();
+        let stream = Stream::Stdout.into();
+        let exited = Ending::Exited(Exited { code });
+        vec![
+            Event::Started(Started { run_id: run_id.to_owned(), started_at: None, layers }),
+            Event::Output(Output { stream, offset: 0, data: stdout.into() }),
+            Event::Finished(Finished {
+                outcome: Some(Outcome { ending: Some(exited) }),
+                usage: Some(Usage::default()),
+                receipt: Some(self.receipt(run_id, intent)),
+                stdout_bytes: stdout.len() as u64,
+                stderr_bytes: 0,
+                sandbox,
+            }),
+        ]
+    }
+}
+
+type Told<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
+
+#[tonic::async_trait]
+impl ExecService for Exec {
+    type StartRunStream = Told<StartRunResponse>;
+    type AttachRunStream = Told<AttachRunResponse>;
+
+    async fn start_run(
+        &self,
+        request: Request<StartRunRequest>,
+    ) -> Result<Response<Self::StartRunStream>, Status> {
+        let StartRunRequest { intent, command } = request.into_inner();
+        let (signed, command) = (intent.unwrap(), command.unwrap());
+        let intent = verify_intent(&self.gateways, &signed).unwrap();
+        assert_eq!(intent.action_digest, cofferdam_trust::action_digest(&command));
+        let events = self.events(&intent.run_id, &signed);
+        self.asked.lock().unwrap().push((intent, command));
+        let told = |event| StartRunResponse { event: Some(RunEvent { event: Some(event) }) };
+        let told: Vec<_> = events.into_iter().map(|event| Ok(told(event))).collect();
+        Ok(Response::new(tokio_stream::iter(told)))
+    }
+
+    async fn attach_run(
+        &self,
+        _: Request<AttachRunRequest>,
+    ) -> Result<Response<Self::AttachRunStream>, Status> {
+        Err(Status::unimplemented("no run of this host breaks off"))
+    }
+
+    async fn cancel_run(
+        &self,
+        _: Request<CancelRunRequest>,
+    ) -> Result<Response<CancelRunResponse>, Status> {
+        Err(Status::unimplemented("every run of this host has ended"))
+    }
+
+    async fn describe_run(
+        &self,
+        _: Request<DescribeRunRequest>,
+    ) -> Result<Response<DescribeRunResponse>, Status> {
+        Err(Status::unimplemented("nobody asks this host"))
+    }
+
+    async fn list_runs(
+        &self,
+        _: Request<ListRunsRequest>,
+    ) -> Result<Response<ListRunsResponse>, Status> {
+        Err(Status::unimplemented("nobody asks this host"))
+    }
+
+    async fn find_program(
+        &self,
+        _: Request<FindProgramRequest>,
+    ) -> Result<Response<FindProgramResponse>, Status> {
+        Err(Status::unimplemented("nobody asks this host"))
+    }
+}
