@@ -83,10 +83,10 @@ fn said(ran: &Followed) -> String {
     format!("{}{}", ran.text(), String::from_utf8_lossy(&ran.stderr))
 }
 
-/// Puts a program into the workspace, as its owner would have copied it.
-fn put_copy(host: &Host, of: &str, name: &str) {
+/// Puts a program into the workspace, as its owner.
+fn put_program(host: &Host, name: &str, content: &[u8]) {
     let path = host.workspace.join(name);
-    fs::copy(of, &path).unwrap();
+    fs::write(&path, content).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     if is_root() {
         chown(path, Some(OWNER), Some(OWNER)).unwrap();
@@ -114,15 +114,15 @@ async fn granted_programs_work_in_a_shell_and_nothing_else_runs() {
     // A cell of its own is built and confined in the same way.
     let once = Command { one_shot: true, ..bash("git -C one log --oneline && ! /usr/bin/id") };
     assert!(granted.works(once).await.contains("first"));
-    put_copy(&host, &id, "copy");
-    fs::write(host.workspace.join("script"), format!("#!{id}\n")).unwrap();
+    put_program(&host, "copy", &fs::read(&id).unwrap());
+    put_program(&host, "script", format!("#!{id}\n").as_bytes());
     let loader = loader.display();
     for line in [
         "/usr/bin/id",
         "exec -a git /usr/bin/id",
         "./copy",
         "exec ./copy",
-        "chmod +x script; ./script",
+        "./script",
         "git -c alias.x='!/usr/bin/id' x",
         "LD_PRELOAD=$PWD/copy /usr/bin/id",
         "cat < /usr/bin/id > /tmp/copy",
