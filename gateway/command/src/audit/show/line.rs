@@ -109,7 +109,8 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cofferdam_journal::Failure;
+    use cofferdam_journal::{Digest, Failure};
+    use serde_json::json;
 
     use super::*;
 
@@ -128,5 +129,27 @@ mod tests {
         let shown = action(&Value::String("é".repeat(300)));
         assert_eq!(shown.chars().count(), MAX_ACTION + 1);
         assert_eq!(action(&Value::Null), "");
+    }
+
+    #[test]
+    fn what_the_sandbox_refused_stands_beneath_the_outcome() {
+        let mut outcome = Outcome::new("0199-run", [0; 32], Ending::Exited { code: 1 });
+        outcome.sandbox = Some(json!({ "denials": [
+            { "operation": "read the file", "object": "/a\u{1b}b", "count": 1, "setting": "view.read" },
+        ] }));
+        let record = Record {
+            sequence: 7,
+            time: "2026-01-01T00:00:00Z".to_owned(),
+            body: Body::Outcome(outcome),
+            previous: Digest::ZERO,
+            hash: Digest::ZERO,
+        };
+        let mut out = Vec::new();
+        write(&mut out, &record).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "     7  2026-01-01T00:00:00Z  outcome     0199-run  exited with 1\n          refused: \
+             read the file `/a\u{fffd}b` (setting view.read)\n"
+        );
     }
 }

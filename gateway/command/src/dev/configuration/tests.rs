@@ -50,7 +50,7 @@ fn decide(tool: &str, action: Action) -> Decision {
 #[test]
 fn the_ceiling_allows_the_workspace_the_programs_and_the_worker_and_no_more() {
     let surroundings = surroundings();
-    let text = ceiling(&surroundings, Path::new(WORKER));
+    let text = ceiling(&surroundings, Path::new(WORKER), &[]);
     let ceiling = Ceiling::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let [root] = &ceiling.workspaces.roots[..] else { panic!("one root") };
     assert_eq!(root.as_path(), surroundings.workspace);
@@ -73,9 +73,9 @@ fn the_ceiling_allows_the_workspace_the_programs_and_the_worker_and_no_more() {
 #[test]
 fn the_profile_fits_beneath_the_ceiling() {
     let surroundings = surroundings();
-    let text = profile(&surroundings);
+    let text = profile(&surroundings, &[]);
     let profile = Profiles::parse(PROFILE, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let ceiling = Ceiling::parse(&ceiling(&surroundings, Path::new(WORKER))).unwrap();
+    let ceiling = Ceiling::parse(&ceiling(&surroundings, Path::new(WORKER), &[])).unwrap();
     assert!(profile.write && profile.execute && profile.network == Network::None);
     for tree in profile.show.iter().chain(&profile.read) {
         assert!(covers(&ceiling.view.read, &tree.path), "{}", tree.path.display());
@@ -172,6 +172,6 @@ fn both_daemons_read_their_configuration_and_know_each_other() {
     assert_eq!(config.hosts[HOST].key, agent_key);
     assert_eq!(config.projects[PROJECT].workspace, surroundings().workspace);
     let gateway_name = format!("spiffe://cofferdam/gateway/{GATEWAY}");
-    let ceiling = Ceiling::parse(&ceiling(&surroundings(), Path::new(WORKER))).unwrap();
+    let ceiling = Ceiling::parse(&ceiling(&surroundings(), Path::new(WORKER), &[])).unwrap();
     assert_eq!(ceiling.peers.gateways, [gateway_name]);
 }
