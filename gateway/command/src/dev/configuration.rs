@@ -157,14 +157,7 @@ pub(super) fn profile(surroundings: &Surroundings, destinations: &[Destination])
     };
     let path: Vec<String> =
         surroundings.search_path.iter().take(64).map(|path| path.display().to_string()).collect();
-    let mut environment = String::from("LANG = \"C.UTF-8\", TERM = \"dumb\"");
-    let mut variables: Vec<_> =
-        surroundings.toolchains.iter().flat_map(|it| &it.environment).collect();
-    variables.sort();
-    variables.dedup_by_key(|(name, _)| *name);
-    for (name, value) in variables {
-        _ = write!(environment, ", {name} = {}", quoted(&value.display().to_string()));
-    }
+    let environment = environment(surroundings);
     format!(
         r#"# Made by `cofferdam dev`: the host's programs and the caller's toolchains.
 version = 1
@@ -227,6 +220,19 @@ may_lack = "all"
         path = list(&path),
         execute = list(&shown.programs),
     )
+}
+
+/// What every command finds set.
+fn environment(surroundings: &Surroundings) -> String {
+    let mut environment = String::from("LANG = \"C.UTF-8\", TERM = \"dumb\"");
+    let mut variables: Vec<_> =
+        surroundings.toolchains.iter().flat_map(|it| &it.environment).collect();
+    variables.sort();
+    variables.dedup_by_key(|(name, _)| *name);
+    for (name, value) in variables {
+        _ = write!(environment, ", {name} = {}", quoted(&value.display().to_string()));
+    }
+    environment
 }
 
 /// Whoever has the token may work in the workspace. Which programs there are is
