@@ -61,7 +61,8 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) ->
             grace_millis: GRACE_MILLIS,
             file_size_bytes: limits.file_size_bytes,
             open_files: limits.open_files,
-            processes: limits.processes,
+            // The kernel counts a user's processes in all of its runs.
+            processes: if counted { 0 } else { limits.processes },
             address_space_bytes: if counted { 0 } else { address_space },
         },
         leaf: leaf.map_or(0, |leaf| leaf.number),

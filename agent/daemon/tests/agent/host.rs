@@ -39,6 +39,12 @@ pub(crate) fn is_root() -> bool {
 
 impl Host {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// Lets the test change the files beneath `agent` and `host` of the directory
+    /// before anything starts.
+    pub(crate) fn start_with(change: impl FnOnce(&Path)) -> Self {
         let directory = TempDir::new().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let workspace = directory.path().canonicalize().unwrap().join("work");
@@ -49,6 +55,7 @@ impl Host {
         make_profiles(&state.join("profiles"));
         fs::create_dir(directory.path().join("host")).unwrap();
         fs::write(directory.path().join("host/ceiling.toml"), ceiling_toml(&workspace)).unwrap();
+        change(directory.path());
         if is_root() {
             chown(&workspace, Some(OWNER), Some(OWNER)).unwrap();
             own(&state, AGENT);
@@ -78,6 +85,13 @@ impl Host {
     pub(crate) fn kill_warden(&mut self) {
         self.warden.kill().unwrap();
         self.warden.wait().unwrap();
+    }
+
+    /// The PID 1s of the warden's cells.
+    pub(crate) fn pids_of_cells(&self) -> Vec<i32> {
+        let file = format!("/proc/{0}/task/{0}/children", self.warden.id());
+        let children = fs::read_to_string(file).unwrap();
+        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
     pub(crate) fn agent_pid(&self) -> u32 {
@@ -165,6 +179,11 @@ fn make_profiles(directory: &Path) {
         }
         fs::write(directory.join(path.file_name().unwrap()), text).unwrap();
     }
+    let base = "version = 1\ninherits = \"default\"\n";
+    let short = format!("{base}limits.idle = \"1s\"\nsession.idle = \"1s\"\n");
+    fs::write(directory.join("short.toml"), short).unwrap();
+    let alone = format!("{base}session.background = false\n");
+    fs::write(directory.join("alone.toml"), alone).unwrap();
 }
 
 fn agent_toml(directory: &Path) -> String {
@@ -211,7 +230,7 @@ read = ["/usr", "/etc", "{worker}"]
 [programs]
 execute = ["/usr", "{worker}"]
 [profiles]
-allow = ["readonly", "default", "build"]
+allow = ["readonly", "default", "build", "short", "alone"]
 [limits]
 cells = 32
 memory = "1GiB"

@@ -12,3 +12,4 @@ mod refusals;
 mod restart;
 mod runs;
 mod selftest;
+mod sessions;
