@@ -99,6 +99,17 @@ fn what_the_workspace_built_runs_and_the_network_is_closed() {
 }
 
 #[test]
+fn files_are_moved_and_linked_from_directory_to_directory() {
+    let dev = Dev::start();
+    // mv would copy where the kernel does not move.
+    let script = "import os; os.makedirs('a'); os.makedirs('b'); open('a/x', 'w').close(); \
+        os.link('a/x', 'b/y'); os.rename('a/x', 'b/z'); print(sorted(os.listdir('b')))";
+    let arguments = json!({ "program": "python3", "arguments": ["-c", script] });
+    let moved = dev.tool("execute_command", &arguments);
+    assert_eq!(content(&moved)["stdout"], "['y', 'z']\n", "{moved:#}");
+}
+
+#[test]
 fn the_command_line_client_gives_the_exit_code_of_the_run() {
     let dev = Dev::start();
     let ran = dev.cofferdam(&["call", "execute_command", "--", "sh", "-c", "echo hi; exit 5"]);

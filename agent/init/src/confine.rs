@@ -73,13 +73,15 @@ fn no_landlock(problem: RulesetError) -> ConfineError {
 /// sockets and (where the kernel knows them) pathname sockets of anybody
 /// outside are out of reach; runs of the cell reach each other.
 fn keep_within() -> Result<(), RulesetError> {
-    Ruleset::default()
+    let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::ResolveUnix)?
+        .handle_access(AccessFs::ResolveUnix | AccessFs::Refer)?
         .scope(Scope::from_all(NEWEST))?
-        .create()?
-        .restrict_self()
-        .map(drop)
+        .create()?;
+    // Beside a layer with rules on files, each layer refuses to move a file to
+    // another directory that does not allow it (landlock(7), EXDEV); the run's
+    // own layer says where.
+    add(ruleset, "/".as_ref(), AccessFs::Refer.into())?.restrict_self().map(drop)
 }
 
 /// Whether each run enters this program by itself: it refuses clone3(2), by
