@@ -6,7 +6,9 @@
 pub mod agent;
 pub mod dev;
 pub mod measure;
+pub mod packages;
 pub mod programs;
+pub mod servers;
 pub mod warden;
 pub mod wire;
 

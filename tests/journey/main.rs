@@ -5,6 +5,7 @@
 mod bad_input;
 mod clients;
 mod endings;
+mod network;
 mod records;
 mod tools;
 

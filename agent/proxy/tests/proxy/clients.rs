@@ -1,13 +1,16 @@
 //! Real clients through the proxy, against servers that the tests start, with
 //! nothing but the environment that a run gets.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use cofferdam_proxy_protocol::{Protocol, Verdict, environment};
+use cofferdam_tests::packages;
+use cofferdam_tests::servers::{self, Authority, Files, Server};
 
+use crate::dns::Dns;
 use crate::harness::{Entry, Proxy};
-use crate::servers::{self, Authority, Dns, Files, Server};
 
 /// A server, a proxy that reaches it by one name, and a home for a client.
 struct Setting {
@@ -23,14 +26,14 @@ struct Setting {
 impl Setting {
     /// Serves `name` over TLS, which the proxy checks.
     fn over_tls(name: &str) -> Self {
-        let (authority, files) = (Authority::new(), Files::default());
-        let server = servers::https(&authority, &[name], Files::clone(&files));
+        let (authority, files) = (Authority::create(), Files::default());
+        let server = servers::https(Ipv4Addr::LOCALHOST.into(), &authority, &[name], files.clone());
         Self::with(name, "tls://", authority, files, server)
     }
 
     fn plain(name: &str) -> Self {
-        let (authority, files) = (Authority::new(), Files::default());
-        let server = servers::http(Files::clone(&files));
+        let (authority, files) = (Authority::create(), Files::default());
+        let server = servers::http(Ipv4Addr::LOCALHOST.into(), files.clone());
         Self::with(name, "", authority, files, server)
     }
 
@@ -43,10 +46,6 @@ impl Setting {
         let entry = proxy.serve(&[&format!("{scheme}{name}:{port}"), &format!("127.0.0.1:{port}")]);
         let home = tempfile::tempdir().unwrap();
         Self { authority, server, files, proxy, entry, home, _dns: dns }
-    }
-
-    fn file(&self, path: &str, body: impl Into<Vec<u8>>) {
-        self.files.lock().unwrap().insert(path.to_owned(), body.into());
     }
 
     /// A client with a clean environment and the proxy's variables.
@@ -110,33 +109,20 @@ fn missing(test: &str, program: &str) -> bool {
     !there
 }
 
-fn tar(directory: &Path, archive: &str, member: &str) -> Vec<u8> {
-    let mut command = Command::new("tar");
-    command.current_dir(directory).args(["-czf", archive, member]);
-    succeeds(command);
-    std::fs::read(directory.join(archive)).unwrap()
-}
-
-fn write(directory: &Path, path: &str, text: &str) {
-    let path = directory.join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
-
 #[test]
 fn curl_fetches_over_http_https_and_socks() {
     if missing("curl_fetches_over_http_https_and_socks", "curl") {
         return;
     }
     let plain = Setting::plain("files.test");
-    plain.file("/a", "plain");
+    plain.files.put("/a", "plain");
     let mut curl = plain.client("curl");
     curl.args(["-sS", &format!("http://files.test:{}/a", plain.server.port())]);
     assert_eq!(succeeds(curl), "plain");
     assert_eq!(plain.proxy.report(plain.entry).protocol, Protocol::Http);
 
     let tls = Setting::over_tls("files.test");
-    tls.file("/a", "secret");
+    tls.files.put("/a", "secret");
     let get = |name: &str, proxy: Option<&str>| {
         let mut curl = tls.client("curl");
         curl.args(["-sS", "--cacert"]).arg(tls.authority.certificate()).arg(tls.url(name, "/a"));
@@ -193,19 +179,7 @@ fn git_clones_over_https() {
         return;
     }
     let setting = Setting::over_tls("git.test");
-    let source = tempfile::tempdir().unwrap();
-    write(source.path(), "README", "hello\n");
-    let git = |arguments: &[&str]| {
-        let mut git = Command::new("git");
-        git.current_dir(source.path()).args(["-c", "user.name=a", "-c", "user.email=a@test"]);
-        git.env("GIT_CONFIG_GLOBAL", "/dev/null").args(arguments);
-        succeeds(git);
-    };
-    git(&["init", "-q", "."]);
-    git(&["add", "README"]);
-    git(&["commit", "-q", "-m", "first"]);
-    git(&["update-server-info"]);
-    publish(&setting, "/repo.git", &source.path().join(".git"));
+    packages::repository(&setting.files);
     let mut clone = setting.client("git");
     clone.env("GIT_SSL_CAINFO", setting.authority.certificate()).args([
         "clone",
@@ -221,45 +195,13 @@ fn git_clones_over_https() {
     setting.all_were_to("git.test");
 }
 
-/// Every file beneath `directory`, as the dumb HTTP protocol reads it.
-fn publish(setting: &Setting, prefix: &str, directory: &Path) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
-        if entry.path().is_dir() {
-            publish(setting, &path, &entry.path());
-        } else {
-            setting.file(&path, std::fs::read(entry.path()).unwrap());
-        }
-    }
-}
-
 #[test]
 fn pip_installs_from_an_index() {
     if missing("pip_installs_from_an_index", "pip") {
         return;
     }
     let setting = Setting::over_tls("pypi.test");
-    let made = tempfile::tempdir().unwrap();
-    write(made.path(), "sample.py", "WORD = 'sample'\n");
-    let dist = "sample-1.0.dist-info";
-    write(
-        made.path(),
-        &format!("{dist}/METADATA"),
-        "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n",
-    );
-    write(
-        made.path(),
-        &format!("{dist}/WHEEL"),
-        "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    );
-    write(made.path(), &format!("{dist}/RECORD"), "");
-    let wheel = "sample-1.0-py3-none-any.whl";
-    let mut zip = Command::new("python3");
-    zip.current_dir(made.path()).args(["-m", "zipfile", "-c", wheel, "sample.py", dist]);
-    succeeds(zip);
-    setting.file(&format!("/files/{wheel}"), std::fs::read(made.path().join(wheel)).unwrap());
-    setting.file("/simple/sample/", format!("<a href=\"/files/{wheel}\">{wheel}</a>"));
+    packages::wheel(&setting.files);
     let mut pip = setting.client("pip");
     pip.env("PIP_CONFIG_FILE", "/dev/null")
         .args(["install", "-q", "--no-cache-dir", "--disable-pip-version-check", "--target", "lib"])
@@ -277,18 +219,9 @@ fn npm_installs_from_a_registry() {
         return;
     }
     let setting = Setting::over_tls("npm.test");
-    let made = tempfile::tempdir().unwrap();
-    write(made.path(), "package/package.json", r#"{"name":"sample","version":"1.0.0"}"#);
-    write(made.path(), "package/index.js", "module.exports = 'sample'\n");
-    setting.file("/sample-1.0.0.tgz", tar(made.path(), "sample.tgz", "package"));
-    let tarball = setting.url("npm.test", "/sample-1.0.0.tgz");
-    setting.file(
-        "/sample",
-        format!(
-            r#"{{"name":"sample","dist-tags":{{"latest":"1.0.0"}},"versions":{{"1.0.0":{{"name":"sample","version":"1.0.0","dist":{{"tarball":"{tarball}"}}}}}}}}"#
-        ),
-    );
-    write(setting.home.path(), "package.json", r#"{"name":"own","version":"1.0.0"}"#);
+    packages::npm_package(&setting.files, &setting.url("npm.test", ""));
+    let own = setting.home.path().join("package.json");
+    std::fs::write(own, r#"{"name":"own","version":"1.0.0"}"#).unwrap();
     let mut npm = setting.client("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-update-notifier"])
         .args(["--registry", &setting.url("npm.test", "/"), "--cafile"])
@@ -305,32 +238,9 @@ fn cargo_fetches_from_a_registry() {
         return;
     }
     let setting = Setting::over_tls("crates.test");
-    let made = tempfile::tempdir().unwrap();
-    let manifest = "[package]\nname = \"sample-crate\"\nversion = \"1.0.0\"\nedition = \"2021\"\n";
-    write(made.path(), "sample-crate-1.0.0/Cargo.toml", manifest);
-    write(made.path(), "sample-crate-1.0.0/src/lib.rs", "");
-    let archive = tar(made.path(), "sample.crate", "sample-crate-1.0.0");
-    let mut sum = Command::new("sha256sum");
-    sum.arg(made.path().join("sample.crate"));
-    let sum = succeeds(sum).split_whitespace().next().unwrap().to_owned();
-    setting.file("/dl/sample-crate/1.0.0.crate", archive);
-    let download = setting.url("crates.test", "/dl/{crate}/{version}.crate");
-    setting.file("/index/config.json", format!(r#"{{"dl":"{download}"}}"#));
-    setting.file(
-        "/index/sa/mp/sample-crate",
-        format!(
-            "{{\"name\":\"sample-crate\",\"vers\":\"1.0.0\",\"deps\":[],\"cksum\":\"{sum}\",\"features\":{{}},\"yanked\":false}}\n"
-        ),
-    );
-    let index = setting.url("crates.test", "/index/");
-    let home = setting.home.path();
-    write(home, ".cargo/config.toml", &format!("[registries.test]\nindex = \"sparse+{index}\"\n"));
-    write(
-        home,
-        "Cargo.toml",
-        "[package]\nname = \"own\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\nsample-crate = { version = \"1\", registry = \"test\" }\n",
-    );
-    write(home, "src/lib.rs", "");
+    let (base, home) = (setting.url("crates.test", ""), setting.home.path());
+    packages::published_crate(&setting.files, &base);
+    packages::project(home, &base);
     let cargo = Path::new(env!("CARGO"));
     let mut command = setting.client(env!("CARGO"));
     command

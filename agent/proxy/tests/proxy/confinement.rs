@@ -10,8 +10,8 @@ use std::process::Command;
 
 use cofferdam_proxy::confine::{Confinement, confine};
 
+use crate::dns::Dns;
 use crate::harness::{NOBODY, Proxy, is_root, tunnel};
-use crate::servers::Dns;
 
 /// Where the process that confines itself may write before it does.
 const CONFINED: &str = "COFFERDAM_TEST_CONFINE";

@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use cofferdam_proxy_protocol::{RefusalKind, Verdict};
+use cofferdam_tests::servers::Server;
 
+use crate::dns::Dns;
 use crate::harness::{Entry, Proxy, socks, tunnel};
-use crate::servers::{Dns, Server};
 
 fn greeting(name: &str) -> Vec<u8> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -66,7 +67,7 @@ fn a_greeting_to_another_server_or_to_none_reaches_nobody() {
         assert_eq!(heard(stream, &greeting(name)), alert, "{name}");
         assert_eq!(proxy.refusal(entry).0, kind, "{name}");
     }
-    assert_eq!(server.bytes.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(server.bytes(), 0);
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn what_is_not_tls_reaches_nobody() {
     let (stream, _) = tunnel(entry, &target);
     drop(stream);
     assert_eq!(proxy.refusal(entry).0, RefusalKind::NotTls);
-    assert_eq!(server.bytes.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(server.bytes(), 0);
 }
 
 #[test]

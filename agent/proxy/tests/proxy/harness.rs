@@ -250,8 +250,7 @@ impl Ceiling {
     /// Replaces it, as an editor does: by renaming.
     pub(crate) fn write(&self, destinations: &[&str]) {
         let example = include_str!("../../../../packaging/config/ceiling.toml");
-        let text =
-            example.replace("[network]\n", &format!("[network]\nproxy = {destinations:?}\n"));
+        let text = example.replace("\nproxy = []\n", &format!("\nproxy = {destinations:?}\n"));
         let new = self.path.with_extension("new");
         std::fs::write(&new, text).unwrap();
         std::fs::rename(new, &self.path).unwrap();

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use cofferdam_proxy_protocol::{ListenerId, ProxyEvent, ServeLimits};
 
+use crate::dns::Dns;
 use crate::harness::{NOBODY, Proxy, is_root, program, serve_request, tunnel};
-use crate::servers::Dns;
 
 fn refusal(proxy: &Proxy, id: u64, sockets: &[BorrowedFd<'_>]) -> String {
     let request = serve_request(ListenerId(id), &[&["a.test:443"]], ServeLimits::default());

@@ -4,11 +4,11 @@
 
 mod clients;
 mod confinement;
+mod dns;
 mod greetings;
 mod harness;
 mod link;
 mod names;
 mod namespaces;
 mod requests;
-mod servers;
 mod tunnels;

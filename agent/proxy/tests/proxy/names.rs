@@ -2,9 +2,10 @@
 //! connected to.
 
 use cofferdam_proxy_protocol::{ListenerId, ProxyEvent, RefusalKind, ServeLimits, Verdict};
+use cofferdam_tests::servers::Server;
 
+use crate::dns::Dns;
 use crate::harness::{Ceiling, Proxy, ask, serve_request, socks, tunnel};
-use crate::servers::{Dns, Server};
 
 #[test]
 fn a_name_that_no_destination_names_is_refused_in_words() {

@@ -7,9 +7,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use cofferdam_proxy_protocol::ServeLimits;
+use cofferdam_tests::servers::Server;
 
+use crate::dns::Dns;
 use crate::harness::{Entry, Proxy, is_root, tunnel};
-use crate::servers::{Dns, Server};
 
 type Job = Box<dyn FnOnce() + Send>;
 

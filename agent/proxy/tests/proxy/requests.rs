@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use cofferdam_proxy_protocol::{Protocol, RefusalKind, Verdict};
+use cofferdam_tests::servers::Server;
 
+use crate::dns::Dns;
 use crate::harness::{Entry, Proxy, ask, connect, tunnel};
-use crate::servers::{Dns, Server};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nhi\n";
 

@@ -5,9 +5,10 @@ use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
 use cofferdam_proxy_protocol::{Protocol, ServeLimits, Verdict};
+use cofferdam_tests::servers::Server;
 
+use crate::dns::Dns;
 use crate::harness::{Entry, PATIENCE, Proxy, connect, read_head, socks, tunnel};
-use crate::servers::{Dns, Server};
 
 fn proxy_to(server: &Server, limits: ServeLimits) -> (Proxy, Entry, Dns) {
     let dns = Dns::start();
