@@ -20,8 +20,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(10);
 
 /// What the kernel counts for the whole machine (proc_meminfo(5)).
-const COUNTERS: [&str; 6] =
-    ["MemAvailable", "AnonPages", "Slab", "PageTables", "KernelStack", "Percpu"];
+const COUNTERS: [&str; 7] =
+    ["MemAvailable", "AnonPages", "Shmem", "Slab", "PageTables", "KernelStack", "Percpu"];
 
 /// What was seen. Memory is in KiB, of one cell.
 pub(crate) struct Resident {

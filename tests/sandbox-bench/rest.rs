@@ -8,7 +8,7 @@ use anyhow::Context;
 /// process that had them is gone.
 const PAUSE: Duration = Duration::from_millis(3);
 /// At most so long.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Rests, and counts how often something else went on all the same.
 #[derive(Default)]
