@@ -7,19 +7,33 @@
 //!
 //! A kept cell is used again only for exactly its plan: another ceiling,
 //! profile or view means another cell, and the old one ends with its last run.
+//!
+//! A cell that is to keep paths of its workspace as they are relies on their
+//! being there ([`crate::places`]).
+
+mod built;
+mod errands;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{CellId, CellPlan, Refusal};
+use cofferdam_proto::exec::v1::Layer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::cap::Capped;
 use crate::cell::{BuildError, Cell};
+use crate::places::Places;
+use crate::programs::Programs;
 use crate::warden::{Warden, WardenError};
+
+use built::Built;
+pub use errands::ErrandError;
 
 /// How long a new cell waits for others to end where the ceiling allows no more
 /// of them.
@@ -51,13 +65,15 @@ pub struct SessionKey {
 
 /// Which cell is wanted.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct Wanted<'a> {
     /// Whose; `None` for a cell that dies with the call.
     pub session: Option<SessionKey>,
     /// What it is for, beside other cells of the session.
     pub purpose: &'static str,
     /// How it is built.
     pub plan: CellPlan,
+    /// What the plan was made from: what it protects is held before it is built.
+    pub capped: &'a Capped,
     /// How long it stays without a call.
     pub idle: Duration,
 }
@@ -69,6 +85,31 @@ pub struct Cells {
     kept: Mutex<Kept>,
     /// Prepared cells at most.
     stock: usize,
+    /// The placeholders that cells rely on.
+    places: Places,
+    /// For errands of the agent's own: what the file worker needs,
+    programs: Arc<Programs>,
+    /// where it is,
+    worker: PathBuf,
+    /// and how its cell calls its host.
+    hostname: String,
+}
+
+/// What the cells of an agent are made with.
+#[derive(Debug)]
+pub struct Material {
+    /// The warden that builds them.
+    pub warden: Arc<Warden>,
+    /// Prepared cells at most.
+    pub stock: usize,
+    /// The placeholders that cells rely on.
+    pub places: Places,
+    /// What programs need.
+    pub programs: Arc<Programs>,
+    /// The file worker.
+    pub worker: PathBuf,
+    /// This host's name.
+    pub hostname: String,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +127,7 @@ type Slot = tokio::sync::Mutex<Option<Arc<Shared>>>;
 /// A cell that calls share.
 #[derive(Debug)]
 struct Shared {
-    cell: Cell,
+    cell: Built,
     plan: CellPlan,
     idle: Duration,
     used: Mutex<Instant>,
@@ -98,7 +139,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Spare {
-    cell: Cell,
+    cell: Built,
     plan: CellPlan,
     since: Instant,
 }
@@ -113,10 +154,17 @@ pub struct Held {
 }
 
 impl Cells {
-    /// None yet. `stock`: prepared cells at most.
+    /// None yet.
     #[must_use]
-    pub fn new(warden: Arc<Warden>, stock: usize) -> Self {
-        Self { warden, kept: Mutex::default(), stock }
+    pub fn new(material: Material) -> Self {
+        let Material { warden, stock, places, programs, worker, hostname } = material;
+        Self { warden, kept: Mutex::default(), stock, places, programs, worker, hostname }
+    }
+
+    /// The placeholders that they rely on.
+    #[must_use]
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// The warden that builds them.
@@ -129,7 +177,7 @@ impl Cells {
     ///
     /// # Errors
     /// Where none can be built.
-    pub async fn hold(self: &Arc<Self>, wanted: Wanted) -> Result<Held, BuildError> {
+    pub async fn hold(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Held, BuildError> {
         let Some(session) = wanted.session.clone() else {
             return self.fresh(wanted).await.map(|shared| self.held(shared, None));
         };
@@ -158,13 +206,15 @@ impl Cells {
     }
 
     /// A cell that nobody had before.
-    async fn fresh(self: &Arc<Self>, wanted: Wanted) -> Result<Arc<Shared>, BuildError> {
-        let Wanted { session: _, purpose: _, plan, idle } = wanted;
-        let cell = match self.from_stock(&plan) {
-            Some(cell) => cell,
-            None => self.build(plan.clone()).await?,
+    async fn fresh(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Arc<Shared>, BuildError> {
+        let Wanted { session: _, purpose: _, plan, capped, idle } = wanted;
+        let cell = if let Some(cell) = self.take_prepared(&plan) {
+            cell
+        } else {
+            let places = self.rely(capped).await;
+            Built { cell: self.build(plan.clone()).await?, places }
         };
-        self.prepare(&plan);
+        self.prepare(&plan, capped);
         let alone = cell.cgroup().is_empty().then(|| Arc::new(Semaphore::new(1)));
         let used = Mutex::new(Instant::now());
         Ok(Arc::new(Shared {
@@ -196,7 +246,7 @@ impl Cells {
     }
 
     /// Takes a prepared cell that is exactly so.
-    fn from_stock(&self, plan: &CellPlan) -> Option<Cell> {
+    fn take_prepared(&self, plan: &CellPlan) -> Option<Built> {
         let wanted = same(plan.clone());
         let mut kept = self.lock();
         kept.stock.retain(|spare| spare.cell.is_there());
@@ -205,7 +255,7 @@ impl Cells {
     }
 
     /// Has another cell like this one prepared, for whoever comes next.
-    fn prepare(self: &Arc<Self>, plan: &CellPlan) {
+    fn prepare(self: &Arc<Self>, plan: &CellPlan, capped: &Capped) {
         let plan = same(plan.clone());
         let mut kept = self.lock();
         let there = kept.coming.contains(&plan) || kept.stock.iter().any(|it| it.plan == plan);
@@ -214,13 +264,15 @@ impl Cells {
         }
         kept.coming.push(plan.clone());
         drop(kept);
-        let cells = Arc::clone(self);
+        let (cells, capped) = (Arc::clone(self), capped.clone());
         tokio::spawn(async move {
+            let places = cells.rely(&capped).await;
             let built = Cell::build(&cells.warden, complete(plan.clone())).await;
             let mut kept = cells.lock();
             kept.coming.retain(|coming| *coming != plan);
             match built {
                 Ok(cell) if !kept.stopping => {
+                    let cell = Built { cell, places };
                     kept.stock.push(Spare { cell, plan, since: Instant::now() });
                 }
                 Ok(_) => {}
@@ -269,10 +321,10 @@ impl Cells {
             .into_iter()
             .partition(|spare| spare.cell.is_there() && spare.since.elapsed() < SHELF_LIFE);
         kept.stock = fresh;
-        let mut ended: Vec<Cell> = stale.into_iter().map(|spare| spare.cell).collect();
+        let mut ended: Vec<Built> = stale.into_iter().map(|spare| spare.cell).collect();
         kept.sessions.retain(|_, slot| {
             let Ok(mut shared) = slot.try_lock() else { return true };
-            if shared.as_ref().is_some_and(|shared| shared.is_idle()) {
+            if shared.as_ref().is_some_and(Shared::is_idle) {
                 ended.extend(shared.take().and_then(Arc::into_inner).map(|shared| shared.cell));
             }
             // One that is being asked for right now is held by more than the map.
@@ -312,7 +364,7 @@ impl Cells {
         }
     }
 
-    fn end(&self, cell: Cell) {
+    fn end(&self, cell: Built) {
         let warden = Arc::clone(&self.warden);
         tokio::spawn(async move { cell.end(&warden).await });
     }
@@ -346,6 +398,15 @@ impl Shared {
 }
 
 impl Held {
+    /// How the protected paths of its workspace stand, for an outcome; `None`
+    /// where it protects none.
+    pub async fn protection(&self) -> Option<Layer> {
+        match self.shared.as_ref().and_then(|shared| shared.cell.places.as_ref()) {
+            Some(places) => Some(places.layer().await),
+            None => None,
+        }
+    }
+
     /// The cell is not to be used again; it ends when its last run has.
     pub fn give_up(&self) {
         if let Some(shared) = &self.shared {

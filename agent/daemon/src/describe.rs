@@ -83,6 +83,8 @@ pub fn operation(operation: &Operation) -> Value {
         Operation::FindProgram(ProgramLookup { program, directories: _ }) => {
             json!({"find_program": text(program)})
         }
+        // Never a call: housekeeping is in no record.
+        Operation::HoldPlaces(_) | Operation::ReleasePlaces(_) => Value::Null,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod files;
 mod host;
+mod places;
 mod refusal;
 mod run;
 mod supervise;
@@ -32,6 +33,7 @@ use crate::usage::Counters;
 
 pub use files::file_call;
 pub use host::describe_host;
+pub use places::{look_after_places, tidy_places};
 pub use run::{Followed, start_run};
 
 /// All that a call needs of its agent.
@@ -48,7 +50,7 @@ pub struct Agent {
     /// The host's profiles.
     pub profiles: Profiles,
     /// What programs need.
-    pub programs: Programs,
+    pub programs: Arc<Programs>,
     /// Whose intents are believed.
     pub intents: Intents,
     /// Which were seen.

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use crate::ceiling::Ceilings;
-use crate::cells::Cells;
+use crate::cells::{Cells, Material};
 use crate::config::Config;
 use crate::denials::Denials;
 use crate::exec::Exec;
@@ -29,7 +29,9 @@ use crate::host::Host;
 use crate::intent::Intents;
 use crate::lost;
 use crate::peers::PeersLayer;
-use crate::pipeline::Agent;
+use crate::pipeline::{Agent, look_after_places, tidy_places};
+use crate::places::ledger::Ledger;
+use crate::places::{Places, ledger_in};
 use crate::programs::Programs;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
@@ -47,7 +49,9 @@ const MAX_STREAMS: u32 = 1024;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long calls may take to end once the agent stops.
 const STOP_TIME: Duration = Duration::from_secs(10);
-/// How long after that the last events may take to reach their callers.
+/// How long after that the placeholders in workspaces may take to be removed.
+const TIDY_TIME: Duration = Duration::from_secs(3);
+/// How long the last events may take to reach callers that stay connected.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// How long until a warden that is not there is asked again.
 const RECORDS_AGAIN: Duration = Duration::from_secs(2);
@@ -120,6 +124,15 @@ fn assemble(
         (None, None) => anyhow::bail!("no warden: set `warden` in the configuration"),
     };
     let proxy = proxy.map(Endpoint::Inherited).or(config.proxy.map(Endpoint::Path));
+    let programs = Arc::new(Programs::new()?);
+    let cells = Cells::new(Material {
+        warden: Arc::new(Warden::new(warden).context("cannot use the warden's socket")?),
+        stock: config.limits.stock,
+        places: Places::new(Ledger::open(ledger_in(&config.journal))),
+        programs: Arc::clone(&programs),
+        worker: config.worker.clone(),
+        hostname: config.name.clone(),
+    });
     let mut keys = TrustedKeys::default();
     config.gateways.iter().for_each(|key| keys.insert(*key));
     Ok(Arc::new(Agent {
@@ -129,14 +142,11 @@ fn assemble(
         spool_bytes: usize::try_from(config.limits.spool.0)?,
         ceilings,
         profiles,
-        programs: Programs::new()?,
+        programs,
         replays,
         recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
         registry: Registry::new(config.limits),
-        cells: Arc::new(Cells::new(
-            Arc::new(Warden::new(warden).context("cannot use the warden's socket")?),
-            config.limits.stock,
-        )),
+        cells: Arc::new(cells),
         proxy: Proxy::new(proxy).context("cannot use the proxy's socket")?,
         denials: Arc::new(Denials::new(warden_program())),
         counters: Counters::find(),
@@ -181,12 +191,21 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     };
     let serving = server.serve_with_incoming_shutdown(listener, stopping);
     tokio::spawn(Arc::clone(&agent.cells).look_after());
+    tokio::spawn(look_after_places(Arc::clone(&agent)));
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
+    let mut put_away = std::pin::pin!(put_away(&agent, stopped));
     tokio::select! {
-        result = serving => result?,
-        () = stopped_for_good(&agent, stopped) => {}
+        result = serving => {
+            result?;
+            put_away.await;
+        }
+        // Callers may keep their connections open for as long as they like.
+        () = async {
+            put_away.as_mut().await;
+            tokio::time::sleep(FAREWELL).await;
+        } => {}
     }
     journal.close()?;
     Ok(())
@@ -209,17 +228,18 @@ async fn ask_for_records(agent: Arc<Agent>) {
     }
 }
 
-/// Waits, once the agent was told to stop, until its calls have ended and those
-/// who follow them had a moment to hear of it. Callers may keep their
-/// connections open for as long as they like.
-async fn stopped_for_good(agent: &Agent, mut stopped: watch::Receiver<bool>) {
+/// Waits, once the agent was told to stop, until its calls have ended, and ends
+/// its cells and what they relied on.
+async fn put_away(agent: &Agent, mut stopped: watch::Receiver<bool>) {
     // The sender lives as long as the server.
     drop(stopped.wait_for(|stopped| *stopped).await);
     if tokio::time::timeout(STOP_TIME, agent.registry.empty()).await.is_err() {
         tracing::error!("calls did not end in time; they will be recorded as lost");
     }
     agent.cells.stop().await;
-    tokio::time::sleep(FAREWELL).await;
+    if tokio::time::timeout(TIDY_TIME, tidy_places(agent)).await.is_err() {
+        tracing::warn!("placeholders are left in workspaces; the next start removes them");
+    }
 }
 
 /// Waits for SIGTERM, SIGINT or the end of the lifeline.

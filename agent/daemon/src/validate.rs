@@ -203,6 +203,9 @@ pub fn operation(operation: &Operation) -> Checked<()> {
                 _ => Ok(()),
             }
         }
+        Operation::HoldPlaces(_) | Operation::ReleasePlaces(_) => {
+            invalid("operation", "is the agent's own")
+        }
     }
 }
 

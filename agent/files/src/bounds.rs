@@ -43,3 +43,11 @@ pub const SEARCH_BUFFER: usize = 1 << 20;
 pub const VISITED: usize = 2_000_000;
 /// How long a walk may take.
 pub const TIME: Duration = Duration::from_secs(30);
+/// Protected paths in one request.
+pub const PLACES: usize = 256;
+/// Bytes of a protected path.
+pub const PLACE: usize = 1024;
+/// Directory entries that are looked at for what appeared at protected paths.
+pub const APPEARED_VISITED: usize = 20_000;
+/// Paths told of those that appeared.
+pub const APPEARED: usize = 64;

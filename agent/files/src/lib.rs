@@ -21,6 +21,7 @@ mod info;
 mod list;
 mod open;
 mod place;
+mod places;
 mod program;
 mod read;
 mod search;
@@ -78,6 +79,8 @@ fn carry_out(request: WorkerRequest) -> Result<Answer, FileFault> {
         Some(Operation::Search(s)) => Answer::Search(search::search(&workspace, s)?),
         Some(Operation::Stat(s)) => Answer::Info(info::stat(&workspace, s)?),
         Some(Operation::FindProgram(p)) => Answer::Program(program::find(p)?),
+        Some(Operation::HoldPlaces(p)) => Answer::Held(places::hold(&workspace, p)?),
+        Some(Operation::ReleasePlaces(p)) => Answer::Released(places::release(&workspace, p)?),
         None => return Err(FileFault::Invalid("the request names no operation".to_owned())),
     })
 }

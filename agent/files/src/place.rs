@@ -33,6 +33,11 @@ impl Workspace {
         Ok(Self(path))
     }
 
+    /// The workspace itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn place(&self, path: Vec<u8>) -> Result<Place, FileFault> {
         let asked = checked("the path", path)?;
         Ok(Place { full: self.0.join(&asked), asked })

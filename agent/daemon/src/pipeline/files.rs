@@ -3,33 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cofferdam_files::bounds;
 use cofferdam_journal::Ending;
-use cofferdam_plan::RunId;
+use cofferdam_proto::file::v1::ProgramFound;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
-use cofferdam_proto::file::v1::{ProgramFound, WorkerRequest, WorkerResponse};
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
 use cofferdam_trust::sha256;
 use prost::Message;
 
 use super::Agent;
 use crate::cap::{Capped, Need, cap};
-use crate::cell::{Next, StartError};
-use crate::cells::{Held, Wanted};
+use crate::cells::Wanted;
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
-use crate::planner::{Berth, Command, Purpose, may_execute, plan_cell, plan_run};
+use crate::planner::{Purpose, may_execute, plan_cell};
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::Place;
-use crate::spool::{Spool, Stream};
-use crate::{describe, streams, validate};
-
-/// How long the worker may take; its own bound on walks is shorter.
-const TIME: Duration = Duration::from_mins(1);
-/// What the worker may use of memory, at most.
-const MEMORY: u64 = 512 << 20;
+use crate::{describe, validate, worker};
 
 /// A file operation that is believed and checked.
 struct FileCall {
@@ -75,14 +66,13 @@ fn check(
         | Operation::List(_)
         | Operation::Search(_)
         | Operation::Stat(_)
-        | Operation::FindProgram(_) => Need::Read,
+        | Operation::FindProgram(_)
+        | Operation::HoldPlaces(_)
+        | Operation::ReleasePlaces(_) => Need::Read,
     };
     let current = agent.ceilings.current()?;
     let mut capped = cap(verified.grant(), need, &agent.profiles, &current.ceiling)?;
-    let limits = &mut capped.limits;
-    limits.memory_bytes = limits.memory_bytes.min(MEMORY);
-    limits.wall_millis = u64::try_from(TIME.as_millis()).unwrap_or(limits.wall_millis);
-    limits.output_bytes = bounds::RESPONSE;
+    worker::narrow(&mut capped.limits);
     let decided = Decided { ceiling: current.digest, grant: Some(capped.grant()) };
     Ok((capped, decided))
 }
@@ -148,6 +138,8 @@ fn encoded(answer: &Answer) -> Vec<u8> {
         Answer::Info(it) => it.encode_to_vec(),
         Answer::Program(it) => it.encode_to_vec(),
         Answer::Error(it) => it.encode_to_vec(),
+        Answer::Held(it) => it.encode_to_vec(),
+        Answer::Released(it) => it.encode_to_vec(),
     }
 }
 
@@ -170,14 +162,14 @@ async fn work(
         session: Some(Agent::session(recorded.verified())),
         purpose: if capped.write { "write files" } else { "read files" },
         plan,
+        capped,
         idle: Duration::from_millis(capped.profile.session.idle_millis),
     };
     let cell = agent.cells.hold(wanted).await?;
     agent.note_layers(cell.layers());
-    let workspace = capped.workspace.as_bytes().to_vec();
-    let request = WorkerRequest { workspace, operation: Some(operation) };
     let run = recorded.verified().run();
-    let answered = ask(agent, &cell, run, capped, request.encode_to_vec()).await;
+    let warden = agent.cells.warden();
+    let answered = worker::ask(warden, &cell, &agent.worker, run, capped, operation).await;
     drop((cell, place));
     match answered? {
         Answer::Error(error) => Err(error.into()),
@@ -189,59 +181,4 @@ async fn work(
         }
         answer => Ok(answer),
     }
-}
-
-/// Runs the worker and decodes what it says.
-async fn ask(
-    agent: &Agent,
-    cell: &Held,
-    run: RunId,
-    capped: &Capped,
-    request: Vec<u8>,
-) -> Result<Answer, Fault> {
-    use std::os::unix::ffi::OsStrExt;
-    let no_answer = |why: String| Fault::from(NoAnswer(why));
-    let command = Command {
-        program: agent.worker.as_os_str().as_bytes().to_vec(),
-        arguments: Vec::new(),
-        working_directory: capped.workspace.clone(),
-        environment: Vec::new(),
-        stdin: Vec::new(),
-        background: false,
-        one_shot: false,
-    };
-    let (child, own) = streams::make(true).map_err(|error| no_answer(error.to_string()))?;
-    let warden = agent.cells.warden();
-    let leaf = cell.leaf(warden, capped.limits.of_run()).await.map_err(StartError::from)?;
-    let plan = plan_run(run, &command, capped, Berth { leaf, ..Berth::default() });
-    let mut running = cell.start(plan, Some(child)).await?;
-    let capacity = usize::try_from(bounds::RESPONSE).unwrap_or(usize::MAX);
-    let spool = Arc::new(Spool::new(capacity, bounds::RESPONSE + 1));
-    let mut pump = tokio::spawn(own.pump(request, Arc::clone(&spool)));
-    let ended = tokio::time::timeout(TIME * 2, running.ended()).await;
-    if let Some(leaf) = leaf {
-        // Where that fails, it goes with its cell.
-        drop(warden.remove_leaf(leaf).await);
-    }
-    // What the worker wrote is in the pipe by now.
-    if tokio::time::timeout(Duration::from_secs(1), &mut pump).await.is_err() {
-        pump.abort();
-    }
-    let output = spool.contents(Stream::Stdout);
-    if output.len() as u64 <= bounds::RESPONSE
-        && let Ok(WorkerResponse { result: Some(answer) }) =
-            WorkerResponse::decode(output.as_slice())
-    {
-        return Ok(answer);
-    }
-    Err(no_answer(match ended {
-        Err(_) => "it did not end in time".to_owned(),
-        Ok(Next::Vanished) => "its cell ended".to_owned(),
-        Ok(Next::Ended(ending)) if ending.timed_out => "it took longer than 60 s".to_owned(),
-        Ok(Next::Ended(ending)) => {
-            let said = spool.contents(Stream::Stderr);
-            let said = String::from_utf8_lossy(&said[..said.len().min(500)]).into_owned();
-            format!("it ended with status {}: {}", ending.wait_status, said.trim())
-        }
-    }))
 }

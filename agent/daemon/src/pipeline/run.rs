@@ -228,6 +228,7 @@ impl Running<'_> {
             None => None,
         };
         sandbox::tell_denials(&mut sandbox, explained, agent.denials.unseen());
+        sandbox.layers.extend(cell.protection().await);
         sandbox::tell_limits(&mut sandbox, &counted, &capped.limits);
         CameTo { outcome, usage, sandbox: Some(sandbox) }
     }
@@ -237,7 +238,7 @@ impl Running<'_> {
         &self,
         recorded: &Recorded,
         command: &Command,
-    ) -> Result<(Wanted, Vec<LandlockPlan>), PlanError> {
+    ) -> Result<(Wanted<'_>, Vec<LandlockPlan>), PlanError> {
         let Self { agent, whole, capped, .. } = *self;
         let naming = agent.naming(recorded.verified());
         let survey = |capped| agent.programs.survey(capped, Purpose::Run);
@@ -248,6 +249,7 @@ impl Running<'_> {
             session: (!command.one_shot).then(|| Agent::session(recorded.verified())),
             purpose: if capped.write { "change" } else { "look" },
             plan,
+            capped: whole,
             idle: Duration::from_millis(capped.profile.session.idle_millis),
         };
         Ok((wanted, own))

@@ -7,6 +7,7 @@ mod doctor;
 mod files;
 mod gateway;
 mod host;
+mod places;
 mod programs;
 mod refusals;
 mod restart;

@@ -1,0 +1,34 @@
+//! A cell with what it relies on outside of it.
+
+use std::ops::Deref;
+
+use crate::cell::Cell;
+use crate::places::Reliance;
+use crate::warden::Warden;
+
+/// A cell, and the placeholders that it covers. Those stay for as long as anything
+/// of the cell does.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// The cell.
+    pub(super) cell: Cell,
+    /// `None` where its profile protects nothing that it could change.
+    pub(super) places: Option<Reliance>,
+}
+
+impl Built {
+    /// Ends the cell and waits until nothing of it is left.
+    pub(super) async fn end(self, warden: &Warden) {
+        let Self { cell, places } = self;
+        cell.end(warden).await;
+        drop(places);
+    }
+}
+
+impl Deref for Built {
+    type Target = Cell;
+
+    fn deref(&self) -> &Cell {
+        &self.cell
+    }
+}
