@@ -2,9 +2,11 @@
 //! have of the host for it.
 //!
 //! Programs are looked at by the resolver of `cofferdam-programs`, for the agent's
-//! life, so that it remembers. A survey that was made less than [`TRUST`] ago is
-//! taken again: a program that is replaced meanwhile is refused, as it is in a
-//! cell that is there already, and nothing else is let through.
+//! life, so that it remembers. Looking whether all is as it was takes some
+//! milliseconds, so a survey that was made less than [`TRUST`] ago is taken again,
+//! and one that was made less than [`STALE`] ago is, too, while the host is looked
+//! at for the next call. A program that is replaced meanwhile is refused, as it is
+//! in a cell that is there already.
 //!
 //! The pipeline asks for surveys; `cofferdam-agent programs` shows what the
 //! resolver finds ([`shown`]).
@@ -29,6 +31,8 @@ pub mod shown;
 
 /// How long what was looked at is taken for what is there.
 const TRUST: Duration = Duration::from_secs(1);
+/// How long a call need not wait until it is looked at again.
+const STALE: Duration = Duration::from_secs(10);
 /// Surveys that are remembered.
 const SURVEYS: usize = 256;
 
@@ -37,7 +41,20 @@ const SURVEYS: usize = 256;
 pub struct Programs {
     rules: Rules,
     resolvers: Mutex<HashMap<Surroundings, Arc<Resolver>>>,
-    surveys: Mutex<HashMap<Asked, (Instant, Arc<Survey>)>>,
+    surveys: Arc<Surveys>,
+}
+
+/// What was found for calls lately.
+#[derive(Debug, Default)]
+struct Surveys(Mutex<HashMap<Asked, Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    survey: Arc<Survey>,
+    /// When the host was looked at for it.
+    looked: Instant,
+    /// It is looked at again.
+    coming: bool,
 }
 
 /// What of a profile a resolver must know.
@@ -50,7 +67,7 @@ struct Surroundings {
 
 /// All that a survey depends on, the host apart. Profiles do not change while the
 /// agent lives.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Asked {
     profile: String,
     worker: Option<PathBuf>,
@@ -65,7 +82,7 @@ impl Programs {
     /// # Errors
     /// Never in a build whose tests passed.
     pub fn new() -> Result<Self, RulesError> {
-        let (resolvers, surveys) = (Mutex::default(), Mutex::default());
+        let (resolvers, surveys) = (Mutex::default(), Arc::default());
         Ok(Self { rules: Rules::builtin()?, resolvers, surveys })
     }
 
@@ -77,22 +94,21 @@ impl Programs {
     /// be looked at.
     pub fn survey(&self, capped: &Capped, purpose: Purpose<'_>) -> Result<Arc<Survey>, PlanError> {
         let asked = Asked::of(capped, purpose);
-        let now = Instant::now();
-        if let Some((since, survey)) = lock(&self.surveys).get(&asked)
-            && now.duration_since(*since) < TRUST
-        {
-            return Ok(Arc::clone(survey));
+        let resolver = self.resolver(&capped.profile);
+        match self.surveys.known(&asked) {
+            Known::Fresh(survey) => Ok(survey),
+            Known::Stale(survey) => {
+                let (surveys, capped) = (Arc::clone(&self.surveys), capped.clone());
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = surveys.look(&asked, &capped, &resolver) {
+                        tracing::debug!(%error, "a grant's programs cannot be looked at again");
+                        lock(&surveys.0).remove(&asked);
+                    }
+                });
+                Ok(survey)
+            }
+            Known::Unknown => self.surveys.look(&asked, capped, &resolver),
         }
-        let facts = Facts::gather(capped, purpose, &self.resolver(&capped.profile))?;
-        let survey = Arc::new(Survey::of(capped, facts, purpose)?);
-        let mut surveys = lock(&self.surveys);
-        if surveys.len() >= SURVEYS {
-            surveys.retain(|_, (since, _)| now.duration_since(*since) < TRUST);
-        }
-        if surveys.len() < SURVEYS {
-            surveys.insert(asked, (now, Arc::clone(&survey)));
-        }
-        Ok(survey)
     }
 
     /// Says of a program that may not be executed why it is not on the list.
@@ -138,6 +154,54 @@ impl Programs {
     }
 }
 
+/// Whether a survey must be waited for.
+enum Known {
+    Fresh(Arc<Survey>),
+    /// To be made again, by the one who got this.
+    Stale(Arc<Survey>),
+    Unknown,
+}
+
+impl Surveys {
+    fn known(&self, asked: &Asked) -> Known {
+        let mut surveys = lock(&self.0);
+        let Some(kept) = surveys.get_mut(asked) else { return Known::Unknown };
+        let age = kept.looked.elapsed();
+        let in_runtime = tokio::runtime::Handle::try_current().is_ok();
+        if age >= STALE || (age >= TRUST && !in_runtime) {
+            return Known::Unknown;
+        }
+        let survey = Arc::clone(&kept.survey);
+        if age < TRUST || std::mem::replace(&mut kept.coming, true) {
+            Known::Fresh(survey)
+        } else {
+            Known::Stale(survey)
+        }
+    }
+
+    /// Looks at the host, and remembers.
+    fn look(
+        &self,
+        asked: &Asked,
+        capped: &Capped,
+        resolver: &Resolver,
+    ) -> Result<Arc<Survey>, PlanError> {
+        let purpose = asked.worker.as_deref().map_or(Purpose::Run, Purpose::Files);
+        let looked = Instant::now();
+        let facts = Facts::gather(capped, purpose, resolver)?;
+        let survey = Arc::new(Survey::of(capped, facts, purpose)?);
+        let mut surveys = lock(&self.0);
+        if surveys.len() >= SURVEYS {
+            surveys.retain(|_, kept| kept.looked.elapsed() < STALE);
+        }
+        if surveys.len() < SURVEYS || surveys.contains_key(asked) {
+            let kept = Kept { survey: Arc::clone(&survey), looked, coming: false };
+            surveys.insert(asked.clone(), kept);
+        }
+        Ok(survey)
+    }
+}
+
 impl Surroundings {
     fn of(profile: &Profile) -> Self {
         let directory = |(name, value): (&String, &String)| {
@@ -170,3 +234,6 @@ impl Asked {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
