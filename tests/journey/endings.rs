@@ -29,7 +29,7 @@ fn nothing_is_left_after(signal: i32) {
     let mut dev = Dev::start();
     content(&dev.tool("execute_command", &json!({ "program": "true" })));
     let children: Vec<u32> = dev.children().into_iter().map(|(pid, _)| pid).collect();
-    assert_eq!(children.len(), 3, "{:?}", dev.children());
+    assert_eq!(children.len(), 4, "{:?}", dev.children());
     dev.end(signal);
     until("its children end", || children.iter().all(|pid| !exists(*pid)));
     assert_eq!(cgroups_of(&children), Vec::<std::path::PathBuf>::new());

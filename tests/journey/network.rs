@@ -98,6 +98,12 @@ impl Ran {
         self.0["stdout"].as_str().unwrap_or_default()
     }
 
+    /// Whether this host could not give a layer.
+    fn lacks(&self, layer: &str) -> bool {
+        let degraded = self.0["degraded"].as_array();
+        degraded.is_some_and(|layers| layers.iter().any(|it| it["layer"] == layer))
+    }
+
     /// What it printed to stderr, if it failed by itself.
     fn failure(&self) -> &str {
         assert_eq!(self.0["outcome"]["kind"], "exited", "{:#}", self.0);

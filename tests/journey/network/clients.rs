@@ -1,7 +1,10 @@
 //! Real clients fetch what they are for, with nothing but the environment that
 //! a run gets and the test authority's certificate.
 
+use std::net::Ipv4Addr;
+
 use cofferdam_tests::packages;
+use cofferdam_tests::servers::{Files, http};
 
 use super::{Net, missing};
 
@@ -25,6 +28,24 @@ fn curl_in_a_cell_fetches_over_http_https_and_socks() {
     let socks = net.run(&format!("{curl} --proxy \"socks5h://${{http_proxy#http://}}\""));
     assert_eq!(socks.output(), "there");
     assert_eq!(net.tls.reached(), 2);
+}
+
+#[test]
+fn a_name_is_looked_up_outside_the_cell() {
+    if missing("a_name_is_looked_up_outside_the_cell", "curl") {
+        return;
+    }
+    let files = Files::default();
+    files.put("/a", "there");
+    let named = http(Ipv4Addr::LOCALHOST.into(), files);
+    let port = named.port();
+    // The name, and the address that is not public and that it resolves to.
+    let allow = ["localhost", "127.0.0.1"].map(|host| format!("{host}:{port}"));
+    let net = Net::start_with(&allow);
+    let ran = net.run(&format!("curl -sS --noproxy '' http://localhost:{port}/a"));
+    assert_eq!(ran.output(), "there");
+    assert_eq!(ran.network()[0]["destination"], allow[0], "{:#}", ran.0);
+    assert_eq!(named.reached(), 1);
 }
 
 #[test]
