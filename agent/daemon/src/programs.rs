@@ -3,8 +3,8 @@
 //!
 //! Programs are looked at by the resolver of `cofferdam-programs`, for the agent's
 //! life, so that it remembers. Looking whether all is as it was takes some
-//! milliseconds, so a survey that was made less than [`TRUST`] ago is taken again,
-//! and one that was made less than [`STALE`] ago is, too, while the host is looked
+//! milliseconds, so a survey that was made less than `TRUST` ago is taken again,
+//! and one that was made less than `STALE` ago is, too, while the host is looked
 //! at for the next call. A program that is replaced meanwhile is refused, as it is
 //! in a cell that is there already.
 //!
