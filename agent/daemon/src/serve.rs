@@ -195,18 +195,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
-    let mut put_away = std::pin::pin!(put_away(&agent, stopped));
-    tokio::select! {
-        result = serving => {
-            result?;
-            put_away.await;
-        }
-        // Callers may keep their connections open for as long as they like.
-        () = async {
-            put_away.as_mut().await;
-            tokio::time::sleep(FAREWELL).await;
-        } => {}
-    }
+    until_put_away(serving, put_away(&agent, stopped)).await?;
     journal.close()?;
     Ok(())
 }
@@ -226,6 +215,30 @@ async fn ask_for_records(agent: Arc<Agent>) {
         }
         tokio::time::sleep(RECORDS_AGAIN).await;
     }
+}
+
+/// Serves until `put_away` is done, and a moment longer: callers may keep their
+/// connections open for as long as they like.
+async fn until_put_away<E>(
+    serving: impl Future<Output = Result<(), E>>,
+    put_away: impl Future<Output = ()>,
+) -> Result<(), E> {
+    let (done, mut is_done) = watch::channel(false);
+    let farewell = async {
+        drop(is_done.wait_for(|done| *done).await);
+        tokio::time::sleep(FAREWELL).await;
+    };
+    let serving = async {
+        tokio::select! {
+            result = serving => result,
+            () = farewell => Ok(()),
+        }
+    };
+    let put_away = async {
+        put_away.await;
+        done.send_replace(true);
+    };
+    tokio::join!(serving, put_away).0
 }
 
 /// Waits, once the agent was told to stop, until its calls have ended, and ends

@@ -138,6 +138,7 @@ async fn the_host_describes_itself() {
     let described = answer.host.unwrap();
     assert_eq!(described.name, "test");
     assert!(described.memory_total_bytes > 0 && !described.kernel.is_empty());
-    assert_eq!(described.profiles, ["build", "default", "readonly"]);
+    let profiles = ["build", "default", "readonly"].map(str::to_owned);
+    assert!(profiles.iter().all(|it| described.profiles.contains(it)), "{described:?}");
     verify_receipt(&gateway.receipts, &answer.receipt.unwrap()).unwrap();
 }
