@@ -195,7 +195,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
-    until_put_away(serving, put_away(&agent, stopped)).await?;
+    Box::pin(until_put_away(serving, put_away(&agent, stopped))).await?;
     journal.close()?;
     Ok(())
 }
