@@ -39,6 +39,10 @@ lint: ## Formatting, clippy, documentation, dependency policy
 test-conformance: ## The official MCP conformance suite against a running gateway
 	@tests/scripts/conformance
 
+.PHONY: test-vm
+test-vm: ## What needs a kernel, on kernels 6.1 and 6.12 with cgroup v2, in virtual machines
+	@tests/vm/run
+
 .PHONY: fuzz
 fuzz: ## Each fuzz target for a bounded time (SECONDS_EACH=60)
 	@tests/scripts/fuzz

@@ -4,7 +4,9 @@
 //! were built and speaks to them as their real peers do.
 
 pub mod agent;
+pub mod caller;
 pub mod dev;
+pub mod host;
 pub mod measure;
 pub mod packages;
 pub mod programs;
