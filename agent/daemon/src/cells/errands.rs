@@ -2,6 +2,8 @@
 //! nothing else: placeholders for protected paths, made before a cell of the
 //! workspace is built and removed after the last of them.
 
+use std::sync::Arc;
+
 use cofferdam_plan::{BuildStep, CellId, RunId};
 use cofferdam_proto::file::v1::PlacesReleased;
 use cofferdam_proto::file::v1::worker_request::Operation;
@@ -89,7 +91,9 @@ impl Cells {
         let cell = self.build(plan).await?;
         let run = RunId(uuid::Uuid::new_v4().into_bytes());
         let answer = worker::ask(&self.warden, &cell, &self.worker, run, &capped, operation).await;
-        cell.end(&self.warden).await;
+        // Nobody needs to wait for that.
+        let warden = Arc::clone(&self.warden);
+        tokio::spawn(async move { cell.end(&warden).await });
         answer.map_err(|fault: Fault| ErrandError::Worker(fault.message().to_owned()))
     }
 }

@@ -210,3 +210,20 @@ async fn what_cannot_be_held_is_said_and_the_call_goes_on() {
     fs::set_permissions(&host.workspace, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(protected(&gateway.sh("true").await).effective);
 }
+
+#[tokio::test]
+async fn a_workspace_that_the_agent_may_not_look_into_is_held_all_the_same() {
+    let host = brief_host();
+    let gateway = Gateway::of(&host);
+    fs::set_permissions(&host.workspace, fs::Permissions::from_mode(0o700)).unwrap();
+    for session in ["a", "b"] {
+        let request = gateway.request(sh("echo x > .envrc"), |intent| {
+            profile(intent, "brief");
+            session.clone_into(&mut intent.session);
+        });
+        let ran = gateway.run(request).await.unwrap();
+        assert_ne!(ran.code(), 0, "{ran:?}");
+        assert!(protected(&ran).effective, "{ran:?}");
+    }
+    holds_only(&host.workspace, &[]).await;
+}
