@@ -41,19 +41,29 @@ fn error(step: BuildStep, errno: Errno, detail: impl Into<String>) -> ConfineErr
     ConfineError { step, errno, detail: detail.into() }
 }
 
-/// Confines this process for good. Gives the layers, and the cell's rules for
-/// each run to enter once more.
+/// What is left to do for each run.
+pub(crate) struct Confined {
+    pub(crate) layers: [LayerReport; 3],
+    /// The cell's rules, to be entered once more.
+    pub(crate) rules: Rules,
+    filter: &'static Filter,
+    left_to_runs: bool,
+}
+
+/// Confines this process for good.
 pub(crate) fn confine(
     landlock: &[LandlockPlan],
-    filter: &Filter,
+    filter: &'static Filter,
     may_lack: LayerSet,
-) -> Result<([LayerReport; 3], Rules), ConfineError> {
+) -> Result<Confined, ConfineError> {
     let privileges = renounce()?;
+    let left_to_runs = starts_into_cgroups();
     let required = !may_lack.contains(Layer::Landlock);
     let rules = Rules::open(landlock, required).map_err(no_landlock)?;
     let landlock = rules.enforce(required)?;
     keep_within().map_err(no_landlock)?;
-    for program in filter.programs.iter().filter(|program| !is_for_runs(program)) {
+    let now = |program: &&Program| !left_to_runs || !refuses_clone3(program);
+    for program in filter.programs.iter().filter(now) {
         install(program).map_err(|errno| {
             let detail =
                 "cannot install the seccomp filter; the kernel needs CONFIG_SECCOMP_FILTER";
@@ -61,7 +71,7 @@ pub(crate) fn confine(
         })?;
     }
     let seccomp = LayerReport::effective(Layer::Seccomp, format!("filter `{}`", filter.name));
-    Ok(([privileges, landlock, seccomp], rules))
+    Ok(Confined { layers: [privileges, landlock, seccomp], rules, filter, left_to_runs })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
@@ -84,15 +94,25 @@ fn keep_within() -> Result<(), RulesetError> {
     add(ruleset, "/".as_ref(), AccessFs::Refer.into())?.restrict_self().map(drop)
 }
 
-/// Whether each run enters this program by itself: it refuses clone3(2), by
-/// which PID 1 starts runs in their cgroups.
-fn is_for_runs(program: &Program) -> bool {
+/// Whether the program refuses clone3(2), which programs try and fall back from.
+fn refuses_clone3(program: &Program) -> bool {
     !program.logged
 }
 
-/// Enters the programs that PID 1 left to its runs.
-pub(crate) fn install_for_run(filter: &Filter) -> rustix::io::Result<()> {
-    filter.programs.iter().filter(|program| is_for_runs(program)).try_for_each(install)
+/// Whether runs are started by clone3(2) into their cgroups, as on a host that
+/// has cgroup v2 only (cgroups(7), `/proc/pid/cgroup`): then each run enters the
+/// program that refuses this call by itself.
+fn starts_into_cgroups() -> bool {
+    std::fs::read_to_string("/proc/self/cgroup")
+        .is_ok_and(|text| text.lines().all(|line| line.starts_with("0::")))
+}
+
+impl Confined {
+    /// Enters the programs that PID 1 left to its runs.
+    pub(crate) fn install_for_run(&self) -> rustix::io::Result<()> {
+        let left = |program: &&Program| self.left_to_runs && refuses_clone3(program);
+        self.filter.programs.iter().filter(left).try_for_each(install)
+    }
 }
 
 fn install(program: &Program) -> rustix::io::Result<()> {

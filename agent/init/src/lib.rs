@@ -37,7 +37,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::active::Active;
-use crate::confine::{ConfineError, Rules};
+use crate::confine::{ConfineError, Confined, Rules};
 use crate::leaf::Leaves;
 use crate::run::{StartError, Started, Surroundings};
 use crate::sys::ChildSignals;
@@ -75,10 +75,10 @@ pub fn begin(beginning: Beginning) -> ! {
     _ = rustix::thread::set_name(c"cofferdam-init");
     let confined = confine::confine(&landlock, filter, may_lack);
     let signals = ChildSignals::block();
-    let (event, rules) = match confined {
-        Ok((last, rules)) => {
-            layers.extend(last);
-            (CellEvent::Ready(layers), Some(rules))
+    let (event, confined) = match confined {
+        Ok(confined) => {
+            layers.extend(confined.layers.clone());
+            (CellEvent::Ready(layers), Some(confined))
         }
         Err(ConfineError { step, errno, detail }) => {
             let (errno, detail) = (errno.raw_os_error(), plain(&detail));
@@ -87,11 +87,11 @@ pub fn begin(beginning: Beginning) -> ! {
     };
     let told = channel::send(&control, &event, &[]);
     drop(built);
-    let code = match (told, rules, signals) {
-        (Ok(()), Some(rules), Ok(signals)) => {
+    let code = match (told, confined, signals) {
+        (Ok(()), Some(confined), Ok(signals)) => {
             let leaves = Leaves::new(leaves);
             let (runs, narrower) = (Vec::new(), Vec::new());
-            Init { control, signals, leaves, rules, narrower, filter, runs }.serve()
+            Init { control, signals, leaves, confined, narrower, runs }.serve()
         }
         _ => 1,
     };
@@ -102,10 +102,9 @@ struct Init {
     control: OwnedFd,
     signals: ChildSignals,
     leaves: Leaves,
-    /// The cell's, for each run to enter once more.
-    rules: Rules,
+    confined: Confined,
+    /// Opened rules of runs that are narrower than their cell.
     narrower: Vec<Rules>,
-    filter: &'static Filter,
     runs: Vec<Active>,
 }
 
@@ -206,8 +205,8 @@ impl Init {
             },
         };
         let narrower = self.narrower(&plan.landlock)?;
-        let rules = narrower.map_or(&self.rules, |index| &self.narrower[index]);
-        let surroundings = Surroundings { leaf: leaf.as_ref(), rules, filter: self.filter };
+        let rules = narrower.map_or(&self.confined.rules, |index| &self.narrower[index]);
+        let surroundings = Surroundings { leaf: leaf.as_ref(), rules, confined: &self.confined };
         let started = run::start(plan, streams, surroundings)?;
         let active = Active::new(plan, started.process, leaf);
         Ok((started, active))
@@ -215,7 +214,7 @@ impl Init {
 
     /// Where the opened rules of a narrower run are; `None` for the cell's own.
     fn narrower(&mut self, rules: &[LandlockPlan]) -> Result<Option<usize>, StartError> {
-        if rules.is_empty() || self.rules.is_of(rules) {
+        if rules.is_empty() || self.confined.rules.is_of(rules) {
             return Ok(None);
         }
         if let Some(index) = self.narrower.iter().position(|kept| kept.is_of(rules)) {

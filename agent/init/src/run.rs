@@ -8,13 +8,12 @@ use std::ffi::{CStr, CString};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use cofferdam_filter::Filter;
 use cofferdam_plan::{RunLimits, RunPlan, RunStep};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, ioctl_tiocsctty, setrlimit, setsid};
 
-use crate::confine::{self, Rules};
+use crate::confine::{Confined, Rules};
 use crate::leaf::{Entry, Leaf};
 use crate::sys::{self, Forked};
 use crate::terminal::Terminal;
@@ -47,7 +46,7 @@ pub(crate) struct Started {
 pub(crate) struct Surroundings<'a> {
     pub(crate) leaf: Option<&'a Leaf>,
     pub(crate) rules: &'a Rules,
-    pub(crate) filter: &'static Filter,
+    pub(crate) confined: &'a Confined,
 }
 
 /// The plan, ready for system calls.
@@ -157,7 +156,7 @@ fn become_program(prepared: &Prepared<'_>) -> StartError {
 
 fn set_up(prepared: &Prepared<'_>) -> Result<(), StartError> {
     let at = |step| move |errno| StartError::new(step, errno);
-    let Surroundings { leaf, rules, filter } = prepared.surroundings;
+    let Surroundings { leaf, rules, confined } = prepared.surroundings;
     sys::restore_signals();
     setsid().map_err(at(RunStep::Fork))?;
     // First of all, so that the leaf counts what follows.
@@ -173,7 +172,7 @@ fn set_up(prepared: &Prepared<'_>) -> Result<(), StartError> {
     rules.enter().map_err(|error| {
         StartError::new(RunStep::Confine, Errno::from_io_error(&error).unwrap_or(Errno::PERM))
     })?;
-    confine::install_for_run(filter).map_err(at(RunStep::Confine))
+    confined.install_for_run().map_err(at(RunStep::Confine))
 }
 
 /// The streams come as descriptors above 2: the builder filled 0 to 2.

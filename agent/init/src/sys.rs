@@ -68,24 +68,14 @@ pub(crate) enum Forked {
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// clone3(2) as fork(2) with a pidfd, and on cgroup v2 the cgroup that the
-/// child starts in.
+/// fork(2) with a pidfd: by clone(2), or by clone3(2) straight into a cgroup of
+/// version 2. PID 1 has given clone3 up where it does not need it.
 pub(crate) fn fork(into: Option<&OwnedFd>) -> rustix::io::Result<Forked> {
     let mut descriptor: libc::c_int = -1;
-    // SAFETY: all zeroes is a valid `clone_args`: nothing asked for.
-    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.flags = u64::from(libc::CLONE_PIDFD.cast_unsigned());
-    arguments.pidfd = (&raw mut descriptor) as u64;
-    arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
-    if let Some(cgroup) = into {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
-    }
-    let size = size_of::<libc::clone_args>();
-    // SAFETY: without CLONE_VM this is fork(2): the child gets a copy of everything, and as the
-    // process is single-threaded it may run any code. The struct is valid for `size` bytes and
-    // `descriptor` outlives the call.
-    let process = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size) };
+    let process = match into {
+        None => clone(&mut descriptor),
+        Some(cgroup) => clone_into(cgroup, &mut descriptor),
+    };
     if process < 0 {
         return Err(last_errno());
     }
@@ -95,6 +85,28 @@ pub(crate) fn fork(into: Option<&OwnedFd>) -> rustix::io::Result<Forked> {
     };
     // SAFETY: CLONE_PIDFD made this descriptor for us, and nothing else owns it.
     Ok(Forked::Parent { process, descriptor: unsafe { OwnedFd::from_raw_fd(descriptor) } })
+}
+
+fn clone(descriptor: &mut libc::c_int) -> libc::c_long {
+    let flags = libc::c_long::from(libc::CLONE_PIDFD | libc::SIGCHLD);
+    let none: libc::c_long = 0;
+    let descriptor = ptr::from_mut(descriptor);
+    // SAFETY: without CLONE_VM this is fork(2): the child gets a copy of everything, and as the
+    // process is single-threaded it may run any code. A null stack is the caller's; the pidfd is
+    // written to where `descriptor` points (clone(2), the raw call of x86-64).
+    unsafe { libc::syscall(libc::SYS_clone, flags, none, descriptor, none, none) }
+}
+
+fn clone_into(cgroup: &OwnedFd, descriptor: &mut libc::c_int) -> libc::c_long {
+    // SAFETY: all zeroes is a valid `clone_args`: nothing asked for.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = u64::from(libc::CLONE_PIDFD.cast_unsigned()) | CLONE_INTO_CGROUP;
+    arguments.pidfd = ptr::from_mut(descriptor) as u64;
+    arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    arguments.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    let size = size_of::<libc::clone_args>();
+    // SAFETY: as above; the struct is valid for `size` bytes.
+    unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size) }
 }
 
 /// A session keyring of its own (keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`).
@@ -175,6 +187,13 @@ pub(crate) fn exit_now(code: i32) -> ! {
 pub(crate) fn kill_all() {
     // SAFETY: kill touches no memory. ESRCH means that nobody is left.
     unsafe { libc::kill(-1, libc::SIGKILL) };
+}
+
+/// Whether there is a process in the namespace besides PID 1, dead and not yet
+/// reaped ones included (kill(2) with pid -1 and signal 0).
+pub(crate) fn is_alone() -> bool {
+    // SAFETY: kill touches no memory.
+    unsafe { libc::kill(-1, 0) < 0 && last_errno() == Errno::SRCH }
 }
 
 /// Takes the end of one child, if one has ended: pid, wait status, and what it

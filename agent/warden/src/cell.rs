@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cofferdam_plan::{CellId, GivenLeaf, Limits, channel};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::builder::{self, Material};
 use crate::cgroup::{CellCgroup, Entry};
@@ -21,7 +21,6 @@ const BUILD_TIME: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) id: CellId,
-    process: Pid,
     descriptor: OwnedFd,
     /// Open until the builder is done.
     building: Option<(OwnedFd, Instant)>,
@@ -29,6 +28,8 @@ pub(crate) struct Cell {
     /// Leads to its PID 1. Never waited on: a cell may be stopped or hostile.
     leaves: OwnedFd,
     user: Ids,
+    /// One of its sources was readable.
+    pub(crate) stirred: bool,
     /// The processes are reaped; only the cgroup is left to remove.
     reaped: bool,
 }
@@ -47,14 +48,14 @@ impl Cell {
         let cloned = sys::clone(builder::namespaces(plan, material.rootless), into);
         match cloned {
             Ok(Cloned::Child) => builder::enter(material, built, given),
-            Ok(Cloned::Parent { process, descriptor }) => Ok(Self {
+            Ok(Cloned::Parent { process: _, descriptor }) => Ok(Self {
                 id: plan.cell,
-                process,
                 descriptor,
                 building: Some((building, Instant::now() + BUILD_TIME)),
                 leaves,
                 user: material.user,
                 cgroup: material.cgroup.ok(),
+                stirred: true,
                 reaped: false,
             }),
             Err(errno) => {
@@ -85,14 +86,11 @@ impl Cell {
         self.cgroup.iter_mut().for_each(|cgroup| cgroup.remove_leaf(number));
     }
 
-    /// Readable when the cell's first process has ended.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
-    }
-
-    /// Hung up when the builder is done.
-    pub(crate) fn building(&self) -> Option<BorrowedFd<'_>> {
-        self.building.as_ref().map(|(pipe, _)| pipe.as_fd())
+    /// What becomes readable when there is something to see: its first process
+    /// has ended, its builder is done.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let process = (!self.reaped).then(|| self.descriptor.as_fd());
+        process.into_iter().chain(self.building.iter().map(|(pipe, _)| pipe.as_fd()))
     }
 
     /// When this cell wants to be looked at again.
@@ -106,18 +104,20 @@ impl Cell {
     /// Notes that the builder is done; ends one that takes too long.
     pub(crate) fn keep_deadline(&mut self) {
         let Some((pipe, deadline)) = &self.building else { return };
-        let done = rustix::io::read(pipe, &mut [0_u8]) == Ok(0);
-        if !done && *deadline <= Instant::now() {
+        let (done, late) =
+            (rustix::io::read(pipe, &mut [0_u8]) == Ok(0), *deadline <= Instant::now());
+        if late && !done {
             self.kill();
         }
-        if done || *deadline <= Instant::now() {
+        if done || late {
             self.building = None;
         }
     }
 
     /// SIGKILL to the cell's PID 1; the kernel ends the rest of its PID
     /// namespace with it.
-    pub(crate) fn kill(&self) {
+    pub(crate) fn kill(&mut self) {
+        self.stirred = true;
         // ESRCH: it has ended already.
         _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
     }
@@ -126,17 +126,12 @@ impl Cell {
     /// when nothing is left. The kernel reports PID 1 of a namespace only after
     /// all others in it are gone.
     pub(crate) fn bury(&mut self) -> Option<Ids> {
-        if !self.reaped {
+        if !self.reaped && self.stirred {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            let waited = waitid(WaitId::Pid(self.process), options);
+            let waited = waitid(WaitId::PidFd(self.descriptor.as_fd()), options);
             self.reaped = !matches!(waited, Ok(None));
         }
         let gone = self.reaped && self.cgroup.as_ref().is_none_or(CellCgroup::remove);
         gone.then_some(self.user)
-    }
-
-    /// Whether the first process has been reaped.
-    pub(crate) const fn is_reaped(&self) -> bool {
-        self.reaped
     }
 }

@@ -97,21 +97,24 @@ impl Warden {
 
     /// Waits for a request, a cell's end, a builder's end or a deadline; true
     /// when there is a request.
-    fn wait(&self, socket: &OwnedFd) -> Result<bool, String> {
+    fn wait(&mut self, socket: &OwnedFd) -> Result<bool, String> {
         let due = self.cells.iter().filter_map(Cell::due).min();
         let timeout = due.map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
-        let running = self.cells.iter().filter(|cell| !cell.is_reaped());
-        let mut sources = vec![PollFd::new(socket, PollFlags::IN)];
-        for cell in running {
-            sources.push(PollFd::from_borrowed_fd(cell.descriptor(), PollFlags::IN));
-            sources
-                .extend(cell.building().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
+        let mut sources: Vec<_> = std::iter::once(socket.as_fd())
+            .chain(self.cells.iter().flat_map(Cell::sources))
+            .map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN))
+            .collect();
+        if poll(&mut sources, timeout.as_ref()).is_err_and(|errno| errno != Errno::INTR) {
+            return Err("the kernel does not let this process wait for events".to_owned());
         }
-        match poll(&mut sources, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(!sources[0].revents().is_empty()),
-            Err(errno) => Err(format!("cannot wait for events: {errno}")),
+        let ready: Vec<_> = sources.iter().map(|it| !it.revents().is_empty()).collect();
+        let mut of_cells = ready[1..].iter();
+        for cell in &mut self.cells {
+            cell.stirred =
+                of_cells.by_ref().take(cell.sources().count()).filter(|it| **it).count() > 0;
         }
+        Ok(ready[0])
     }
 
     /// Notes finished builders, ends late ones, buries the dead.
@@ -143,7 +146,7 @@ impl Warden {
                 channel::send(socket, &event, &[])
             }
             (WardenRequest::Destroy(id), _) => {
-                self.cell(id).into_iter().for_each(|cell| cell.kill());
+                self.cell(id).into_iter().for_each(Cell::kill);
                 Ok(())
             }
             (WardenRequest::MakeLeaf(leaf, limits), _) => {
@@ -238,7 +241,7 @@ impl Warden {
     fn end_all_cells(&mut self) {
         let deadline = Instant::now() + PEER_PATIENCE;
         let mut cells = std::mem::take(&mut self.cells);
-        cells.iter().for_each(Cell::kill);
+        cells.iter_mut().for_each(Cell::kill);
         while !cells.is_empty() && Instant::now() < deadline {
             cells.retain_mut(|cell| cell.bury().map(|user| self.leases.give_back(user)).is_none());
             std::thread::sleep(Duration::from_millis(2));
