@@ -131,7 +131,7 @@ impl Places {
             Some(looks) => {
                 for (path, look) in looks {
                     match look {
-                        Look::There => state.known.insert(path, Standing::There),
+                        Look::There(..) => state.known.insert(path, Standing::There),
                         Look::Homeless => state.known.insert(path, Standing::Homeless),
                         Look::Missing => state.known.remove(&path),
                     };
@@ -197,16 +197,20 @@ impl Places {
     }
 
     /// The cell that is about to be built relies on what is held.
-    #[must_use]
-    pub fn rely(&self, holding: Holding) -> Reliance {
+    pub async fn rely(&self, holding: Holding) -> Reliance {
         let Holding { state, capped, wanted: _, untold } = holding;
-        let of_cell =
-            |path: String| state.known.get_key_value(&path).map(|(p, s)| (p.clone(), s.clone()));
+        let Asked { workspace, profile: _, paths } = capped;
+        let looks = look::at(&workspace, &paths).await.unwrap_or_default();
+        let standing = paths.into_iter().filter_map(|path| {
+            let standing = state.known.get(&path)?.clone();
+            Some((path, standing))
+        });
         Reliance {
-            standing: capped.paths.into_iter().filter_map(of_cell).collect(),
+            standing: standing.collect(),
+            looks: looks.into_iter().collect(),
             alive: Some(Arc::clone(&state.alive)),
             freed: Arc::clone(&self.freed),
-            workspace: capped.workspace,
+            workspace,
             untold,
         }
     }

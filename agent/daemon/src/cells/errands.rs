@@ -49,7 +49,7 @@ impl Cells {
             };
             self.places.held(&mut holding, answer);
         }
-        Some(self.places.rely(holding))
+        Some(self.places.rely(holding).await)
     }
 
     /// Has the placeholders of a workspace removed that no cell relies on.

@@ -3,6 +3,7 @@
 //! agent's user may.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What was seen at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Something.
-    There,
+    /// Something, with its device and inode.
+    There(u64, u64),
     /// Nothing; a directory to make it in is there.
     Missing,
     /// Nothing, and nowhere to make it.
@@ -38,7 +39,7 @@ pub(super) async fn at(workspace: &AbsolutePath, paths: &[String]) -> Option<Vec
 fn look(workspace: &Path, path: &str) -> Option<Look> {
     let full = workspace.join(path);
     match full.symlink_metadata().map_err(|error| error.kind()) {
-        Ok(_) => Some(Look::There),
+        Ok(found) => Some(Look::There(found.dev(), found.ino())),
         Err(ErrorKind::NotFound) => {
             let parent = full.parent()?.symlink_metadata();
             let home = parent.is_ok_and(|parent| parent.is_dir());

@@ -22,18 +22,28 @@ pub struct Reliance {
     pub(super) workspace: AbsolutePath,
     /// As they stood when the cell was built.
     pub(super) standing: BTreeMap<String, Standing>,
+    /// As the agent saw them then; empty where it may not look.
+    pub(super) looks: BTreeMap<String, Look>,
     pub(super) untold: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Reliance {
     /// How the protected paths stand, as a layer of the sandbox: what a run of
-    /// this cell could do to them, or others did that nothing held back.
+    /// this cell could do to them, or others did that nothing held back. What
+    /// earlier cells left behind is told once.
     pub async fn layer(&self) -> Layer {
         let mut words: Vec<String> =
             self.failed().into_iter().map(|(why, paths)| not_held(why, &paths)).collect();
-        let appeared = self.appeared().await;
+        let (mut appeared, replaced) = self.changed().await;
+        appeared.append(&mut self.untold.lock().unwrap_or_else(PoisonError::into_inner));
         if !appeared.is_empty() {
             words.push(format!("made or changed where nothing covers it: {}", list(&appeared)));
+        }
+        if !replaced.is_empty() {
+            words.push(format!(
+                "replaced or removed outside, and not covered any more: {}",
+                list(&replaced)
+            ));
         }
         let effective = words.is_empty();
         if effective {
@@ -54,17 +64,17 @@ impl Reliance {
         failed
     }
 
-    /// What came to be where nothing could be held when the cell was built, and
-    /// what earlier cells of the workspace left at such places. The latter is told
-    /// once.
-    async fn appeared(&self) -> BTreeSet<String> {
-        let homeless = self.standing.iter().filter(|(_, it)| **it == Standing::Homeless);
-        let homeless: Vec<_> = homeless.map(|(path, _)| path.clone()).collect();
-        let looks = look::at(&self.workspace, &homeless).await.unwrap_or_default();
-        let there = looks.into_iter().filter(|(_, look)| *look == Look::There);
-        let mut appeared: BTreeSet<_> = there.map(|(path, _)| path).collect();
-        appeared.append(&mut self.untold.lock().unwrap_or_else(PoisonError::into_inner));
-        appeared
+    /// What came to be since the cell was built, and what is another file than the
+    /// one that the cell covers: a cover goes with the name that it lies on.
+    async fn changed(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let paths: Vec<_> = self.looks.keys().cloned().collect();
+        let now = look::at(&self.workspace, &paths).await.unwrap_or_default();
+        let was_there = |path: &String| matches!(self.looks.get(path), Some(Look::There(..)));
+        let changed = now.into_iter().filter(|(path, look)| {
+            let is_there = matches!(look, Look::There(..));
+            (is_there || was_there(path)) && self.looks.get(path) != Some(look)
+        });
+        changed.map(|(path, _)| path).partition(|path| !was_there(path))
     }
 }
 

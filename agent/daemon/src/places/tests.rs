@@ -71,7 +71,7 @@ async fn a_placeholder_is_noted_before_it_is_made_and_until_it_is_gone() {
     let made = PlacesHeld { made: vec![b".vscode".into()], ..PlacesHeld::default() };
     places.held(&mut holding, Ok(made));
     assert!(bench.noted().contains(".vscode") && !bench.noted().contains(".envrc"));
-    let reliance = places.rely(holding);
+    let reliance = places.rely(holding).await;
     assert!(reliance.layer().await.effective);
     assert!(places.idle().is_empty() && !places.is_tidy());
     drop(reliance);
@@ -101,7 +101,7 @@ async fn what_could_not_be_held_is_said_and_what_was_not_asked_for_is_not_believ
     };
     places.held(&mut holding, Ok(answer));
     assert!(!bench.noted().contains("src"), "{}", bench.noted());
-    let layer = places.rely(holding).layer().await;
+    let layer = places.rely(holding).await.layer().await;
     assert!(!layer.effective);
     assert_eq!(layer.detail, "not held (No space left): `.envrc`");
 }
@@ -113,7 +113,7 @@ async fn a_worker_without_an_answer_may_have_made_all() {
     let mut holding = places.begin(&bench.capped).await.unwrap();
     places.note(&mut holding).unwrap();
     places.held(&mut holding, Err("it was killed".to_owned()));
-    let reliance = places.rely(holding);
+    let reliance = places.rely(holding).await;
     let layer = reliance.layer().await;
     assert!(!layer.effective && layer.detail.contains("it was killed"), "{layer:?}");
     drop(reliance);
@@ -128,11 +128,11 @@ async fn what_appeared_is_told_once_and_what_was_covered_never() {
     let mut holding = places.begin(&bench.capped).await.unwrap();
     places.note(&mut holding).unwrap();
     places.held(&mut holding, Ok(PlacesHeld::default()));
-    drop(places.rely(holding));
+    drop(places.rely(holding).await);
     let idle = places.idle().pop().unwrap();
     let appeared = [".vscode", "sub/.envrc", "a\x1b[2J/.envrc"].map(Into::into).to_vec();
     places.released(idle, &PlacesReleased { appeared, ..PlacesReleased::default() });
-    let reliance = places.rely(places.begin(&bench.capped).await.unwrap());
+    let reliance = places.rely(places.begin(&bench.capped).await.unwrap()).await;
     let layer = reliance.layer().await;
     assert!(!layer.effective && layer.detail.contains("`sub/.envrc`"), "{layer:?}");
     assert!(!layer.detail.contains(".vscode") && !layer.detail.contains('\x1b'), "{layer:?}");
@@ -150,7 +150,7 @@ async fn a_list_that_cannot_be_read_or_written_is_no_reason_to_stop() {
     let mut holding = places.begin(&bench.capped).await.unwrap();
     // What is in no list is not made.
     assert!(places.note(&mut holding).is_none());
-    assert!(!places.rely(holding).layer().await.effective);
+    assert!(!places.rely(holding).await.layer().await.effective);
 }
 
 #[tokio::test]

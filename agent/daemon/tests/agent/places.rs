@@ -134,7 +134,18 @@ async fn what_is_there_stays_as_it_is_and_what_the_owner_puts_there_is_kept() {
     let ran = brief(&gateway, "cat .envrc; echo y > .vscode/settings.json").await;
     assert_eq!(ran.text(), "use nix");
     assert_ne!(ran.code(), 0);
+    assert!(protected(&ran).effective, "{ran:?}");
+    // What is put in its place there is another file, which the cell covers no more.
+    host.put("new", "use guix");
+    fs::rename(host.workspace.join("new"), host.workspace.join(".envrc")).unwrap();
+    let ran = brief(&gateway, "true").await;
+    let layer = protected(&ran);
+    assert!(
+        !layer.effective && layer.detail.contains("not covered any more: `.envrc`"),
+        "{layer:?}"
+    );
     holds_only(&host.workspace, &[".envrc", ".vscode"]).await;
+    assert_ne!(brief(&gateway, "echo x >> .envrc").await.code(), 0);
     assert_eq!(fs::read_to_string(settings).unwrap(), "{}");
 }
 
