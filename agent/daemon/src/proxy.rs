@@ -83,12 +83,13 @@ pub enum ProxyError {
 struct Link {
     socket: UnixStream,
     sending: tokio::sync::Mutex<()>,
-    /// `None` when the stream has ended.
-    listeners: Mutex<Option<Listeners>>,
+    listeners: Mutex<Listeners>,
 }
 
 #[derive(Debug, Default)]
 struct Listeners {
+    /// The stream has ended.
+    ended: bool,
     last: u64,
     served: HashMap<ListenerId, Listener>,
 }
@@ -145,7 +146,7 @@ impl Proxy {
 
     async fn link(&self) -> Result<Arc<Link>, ProxyError> {
         let mut link = self.link.lock().await;
-        if let Some(link) = link.as_ref().filter(|link| link.lock().is_some()) {
+        if let Some(link) = link.as_ref().filter(|link| !link.lock().ended) {
             return Ok(Arc::clone(link));
         }
         let path = match (&self.path, &*link) {
@@ -171,22 +172,24 @@ impl Served {
             let totals = answer.ok().and_then(Result::ok).unwrap_or_default();
             link.with(listener, |known| known.traffic.untold += totals.unreported);
         }
-        let left = link.lock().as_mut().and_then(|it| it.served.remove(&listener));
+        let left = link.lock().served.remove(&listener);
         left.map(|known| known.traffic).unwrap_or_default()
     }
 }
 
 impl Link {
     fn start(socket: UnixStream) -> Arc<Self> {
-        let listeners = Mutex::new(Some(Listeners::default()));
-        let link = Arc::new(Self { socket, sending: tokio::sync::Mutex::default(), listeners });
+        let (sending, listeners) = (tokio::sync::Mutex::default(), Mutex::default());
+        let link = Arc::new(Self { socket, sending, listeners });
         tokio::spawn(Arc::clone(&link).listen());
         link
     }
 
     fn enter(&self, serving: oneshot::Sender<Result<(), String>>) -> Option<ListenerId> {
         let mut listeners = self.lock();
-        let listeners = listeners.as_mut()?;
+        if listeners.ended {
+            return None;
+        }
         listeners.last += 1;
         let listener = ListenerId(listeners.last);
         let serving = Some(serving);
@@ -203,8 +206,14 @@ impl Link {
             }
         };
         tracing::warn!(%error, "the proxy's socket has ended");
-        // Whoever waits is told by the drop.
-        self.lock().take();
+        let mut listeners = self.lock();
+        listeners.ended = true;
+        for known in listeners.served.values_mut() {
+            // Whoever waits is told by the drop. What the proxy had not told yet
+            // was at least something.
+            (known.serving, known.stopped) = (None, None);
+            known.traffic.untold += 1;
+        }
     }
 
     /// What nobody asked for is dropped.
@@ -213,7 +222,7 @@ impl Link {
             ProxyEvent::Serving { listener } => self.answer(listener, Ok(())),
             ProxyEvent::Refused { listener, reason } => {
                 self.answer(listener, Err(reason));
-                self.lock().as_mut().map(|it| it.served.remove(&listener));
+                self.lock().served.remove(&listener);
             }
             ProxyEvent::Connection(report) => {
                 self.with(report.listener, |known| known.traffic.add(report));
@@ -232,7 +241,7 @@ impl Link {
     }
 
     fn with<T>(&self, listener: ListenerId, act: impl FnOnce(&mut Listener) -> T) -> Option<T> {
-        self.lock().as_mut()?.served.get_mut(&listener).map(act)
+        self.lock().served.get_mut(&listener).map(act)
     }
 
     async fn send(
@@ -245,7 +254,7 @@ impl Link {
         frames::send(&self.socket, request, &descriptors).await
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Listeners>> {
+    fn lock(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -151,18 +151,21 @@ fn servers_of_the_cell_itself_are_reached_directly() {
 #[test]
 fn the_way_out_of_another_cell_cannot_be_reached() {
     let net = Net::start();
-    let line = "echo ${http_proxy##*:}; sleep 60 >/dev/null 2>&1 &";
-    let held = net.run_with(line, json!({ "background": true }));
-    let port: u16 = held.output().trim().parse().unwrap();
-    // In its own cell it is there, as long as what was left running.
-    assert_eq!(net.run(&connect("127.0.0.1", port)).output(), "open\n");
-    let foreign = net.run_with(
-        &format!("[ ${{http_proxy##*:}} != {port} ] || exit 9; {}", connect("127.0.0.1", port)),
-        json!({ "one_shot": true }),
-    );
-    assert_eq!(foreign.output(), "closed\n", "{:#}", foreign.0);
-    // Nor is it a port of the host's.
-    assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let told = net.dev.workspace.join("port");
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| net.run("echo ${http_proxy##*:} >port; sleep 4"));
+        let port = || -> Option<u16> { std::fs::read_to_string(&told).ok()?.trim().parse().ok() };
+        until("the run tells its port", || port().is_some());
+        let port = port().unwrap();
+        let foreign = net.run_with(
+            &format!("[ ${{http_proxy##*:}} != {port} ] || exit 9; {}", connect("127.0.0.1", port)),
+            json!({ "one_shot": true }),
+        );
+        assert_eq!(foreign.output(), "closed\n", "{:#}", foreign.0);
+        // Nor is it a port of the host's.
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
+        held.join().unwrap().output();
+    });
 }
 
 #[test]

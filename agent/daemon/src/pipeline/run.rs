@@ -199,7 +199,6 @@ impl Running<'_> {
             Err(error) => return never(outcome::not_built(&error)),
         };
         let mut sandbox = sandbox::of(cell.layers(), capped, ceiling);
-        let background = command.background;
         let started = self.start(&cell, landlock, command).await;
         let Boarded { running, leaf, served, own, stdin } = match started {
             Ok(boarded) => boarded,
@@ -214,11 +213,10 @@ impl Running<'_> {
             // Where that fails, it goes with its cell.
             drop(agent.cells.warden().remove_leaf(leaf).await);
         }
-        match served {
-            // What lives on has its way out for as long as it does.
-            Some(served) if background => stop_with(&cell, served),
-            Some(served) => sandbox::tell_traffic(&mut sandbox, served.stop().await),
-            None => {}
+        // What lives on in the background has no way out any more: every
+        // connection is in a record.
+        if let Some(served) = served {
+            sandbox::tell_traffic(&mut sandbox, served.stop().await);
         }
         let explained = match watched {
             Some(watched) => {
@@ -259,23 +257,40 @@ impl Running<'_> {
         &self,
         cell: &Held,
         landlock: Vec<LandlockPlan>,
+        command: Command,
+    ) -> Result<Boarded, Outcome> {
+        let Self { agent, capped, .. } = *self;
+        let warden = agent.cells.warden();
+        let leaf = cell.leaf(warden, capped.limits.of_run()).await;
+        let leaf = leaf.map_err(|error| outcome::not_started(&error.into()))?;
+        if command.background && leaf.is_none() {
+            let why = "what a command leaves running is told apart by its cgroup, and this host \
+                       gives cells none; start it without `background`";
+            return Err(outcome::failed_to_start("background", 0, why.to_owned()));
+        }
+        let boarded = self.board(cell, leaf, landlock, command).await;
+        if let (Err(_), Some(leaf)) = (&boarded, leaf) {
+            drop(warden.remove_leaf(leaf).await);
+        }
+        boarded
+    }
+
+    async fn board(
+        &self,
+        cell: &Held,
+        leaf: Option<Leaf>,
+        landlock: Vec<LandlockPlan>,
         mut command: Command,
     ) -> Result<Boarded, Outcome> {
         let Self { agent, run, capped, .. } = *self;
-        let warden = agent.cells.warden();
         let stdin = std::mem::take(&mut command.stdin);
-        let (served, proxy) = self.way_out(cell).await?;
-        let leaf = cell.leaf(warden, capped.limits.of_run()).await;
-        let leaf = leaf.map_err(|error| outcome::not_started(&error.into()))?;
         let (child, own) = streams::make(!stdin.is_empty())
             .map_err(|error| outcome::failed_to_start("streams", 0, error.to_string()))?;
+        let (served, proxy) = self.way_out(cell).await?;
         let plan = plan_run(run.id(), &command, capped, Berth { leaf, landlock, proxy });
         match cell.start(plan, Some(child)).await {
             Ok(running) => Ok(Boarded { running, leaf, served, own, stdin }),
             Err(error) => {
-                if let Some(leaf) = leaf {
-                    drop(warden.remove_leaf(leaf).await);
-                }
                 if let Some(served) = served {
                     served.stop().await;
                 }
@@ -351,16 +366,6 @@ struct Boarded {
     served: Option<Served>,
     own: OwnEnds,
     stdin: Vec<u8>,
-}
-
-/// Stops the listener when its cell has ended. What goes through it until then
-/// is in no record but the proxy's.
-fn stop_with(cell: &Held, served: Served) {
-    let mut gone = cell.gone();
-    tokio::spawn(async move {
-        gone.wait().await;
-        served.stop().await;
-    });
 }
 
 /// Takes what is left in the pipes.
