@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(host.load_hundredths.len(), 3);
         assert!(host.cpus > 0 && !host.kernel.is_empty() && !host.os_name.is_empty());
         assert!(host.booted_at.is_some() && host.disks[0].total_bytes > 0);
-        assert_eq!(host.profiles, ["build", "default", "readonly"]);
+        assert_eq!(host.profiles, ["build", "default", "readonly", "strict"]);
     }
 
     #[test]
