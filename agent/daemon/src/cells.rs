@@ -13,6 +13,7 @@
 
 mod built;
 mod errands;
+mod held;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,7 +23,6 @@ use std::time::Duration;
 
 use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{CellId, CellPlan, Refusal};
-use cofferdam_proto::exec::v1::Layer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -34,6 +34,7 @@ use crate::warden::{Warden, WardenError};
 
 use built::Built;
 pub use errands::ErrandError;
+pub use held::Held;
 
 /// How long a new cell waits for others to end where the ceiling allows no more
 /// of them.
@@ -142,15 +143,6 @@ struct Spare {
     cell: Built,
     plan: CellPlan,
     since: Instant,
-}
-
-/// A cell, for the time of one call. When the last one lets go of a cell that
-/// nobody keeps, the cell ends.
-#[derive(Debug)]
-pub struct Held {
-    shared: Option<Arc<Shared>>,
-    warden: Arc<Warden>,
-    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Cells {
@@ -394,47 +386,6 @@ impl Shared {
 
     fn touch(&self) {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
-
-impl Held {
-    /// How the protected paths of its workspace stand, for an outcome; `None`
-    /// where it protects none.
-    pub async fn protection(&self) -> Option<Layer> {
-        match self.shared.as_ref().and_then(|shared| shared.cell.places.as_ref()) {
-            Some(places) => Some(places.layer().await),
-            None => None,
-        }
-    }
-
-    /// The cell is not to be used again; it ends when its last run has.
-    pub fn give_up(&self) {
-        if let Some(shared) = &self.shared {
-            shared.given_up.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-impl std::ops::Deref for Held {
-    type Target = Cell;
-
-    fn deref(&self) -> &Cell {
-        match &self.shared {
-            Some(shared) => &shared.cell,
-            None => unreachable!("only the drop takes it"),
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.touch();
-            if let Some(Shared { cell, .. }) = Arc::into_inner(shared) {
-                let warden = Arc::clone(&self.warden);
-                tokio::spawn(async move { cell.end(&warden).await });
-            }
-        }
     }
 }
 
