@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    fn told(outcome: Value) -> Value {
+    fn told(outcome: &Value) -> Value {
         json!({
             "outcome": outcome,
             "denials": [{
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_failed_run_says_what_was_refused_and_what_would_allow_it() {
         assert_eq!(
-            lines(&told(json!({ "kind": "exited", "code": 1 }))),
+            lines(&told(&json!({ "kind": "exited", "code": 1 }))),
             [
                 "cofferdam: the sandbox refused to read the file `/etc/\u{fffd}shadow`: setting \
                  `view.read`; what would allow it: a profile that shows it",
@@ -76,12 +76,12 @@ mod tests {
                 "cofferdam: the sandbox refused to connect to `evil.example:80`: no list allows it",
             ]
         );
-        assert_eq!(lines(&told(json!({ "kind": "signalled" }))).len(), 3);
+        assert_eq!(lines(&told(&json!({ "kind": "signalled" }))).len(), 3);
     }
 
     #[test]
     fn a_run_that_succeeded_and_an_old_gateway_say_nothing() {
-        assert!(lines(&told(json!({ "kind": "exited", "code": 0 }))).is_empty());
+        assert!(lines(&told(&json!({ "kind": "exited", "code": 0 }))).is_empty());
         assert!(lines(&json!({ "outcome": { "kind": "lost" } })).is_empty());
     }
 }
