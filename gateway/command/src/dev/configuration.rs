@@ -166,12 +166,9 @@ description = "Change the workspace and execute what was built in it."
 [workspace]
 access = "write"
 execute = true
-# What other programs of the caller's read and execute without asking.
-protect = [
-    ".git/hooks", ".git/config", ".git/config.worktree", ".husky",
-    ".envrc", ".vscode", ".idea", ".devcontainer",
-    ".mcp.json", ".claude", ".codex", ".cursor", ".gemini", ".opencode", "opencode.json",
-]
+# What other programs of the caller's read and execute without asking, as far
+# as it is there now.
+protect = {protect}
 
 [view]
 show = {show}
@@ -216,6 +213,7 @@ set = {{ {environment} }}
 [enforcement]
 may_lack = "all"
 "#,
+        protect = list(&surroundings.protected),
         show = list(&shown.all()),
         path = list(&path),
         execute = list(&shown.programs),

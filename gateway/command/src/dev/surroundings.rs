@@ -34,7 +34,29 @@ pub(super) struct Surroundings {
     pub(super) search_path: Vec<PathBuf>,
     /// Directories of the caller's PATH that cells do not get, and why.
     pub(super) left_out: Vec<(PathBuf, &'static str)>,
+    /// What of [`PROTECTED`] is in the workspace.
+    pub(super) protected: Vec<String>,
 }
+
+/// What git, editors and coding agents execute or believe. Only what is there is
+/// protected: `dev` makes no placeholders in its caller's directory.
+const PROTECTED: [&str; 15] = [
+    ".git/hooks",
+    ".git/config",
+    ".git/config.worktree",
+    ".husky",
+    ".envrc",
+    ".vscode",
+    ".idea",
+    ".devcontainer",
+    ".mcp.json",
+    ".claude",
+    ".codex",
+    ".cursor",
+    ".gemini",
+    ".opencode",
+    "opencode.json",
+];
 
 /// The parts of the caller's environment that matter.
 #[derive(Debug, Default)]
@@ -114,6 +136,11 @@ impl Surroundings {
             toolchains: toolchains::find(caller),
             search_path: Vec::new(),
             left_out: Vec::new(),
+            protected: PROTECTED
+                .iter()
+                .filter(|path| workspace.join(path).exists())
+                .map(ToString::to_string)
+                .collect(),
             workspace,
         };
         found.drop_unreadable(others_read);

@@ -21,6 +21,7 @@ fn surroundings() -> Surroundings {
         environment: vec![("RUSTUP_HOME", home.join(".rustup"))],
     };
     Surroundings {
+        protected: vec![".git/hooks".to_owned()],
         workspace: home.join("a project"),
         root_owned: false,
         search_path: vec![home.join(".cargo/bin"), "/usr/bin".into()],
