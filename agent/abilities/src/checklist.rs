@@ -84,7 +84,14 @@ mod tests {
     fn every_named_test_is_there() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut text = String::new();
-        for folder in ["tests/cells", "tests/journey", "agent/files/tests", "agent/daemon/tests"] {
+        let folders = [
+            "tests/cells",
+            "tests/containment",
+            "tests/journey",
+            "agent/files/tests",
+            "agent/daemon/tests",
+        ];
+        for folder in folders {
             read_all(&root.join(folder), &mut text);
         }
         for line in checklist().iter().filter(|line| !line.test.is_empty()) {
