@@ -5,6 +5,7 @@
 mod containment;
 mod lifetime;
 mod programs;
+mod terminals;
 mod warm;
 
 use std::path::Path;

@@ -43,9 +43,24 @@ impl Dev {
         // The service user of a `dev` that root started must be able to enter.
         std::fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .expect("its mode");
+        prepare(&root.join("workspace"));
+        Self::start_in(directory, &[], arguments)
+    }
+
+    /// Starts in a directory that has a workspace already, and perhaps the state
+    /// of one before it. `wrapper`: the start of a command line that starts it.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start_in(directory: TempDir, wrapper: &[&str], arguments: &[&str]) -> Self {
+        let root = directory.path().canonicalize().expect("its real path");
         let workspace = root.join("workspace");
-        prepare(&workspace);
-        let mut process = Command::new(program("cofferdam"))
+        let mut words: Vec<_> = wrapper.iter().map(PathBuf::from).collect();
+        words.push(program("cofferdam"));
+        let (first, rest) = words.split_first().expect("at least the program");
+        let mut process = Command::new(first)
+            .args(rest)
             .args(["dev", "--json", "--port", "0", "--dir"])
             .args([root.join("state").as_os_str(), "--workspace".as_ref(), workspace.as_os_str()])
             .args(arguments)
@@ -172,6 +187,16 @@ impl Dev {
         let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
         rustix::process::kill_process(pid, signal).expect("it is there");
         self.wait()
+    }
+
+    /// Where it was, for another one; it must have ended.
+    ///
+    /// # Panics
+    /// When it goes on.
+    #[must_use]
+    pub fn into_directory(mut self) -> TempDir {
+        assert!(self.process.try_wait().expect("its end").is_some(), "it goes on");
+        std::mem::replace(&mut self.directory, TempDir::new().expect("a directory"))
     }
 
     /// Waits for the end; the exit code if it exited.
