@@ -26,7 +26,8 @@ const LINKS: [(&str, &str); 5] = [
 
 /// What /proc tells about the host that no program in a cell needs: covered by
 /// /dev/null where the kernel has it.
-const MASKED: [&str; 6] = ["kcore", "keys", "key-users", "timer_list", "kallsyms", "sysrq-trigger"];
+const MASKED: [&str; 7] =
+    ["kcore", "keys", "key-users", "locks", "timer_list", "kallsyms", "sysrq-trigger"];
 
 /// A /proc of this PID namespace, detached.
 pub(crate) fn new_proc() -> Result<OwnedFd, BuildError> {

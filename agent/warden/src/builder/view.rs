@@ -41,8 +41,7 @@ pub(crate) fn build(cell: &Material) -> Result<[LayerReport; 3], BuildError> {
     let user = if cell.rootless { ", user" } else { "" };
     let namespaces = format!("mount, pid, ipc, uts, cgroup{user}");
     let namespaces = LayerReport::effective(Layer::Namespaces, namespaces);
-    let (shown, own) = (plan.binds.len(), plan.scratch.len());
-    let view = format!("{shown} host paths read-only, {own} scratch places");
+    let view = format!("{} host paths read-only, {} private", plan.binds.len(), plan.scratch.len());
     Ok([namespaces, LayerReport::effective(Layer::View, view), workspace_report])
 }
 
