@@ -25,7 +25,8 @@ mod setup;
 mod workspaces;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 
 use cofferdam_tests::caller::Caller;
 use cofferdam_tests::host::Host;
@@ -67,16 +68,21 @@ impl Bench {
     }
 }
 
-/// One host for all tests that need no other: it lives while one of them does,
-/// and nothing of it is left when the last one ends.
+/// One host for all tests that need no other. It ends with this process, and
+/// somebody else then takes its files away.
 fn shared_host() -> Arc<Host> {
-    static SHARED: Mutex<Weak<Host>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.upgrade().unwrap_or_else(|| {
-        let host = Arc::new(Host::start());
-        *shared = Arc::downgrade(&host);
-        host
-    })
+    static SHARED: OnceLock<(Arc<Host>, Child)> = OnceLock::new();
+    let (host, _) = SHARED.get_or_init(|| {
+        let host = Host::start();
+        let script = "cat >/dev/null; while [ -d /proc/$1 ]; do sleep 0.1; done; rm -rf \"$2\"";
+        let janitor = Command::new("/bin/sh")
+            .args(["-c", script, "sh", &host.agent_pid().to_string()])
+            .arg(host.place())
+            .stdin(Stdio::piped())
+            .spawn();
+        (Arc::new(host), janitor.expect("a shell"))
+    });
+    Arc::clone(host)
 }
 
 /// Whether a process with this among its arguments lives on the host.

@@ -122,3 +122,25 @@ for kind in 24, 16:
         assert_eq!((ran.code(), ran.out()), (0, String::new()), "{way}: {}", ran.said());
     }
 }
+
+#[test]
+fn sockets_are_of_unix_internet_and_route_families_and_of_no_other() {
+    let bench = Bench::new("families");
+    let script = r#"
+import socket
+made = set()
+for family in range(0, 64):
+    for kind in 1, 2, 3, 4, 5, 6, 10:
+        for protocol in range(0, 32) if family == 16 else (0, 1, 132, 136, 262):
+            try:
+                socket.socket(family, kind, protocol).close()
+                made.add(f"{family}:{protocol}" if family == 16 else str(family))
+            except (OSError, OverflowError):
+                pass
+print(*sorted(made))
+"#;
+    for (way, caller) in bench.ways() {
+        let ran = caller.python(script);
+        assert_eq!((ran.code(), ran.out().as_str()), (0, "1 10 16:0 2"), "{way}: {}", ran.said());
+    }
+}
