@@ -215,7 +215,6 @@ fn what_is_not_granted_does_not_run_whoever_asks() {
     for line in [
         "id",
         "/usr/bin/id",
-        "curl --version",
         "exec -a bash /usr/bin/id",
         "./link",
         "make",
@@ -228,6 +227,16 @@ fn what_is_not_granted_does_not_run_whoever_asks() {
     }
     let words = granted.combined.why_not(Path::new("/usr/bin/id"));
     assert!(words.contains("not among the granted programs (bash, git, make, python3)"), "{words}");
+}
+
+#[test]
+fn a_shell_line_cannot_fetch_with_a_curl_that_is_not_granted() {
+    let test = "a_shell_line_cannot_fetch_with_a_curl_that_is_not_granted";
+    let (Some(bash), Some(_)) = (installed(test, "bash"), installed(test, "curl")) else { return };
+    let granted = Granted::new(&[bash]);
+    granted.refused("curl --version");
+    granted.refused("exec curl --version");
+    granted.refused("/usr/bin/env curl --version || /usr/bin/curl --version");
 }
 
 #[test]

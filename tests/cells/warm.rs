@@ -79,14 +79,16 @@ fn a_background_run_leaves_its_children_to_the_cell_and_they_end_with_it() {
     let mut bench = Bench::new();
     let cell = bench.cell();
     let mut plan =
-        script(&mut bench, &cell, 1, "echo $$ > /tmp/pid; setsid sleep 1003 >&- 2>&- & exit 0");
+        script(&mut bench, &cell, 1, "setsid sleep 1003 >&- 2>&- & echo $! > /tmp/pid; exit 0");
     plan.background = true;
     assert_eq!(cell.run_plan(plan).unwrap().code(), Some(0));
-    let plan =
-        script(&mut bench, &cell, 2, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; test -s /tmp/pid");
+    // In the middle of an exec a process has no arguments to show: look until it has, for as
+    // long as a run may take.
+    let look = "until tr '\\0' ' ' < /proc/$(cat /tmp/pid)/cmdline | grep -x 'sleep 1003 '; \
+                do kill -0 $(cat /tmp/pid) || exit 1; done";
+    let plan = script(&mut bench, &cell, 2, look);
     let seen = cell.run_plan(plan).unwrap();
-    assert!(seen.stdout.contains("sleep 1003"), "{}", seen.stdout);
-    assert_eq!(seen.code(), Some(0));
+    assert_eq!(seen.code(), Some(0), "{seen:?}");
     bench.warden.end(cell);
     assert!(!alive("sleep\u{0}1003"), "it outlives its cell");
 }
