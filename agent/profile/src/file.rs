@@ -91,6 +91,7 @@ pub(crate) struct ScratchSection {
 pub(crate) struct NetworkSection {
     pub(crate) mode: Option<NetworkWord>,
     pub(crate) allow: Option<Vec<String>>,
+    pub(crate) loopback: Option<bool>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq)]

@@ -36,6 +36,7 @@ pub(crate) fn check(child: &Profile, parent: &Profile) -> Result<(), Wider> {
     trees("programs.libraries", &child.libraries, &parent.libraries)?;
     scratch(&child.scratch, &parent.scratch)?;
     network(&child.network, &parent.network)?;
+    flag("network.loopback", child.loopback, parent.loopback, ["false", "true"])?;
     filter(&child.filter, &parent.filter)?;
     for (own, bound) in child.limits.amounts().into_iter().zip(parent.limits.amounts()) {
         within(own.key, own.is_within(bound), own, bound)?;

@@ -43,6 +43,10 @@ pub struct Profile {
     pub scratch: Vec<Scratch>,
     /// What of the network can be reached.
     pub network: Network,
+    /// Runs may listen and connect by TCP on the cell's own loopback. Without it
+    /// a run connects to nothing but its own listener of the proxy, if its network
+    /// leads through one. Always so with the host's network.
+    pub loopback: bool,
     /// The name of the seccomp filter; there is one of that name.
     pub filter: String,
     /// Limits where the grant says nothing.

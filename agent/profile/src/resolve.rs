@@ -68,6 +68,8 @@ fn read(file: File, name: &str, parent: Option<&Profile>) -> Result<Profile, Pro
     let Places { show, read, programs, libraries, search_path, home, scratch } =
         places::resolve(view, programs, home, scratch, parent)?;
     let (environment, allowed_variables) = variables(environment, parent)?;
+    let loopback = network.loopback;
+    let network = reach(network, parent.map(|p| &p.network))?;
     let ancestors = parent.into_iter().flat_map(|p| [&p.name].into_iter().chain(&p.inherits));
     Ok(Profile {
         name: name.to_owned(),
@@ -83,7 +85,8 @@ fn read(file: File, name: &str, parent: Option<&Profile>) -> Result<Profile, Pro
         search_path,
         home,
         scratch,
-        network: reach(network, parent.map(|p| &p.network))?,
+        loopback: own_loopback(loopback, &network, parent)?,
+        network,
         filter: filter(syscalls, parent)?,
         limits: amounts::limits(&limits, parent.map(|p| &p.limits))?,
         session: amounts::session(&session, parent.map(|p| &p.session))?,
@@ -118,7 +121,7 @@ fn variables(
 }
 
 fn reach(section: NetworkSection, parent: Option<&Network>) -> Result<Network, Problem> {
-    let NetworkSection { mode, allow } = section;
+    let NetworkSection { mode, allow, loopback: _ } = section;
     let inherited = parent.map_or(NetworkWord::None, |network| match network {
         Network::None => NetworkWord::None,
         Network::Proxy(_) => NetworkWord::Proxy,
@@ -137,6 +140,28 @@ fn reach(section: NetworkSection, parent: Option<&Network>) -> Result<Network, P
             (None, _) => destinations(&[])?,
         }),
     })
+}
+
+/// Whether runs may listen and connect on the cell's own loopback. Where nobody
+/// says it they may not; with the host's network there is no loopback of a cell,
+/// and its ports cannot be told apart from those that the mode gives.
+fn own_loopback(
+    own: Option<bool>,
+    network: &Network,
+    parent: Option<&Profile>,
+) -> Result<bool, Problem> {
+    match (network, own) {
+        (Network::Host, Some(false)) => Err((
+            "network.loopback",
+            "is false, and `network.mode = \"host\"` has no loopback of the cell's own: its ports \
+             are those of the host; leave the key out, or say `mode = \"none\"` or `\"proxy\"`"
+                .to_owned(),
+        )),
+        (Network::Host, _) => Ok(true),
+        (Network::None | Network::Proxy(_), own) => {
+            Ok(own.or(parent.map(|p| p.loopback)).unwrap_or(false))
+        }
+    }
 }
 
 fn destinations(texts: &[String]) -> Result<Vec<Destination>, Problem> {

@@ -19,7 +19,7 @@ fn parent() -> Profile {
     profile
 }
 
-const FIELDS: usize = 26;
+const FIELDS: usize = 27;
 const CHOICES: usize = 4;
 
 /// Gives one field one of a few values; which are wider is not said here.
@@ -57,7 +57,8 @@ fn change(profile: &mut Profile, field: usize, choice: usize) {
         21 => profile.session.idle_millis = number,
         22 => profile.session.background = flag,
         23 => profile.allowed_variables = subset(["GIT_DIR".to_owned(), "CC".to_owned()], choice),
-        24 => profile.may_lack = subset([Layer::Cgroup, Layer::User], choice),
+        24 => profile.loopback = flag,
+        25 => profile.may_lack = subset([Layer::Cgroup, Layer::User], choice),
         _ => profile.protect = protections(choice),
     }
 }
@@ -119,6 +120,7 @@ fn abilities(profile: &Profile) -> Vec<(String, u64)> {
         };
         add(format!("connect to {target:?}"), reached.into());
     }
+    add("serve on loopback".into(), profile.loopback.into());
     add("past the proxy".into(), u64::from(profile.network == Network::Host));
     add("fork".into(), u64::from(profile.filter != "strict"));
     add("background".into(), profile.session.background.into());

@@ -71,6 +71,8 @@ fn the_built_in_profiles_mean_what_their_names_say() {
         assert!(!profile.protect.is_empty(), "{}", profile.name);
         let proxy = matches!(profile.network, Network::Proxy(_));
         assert_eq!(proxy, profile.name.ends_with("-network"), "{}", profile.name);
+        let served = !["readonly", "strict"].contains(&profile.name.as_str());
+        assert_eq!(profile.loopback, served, "{}", profile.name);
         let filter = if profile.name == "strict" { "strict" } else { "cell" };
         assert_eq!(profile.filter, filter, "{}", profile.name);
     }
@@ -153,6 +155,30 @@ fn a_host_that_replaces_a_built_in_profile_replaces_that_one_only() {
 }
 
 #[test]
+fn loopback_is_given_only_by_who_says_so_and_a_child_can_take_it_away() {
+    let loopback = |text: &str| Profiles::parse("p", text).unwrap().loopback;
+    assert!(!loopback(WHOLE), "nobody said it");
+    let says = WHOLE.replace("[network]", "[network]\nloopback = true");
+    assert!(loopback(&says));
+    let child = "version = 1\ninherits = \"p\"\n";
+    let of = |text: &str| {
+        let profiles = host(&[("p", &says), ("child", &format!("{child}{text}"))]).unwrap();
+        profiles.get("child").unwrap().loopback
+    };
+    assert!(of("") && !of("network.loopback = false\n"));
+}
+
+#[test]
+fn with_the_hosts_network_there_is_no_loopback_to_take_away() {
+    let own = "allow = [\"crates.io:443\", \"*.npmjs.org:443\"]\n";
+    let whole = WHOLE.replace("mode = \"proxy\"", "mode = \"host\"").replace(own, "");
+    assert!(Profiles::parse("p", &whole).unwrap().loopback);
+    let child = "version = 1\ninherits = \"p\"\nnetwork = { mode = \"none\", loopback = false }\n";
+    let profiles = host(&[("p", &whole), ("child", child)]).unwrap();
+    assert!(!profiles.get("child").unwrap().loopback);
+}
+
+#[test]
 fn circles_and_unknown_parents_are_told() {
     let child = |parent: &str| format!("version = 1\ninherits = \"{parent}\"\n");
     let error = |files: &[(&str, &str)]| host(files).unwrap_err().to_string();
@@ -183,6 +209,11 @@ fn mistakes_are_named_with_their_key() {
         ("[limits]", "[limits]\ncpu_weight = 0", ["`limits.cpu_weight`", "1 to 10000"]),
         ("mode = \"proxy\"", "mode = \"all\"", ["unknown variant `all`", "proxy"]),
         ("mode = \"proxy\"", "mode = \"host\"", ["`network.allow`", "mode = \"proxy\""]),
+        (
+            "mode = \"proxy\"\nallow = [\"crates.io:443\", \"*.npmjs.org:443\"]",
+            "mode = \"host\"\nloopback = false",
+            ["`network.loopback`", "`network.mode = \"host\"`"],
+        ),
         ("\"crates.io:443\", \"*.npmjs.org:443\"", "", ["`network.allow`", "is empty"]),
         ("crates.io:443", "crates.io", ["`network.allow`", "crates.io"]),
         ("LANG =", "\"LA NG\" =", ["`environment`", "LA NG"]),
@@ -216,6 +247,7 @@ fn a_child_that_is_wider_is_told_where_and_what_its_parent_has() {
             "network.allow = [\"crates.io:80\"]",
             ["`network.allow`", "crates.io:80", "crates.io:443"],
         ),
+        ("network.loopback = true", ["`network.loopback`", "true", "false"]),
         ("limits.memory = \"2GiB\"", ["`limits.memory`", "\"2GiB\"", "\"1GiB\""]),
         ("limits.swap = \"1B\"", ["`limits.swap`", "\"1B\"", "\"0B\""]),
         ("limits.wall = \"90s\"", ["`limits.wall`", "\"90s\"", "\"1m\""]),
@@ -259,6 +291,7 @@ fn a_digest_changes_with_the_meaning_and_with_nothing_else() {
         ("/usr/bin/", "/usr/bin/git"),
         ("crates.io", "crate.io"),
         ("\"cell\"", "\"strict\""),
+        ("[network]", "[network]\nloopback = true"),
         ("C.UTF-8", "C"),
         ("[\"cgroup\"]", "[]"),
         ("processes = 100", "processes = 99"),

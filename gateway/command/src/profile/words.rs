@@ -103,14 +103,23 @@ fn network(profile: &Profile) -> Section {
     let words = match &profile.network {
         Network::None => "None but the cell's own loopback.".to_owned(),
         Network::Host => {
-            "The host's own: all that the host reaches, and what listens on it.".to_owned()
+            let words = "The host's own: all that the host reaches, and what listens on it.";
+            return Section { title: "Network", lines: vec![text(words)] };
         }
         Network::Proxy(allowed) => {
             let proxy = "Through a proxy, which resolves names itself, and only to";
             format!("{proxy} {}. There is no other way out.", list(allowed))
         }
     };
-    Section { title: "Network", lines: vec![text(words)] }
+    let loopback = match (profile.loopback, &profile.network) {
+        (true, _) => "runs of a session listen and connect there, and reach each other",
+        (false, Network::Proxy(_)) => {
+            "nobody listens there by TCP, and a run connects by TCP to its own listener of the \
+             proxy only"
+        }
+        (false, _) => "nobody listens or connects there by TCP",
+    };
+    Section { title: "Network", lines: vec![text(words), item("loopback", loopback)] }
 }
 
 fn limits(profile: &Profile) -> Section {
