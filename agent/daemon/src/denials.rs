@@ -14,6 +14,10 @@ use cofferdam_denials::{Attribution, Context, Explained, RunKey, Started, drain,
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+mod host_files;
+
+pub use host_files::FilesOfRun;
+
 /// Processes that are looked up in /proc in one turn of reading, at most: a
 /// flood of forks must not keep the agent busy.
 const LOOK_UPS: usize = 256;

@@ -1,7 +1,9 @@
 //! What held a run and what it ran into: part of every outcome of a run, in the
 //! journal and on the wire.
 
-use cofferdam_denials::{Context, Explained, Network, Place};
+use std::sync::Arc;
+
+use cofferdam_denials::{Context, Explained, HostFiles, Network, Place};
 use cofferdam_plan::LayerReport;
 use cofferdam_proto::exec::v1::{Connection, Denial, Sandbox};
 use serde_json::{Value, json};
@@ -73,11 +75,16 @@ pub fn tell_traffic(sandbox: &mut Sandbox, traffic: Traffic) {
 
 /// What explanations of denials must know of the run.
 #[must_use]
-pub fn context(capped: &Capped, protected: Vec<std::path::PathBuf>) -> Context {
+pub fn context(
+    capped: &Capped,
+    protected: Vec<std::path::PathBuf>,
+    host_files: Arc<dyn HostFiles>,
+) -> Context {
     Context {
         profile: capped.profile.name.clone(),
         workspace: capped.workspace.as_path().to_owned(),
         writable: capped.write,
+        profile_writes: capped.profile.write,
         executable: capped.execute,
         protected,
         scratch: capped
@@ -92,6 +99,7 @@ pub fn context(capped: &Capped, protected: Vec<std::path::PathBuf>) -> Context {
         },
         filter: capped.profile.filter.clone(),
         building: capped.building.clone(),
+        host_files: Some(host_files),
     }
 }
 

@@ -35,9 +35,13 @@ mod words;
 pub use attribution::{Attribution, Found, Loss, RunKey, Started};
 pub use blocker::Blocker;
 pub use netlink::Cut;
+pub use plain::plain;
 pub use record::{
     Access, DecodeError, Domain, Event, Object, Record, Seccomp, Stamp, kind, records,
 };
 pub use refusal::{Refusal, Refused};
 pub use source::{Drained, RECEIVE_BUFFER, drain};
-pub use words::{Context, Denial, Explained, Layer, Network, Place, Rank, Unseen, explain};
+pub use words::{
+    Context, Denial, Explained, HostFiles, Layer, Network, Place, Rank, Remedy, Tried, Unseen,
+    explain,
+};

@@ -10,8 +10,10 @@ pub(crate) const MAX_NAME: usize = 512;
 /// At most about this many bytes of a name are shown, escapes included.
 const MAX_SHOWN: usize = 600;
 
-/// The text, escaped.
-pub(crate) fn plain(bytes: &[u8]) -> String {
+/// A name as it may stand between backticks in a sentence: what ends the sentence
+/// or steers a terminal is escaped, and what is too long is cut.
+#[must_use]
+pub fn plain(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().min(MAX_SHOWN));
     for c in String::from_utf8_lossy(bytes).chars() {
         if text.len() > MAX_SHOWN {

@@ -20,7 +20,7 @@ use std::fmt;
 use crate::attribution::{Found, Loss};
 use crate::refusal::{Refusal, Refused};
 
-pub use context::{Context, Network, Place};
+pub use context::{Context, HostFiles, Network, Place, Remedy, Tried};
 pub use unseen::Unseen;
 
 /// Which layer of the sandbox refused.

@@ -130,7 +130,8 @@ impl Combined {
     }
 
     /// The granted programs in a few words.
-    fn granted(&self) -> String {
+    #[must_use]
+    pub fn granted(&self) -> String {
         const SHOWN: usize = 12;
         let names = self.resolutions.iter().filter_map(|it| it.asked.file_name());
         let names: BTreeSet<String> =

@@ -16,11 +16,12 @@ use super::supervise::{Supervised, supervise};
 use crate::cap::{Capped, CappedNetwork, Need, cap};
 use crate::cells::{Held, Wanted};
 use crate::clock;
+use crate::denials::FilesOfRun;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::outcome::Ended;
 use crate::peers::Gateway;
-use crate::planner::{Berth, Command, PlanError, Purpose, landlock, plan_cell, plan_run};
+use crate::planner::{Berth, Command, PlanError, Purpose, Survey, landlock, plan_cell, plan_run};
 use crate::proxy::Served;
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::{Begin, Entered, Place, Run};
@@ -188,7 +189,7 @@ impl Running<'_> {
         let asked = Instant::now();
         let never = |outcome| CameTo { outcome, ..CameTo::default() };
         let planned = tokio::task::block_in_place(|| self.plan(recorded, &command));
-        let (wanted, landlock) = match planned {
+        let (wanted, landlock, survey) = match planned {
             Ok(planned) => planned,
             Err(error) => return never(outcome::failed_to_start("plan", 0, error.to_string())),
         };
@@ -220,7 +221,8 @@ impl Running<'_> {
         }
         let explained = match watched {
             Some(watched) => {
-                let context = sandbox::context(capped, protected);
+                let files = Arc::new(FilesOfRun::new(capped.clone(), survey));
+                let context = sandbox::context(capped, protected, files);
                 Some(agent.denials.ended(watched, !outcome::succeeded(&outcome), &context).await)
             }
             None => None,
@@ -231,17 +233,18 @@ impl Running<'_> {
         CameTo { outcome, usage, sandbox: Some(sandbox) }
     }
 
-    /// The cell, and what of Landlock's rules is this run's own.
+    /// The cell, what of Landlock's rules is this run's own, and what both come from.
     fn plan(
         &self,
         recorded: &Recorded,
         command: &Command,
-    ) -> Result<(Wanted<'_>, Vec<LandlockPlan>), PlanError> {
+    ) -> Result<(Wanted<'_>, Vec<LandlockPlan>, Arc<Survey>), PlanError> {
         let Self { agent, whole, capped, .. } = *self;
         let naming = agent.naming(recorded.verified());
         let survey = |capped| agent.programs.survey(capped, Purpose::Run);
         let plan = plan_cell(whole, &*survey(whole)?, Purpose::Run, naming)?;
-        let landlock = landlock(capped, &*survey(capped)?, Purpose::Run)?;
+        let survey = survey(capped)?;
+        let landlock = landlock(capped, &*survey, Purpose::Run)?;
         let own = if landlock == plan.landlock { Vec::new() } else { landlock };
         let wanted = Wanted {
             session: (!command.one_shot).then(|| Agent::session(recorded.verified())),
@@ -250,7 +253,7 @@ impl Running<'_> {
             capped: whole,
             idle: Duration::from_millis(capped.profile.session.idle_millis),
         };
-        Ok((wanted, own))
+        Ok((wanted, own, survey))
     }
 
     async fn start(

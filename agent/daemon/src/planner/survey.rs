@@ -93,11 +93,25 @@ impl Survey {
         self.rules.iter().any(|rule| rule.rights.execute && real.starts_with(rule.path.as_path()))
     }
 
+    /// Whether the file or directory at the real path may be read.
+    #[must_use]
+    pub fn reads(&self, real: &Path) -> bool {
+        let may = |rights: Rights| rights.read || rights.execute;
+        self.rules.iter().any(|rule| may(rule.rights) && real.starts_with(rule.path.as_path()))
+    }
+
+    /// What the programs come to that are granted one by one; `None` where whole
+    /// directories are granted.
+    #[must_use]
+    pub fn named(&self) -> Option<&Combined> {
+        self.facts.offer().filter(|_| self.one_by_one)
+    }
+
     /// Why the file at the real path may not be executed, and what would allow it;
     /// `None` where it may, or where whole directories are granted.
     #[must_use]
     pub fn why_not(&self, real: &Path) -> Option<String> {
-        let offer = self.facts.offer().filter(|_| self.one_by_one)?;
+        let offer = self.named()?;
         (!self.executes(real)).then(|| offer.why_not(real))
     }
 }

@@ -1,10 +1,12 @@
 //! What the explanations must know of the run that was refused.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A run's sandbox, as far as its denials speak of it. The agent fills it from
 /// the capped grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// The name of its profile.
     pub profile: String,
@@ -12,6 +14,8 @@ pub struct Context {
     pub workspace: PathBuf,
     /// The workspace may be changed.
     pub writable: bool,
+    /// The profile would let it be changed, whatever the grant says.
+    pub profile_writes: bool,
     /// Programs in the workspace may be executed.
     pub executable: bool,
     /// What in the workspace stays read-only all the same; absolute.
@@ -25,6 +29,35 @@ pub struct Context {
     /// A profile of this host that may execute what was made in the workspace,
     /// if there is one and the ceiling allows it.
     pub building: Option<String>,
+    /// Who knows what the run was given of the host's files; without, denials are
+    /// explained by the profile's keys alone.
+    pub host_files: Option<Arc<dyn HostFiles>>,
+}
+
+/// Knows what of the host's files a run was given, and why no more: ceiling,
+/// profile and grant must each have a file, and programs bring others along.
+pub trait HostFiles: fmt::Debug + Send + Sync {
+    /// What keeps the run from a file of the host, by its real path; `None` where
+    /// the lists of files do not.
+    fn refusal(&self, tried: Tried, path: &Path) -> Option<Remedy>;
+}
+
+/// What was tried with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// To read it, or to list it.
+    Read,
+    /// To execute it.
+    Execute,
+}
+
+/// What governs a refusal, and what would allow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    /// The key of the profile, as in `view.read`.
+    pub setting: &'static str,
+    /// What would allow it, as the end of a sentence.
+    pub grant: String,
 }
 
 /// A private writable place.
@@ -61,6 +94,11 @@ pub(super) enum Part<'a> {
 }
 
 impl Context {
+    /// What those who know say of a file of the host.
+    pub(super) fn of_host(&self, tried: Tried, path: &Path) -> Option<Remedy> {
+        self.host_files.as_ref()?.refusal(tried, path)
+    }
+
     /// The innermost part that has the path.
     pub(super) fn part(&self, path: &Path) -> Part<'_> {
         let scratch = self.scratch.iter().filter(|place| path.starts_with(&place.path));

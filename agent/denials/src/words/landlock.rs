@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::context::{Context, Network, Part};
+use super::context::{Context, Network, Part, Remedy, Tried};
 use super::{Meaning, Rank};
 use crate::blocker::Blocker;
 use crate::plain::plain;
@@ -159,6 +159,9 @@ fn execute(path: &Path, context: &Context) -> (&'static str, String) {
         }
         Part::Scratch(_) => ("scratch.execute", building("execute = true for this place")),
         Part::Elsewhere => {
+            if let Some(Remedy { setting, grant }) = context.of_host(Tried::Execute, path) {
+                return (setting, grant);
+            }
             let path = plain(path.as_os_str().as_bytes());
             let grant = format!(
                 "a rule whose grant has `programs = [\"{path}\"]`, and a profile whose `programs.execute` has it"
@@ -175,6 +178,9 @@ fn read(path: &Path, context: &Context) -> (&'static str, String) {
         }
         Part::Scratch(_) => ("scratch", "a profile with this scratch place".to_owned()),
         Part::Elsewhere => {
+            if let Some(Remedy { setting, grant }) = context.of_host(Tried::Read, path) {
+                return (setting, grant);
+            }
             let path = plain(path.as_os_str().as_bytes());
             (
                 "view.read",
@@ -193,15 +199,24 @@ fn write(path: &Path, context: &Context) -> (&'static str, String) {
             "workspace.protect",
             "none in this profile, a person has to change it outside of the cell".to_owned(),
         ),
-        Part::Workspace => (
-            "workspace.access",
-            "a rule whose grant has `workspace_access = \"write\"`, and a profile with `workspace.access = \"write\"`".to_owned(),
-        ),
+        Part::Workspace => ("workspace.access", to_write(context)),
         Part::Scratch(_) => ("scratch", "a profile with this scratch place".to_owned()),
         Part::Elsewhere => {
             ("workspace.access", format!("none outside of the places that can be changed: {}", places()))
         }
     }
+}
+
+/// What of grant and profile only reads.
+fn to_write(context: &Context) -> String {
+    let rule = "a rule whose grant has `workspace_access = \"write\"`";
+    if context.profile_writes {
+        return rule.to_owned();
+    }
+    let profile = plain(context.profile.as_bytes());
+    format!(
+        "{rule} and a profile with `workspace.access = \"write\"`, which `{profile}` has not"
+    )
 }
 
 fn network(object: &Object, context: &Context) -> (&'static str, String) {

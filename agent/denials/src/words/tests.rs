@@ -1,5 +1,8 @@
 //! What is told of refusals.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::*;
 use crate::blocker::Blocker;
 use crate::record::Object;
@@ -10,12 +13,14 @@ fn context() -> Context {
         profile: "default".into(),
         workspace: "/srv/work".into(),
         writable: true,
+        profile_writes: true,
         executable: false,
         protected: vec!["/srv/work/.git/hooks".into()],
         scratch: vec![place("/home/cell", false), place("/tmp", false)],
         network: Network::None,
         filter: "cell".into(),
         building: Some("build".into()),
+        host_files: None,
     }
 }
 
@@ -70,6 +75,36 @@ fn each_place_has_the_setting_that_governs_it() {
     ] {
         assert_eq!(only(refused.clone(), &context).setting, setting, "{refused:?}");
     }
+}
+
+#[test]
+fn what_keeps_a_workspace_read_only_is_told_apart() {
+    let write = || access(&[Blocker::WriteFile], path("/srv/work/file"));
+    let by_grant = Context { writable: false, ..context() };
+    let by_profile = Context { profile_writes: false, profile: "readonly".into(), ..by_grant.clone() };
+    let rule = "a rule whose grant has `workspace_access = \"write\"`";
+    assert_eq!(only(write(), &by_grant).grant, rule);
+    assert_eq!(
+        only(write(), &by_profile).grant,
+        format!("{rule} and a profile with `workspace.access = \"write\"`, which `readonly` has not")
+    );
+}
+
+#[test]
+fn who_knows_what_a_run_was_given_has_the_word_on_the_hosts_files_alone() {
+    #[derive(Debug)]
+    struct Known;
+    impl HostFiles for Known {
+        fn refusal(&self, tried: Tried, path: &Path) -> Option<Remedy> {
+            let known = path == Path::new("/usr/bin/curl") && tried == Tried::Execute;
+            known.then(|| Remedy { setting: "programs.execute", grant: "a rule".into() })
+        }
+    }
+    let context = Context { host_files: Some(Arc::new(Known)), ..context() };
+    let execute = |at: &str| only(access(&[Blocker::Execute], path(at)), &context).grant;
+    assert_eq!(execute("/usr/bin/curl"), "a rule");
+    assert!(execute("/usr/bin/wget").contains("/usr/bin/wget"));
+    assert!(execute("/srv/work/curl").contains("profile `build`"));
 }
 
 #[test]
