@@ -17,20 +17,12 @@ pub(super) fn meaning(
     context: &Context,
 ) -> Meaning {
     let foreign = architecture != X86_64 || (syscall & X32 != 0 && syscall != u32::MAX);
-    let (name, why) = match cofferdam_filter::syscall_name(syscall).filter(|_| !foreign) {
-        Some(name) => (name.to_owned(), reasons(&context.filter, name)),
-        None => (format!("number {syscall}"), String::new()),
+    let (name, grant) = match cofferdam_filter::syscall_name(syscall).filter(|_| !foreign) {
+        Some(name) => (name.to_owned(), grant(&context.filter, name)),
+        None => (format!("number {syscall}"), FOREIGN.to_owned()),
     };
     let caller = plain(comm);
     let end = if signal == 0 { String::new() } else { format!(" (signal {signal} ended it)") };
-    let grant = if foreign {
-        "none, programs of another ABI than x86-64 are ended".to_owned()
-    } else {
-        format!(
-            "a profile with another `syscalls.filter` than `{}`{why}",
-            plain(context.filter.as_bytes())
-        )
-    };
     Meaning {
         operation: format!("let `{caller}`{end} call"),
         object: Some(name),
@@ -40,8 +32,31 @@ pub(super) fn meaning(
     }
 }
 
-/// Why the filter refuses the call, as its data say.
-fn reasons(filter: &str, name: &str) -> String {
-    let reasons: Vec<&str> = cofferdam_filter::reasons(filter, name).collect();
-    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; or ")) }
+/// What would allow a call of another ABI, or one that the table of calls does not
+/// know.
+const FOREIGN: &str = "none, a cell has the calls of x86-64 that its filter knows, and no other ABI";
+
+/// What would allow the call: a filter with fewer reasons to refuse it. Why it was
+/// refused stands in the data of the filters.
+fn grant(filter: &str, name: &str) -> String {
+    let reasons = |of: &str| cofferdam_filter::reasons(of, name).count();
+    let shown = plain(filter.as_bytes());
+    let why: Vec<&str> = cofferdam_filter::reasons(filter, name).collect();
+    if why.is_empty() {
+        return format!(
+            "none that is known here: `{shown}` does not refuse it; a filter of the program's own may"
+        );
+    }
+    let why = why.join("; or ");
+    let others = cofferdam_filter::FILTERS.iter().map(|other| other.name);
+    let fewest = others.min_by_key(|other| reasons(other));
+    match fewest.filter(|other| reasons(other) < reasons(filter)) {
+        None => format!("none, every filter refuses it so ({why})"),
+        Some(other) if reasons(other) == 0 => {
+            format!("a profile with `syscalls.filter = \"{other}\"` ({why})")
+        }
+        Some(other) => format!(
+            "a profile with `syscalls.filter = \"{other}\"`, which refuses it for fewer reasons ({why})"
+        ),
+    }
 }

@@ -129,7 +129,14 @@ fn every_blocker_has_words() {
 fn a_call_is_named_and_a_foreign_one_is_not_mistaken_for_it() {
     let denial = only(call(272, 0xc000_003e, 0), &context());
     assert_eq!(denial.object.as_deref(), Some("unshare"));
+    assert!(denial.grant.starts_with("none, every filter"), "{denial}");
     assert!(denial.grant.contains("makes or joins namespaces"), "{denial}");
+    let strict = Context { filter: "strict".into(), ..context() };
+    for call in [56, 58] {
+        let denial = only(self::call(call, 0xc000_003e, 0), &strict);
+        assert!(denial.grant.contains("`syscalls.filter = \"cell\"`"), "{denial}");
+        assert!(denial.grant.contains("starts a process"), "{denial}");
+    }
     for (number, architecture) in [(11, 0x4000_0003), (0x4000_003b, 0xc000_003e)] {
         let denial = only(call(number, architecture, 31), &context());
         assert_eq!(denial.object, Some(format!("number {number}")));
