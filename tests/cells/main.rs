@@ -4,6 +4,7 @@
 
 mod containment;
 mod lifetime;
+mod loopback;
 mod programs;
 mod terminals;
 mod warm;

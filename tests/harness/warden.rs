@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cofferdam_plan::channel::{receive, send};
+use cofferdam_plan::run::{Loopback, LoopbackHold};
 use cofferdam_plan::{
     AbsolutePath, Access, BindPlan, BuildFailure, CellEvent, CellId, CellPlan, CellRequest,
     FilterDigest, LandlockPlan, LayerReport, LayerSet, Leaf, Limits, LinkPlan, Network, Rights,
@@ -57,6 +58,8 @@ pub struct Running {
     pub process: OwnedFd,
     /// The other end of its terminal.
     pub terminal: Option<OwnedFd>,
+    /// How far the kernel holds it to its plan's loopback.
+    pub loopback: LoopbackHold,
 }
 
 /// What a run said and how it ended.
@@ -358,9 +361,10 @@ impl Cell {
         drop((stdout_end, stderr_end));
         loop {
             match self.event() {
-                (CellEvent::Started { run: it }, mut given) if it == run => {
+                (CellEvent::Started { run: it, loopback }, mut given) if it == run => {
                     let terminal = (given.len() > 1).then(|| given.swap_remove(1));
-                    return Ok(Running { stdout, stderr, process: given.remove(0), terminal });
+                    let process = given.remove(0);
+                    return Ok(Running { stdout, stderr, process, terminal, loopback });
                 }
                 (CellEvent::FailedToStart { run: it, step, errno }, _) if it == run => {
                     return Err((step, errno));
@@ -501,6 +505,7 @@ pub fn run_plan(workspace: &Path, argv: &[&str]) -> RunPlan {
         },
         leaf: 0,
         landlock: Vec::new(),
+        loopback: Loopback::Open,
         background: false,
         terminal: None,
     }

@@ -9,12 +9,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::num::NonZeroU16;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cofferdam_plan::channel::ChannelError;
+use cofferdam_plan::run::LoopbackHold;
 use cofferdam_plan::{
     BuildFailure, BuildStep, CellEvent, CellId, CellPlan, CellRequest, Layer, LayerReport, Leaf,
     Limits, RunEnding, RunId, RunPlan,
@@ -58,7 +60,7 @@ pub struct Cell {
 struct Waiting {
     built: Option<oneshot::Sender<CellEvent>>,
     runs: HashMap<RunId, WaitingRun>,
-    sockets: VecDeque<oneshot::Sender<(u16, OwnedFd)>>,
+    sockets: VecDeque<oneshot::Sender<(NonZeroU16, OwnedFd)>>,
 }
 
 #[derive(Debug)]
@@ -67,8 +69,9 @@ struct WaitingRun {
     ended: oneshot::Sender<RunEnding>,
 }
 
-/// Whether a run started: with its descriptors, or at which step not.
-type Answer = Result<Vec<OwnedFd>, (cofferdam_plan::RunStep, i32)>;
+/// Whether a run started: with its descriptors and how far its loopback is held,
+/// or at which step not.
+type Answer = Result<(Vec<OwnedFd>, LoopbackHold), (cofferdam_plan::RunStep, i32)>;
 
 /// Why there is no cell.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +107,8 @@ pub struct Running {
     pub process: Option<OwnedFd>,
     /// The other end of its terminal.
     pub terminal: Option<OwnedFd>,
+    /// How far the kernel holds it to its plan's loopback.
+    pub loopback: LoopbackHold,
     ended: oneshot::Receiver<RunEnding>,
     gone: Gone,
 }
@@ -239,10 +244,11 @@ impl Cell {
             }
         };
         match answer {
-            Ok(Ok(Ok(given))) => {
+            Ok(Ok(Ok((given, loopback)))) => {
                 let mut given = given.into_iter();
                 let (process, terminal) = (given.next(), given.next());
-                Ok(Running { process, terminal, ended: ending, gone: self.gone.clone() })
+                let gone = self.gone.clone();
+                Ok(Running { process, terminal, loopback, ended: ending, gone })
             }
             Ok(Ok(Err((step, errno)))) => Err(StartError::Failed { step, errno, asked }),
             Ok(Err(_)) => Err(StartError::Vanished),
@@ -254,7 +260,7 @@ impl Cell {
     ///
     /// # Errors
     /// Where the cell makes none.
-    pub async fn listen(&self) -> Result<(u16, OwnedFd), StartError> {
+    pub async fn listen(&self) -> Result<(NonZeroU16, OwnedFd), StartError> {
         let (sender, socket) = oneshot::channel();
         // In the order in which they are asked for.
         let turn = self.sending.lock().await;
@@ -370,7 +376,9 @@ impl Listener {
             CellEvent::Ready(_) | CellEvent::BuildFailed(_) => {
                 drop(waiting.built.take().map(|built| built.send(event)));
             }
-            CellEvent::Started { run } => drop(answer(run, Ok(descriptors))),
+            CellEvent::Started { run, loopback } => {
+                drop(answer(run, Ok((descriptors, loopback))));
+            }
             CellEvent::FailedToStart { run, step, errno } => {
                 drop(answer(run, Err((step, errno))));
                 waiting.runs.remove(&run);
@@ -380,7 +388,7 @@ impl Listener {
                 _ = waiting.runs.remove(&run).map(|run| run.ended.send(ending));
             }
             CellEvent::Listening { port } => {
-                let made = descriptors.pop().filter(|_| port != 0).map(|socket| (port, socket));
+                let made = NonZeroU16::new(port).zip(descriptors.pop());
                 // Without a socket the drop tells.
                 let sender = waiting.sockets.pop_front();
                 drop(sender.zip(made).map(|(sender, made)| sender.send(made)));

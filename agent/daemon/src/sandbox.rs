@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use cofferdam_denials::{Context, Explained, HostFiles, Network, Place};
 use cofferdam_plan::LayerReport;
-use cofferdam_proto::exec::v1::{Connection, Denial, Sandbox};
+use cofferdam_plan::run::LoopbackHold;
+use cofferdam_proto::exec::v1::{Connection, Denial, Layer, Sandbox};
 use serde_json::{Value, json};
 
 use crate::cap::{Capped, CappedLimits, CappedNetwork};
@@ -28,6 +29,34 @@ pub fn of(layers: &[LayerReport], capped: &Capped, ceiling: [u8; 32]) -> Sandbox
         ceiling_digest: ceiling.to_vec(),
         ..Sandbox::default()
     }
+}
+
+/// The layer over TCP that a run without its cell's loopback has, or should have
+/// had: it is the run's, not the cell's. None where nothing was asked for.
+#[must_use]
+pub fn loopback_layer(capped: &Capped, hold: LoopbackHold) -> Option<Layer> {
+    if capped.profile.loopback {
+        return None;
+    }
+    let (effective, detail) = match hold {
+        LoopbackHold::Full => {
+            let reached = match capped.network {
+                CappedNetwork::Proxy(_) => "TCP to the run's own listener of the proxy only",
+                CappedNetwork::None | CappedNetwork::Host => "no TCP on the cell's own loopback",
+            };
+            (true, format!("{reached} (`network.loopback = false`)"))
+        }
+        LoopbackHold::Lacking { abi } => {
+            let found = match abi {
+                0 => "this kernel has no Landlock".to_owned(),
+                abi => format!("this kernel's Landlock, ABI {abi}, has no rights on TCP"),
+            };
+            let words = "(they came with ABI 4, Linux 6.7), so `network.loopback = false` is not \
+                         held; the network namespace still is";
+            (false, format!("{found} {words}"))
+        }
+    };
+    Some(Layer { name: "landlock-network".to_owned(), effective, detail })
 }
 
 /// Adds what was refused; `unseen`: why that cannot be known.
@@ -97,6 +126,7 @@ pub fn context(
             CappedNetwork::Proxy(_) => Network::Proxy,
             CappedNetwork::Host => Network::Host,
         },
+        loopback: capped.profile.loopback,
         filter: capped.profile.filter.clone(),
         building: capped.building.clone(),
         host_files: Some(host_files),

@@ -4,7 +4,8 @@
 //! Landlock binds twice. The cell's domain holds PID 1 and all of its runs, and
 //! keeps signals and sockets within the cell. Each run enters a layer of its
 //! own on top, so that a denial in the kernel's log names the run, and so that
-//! a run can be narrower than its cell; never wider.
+//! a run can be narrower than its cell; never wider. What it reaches by TCP is
+//! one more ([`crate::loopback`]).
 
 use std::path::Path;
 
@@ -46,6 +47,8 @@ pub(crate) struct Confined {
     pub(crate) layers: [LayerReport; 3],
     /// The cell's rules, to be entered once more.
     pub(crate) rules: Rules,
+    /// What this kernel has of Landlock.
+    pub(crate) landlock: LandlockStatus,
     filter: &'static Filter,
     left_to_runs: bool,
 }
@@ -60,8 +63,8 @@ pub(crate) fn confine(
     let left_to_runs = starts_into_cgroups();
     let required = !may_lack.contains(Layer::Landlock);
     let rules = Rules::open(landlock, required).map_err(no_landlock)?;
-    let landlock = rules.enforce(required)?;
-    keep_within().map_err(no_landlock)?;
+    let report = rules.enforce(required)?;
+    let landlock = keep_within().map_err(no_landlock)?.landlock;
     let now = |program: &&Program| !left_to_runs || !refuses_clone3(program);
     for program in filter.programs.iter().filter(now) {
         install(program).map_err(|errno| {
@@ -71,7 +74,8 @@ pub(crate) fn confine(
         })?;
     }
     let seccomp = LayerReport::effective(Layer::Seccomp, format!("filter `{}`", filter.name));
-    Ok(Confined { layers: [privileges, landlock, seccomp], rules, filter, left_to_runs })
+    let layers = [privileges, report, seccomp];
+    Ok(Confined { layers, rules, landlock, filter, left_to_runs })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
@@ -82,16 +86,20 @@ fn no_landlock(problem: RulesetError) -> ConfineError {
 /// A domain for the whole cell beneath those of its runs: signals, abstract
 /// sockets and (where the kernel knows them) pathname sockets of anybody
 /// outside are out of reach; runs of the cell reach each other.
-fn keep_within() -> Result<(), RulesetError> {
+fn keep_within() -> Result<RestrictionStatus, RulesetError> {
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::ResolveUnix | AccessFs::Refer)?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
-    // Beside a layer with rules on files, each layer refuses to move a file to
-    // another directory that does not allow it (landlock(7), EXDEV); the run's
-    // own layer says where.
-    add(ruleset, "/".as_ref(), AccessFs::Refer.into())?.restrict_self().map(drop)
+    leave_moves(ruleset)?.restrict_self()
+}
+
+/// Beside a layer with rules on files, each layer refuses to move a file to
+/// another directory that does not allow it (landlock(7), EXDEV): one that is
+/// about something else leaves it to that layer to say where.
+pub(crate) fn leave_moves(ruleset: RulesetCreated) -> Result<RulesetCreated, RulesetError> {
+    add(ruleset, "/".as_ref(), AccessFs::Refer.into())
 }
 
 /// Whether the program refuses clone3(2), which programs try and fall back from.

@@ -19,6 +19,7 @@
 mod active;
 mod confine;
 mod leaf;
+mod loopback;
 mod run;
 mod sys;
 mod terminal;
@@ -39,6 +40,7 @@ use rustix::io::Errno;
 use crate::active::Active;
 use crate::confine::{ConfineError, Confined, Rules};
 use crate::leaf::Leaves;
+use crate::loopback::LoopbackLayer;
 use crate::run::{StartError, Started, Surroundings};
 use crate::sys::ChildSignals;
 
@@ -171,12 +173,12 @@ impl Init {
     fn start(&mut self, plan: &RunPlan, streams: &[OwnedFd]) -> Result<(), Disconnected> {
         let run = plan.run;
         match self.try_start(plan, streams) {
-            Ok((Started { process: _, descriptor, terminal }, active)) => {
+            Ok((Started { process: _, descriptor, terminal, loopback }, active)) => {
                 self.runs.push(active);
                 let given: Vec<_> =
                     [Some(&descriptor), terminal.as_ref()].into_iter().flatten().collect();
                 let given: Vec<_> = given.into_iter().map(AsFd::as_fd).collect();
-                self.report(&CellEvent::Started { run }, &given)
+                self.report(&CellEvent::Started { run, loopback }, &given)
             }
             Err(StartError { step, errno }) => {
                 self.report(&CellEvent::FailedToStart { run, step, errno }, &[])
@@ -206,7 +208,14 @@ impl Init {
         };
         let narrower = self.narrower(&plan.landlock)?;
         let rules = narrower.map_or(&self.confined.rules, |index| &self.narrower[index]);
-        let surroundings = Surroundings { leaf: leaf.as_ref(), rules, confined: &self.confined };
+        let loopback = LoopbackLayer::of(plan.loopback, self.confined.landlock)
+            .map_err(|_| StartError::new(RunStep::Confine, Errno::NOSYS))?;
+        let surroundings = Surroundings {
+            leaf: leaf.as_ref(),
+            rules,
+            loopback: &loopback,
+            confined: &self.confined,
+        };
         let started = run::start(plan, streams, surroundings)?;
         let active = Active::new(plan, started.process, leaf);
         Ok((started, active))

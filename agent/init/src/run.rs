@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use cofferdam_plan::run::LoopbackHold;
 use cofferdam_plan::{RunLimits, RunPlan, RunStep};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -15,6 +16,7 @@ use rustix::process::{Pid, Resource, Rlimit, ioctl_tiocsctty, setrlimit, setsid}
 
 use crate::confine::{Confined, Rules};
 use crate::leaf::{Entry, Leaf};
+use crate::loopback::LoopbackLayer;
 use crate::sys::{self, Forked};
 use crate::terminal::Terminal;
 
@@ -39,6 +41,8 @@ pub(crate) struct Started {
     pub(crate) descriptor: OwnedFd,
     /// The agent's end of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
+    /// How far the kernel holds it to its plan's loopback.
+    pub(crate) loopback: LoopbackHold,
 }
 
 /// What of the cell a run enters.
@@ -46,6 +50,7 @@ pub(crate) struct Started {
 pub(crate) struct Surroundings<'a> {
     pub(crate) leaf: Option<&'a Leaf>,
     pub(crate) rules: &'a Rules,
+    pub(crate) loopback: &'a LoopbackLayer,
     pub(crate) confined: &'a Confined,
 }
 
@@ -98,7 +103,8 @@ pub(crate) fn start(
                     Streams::Terminal(terminal) => Some(terminal.controller),
                     Streams::Pipes(_) => None,
                 };
-                return Ok(Started { process, descriptor, terminal });
+                let loopback = surroundings.loopback.hold();
+                return Ok(Started { process, descriptor, terminal, loopback });
             }
             sys::reap(process);
             let [step, errno @ ..] = answer;
@@ -156,7 +162,7 @@ fn become_program(prepared: &Prepared<'_>) -> StartError {
 
 fn set_up(prepared: &Prepared<'_>) -> Result<(), StartError> {
     let at = |step| move |errno| StartError::new(step, errno);
-    let Surroundings { leaf, rules, confined } = prepared.surroundings;
+    let Surroundings { leaf, rules, loopback, confined } = prepared.surroundings;
     sys::restore_signals();
     setsid().map_err(at(RunStep::Fork))?;
     // First of all, so that the leaf counts what follows.
@@ -169,7 +175,7 @@ fn set_up(prepared: &Prepared<'_>) -> Result<(), StartError> {
     set_limits(prepared.limits).map_err(at(RunStep::Limits))?;
     rustix::process::chdir(prepared.working_directory.as_c_str())
         .map_err(at(RunStep::WorkingDirectory))?;
-    rules.enter().map_err(|error| {
+    rules.enter().map(drop).and_then(|()| loopback.enter()).map_err(|error| {
         StartError::new(RunStep::Confine, Errno::from_io_error(&error).unwrap_or(Errno::PERM))
     })?;
     confined.install_for_run().map_err(at(RunStep::Confine))

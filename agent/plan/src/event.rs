@@ -4,7 +4,7 @@
 
 use crate::codec::{Decode, DecodeError, Encode, Frame, Reader, Writer};
 use crate::report::{BuildFailure, BuildStep, Layer, LayerReport};
-use crate::run::{RunEnding, RunId, RunStep};
+use crate::run::{LoopbackHold, RunEnding, RunId, RunStep};
 
 /// What a cell says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum CellEvent {
     Started {
         /// Which.
         run: RunId,
+        /// How far the kernel holds it to its plan's loopback.
+        loopback: LoopbackHold,
     },
     /// A run's program could not be executed.
     FailedToStart {
@@ -59,9 +61,10 @@ impl Encode for CellEvent {
                 });
             }
             Self::BuildFailed(failure) => failure.encode(w),
-            Self::Started { run } => {
+            Self::Started { run, loopback } => {
                 w.u8(3);
                 w.array(&run.0);
+                loopback.encode(w);
             }
             Self::FailedToStart { run, step, errno } => {
                 w.u8(4);
@@ -97,7 +100,10 @@ impl Decode for CellEvent {
                 errno: r.u32("errno")?.cast_signed(),
                 detail: r.text("detail", 1024)?,
             })),
-            3 => Ok(Self::Started { run: RunId(r.array("run")?) }),
+            3 => Ok(Self::Started {
+                run: RunId(r.array("run")?),
+                loopback: LoopbackHold::decode(r)?,
+            }),
             4 => Ok(Self::FailedToStart {
                 run: RunId(r.array("run")?),
                 step: RunStep::decode_number(r.u8("run step")?)?,

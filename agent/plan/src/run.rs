@@ -4,6 +4,10 @@ use crate::cell::LandlockPlan;
 use crate::codec::{Decode, DecodeError, Encode, Frame, Reader, Writer};
 use crate::path::AbsolutePath;
 
+mod loopback;
+
+pub use loopback::{Loopback, LoopbackHold};
+
 /// Names a run: the caller's UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub [u8; 16]);
@@ -51,6 +55,8 @@ pub struct RunPlan {
     /// Landlock's rules for this run, on top of the cell's; empty: the cell's
     /// once more.
     pub landlock: Vec<LandlockPlan>,
+    /// What it reaches by TCP in the cell's network namespace.
+    pub loopback: Loopback,
     /// What it forked lives on when its first process ends, until the cell
     /// ends. Needs a leaf.
     pub background: bool,
@@ -229,6 +235,7 @@ impl RunPlan {
         w.u64(l.address_space_bytes);
         w.u32(self.leaf);
         w.list(&self.landlock, |w, rule| rule.encode(w));
+        self.loopback.encode(w);
         w.bool(self.background);
         w.bool(self.terminal.is_some());
         if let Some(TerminalSize { rows, columns }) = self.terminal {
@@ -258,6 +265,7 @@ impl RunPlan {
             },
             leaf: r.u32("leaf")?,
             landlock: r.list("landlock", crate::cell::bounds::LANDLOCK, LandlockPlan::decode)?,
+            loopback: Loopback::decode(r)?,
             background: r.bool("background")?,
             terminal: if r.bool("terminal")? { Some(TerminalSize::decode(r)?) } else { None },
         })

@@ -2,6 +2,7 @@
 //! one encoding.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+use cofferdam_plan::run::{Loopback, LoopbackHold};
 use cofferdam_plan::{
     AbsolutePath, Access, BindPlan, CellEvent, CellId, CellPlan, CellRequest, Decode, DecodeError,
     Encode, FilterDigest, LandlockPlan, Layer, LayerSet, Limits, LinkPlan, Network, Rights, RunId,
@@ -114,19 +115,7 @@ proptest! {
 
 #[test]
 fn a_list_that_claims_more_than_it_may_is_refused_before_memory_is_taken() {
-    let plan = RunPlan {
-        run: RunId([0; 16]),
-        program: b"true".to_vec(),
-        search_path: Vec::new(),
-        arguments: vec![b"true".to_vec()],
-        environment: Vec::new(),
-        working_directory: AbsolutePath::new("/").unwrap(),
-        limits: RunLimits::default(),
-        leaf: 0,
-        landlock: Vec::new(),
-        background: false,
-        terminal: None,
-    };
+    let plan = run_plan(Loopback::Closed);
     let mut body = CellRequest::Start(plan).to_frame();
     // The count of the search path: after version, tag, run id, length and program.
     let count = 1 + 1 + 16 + 4 + 4;
@@ -138,6 +127,75 @@ fn a_list_that_claims_more_than_it_may_is_refused_before_memory_is_taken() {
 #[test]
 fn a_frame_of_another_version_is_refused() {
     let mut body = WardenRequest::Destroy(CellId([3; 16])).to_frame();
-    body[0] = 2;
-    assert_eq!(WardenRequest::from_frame(&body), Err(DecodeError::Version(2)));
+    body[0] = 1;
+    assert_eq!(WardenRequest::from_frame(&body), Err(DecodeError::Version(1)));
+}
+
+fn loopback() -> impl Strategy<Value = Loopback> {
+    prop_oneof![
+        Just(Loopback::Closed),
+        any::<std::num::NonZeroU16>().prop_map(Loopback::Only),
+        Just(Loopback::Open),
+    ]
+}
+
+/// A run of `true` that reaches this.
+fn run_plan(loopback: Loopback) -> RunPlan {
+    RunPlan {
+        run: RunId([0; 16]),
+        program: b"true".to_vec(),
+        search_path: Vec::new(),
+        arguments: vec![b"true".to_vec()],
+        environment: Vec::new(),
+        working_directory: AbsolutePath::new("/").unwrap(),
+        limits: RunLimits::default(),
+        leaf: 0,
+        landlock: Vec::new(),
+        loopback,
+        background: false,
+        terminal: None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_a_run_reaches_survives_the_way(loopback in loopback()) {
+        let request = CellRequest::Start(run_plan(loopback));
+        prop_assert_eq!(CellRequest::from_frame(&request.to_frame()).unwrap(), request);
+    }
+
+    #[test]
+    fn a_run_with_one_byte_changed_is_refused_or_means_exactly_its_bytes(
+        loopback in loopback(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut body = CellRequest::Start(run_plan(loopback)).to_frame();
+        let at = at.index(body.len());
+        body[at] = byte;
+        is_total::<CellRequest>(&body);
+    }
+
+    #[test]
+    fn how_far_a_run_is_held_survives_the_way(abi in any::<Option<u8>>()) {
+        let loopback = abi.map_or(LoopbackHold::Full, |abi| LoopbackHold::Lacking { abi });
+        let event = CellEvent::Started { run: RunId([4; 16]), loopback };
+        prop_assert_eq!(CellEvent::from_frame(&event.to_frame()).unwrap(), event);
+    }
+}
+
+#[test]
+fn a_port_that_is_none_and_a_reach_without_a_name_are_refused() {
+    let body = CellRequest::Start(run_plan(Loopback::Only(80.try_into().unwrap()))).to_frame();
+    // Before what lives on and the terminal: tag and port.
+    let tag = body.len() - 2 - 3;
+    for (change, error) in [
+        ([1, 0, 0], DecodeError::Unknown("loopback.port", 0)),
+        ([3, 80, 0], DecodeError::Unknown("loopback", 3)),
+        ([0xff, 80, 0], DecodeError::Unknown("loopback", 0xff)),
+    ] {
+        let mut body = body.clone();
+        body[tag..tag + 3].copy_from_slice(&change);
+        assert_eq!(CellRequest::from_frame(&body), Err(error));
+    }
 }

@@ -16,12 +16,15 @@ fn context() -> Context {
         profile: "default".into(),
         workspace: "/srv/work".into(),
         writable: true,
+        profile_writes: true,
         executable: false,
         protected: vec!["/srv/work/.git/hooks".into()],
         scratch: vec![Place { path: "/tmp".into(), execute: false }],
         network: Network::None,
+        loopback: false,
         filter: "cell".into(),
         building: None,
+        host_files: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A command, from its request to its outcome.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -206,6 +206,7 @@ impl Running<'_> {
             Err(outcome) => return CameTo { sandbox: Some(sandbox), ..never(outcome) },
         };
         let path = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
+        sandbox.layers.extend(sandbox::loopback_layer(capped, running.loopback));
         let process = running.process.as_ref();
         let watched =
             process.and_then(|it| agent.denials.started(it, cell.own_uid(), &path, asked));
@@ -289,7 +290,7 @@ impl Running<'_> {
         let stdin = std::mem::take(&mut command.stdin);
         let (child, own) = streams::make(!stdin.is_empty())
             .map_err(|error| outcome::failed_to_start("streams", 0, error.to_string()))?;
-        let (served, proxy) = self.way_out(cell).await?;
+        let (proxy, served) = self.way_out(cell).await?.unzip();
         let plan = plan_run(run.id(), &command, capped, Berth { leaf, landlock, proxy });
         match cell.start(plan, Some(child)).await {
             Ok(running) => Ok(Boarded { running, leaf, served, own, stdin }),
@@ -304,19 +305,14 @@ impl Running<'_> {
     }
 
     /// A listener of this run's own in the cell's network namespace, served by
-    /// the proxy, and the variables that lead to it.
-    async fn way_out(&self, cell: &Held) -> Result<WayOut, Outcome> {
-        let CappedNetwork::Proxy(lists) = &self.capped.network else {
-            return Ok((None, Vec::new()));
-        };
+    /// the proxy, and its port.
+    async fn way_out(&self, cell: &Held) -> Result<Option<(NonZeroU16, Served)>, Outcome> {
+        let CappedNetwork::Proxy(lists) = &self.capped.network else { return Ok(None) };
         let (port, socket) = cell.listen().await.map_err(|error| outcome::not_started(&error))?;
         let served = self.agent.proxy.serve(socket, lists.clone()).await;
         let served =
             served.map_err(|error| outcome::failed_to_start("network", 0, error.to_string()))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let variables = cofferdam_proxy_protocol::environment(address).into_iter();
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok((Some(served), variables))
+        Ok(Some((port, served)))
     }
 
     async fn follow(
@@ -328,7 +324,8 @@ impl Running<'_> {
         stdin: Vec<u8>,
     ) -> (Outcome, Usage, CellUsage) {
         let Self { agent, run, capped, .. } = *self;
-        let layers = agent.note_layers(cell.layers());
+        let mut layers = agent.note_layers(cell.layers());
+        layers.extend(sandbox::loopback_layer(capped, running.loopback));
         let run_id = uuid::Uuid::from_bytes(run.id().0).to_string();
         run.started(Started { run_id, started_at: Some(clock::now()), layers });
         let mut pump = tokio::spawn(own.pump(stdin, Arc::clone(run.spool())));
@@ -358,9 +355,6 @@ impl Running<'_> {
         }
     }
 }
-
-/// A run's listener, and the variables that lead to it.
-type WayOut = (Option<Served>, Vec<(String, String)>);
 
 /// A run that was started in its cell.
 struct Boarded {

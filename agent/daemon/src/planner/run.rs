@@ -1,5 +1,9 @@
 //! The plan of a run: the command, and what surrounds it.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
+
+use cofferdam_plan::run::Loopback;
 use cofferdam_plan::{AbsolutePath, LandlockPlan, Leaf, RunId, RunLimits, RunPlan};
 
 use crate::cap::Capped;
@@ -37,8 +41,9 @@ pub struct Berth {
     pub leaf: Option<Leaf>,
     /// Landlock's rules of its own grant; empty: the cell's.
     pub landlock: Vec<LandlockPlan>,
-    /// Variables that lead it to its way out.
-    pub proxy: Vec<(String, String)>,
+    /// The port on the cell's loopback of its own listener of the proxy, if its
+    /// network leads through one.
+    pub proxy: Option<NonZeroU16>,
 }
 
 /// Plans a run of `command`.
@@ -54,7 +59,7 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) ->
         program: program.clone(),
         search_path: capped.profile.search_path.clone(),
         arguments: [program].into_iter().chain(arguments).cloned().collect(),
-        environment: variables(capped, &proxy, environment),
+        environment: variables(capped, proxy, environment),
         working_directory: working_directory.clone(),
         limits: RunLimits {
             wall_millis: limits.wall_millis,
@@ -67,6 +72,11 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) ->
         },
         leaf: leaf.map_or(0, |leaf| leaf.number),
         landlock,
+        loopback: match (capped.profile.loopback, proxy) {
+            (true, _) => Loopback::Open,
+            (false, Some(port)) => Loopback::Only(port),
+            (false, None) => Loopback::Closed,
+        },
         background: command.background && counted,
         terminal: None,
     }
@@ -77,7 +87,7 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) ->
 /// may not.
 fn variables(
     capped: &Capped,
-    proxy: &[(String, String)],
+    proxy: Option<NonZeroU16>,
     request: &[(String, Vec<u8>)],
 ) -> Vec<Vec<u8>> {
     let profile = &capped.profile;
@@ -92,7 +102,9 @@ fn variables(
     let mut all = std::collections::BTreeMap::new();
     all.extend(own.map(|(name, value)| (name, value)));
     all.extend(profile.environment.iter().map(|(n, v)| (n.as_str(), v.as_bytes().to_vec())));
-    all.extend(proxy.iter().map(|(n, v)| (n.as_str(), v.as_bytes().to_vec())));
+    let proxy = proxy.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port.get())));
+    let proxy = proxy.into_iter().flat_map(cofferdam_proxy_protocol::environment);
+    all.extend(proxy.map(|(name, value)| (name, value.into_bytes())));
     all.extend(request.iter().map(|(name, value)| (name.as_str(), value.clone())));
     all.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect()
 }

@@ -24,6 +24,8 @@ pub struct Context {
     pub scratch: Vec<Place>,
     /// What it reaches of the network.
     pub network: Network,
+    /// It may listen and connect by TCP on its cell's own loopback.
+    pub loopback: bool,
     /// The name of its seccomp filter.
     pub filter: String,
     /// A profile of this host that may execute what was made in the workspace,

@@ -133,7 +133,7 @@ fn governs(blocker: &Blocker, object: &Object, context: &Context) -> (&'static s
         }
         Blocker::ChangeTopology => ("view.show", "none, a cell's view is fixed".to_owned()),
         Blocker::BindTcp | Blocker::ConnectTcp | Blocker::BindUdp | Blocker::ConnectSendUdp => {
-            network(object, context)
+            network(blocker, object, context)
         }
         Blocker::ResolveUnix => {
             ("network.mode", "none, sockets of the host are out of reach of a cell".to_owned())
@@ -219,7 +219,17 @@ fn to_write(context: &Context) -> String {
     )
 }
 
-fn network(object: &Object, context: &Context) -> (&'static str, String) {
+fn network(blocker: &Blocker, object: &Object, context: &Context) -> (&'static str, String) {
+    if !context.loopback && is_loopback(blocker, object) {
+        let proxy = match context.network {
+            Network::Proxy => "; the proxy named by `HTTPS_PROXY` can be reached all the same",
+            Network::None | Network::Host => "",
+        };
+        let profile = plain(context.profile.as_bytes());
+        let grant =
+            format!("a profile with `network.loopback = true`, which `{profile}` has not{proxy}");
+        return ("network.loopback", grant);
+    }
     let name = name(object).unwrap_or_else(|| "this destination".to_owned());
     match context.network {
         Network::None => (
@@ -237,6 +247,21 @@ fn network(object: &Object, context: &Context) -> (&'static str, String) {
             ("network.mode", "none, though the profile has the host's network".to_owned())
         }
     }
+}
+
+/// Whether it was about the cell's own loopback: to listen anywhere, or to
+/// connect there. A connection to no address goes to loopback, and the kernel
+/// leaves that address out of the record.
+fn is_loopback(blocker: &Blocker, object: &Object) -> bool {
+    let binds = matches!(blocker, Blocker::BindTcp | Blocker::BindUdp);
+    binds
+        || match object {
+            Object::Address { address: Some(address), .. } => {
+                address.to_canonical().is_loopback() || address.is_unspecified()
+            }
+            Object::Address { address: None, .. } => true,
+            _ => false,
+        }
 }
 
 impl Part<'_> {

@@ -18,6 +18,7 @@ fn context() -> Context {
         protected: vec!["/srv/work/.git/hooks".into()],
         scratch: vec![place("/home/cell", false), place("/tmp", false)],
         network: Network::None,
+        loopback: true,
         filter: "cell".into(),
         building: Some("build".into()),
         host_files: None,
@@ -105,6 +106,38 @@ fn who_knows_what_a_run_was_given_has_the_word_on_the_hosts_files_alone() {
     assert_eq!(execute("/usr/bin/curl"), "a rule");
     assert!(execute("/usr/bin/wget").contains("/usr/bin/wget"));
     assert!(execute("/srv/work/curl").contains("profile `build`"));
+}
+
+#[test]
+fn what_was_refused_on_the_cells_own_loopback_names_the_setting_for_it() {
+    let closed = Context { profile: "strict".into(), loopback: false, ..context() };
+    let proxied = Context { network: Network::Proxy, ..closed.clone() };
+    let at = |address: Option<&str>, port| Object::Address {
+        address: address.map(|it| it.parse().unwrap()),
+        port,
+    };
+    let bind = || access(&[Blocker::BindTcp], at(Some("127.0.0.1"), Some(8080)));
+    assert_eq!(
+        only(bind(), &closed).to_string(),
+        "listen on TCP `127.0.0.1:8080`: refused by Landlock, governed by `network.loopback`. \
+         What would allow it: a profile with `network.loopback = true`, which `strict` has not."
+    );
+    for (blocker, object) in [
+        (Blocker::BindTcp, at(None, Some(80))),
+        (Blocker::BindTcp, at(Some("10.0.0.1"), None)),
+        (Blocker::ConnectTcp, at(Some("::1"), Some(80))),
+        (Blocker::ConnectTcp, at(Some("::ffff:127.0.0.1"), Some(80))),
+        (Blocker::ConnectTcp, at(Some("127.9.9.9"), Some(80))),
+        (Blocker::ConnectTcp, at(None, Some(80))),
+    ] {
+        let denial = only(access(&[blocker], object.clone()), &proxied);
+        assert_eq!(denial.setting, "network.loopback", "{object:?}");
+        assert!(denial.grant.contains("`HTTPS_PROXY` can be reached"), "{denial}");
+    }
+    // Beyond the cell it is not loopback that is missing.
+    let beyond = || access(&[Blocker::ConnectTcp], at(Some("192.0.2.1"), Some(443)));
+    assert_eq!(only(beyond(), &closed).setting, "network.mode");
+    assert_eq!(only(beyond(), &proxied).setting, "network.allow");
 }
 
 #[test]
