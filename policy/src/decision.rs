@@ -187,6 +187,11 @@ impl Pending {
         &self.basis
     }
 
+    /// What it stands on, and why a human is asked.
+    pub(crate) fn into_parts(self) -> (Basis, Vec<String>) {
+        (self.basis, self.reasons)
+    }
+
     /// As refused where nobody can be asked: a denial that says so.
     pub fn refuse(self) -> Denial {
         let Basis { call, grant: _, rules, policy_digest, table } = self.basis;

@@ -16,6 +16,7 @@
 mod action;
 mod decide;
 mod decision;
+mod engine;
 mod explain;
 mod grant;
 mod path;
@@ -30,6 +31,7 @@ pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
 pub use decision::{
     Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason, Verdict,
 };
+pub use engine::{Engine, Restricted, Restriction, Ruling};
 pub use grant::{
     Disjoint, Grant, Limits, Network, ProfileOrder, ProgramPath, ProgramPathError, Programs,
     WorkspaceAccess,
