@@ -120,6 +120,17 @@ fn only_four_socket_families_are_left() {
 }
 
 #[test]
+fn no_connection_is_made_by_its_first_bytes() {
+    const FAST_OPEN: u64 = 0x2000_0000;
+    const NO_SIGNAL: u64 = 0x4000;
+    for (flags, expected) in [(FAST_OPEN | NO_SIGNAL, EPERM), (NO_SIGNAL, tree::ALLOW)] {
+        assert_eq!(verdict(&call(44, &[3, 0, 1, flags])), expected, "sendto");
+        assert_eq!(verdict(&call(307, &[3, 0, 1, flags])), expected, "sendmmsg");
+        assert_eq!(verdict(&call(46, &[3, 0, flags])), expected, "sendmsg");
+    }
+}
+
+#[test]
 fn threads_work_and_namespaces_do_not() {
     let thread = 0x003d_0f00;
     assert_eq!(verdict(&call(56, &[thread])), tree::ALLOW);
