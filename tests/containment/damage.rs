@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cofferdam_proto::exec::v1::Sender;
 use cofferdam_proto::exec::v1::outcome::Ending;
 use cofferdam_tests::caller::{Ran, sh, wait};
 use cofferdam_tests::dev::until;
@@ -42,7 +43,9 @@ fn a_pid_1_that_is_killed_takes_its_cell_along_and_the_next_call_has_another() {
     let [pid_1] = bench.host.cells()[..] else { panic!("{:?}", bench.host.cells()) };
     kill(pid_1);
     let ran = live.finish().unwrap();
-    assert!(matches!(ran.ending(), Ending::Lost(_)), "{:?}", ran.ending());
+    let Ending::Lost(lost) = ran.ending() else { panic!("{:?}", ran.ending()) };
+    assert!(lost.reason.contains("PID 1 of its cell ended"), "{lost:?}");
+    assert!(lost.reason.contains("root on the host killed PID 1"), "{lost:?}");
     assert!(!lives(&mark));
     until("its cgroups are gone", || cells_with_cgroups(bench.host.warden_pid()) == 0);
     assert_eq!(bench.caller.sh("echo again").out(), "again");
@@ -63,7 +66,13 @@ fn a_run_that_is_killed_from_outside_ends_like_any_other() {
             }
         }
         let ran = live.finish().unwrap();
-        assert!(matches!(ran.ending(), Ending::Signalled(it) if it.signal == 9), "{way}: {ran:?}");
+        let Ending::Signalled(told) = ran.ending() else { panic!("{way}: {ran:?}") };
+        assert_eq!(told.signal, 9, "{way}");
+        assert!(
+            matches!(told.sender(), Sender::Process | Sender::Unknown | Sender::KernelOrProcess),
+            "{way}: {told:?}"
+        );
+        assert!(told.evidence.contains("on the host"), "{way}: {told:?}");
         assert!(!lives(&mark));
     }
 }

@@ -22,6 +22,7 @@ mod processes;
 mod protected;
 mod proxied;
 mod setup;
+mod signals;
 mod workspaces;
 
 use std::path::PathBuf;

@@ -28,8 +28,10 @@ use crate::frames;
 use crate::streams::ChildEnds;
 use crate::warden::{Building, Gone, Warden, WardenError};
 
+mod fate;
 mod start;
 
+pub use fate::Fate;
 pub use start::{Asked, StartError};
 
 /// How long a cell may take to be built; the warden's own limit is shorter.

@@ -1,20 +1,25 @@
 //! How a run ended, in the wire's words.
 //!
 //! The cause comes before the symptom: a run that the agent ended for its output
-//! died of a signal too, but that is not what its caller needs to know.
+//! died of a signal too, but that is not what its caller needs to know. Who sent a
+//! signal that is no such symptom is told by [`attributed`].
 
 use cofferdam_plan::{Refusal, RunEnding};
 use cofferdam_proto::exec::v1::{
-    Cancelled, DeniedBySandbox, Exited, FailedToStart, LimitHit, Lost, OutOfMemory, Outcome,
-    Signalled, TimedOut, Usage, outcome::Ending,
+    Cancelled, Exited, FailedToStart, LimitHit, Lost, OutOfMemory, Outcome, Signalled, TimedOut,
+    Usage, outcome::Ending,
 };
 use prost_types::Duration;
 use rustix::process::Signal;
 
 use crate::cap::CappedLimits;
-use crate::cell::{BuildError, StartError};
+use crate::cell::{BuildError, Fate, StartError};
 use crate::usage::CellUsage;
 use crate::warden::WardenError;
+
+mod sender;
+
+pub use sender::{Evidence, attributed};
 
 /// What the agent itself did to a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +36,8 @@ pub enum Ended {
     For(&'static str),
 }
 
-/// The outcome of a run that started.
+/// The outcome of a run that started. Who sent its signal, if one ended it, is not
+/// yet said.
 #[must_use]
 pub fn of_run(
     ending: &RunEnding,
@@ -53,19 +59,15 @@ pub fn of_run(
         }),
         _ if ending.cancelled => Ending::Cancelled(Cancelled { by: "agent".to_owned() }),
         _ if usage.oom_kills > 0 && failed => out_of_memory(usage, limits),
-        (_, Status::Signalled(signal)) if signal == Signal::XFSZ.as_raw() => {
+        (_, Status::Signalled(signal))
+            if signal == Signal::XFSZ.as_raw() && limits.file_size_bytes > 0 =>
+        {
             limit_hit("file size", limits.file_size_bytes)
-        }
-        (_, Status::Signalled(signal)) if signal == Signal::SYS.as_raw() => {
-            Ending::DeniedBySandbox(DeniedBySandbox {
-                detail: "it made a system call of another architecture, which the profile's \
-                         seccomp filter answers with SIGSYS"
-                    .to_owned(),
-            })
         }
         (_, Status::Signalled(signal)) => Ending::Signalled(Signalled {
             signal: signal.unsigned_abs(),
             name: signal_name(signal).to_owned(),
+            ..Signalled::default()
         }),
         (_, Status::Exited(code)) => Ending::Exited(Exited { code }),
     };
@@ -163,7 +165,7 @@ pub fn lost(reason: &str) -> Outcome {
 /// A cell that ended without saying how its run did: the kernel may have
 /// killed PID 1 for want of memory.
 #[must_use]
-pub fn of_vanished(ended: &Ended, usage: CellUsage, limits: &CappedLimits) -> Outcome {
+pub fn of_vanished(ended: &Ended, fate: Fate, usage: CellUsage, limits: &CappedLimits) -> Outcome {
     match ended {
         Ended::For(by) => {
             Outcome { ending: Some(Ending::Cancelled(Cancelled { by: (*by).to_owned() })) }
@@ -175,9 +177,7 @@ pub fn of_vanished(ended: &Ended, usage: CellUsage, limits: &CappedLimits) -> Ou
         Ended::ByItself | Ended::ForMemory if usage.oom_kills > 0 => {
             Outcome { ending: Some(out_of_memory(usage, limits)) }
         }
-        Ended::ByItself | Ended::ForMemory => {
-            lost("its cell or the warden went down; the warden's log may say why")
-        }
+        Ended::ByItself | Ended::ForMemory => lost(fate.in_words()),
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(by_itself(255 << 8), Ending::Exited(Exited { code: 255 }));
         let Ending::Signalled(signalled) = by_itself(0x8b) else { panic!("no signal") };
         assert_eq!((signalled.signal, signalled.name.as_str()), (11, "SIGSEGV"));
-        assert!(matches!(by_itself(31), Ending::DeniedBySandbox(_)));
+        assert!(matches!(by_itself(31), Ending::Signalled(it) if it.name == "SIGSYS"));
         assert!(matches!(by_itself(25), Ending::LimitHit(hit) if hit.limit == "file size"));
     }
 

@@ -62,7 +62,7 @@ pub fn loopback_layer(capped: &Capped, hold: LoopbackHold) -> Option<Layer> {
 /// Adds what was refused; `unseen`: why that cannot be known.
 pub fn tell_denials(sandbox: &mut Sandbox, explained: Option<Explained>, unseen: String) {
     sandbox.denials_unseen = unseen;
-    let Some(Explained { denials, more, own: _, loss }) = explained else { return };
+    let Some(Explained { denials, more, own: _, killing: _, loss }) = explained else { return };
     sandbox.denials_untold = more.saturating_add(loss.landlock);
     if loss.unknown && sandbox.denials_unseen.is_empty() {
         let words = "the kernel lost records while it ran: more may have been refused";

@@ -44,10 +44,10 @@ pub struct Building {
     pub gone: Gone,
 }
 
-/// Tells when nothing of a cell is left, or the warden itself is gone: nobody
-/// sends, and the sender is dropped then.
+/// Tells when nothing of a cell is left, or the warden itself is gone: the sender
+/// is dropped then. It says `true` before where the warden told of the cell's end.
 #[derive(Debug, Clone)]
-pub struct Gone(watch::Receiver<()>);
+pub struct Gone(watch::Receiver<bool>);
 
 /// Why the warden builds no cell.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +93,7 @@ struct Waiting {
     answer: Option<oneshot::Sender<Answer>>,
     leaves: HashMap<u32, oneshot::Sender<Result<(), String>>>,
     /// Dropped when the cell is gone.
-    #[allow(dead_code, reason = "held for its drop")]
-    gone: watch::Sender<()>,
+    gone: watch::Sender<bool>,
 }
 
 type Answer = Result<(u32, String), (Refusal, String)>;
@@ -124,7 +123,7 @@ impl Warden {
         let cell = plan.cell;
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
-        let (held, gone) = watch::channel(());
+        let (held, gone) = watch::channel(false);
         link.wait_for(cell, Waiting { answer: Some(answer), leaves: HashMap::new(), gone: held })?;
         link.send(&WardenRequest::Build(plan), Some(&control)).await?;
         drop(control);
@@ -204,6 +203,13 @@ impl Gone {
     pub fn is_gone(&self) -> bool {
         self.0.has_changed().is_err()
     }
+
+    /// Whether the warden said that nothing of the cell is left; once it
+    /// [is gone](Self::is_gone).
+    #[must_use]
+    pub fn was_told(&self) -> bool {
+        *self.0.borrow()
+    }
 }
 
 fn answer_leaf(cells: &mut HashMap<CellId, Waiting>, leaf: Leaf, answer: Result<(), String>) {
@@ -266,7 +272,10 @@ impl Link {
                 drop(answer(cell, Err((refusal, detail))));
                 cells.remove(&cell);
             }
-            WardenEvent::Gone { cell } => drop(cells.remove(&cell)),
+            WardenEvent::Gone { cell } => {
+                // Nobody may wait for it any more.
+                _ = cells.remove(&cell).map(|waiting| waiting.gone.send(true));
+            }
             // Delivered with its descriptor.
             WardenEvent::Records(_) => {}
             WardenEvent::LeafMade(leaf) => answer_leaf(cells, leaf, Ok(())),

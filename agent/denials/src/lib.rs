@@ -42,6 +42,6 @@ pub use record::{
 pub use refusal::{Refusal, Refused};
 pub use source::{Drained, RECEIVE_BUFFER, drain};
 pub use words::{
-    Context, Denial, Explained, HostFiles, Layer, Network, Place, Rank, Remedy, Tried, Unseen,
-    explain,
+    Context, Denial, Explained, HostFiles, KillingCall, Layer, Network, Place, Rank, Remedy, Tried,
+    Unseen, explain,
 };

@@ -93,8 +93,24 @@ pub struct Explained {
     pub more: u64,
     /// Refusals of sandboxes that the run's programs made themselves.
     pub own: u64,
+    /// The system call for which seccomp last ended a process of the run.
+    pub killing: Option<KillingCall>,
     /// What did not arrive.
     pub loss: Loss,
+}
+
+/// A system call that seccomp answered by ending its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillingCall {
+    /// Its name or number, and its ABI: «`getpid` of the x32 ABI».
+    pub call: String,
+    /// It is of another ABI than x86-64, which every cell's filter ends. Else a
+    /// filter that the program set for itself did it: those of cells answer calls
+    /// of this ABI with an error.
+    pub foreign: bool,
+    /// By which signal its caller ended: SIGSYS, or SIGKILL in seccomp's strict mode
+    /// (seccomp(2)).
+    pub signal: u32,
 }
 
 /// Explains what a run met with.
@@ -122,7 +138,13 @@ pub fn explain(found: &Found, context: &Context) -> Explained {
         }
     }
     denials.sort_by_key(|denial| denial.rank);
-    Explained { denials, more: *more, own: *own, loss: *loss }
+    let killing = refusals.iter().rev().find_map(|refusal| match refusal.what {
+        Refused::Call { syscall, architecture, signal, comm: _ } if signal != 0 => {
+            Some(KillingCall::of(syscall, architecture, signal))
+        }
+        _ => None,
+    });
+    Explained { denials, more: *more, own: *own, killing, loss: *loss }
 }
 
 /// What a refusal means; a [`Denial`] without layer and count.

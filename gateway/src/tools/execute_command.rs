@@ -251,7 +251,7 @@ impl Answer for Output {
     }
 
     fn headline(&self) -> String {
-        let OutcomeView { kind, code, signal: _, detail } = &self.outcome;
+        let OutcomeView { kind, code, signal: _, sender: _, detail } = &self.outcome;
         let how = match (code, detail) {
             (Some(code), _) => format!("exited with code {code}"),
             (None, Some(detail)) => format!("{}: {detail}", kind.replace('_', " ")),

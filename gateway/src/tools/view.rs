@@ -1,7 +1,7 @@
 //! How wire messages look in answers. Every message is taken apart completely,
 //! so that a new field does not build before it has a place here.
 
-use cofferdam_journal::{Ending, Usage};
+use cofferdam_journal::{Ending, Sender, Usage};
 use cofferdam_proto::exec::v1 as exec;
 use cofferdam_proto::file::v1 as file;
 use schemars::JsonSchema;
@@ -41,6 +41,11 @@ pub(super) struct OutcomeView {
     /// The signal's name, of `signalled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) signal: Option<String>,
+    /// Who sent the signal: kernel, kernel_or_process (the kernel raises such a signal for
+    /// what the program did; a process can send it too), process (of the same cell, or root
+    /// on the host), or unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sender: Option<&'static str>,
     /// In words, of everything but `exited`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) detail: Option<String>,
@@ -95,10 +100,11 @@ impl From<Ending> for OutcomeView {
         let told = |kind, detail: String| Self { kind, detail: Some(detail), ..Self::default() };
         match ending {
             Ending::Exited { code } => Self { kind: "exited", code: Some(code), ..Self::default() },
-            Ending::Signalled { signal, name } => Self {
+            Ending::Signalled { signal, name, sender, evidence } => Self {
                 kind: "signalled",
-                detail: Some(format!("ended by signal {signal} ({name})")),
+                detail: Some(signalled(signal, &name, sender, &evidence)),
                 signal: Some(name),
+                sender: sender.name(),
                 code: None,
             },
             Ending::TimedOut { limit_millis } => told(
@@ -128,6 +134,12 @@ impl From<Ending> for OutcomeView {
             Ending::Failed { reason, detail } => told("failed", format!("{reason}: {detail}")),
         }
     }
+}
+
+fn signalled(signal: u32, name: &str, sender: Sender, evidence: &str) -> String {
+    let by = sender.in_words().map_or(String::new(), |sender| format!(", sent by {sender}"));
+    let why = if evidence.is_empty() { String::new() } else { format!(": {evidence}") };
+    format!("ended by signal {signal} ({name}){by}{why}")
 }
 
 impl From<Usage> for UsageView {

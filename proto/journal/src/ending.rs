@@ -21,6 +21,12 @@ pub enum Ending {
         signal: u32,
         /// Its name, such as `SIGSEGV`.
         name: String,
+        /// Who sent it.
+        #[serde(default, skip_serializing_if = "Sender::is_unsaid")]
+        sender: Sender,
+        /// Why that sender, in words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        evidence: String,
     },
     /// Ended at the limit of wall time.
     TimedOut {
@@ -77,6 +83,23 @@ pub enum Ending {
     },
 }
 
+/// Who sent the signal that ended a run, as far as it can be known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sender {
+    /// The host does not say: it has an older version.
+    #[default]
+    Unsaid,
+    /// The kernel, by a record of its own.
+    Kernel,
+    /// The kernel for what the program did, or a process: nothing tells which.
+    KernelOrProcess,
+    /// A process of the same cell, or one with root's rights outside of it.
+    Process,
+    /// Any process of the cell's user: the cell has no user of its own.
+    Unknown,
+}
+
 /// What a run used. Zero where the host cannot tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,8 +125,8 @@ impl Ending {
         let wire::Outcome { ending } = outcome;
         match ending {
             Some(Wire::Exited(wire::Exited { code })) => Self::Exited { code },
-            Some(Wire::Signalled(wire::Signalled { signal, name })) => {
-                Self::Signalled { signal, name }
+            Some(Wire::Signalled(wire::Signalled { signal, name, sender, evidence })) => {
+                Self::Signalled { signal, name, sender: Sender::from_wire(sender), evidence }
             }
             Some(Wire::TimedOut(wire::TimedOut { limit })) => {
                 Self::TimedOut { limit_millis: micros(limit) / 1000 }
@@ -124,6 +147,51 @@ impl Ending {
             Some(Wire::Lost(wire::Lost { reason })) => Self::Lost { reason },
             None => Self::Lost { reason: "the host named no ending".to_owned() },
         }
+    }
+}
+
+impl Sender {
+    /// From the wire; a number that this version does not know says nothing.
+    #[must_use]
+    pub fn from_wire(sender: i32) -> Self {
+        match wire::Sender::try_from(sender) {
+            Ok(wire::Sender::Kernel) => Self::Kernel,
+            Ok(wire::Sender::KernelOrProcess) => Self::KernelOrProcess,
+            Ok(wire::Sender::Process) => Self::Process,
+            Ok(wire::Sender::Unknown) => Self::Unknown,
+            Ok(wire::Sender::Unspecified) | Err(_) => Self::Unsaid,
+        }
+    }
+
+    /// As records and answers name it; `None` where the host does not say.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Unsaid => None,
+            Self::Kernel => Some("kernel"),
+            Self::KernelOrProcess => Some("kernel_or_process"),
+            Self::Process => Some("process"),
+            Self::Unknown => Some("unknown"),
+        }
+    }
+
+    /// For a sentence: «sent by …».
+    #[must_use]
+    pub fn in_words(self) -> Option<&'static str> {
+        match self {
+            Self::Unsaid => None,
+            Self::Kernel => Some("the kernel"),
+            Self::KernelOrProcess => {
+                Some("the kernel for what the program did, or a process of the cell")
+            }
+            Self::Process => Some("a process of the cell, or root on the host"),
+            Self::Unknown => Some("an unknown process of the same user"),
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_unsaid(&self) -> bool {
+        *self == Self::Unsaid
     }
 }
 

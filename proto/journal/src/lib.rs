@@ -57,7 +57,7 @@ pub use broken::{Broken, Fault};
 pub use digest::{Digest, NotADigest};
 pub use directory::DirectoryError;
 pub use durable::Durable;
-pub use ending::{Ending, Usage};
+pub use ending::{Ending, Sender, Usage};
 pub use entry::{
     Body, Call, Checkpoint, Cut, Denial, Entry, Failure, GatewayWord, Intent, KeyChange, Opened,
     Outcome, Subject,

@@ -122,8 +122,10 @@ impl Redactor {
             Ending::Failed { reason, detail } => {
                 Ending::Failed { reason, detail: self.text(&detail) }
             }
+            Ending::Signalled { signal, name, sender, evidence } => {
+                Ending::Signalled { signal, name, sender, evidence: self.text(&evidence) }
+            }
             plain @ (Ending::Exited { .. }
-            | Ending::Signalled { .. }
             | Ending::TimedOut { .. }
             | Ending::OutOfMemory { .. }
             | Ending::LimitHit { .. }

@@ -14,12 +14,13 @@ use serde_json::Value;
 use super::Agent;
 use super::supervise::{Supervised, supervise};
 use crate::cap::{Capped, CappedNetwork, Need, cap};
+use crate::cell::Fate;
 use crate::cells::{Held, Wanted};
 use crate::clock;
 use crate::denials::FilesOfRun;
 use crate::fault::Fault;
 use crate::intent::Verified;
-use crate::outcome::Ended;
+use crate::outcome::{Ended, Evidence};
 use crate::peers::Gateway;
 use crate::planner::{Berth, Command, PlanError, Purpose, Survey, landlock, plan_cell, plan_run};
 use crate::proxy::Served;
@@ -210,7 +211,7 @@ impl Running<'_> {
         let process = running.process.as_ref();
         let watched =
             process.and_then(|it| agent.denials.started(it, cell.own_uid(), &path, asked));
-        let (outcome, usage, counted) = self.follow(&cell, running, leaf, own, stdin).await;
+        let (ended, usage, counted) = self.follow(&cell, running, leaf, own, stdin).await;
         if let Some(leaf) = leaf {
             // Where that fails, it goes with its cell.
             drop(agent.cells.warden().remove_leaf(leaf).await);
@@ -224,11 +225,15 @@ impl Running<'_> {
             Some(watched) => {
                 let files = Arc::new(FilesOfRun::new(capped.clone(), survey));
                 let context = sandbox::context(capped, protected, files);
-                Some(agent.denials.ended(watched, !outcome::succeeded(&outcome), &context).await)
+                Some(agent.denials.ended(watched, !outcome::succeeded(&ended), &context).await)
             }
             None => None,
         };
+        let records = explained.as_ref().map(|explained| explained.killing.clone());
         sandbox::tell_denials(&mut sandbox, explained, agent.denials.unseen());
+        let counted_by = leaf.and(agent.counters.version());
+        let evidence = Evidence::new(records, &sandbox, cell.own_uid(), counted_by);
+        let outcome = outcome::attributed(ended, &evidence);
         sandbox.layers.extend(cell.protection().await);
         sandbox::tell_limits(&mut sandbox, &counted, &capped.limits);
         CameTo { outcome, usage, sandbox: Some(sandbox) }
@@ -333,7 +338,7 @@ impl Running<'_> {
         let out_of_memory =
             || agent.counters.lets_some_die() && agent.counters.read(&counted).oom_kills > 0;
         let supervised = supervise(cell, running, run, &mut pump, &capped.limits, out_of_memory);
-        let Supervised { next, mut ended } = supervised.await;
+        let Supervised { next, mut ended, overtime } = supervised.await;
         if next == crate::cell::Next::Vanished {
             cell.give_up();
         }
@@ -350,7 +355,9 @@ impl Running<'_> {
                 (outcome, outcome::usage(&ending, usage), usage)
             }
             crate::cell::Next::Vanished => {
-                (outcome::of_vanished(&ended, usage, &capped.limits), Usage::default(), usage)
+                let fate = if overtime { Fate::GivenUp } else { Fate::of(cell.gone()).await };
+                let outcome = outcome::of_vanished(&ended, fate, usage, &capped.limits);
+                (outcome, Usage::default(), usage)
             }
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Supervised {
     pub(super) next: Next,
     /// What the agent did to it.
     pub(super) ended: Ended,
+    /// Its cell did not keep its time.
+    pub(super) overtime: bool,
 }
 
 /// Follows a started run to its end.
@@ -46,7 +48,7 @@ pub(super) async fn supervise(
     let mut glance = tokio::time::interval(GLANCE);
     loop {
         tokio::select! {
-            next = running.ended() => return Supervised { next, ended },
+            next = running.ended() => return Supervised { next, ended, overtime: false },
             pumped = &mut *pump, if pumping => {
                 pumping = false;
                 if matches!(pumped, Ok(Err(LimitHit { .. }))) && ended == Ended::ByItself {
@@ -71,7 +73,7 @@ pub(super) async fn supervise(
             }
             () = &mut overtime => {
                 tracing::error!("a cell does not keep its run's time; it is given up");
-                return Supervised { next: Next::Vanished, ended };
+                return Supervised { next: Next::Vanished, ended, overtime: true };
             }
         }
     }

@@ -1,12 +1,38 @@
 //! What seccomp's refusals mean.
 
-use super::{Context, Meaning, Rank};
+use super::{Context, KillingCall, Meaning, Rank};
 use crate::plain::plain;
 
-/// `AUDIT_ARCH_X86_64`.
+/// `AUDIT_ARCH_X86_64` (linux/audit.h).
 const X86_64: u32 = 0xc000_003e;
+/// `AUDIT_ARCH_I386`.
+const I386: u32 = 0x4000_0003;
 /// `__X32_SYSCALL_BIT`: the x32 ABI of an x86-64 call.
 const X32: u32 = 0x4000_0000;
+
+impl KillingCall {
+    /// Of a number and an `AUDIT_ARCH_*`. The names are those of x86-64, and of x32,
+    /// which shares its numbers below 512.
+    pub(super) fn of(syscall: u32, architecture: u32, signal: u32) -> Self {
+        let named = |number| match cofferdam_filter::syscall_name(number) {
+            Some(name) => format!("`{name}`"),
+            None => format!("number {number}"),
+        };
+        let (call, foreign) = match architecture {
+            X86_64 if is_x32(syscall) => {
+                (format!("{} of the x32 ABI", named(syscall & !X32)), true)
+            }
+            X86_64 => (format!("{} of x86-64", named(syscall)), false),
+            I386 => (format!("number {syscall} of the 32-bit ABI (i386, int 0x80)"), true),
+            other => (format!("number {syscall} of the architecture {other:#x}"), true),
+        };
+        Self { call, foreign, signal }
+    }
+}
+
+fn is_x32(syscall: u32) -> bool {
+    syscall & X32 != 0 && syscall != u32::MAX
+}
 
 /// Says what a refused call means.
 pub(super) fn meaning(
@@ -16,7 +42,7 @@ pub(super) fn meaning(
     comm: &[u8],
     context: &Context,
 ) -> Meaning {
-    let foreign = architecture != X86_64 || (syscall & X32 != 0 && syscall != u32::MAX);
+    let foreign = architecture != X86_64 || is_x32(syscall);
     let (name, grant) = match cofferdam_filter::syscall_name(syscall).filter(|_| !foreign) {
         Some(name) => (name.to_owned(), grant(&context.filter, name)),
         None => (format!("number {syscall}"), FOREIGN.to_owned()),

@@ -232,3 +232,22 @@ fn a_long_list_is_cut_and_counted() {
     assert!(text.contains("7 more refusals were counted"), "{text}");
     assert!(text.contains("more may have been refused"), "{text}");
 }
+
+#[test]
+fn the_call_for_which_seccomp_ended_a_process_is_named_with_its_abi() {
+    let killing = |syscall, architecture, signal| {
+        explain(&found(vec![call(syscall, architecture, signal)]), &context()).killing
+    };
+    for (syscall, architecture, words, foreign) in [
+        (20, 0x4000_0003, "number 20 of the 32-bit ABI (i386, int 0x80)", true),
+        (0x4000_0027, 0xc000_003e, "`getpid` of the x32 ABI", true),
+        (39, 0xc000_003e, "`getpid` of x86-64", false),
+        (7, 0xc000_00b7, "number 7 of the architecture 0xc00000b7", true),
+    ] {
+        let call = words.to_owned();
+        let expected = KillingCall { call, foreign, signal: 31 };
+        assert_eq!(killing(syscall, architecture, 31), Some(expected));
+    }
+    // One that got an error lived on.
+    assert_eq!(killing(272, 0xc000_003e, 0), None);
+}

@@ -90,7 +90,11 @@ fn list(noun: &str, names: &[String]) -> String {
 fn ending(ending: &Ending) -> String {
     match ending {
         Ending::Exited { code } => format!("exited with {code}"),
-        Ending::Signalled { name, .. } => format!("ended by {name}"),
+        Ending::Signalled { signal: _, name, sender, evidence } => {
+            let by = sender.in_words().map_or(String::new(), |by| format!(", sent by {by}"));
+            let why = if evidence.is_empty() { String::new() } else { format!(": {evidence}") };
+            format!("ended by {name}{by}{why}")
+        }
         Ending::TimedOut { limit_millis } => format!("timed out at {limit_millis} ms"),
         Ending::OutOfMemory { limit_bytes, .. } => format!("out of memory at {limit_bytes} bytes"),
         Ending::LimitHit { limit, value } => format!("hit the limit of {limit}: {value}"),
