@@ -66,7 +66,11 @@ impl<'k> Chain<'k> {
             _ if self.key.is_none() => Err(Fault::NotOpened),
             Body::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
             Body::Key(change) => self.change(change),
-            Body::Intent(_) | Body::Denial(_) | Body::Failure(_) | Body::Outcome(_) => {
+            Body::Intent(_)
+            | Body::Denial(_)
+            | Body::Failure(_)
+            | Body::Outcome(_)
+            | Body::Approval(_) => {
                 self.in_use = true;
                 Ok(())
             }

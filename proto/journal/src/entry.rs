@@ -4,12 +4,15 @@
 //! has the journal's own kinds too. Unknown fields are refused, so that nothing
 //! in a journal can be looked past.
 
+mod approval;
 mod encoded;
 
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
 use cofferdam_trust::VerifyingKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use approval::{Approval, ApprovalStep};
 
 use crate::digest::Digest;
 use crate::ending::{Ending, Usage};
@@ -25,6 +28,8 @@ pub enum Entry {
     Failure(Failure),
     /// What an intent came to.
     Outcome(Outcome),
+    /// A step on the way from a question to a person's answer.
+    Approval(Approval),
 }
 
 /// What a record holds.
@@ -43,6 +48,8 @@ pub enum Body {
     Failure(Failure),
     /// See [`Entry::Outcome`].
     Outcome(Outcome),
+    /// See [`Entry::Approval`].
+    Approval(Approval),
     /// Signs everything before.
     Checkpoint(Checkpoint),
 }
@@ -252,6 +259,7 @@ impl From<Entry> for Body {
             Entry::Denial(it) => Self::Denial(it),
             Entry::Failure(it) => Self::Failure(it),
             Entry::Outcome(it) => Self::Outcome(it),
+            Entry::Approval(it) => Self::Approval(it),
         }
     }
 }
@@ -283,6 +291,7 @@ impl Body {
             Self::Denial(_) => "denial",
             Self::Failure(_) => "failure",
             Self::Outcome(_) => "outcome",
+            Self::Approval(_) => "approval",
             Self::Checkpoint(_) => "checkpoint",
         }
     }

@@ -59,8 +59,8 @@ pub use directory::DirectoryError;
 pub use durable::Durable;
 pub use ending::{Ending, Sender, Usage};
 pub use entry::{
-    Body, Call, Checkpoint, Cut, Denial, Entry, Failure, GatewayWord, Intent, KeyChange, Opened,
-    Outcome, Subject,
+    Approval, ApprovalStep, Body, Call, Checkpoint, Cut, Denial, Entry, Failure, GatewayWord,
+    Intent, KeyChange, Opened, Outcome, Subject,
 };
 pub use journal::{Appended, Journal, OpenError, Options, Recovery};
 pub use read::{Records, read};

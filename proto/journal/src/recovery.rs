@@ -65,6 +65,7 @@ impl Open {
             | Body::Key(_)
             | Body::Denial(_)
             | Body::Failure(_)
+            | Body::Approval(_)
             | Body::Checkpoint(_) => {}
         }
     }

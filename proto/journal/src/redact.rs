@@ -15,7 +15,7 @@ use cofferdam_trust::{hex, sha256};
 use serde_json::{Map, Value};
 
 use crate::ending::Ending;
-use crate::entry::{Call, Denial, Entry, Failure, Intent, Outcome, Subject};
+use crate::entry::{Approval, Call, Denial, Entry, Failure, Intent, Outcome, Subject};
 
 use patterns::{is_secret_flag, is_secret_name};
 
@@ -67,6 +67,12 @@ pub(crate) fn redact_entry(entry: Entry) -> Entry {
             Entry::Failure(Failure { call, reason, detail })
         }
         Entry::Outcome(outcome) => Entry::Outcome(redactor.outcome(outcome)),
+        Entry::Approval(approval) => {
+            let Approval { call, note, .. } = approval;
+            let note = redactor.text(&note);
+            let call = redactor.call(call);
+            Entry::Approval(Approval { call, note, ..approval })
+        }
     }
 }
 

@@ -51,7 +51,8 @@ pub(crate) struct Arguments {
     tail: Option<usize>,
 }
 
-const KINDS: [&str; 7] = ["opened", "key", "intent", "denial", "failure", "outcome", "checkpoint"];
+const KINDS: [&str; 8] =
+    ["opened", "key", "intent", "denial", "failure", "outcome", "approval", "checkpoint"];
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, AuditError> {
     let mut out = io::stdout().lock();
@@ -122,6 +123,7 @@ fn call(body: &Body) -> Option<&Call> {
         Body::Intent(intent) => Some(&intent.call),
         Body::Denial(denial) => Some(&denial.call),
         Body::Failure(failure) => Some(&failure.call),
+        Body::Approval(approval) => Some(&approval.call),
         Body::Opened(_) | Body::Key(_) | Body::Outcome(_) | Body::Checkpoint(_) => None,
     }
 }

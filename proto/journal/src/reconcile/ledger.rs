@@ -54,7 +54,7 @@ impl Ledger {
                 }
                 Body::Denial(body) => drop(refused.insert(body.call.run_id)),
                 Body::Failure(body) => drop(refused.insert(body.call.run_id)),
-                Body::Opened(_) | Body::Key(_) | Body::Checkpoint(_) => {}
+                Body::Opened(_) | Body::Key(_) | Body::Checkpoint(_) | Body::Approval(_) => {}
             }
         }
         let chain = walk.finish()?.chain;

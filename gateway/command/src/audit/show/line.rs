@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use cofferdam_journal::{Body, Call, Ending, Outcome, Record};
+use cofferdam_journal::{Approval, Body, Call, Ending, Outcome, Record};
 use serde_json::Value;
 
 use super::sandbox;
@@ -48,10 +48,20 @@ fn told(body: &Body) -> String {
             let proof = if outcome.receipt.is_some() { ", with the host's receipt" } else { "" };
             format!("{}  {}{took}{proof}", outcome.run_id, ending(&outcome.ending))
         }
+        Body::Approval(approval) => step(approval),
         Body::Checkpoint(checkpoint) => {
             format!("signs everything up to record {}", checkpoint.sequence)
         }
     }
+}
+
+/// What happened to a request for approval, and by whom.
+fn step(approval: &Approval) -> String {
+    let Approval { call, request, step, by, scope, note, .. } = approval;
+    let by = by.as_ref().map_or(String::new(), |by| format!(" by {}", by.user));
+    let scope = if scope.is_empty() { String::new() } else { format!(" ({scope})") };
+    let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+    format!("{}  {request} {}{by}{scope}{note}", asked(call), step.name())
 }
 
 /// Who asked for what, where. Much of it may be unknown.
