@@ -1,13 +1,12 @@
-//! Line 39 and more callers than there is room for: whatever is killed or
-//! refused, nothing is left. The faults of whole processes at each step of a
-//! call are in `tests/faults`.
+//! Line 39: whatever is killed, nothing is left. The faults of whole processes at
+//! each step of a call are in `tests/faults`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cofferdam_proto::exec::v1::Sender;
 use cofferdam_proto::exec::v1::outcome::Ending;
-use cofferdam_tests::caller::{Ran, sh, wait};
+use cofferdam_tests::caller::sh;
 use cofferdam_tests::dev::until;
 use cofferdam_tests::host::{Host, Setup};
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,7 +18,7 @@ fn kill(pid: u32) {
 }
 
 /// This warden's cgroup directories.
-fn cgroups(warden: u32) -> Vec<PathBuf> {
+pub(crate) fn cgroups(warden: u32) -> Vec<PathBuf> {
     let roots = ["", "memory", "pids", "cpu", "blkio", "unified"];
     let name = format!("cofferdam-{warden}");
     let all = roots.map(|root| Path::new("/sys/fs/cgroup").join(root).join(&name));
@@ -27,7 +26,7 @@ fn cgroups(warden: u32) -> Vec<PathBuf> {
 }
 
 /// Directories of cells beneath them.
-fn cells_with_cgroups(warden: u32) -> usize {
+pub(crate) fn cells_with_cgroups(warden: u32) -> usize {
     let beneath = |path: PathBuf| std::fs::read_dir(path).unwrap();
     let cells = cgroups(warden).into_iter().flat_map(beneath).flatten();
     cells.filter(|entry| entry.path().is_dir()).count()
@@ -106,70 +105,4 @@ fn a_host_that_stops_leaves_no_process_cgroup_or_mount() {
     }
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(place.to_str().unwrap()), "{mounts}");
-}
-
-/// Sessions at once, and cells that the ceiling allows. `make test-vm` has the
-/// patience for all of them.
-fn crowd() -> (usize, usize) {
-    if std::env::var_os("COFFERDAM_PATIENCE").is_some() { (300, 200) } else { (30, 20) }
-}
-
-#[test]
-fn more_sessions_than_the_ceiling_allows_are_refused_in_words_and_nothing_leaks() {
-    let (sessions, cells) = crowd();
-    let setup = Setup { cells, runs: sessions, stock: 0, ..Setup::default() };
-    let mut bench = Bench::on(Host::start_with(setup), "crowd");
-    let mark = marker();
-    let warden = bench.host.warden_pid();
-    let ran = all_at_once(&bench, sessions, &format!("echo ran; exec sleep {mark}"));
-    let refused: Vec<_> = ran.iter().filter(|ran| ran.started.is_none()).collect();
-    assert_eq!(refused.len(), sessions - cells, "of {sessions}");
-    for ran in refused {
-        match ran.ending() {
-            Ending::FailedToStart(failed) => {
-                assert_eq!(failed.step, "resources", "{failed:?}");
-                assert!(failed.detail.contains(&format!("{cells} cells")), "{failed:?}");
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!(!lives(&mark));
-    // Idle cells make room, so that nobody is refused for good.
-    for session in 0..cells + 5 {
-        let caller = bench.caller.clone().session(&format!("later-{session}"));
-        assert_eq!(caller.sh("echo fine").out(), "fine", "{session}");
-    }
-    assert!(bench.host.cells().len() <= cells);
-    Arc::get_mut(&mut bench.host).unwrap().stop();
-    assert_eq!(cgroups(warden), Vec::<PathBuf>::new());
-}
-
-/// Starts as many sessions, waits until none of them is to start any more, and
-/// ends them.
-fn all_at_once(bench: &Bench, sessions: usize, line: &str) -> Vec<Ran> {
-    wait(async {
-        let tasks: Vec<_> = (0..sessions)
-            .map(|number| {
-                let caller = bench.caller.clone().session(&number.to_string());
-                let command = sh(line);
-                tokio::spawn(async move {
-                    let limits = cofferdam_proto::intent::v1::Limits {
-                        wall_millis: if std::env::var_os("COFFERDAM_PATIENCE").is_some() {
-                            60_000
-                        } else {
-                            6_000
-                        },
-                        memory_bytes: 16 << 20,
-                        ..Default::default()
-                    };
-                    caller.limits(limits).begin(command).await.unwrap().follow().await.unwrap()
-                })
-            })
-            .collect();
-        let mut ran = Vec::new();
-        for task in tasks {
-            ran.push(task.await.unwrap());
-        }
-        ran
-    })
 }

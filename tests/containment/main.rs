@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod checklist;
+mod crowd;
 mod cves;
 mod damage;
 mod execution;

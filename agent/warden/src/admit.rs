@@ -65,7 +65,7 @@ pub(crate) enum AboveCeiling {
     Filter,
     #[error("{name} of {asked} is above the ceiling's {most}, or unlimited")]
     Limit { name: &'static str, asked: u64, most: u64 },
-    #[error("the ceiling's {0} cells are all in use")]
+    #[error("all {0} cells (ceiling: `limits.cells`) are in use; try again when a run has ended")]
     Cells(u32),
     #[error("degraded cells are not allowed: `enforcement.allow_degraded` is off in the ceiling")]
     Degraded,

@@ -95,7 +95,13 @@ impl Live {
     }
 
     /// Takes one event; false where there is no other.
-    pub(super) async fn next(&mut self) -> Result<bool, Status> {
+    ///
+    /// # Errors
+    /// Where the connection ends.
+    ///
+    /// # Panics
+    /// When the event is empty.
+    pub async fn next(&mut self) -> Result<bool, Status> {
         let Some(response) = self.events.message().await? else { return Ok(false) };
         self.ran.take(response.event.expect("an event"));
         Ok(true)
