@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cofferdam_plan::{Layer, RunStep};
+use cofferdam_plan::{FilterDigest, Layer, RunStep};
 use cofferdam_tests::warden::{Warden, cell_plan, is_root, run_plan};
 
 use crate::Bench;
@@ -98,6 +98,20 @@ fn a_cell_that_is_destroyed_while_it_runs_leaves_nothing() {
     bench.warden.destroy(cell.id);
     bench.warden.wait_gone(cell.id);
     assert!(cell.cgroup.is_empty() || !std::path::Path::new(&cgroup).exists());
+}
+
+#[test]
+fn a_strict_cell_starts_runs_and_these_start_nothing() {
+    let mut bench = Bench::new();
+    let mut plan = cell_plan(bench.path());
+    plan.filter = FilterDigest(cofferdam_filter::by_name("strict").unwrap().digest);
+    let cell = bench.warden.build(plan).unwrap();
+    for _ in 0..2 {
+        let script = "import os\nprint('started')\ntry: os.fork(); print('forked')\nexcept OSError as it: print(it.errno)";
+        let ran = cell.run(bench.path(), &["python3", "-c", script]).unwrap();
+        assert_eq!(ran.stdout, "started\n1\n", "{}", ran.stderr);
+    }
+    bench.warden.end(cell);
 }
 
 #[test]

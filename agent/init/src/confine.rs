@@ -7,6 +7,7 @@
 //! a run can be narrower than its cell; never wider. What it reaches by TCP is
 //! one more ([`crate::loopback`]).
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use caps::CapSet;
@@ -21,7 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, geteuid, getuid, set_dumpable_behavior};
 use rustix::thread::set_no_new_privs;
 
-use crate::sys;
+use crate::sys::{self, Fork};
 
 /// The newest ABI whose rights are asked for: the kernel gives what it knows.
 const NEWEST: ABI = ABI::V9;
@@ -50,7 +51,9 @@ pub(crate) struct Confined {
     /// What this kernel has of Landlock.
     pub(crate) landlock: LandlockStatus,
     filter: &'static Filter,
-    left_to_runs: bool,
+    /// PID 1 starts runs by clone3(2), and each enters the program that refuses
+    /// this call by itself.
+    by_clone3: bool,
 }
 
 /// Confines this process for good.
@@ -60,12 +63,12 @@ pub(crate) fn confine(
     may_lack: LayerSet,
 ) -> Result<Confined, ConfineError> {
     let privileges = renounce()?;
-    let left_to_runs = starts_into_cgroups();
+    let by_clone3 = starts_into_cgroups() || may_refuse_clone(filter);
     let required = !may_lack.contains(Layer::Landlock);
     let rules = Rules::open(landlock, required).map_err(no_landlock)?;
     let report = rules.enforce(required)?;
     let landlock = keep_within().map_err(no_landlock)?.landlock;
-    let now = |program: &&Program| !left_to_runs || !refuses_clone3(program);
+    let now = |program: &&Program| !by_clone3 || !refuses_clone3(program);
     for program in filter.programs.iter().filter(now) {
         install(program).map_err(|errno| {
             let detail =
@@ -75,7 +78,7 @@ pub(crate) fn confine(
     }
     let seccomp = LayerReport::effective(Layer::Seccomp, format!("filter `{}`", filter.name));
     let layers = [privileges, report, seccomp];
-    Ok(Confined { layers, rules, landlock, filter, left_to_runs })
+    Ok(Confined { layers, rules, landlock, filter, by_clone3 })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
@@ -107,18 +110,31 @@ fn refuses_clone3(program: &Program) -> bool {
     !program.logged
 }
 
+/// Whether the filter may refuse clone(2), with which PID 1 would start runs: one
+/// that extends another is for what runs do, and `strict` refuses new processes.
+/// None can look behind the pointer that clone3(2) takes.
+fn may_refuse_clone(filter: &Filter) -> bool {
+    filter.extends.is_some()
+}
+
 /// Whether runs are started by clone3(2) into their cgroups, as on a host that
-/// has cgroup v2 only (cgroups(7), `/proc/pid/cgroup`): then each run enters the
-/// program that refuses this call by itself.
+/// has cgroup v2 only (cgroups(7), `/proc/pid/cgroup`).
 fn starts_into_cgroups() -> bool {
     std::fs::read_to_string("/proc/self/cgroup")
         .is_ok_and(|text| text.lines().all(|line| line.starts_with("0::")))
 }
 
 impl Confined {
+    /// The call that is left to PID 1 to start a run; `into`: its cgroup, where
+    /// it can be started into one.
+    pub(crate) fn fork_into<'a>(&self, into: Option<&'a OwnedFd>) -> Fork<'a> {
+        // A run that has a cgroup never starts outside of it, whatever is left.
+        if self.by_clone3 || into.is_some() { Fork::Clone3(into) } else { Fork::Clone }
+    }
+
     /// Enters the programs that PID 1 left to its runs.
     pub(crate) fn install_for_run(&self) -> rustix::io::Result<()> {
-        let left = |program: &&Program| self.left_to_runs && refuses_clone3(program);
+        let left = |program: &&Program| self.by_clone3 && refuses_clone3(program);
         self.filter.programs.iter().filter(left).try_for_each(install)
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! Not covered: UDP, which Landlock knows from ABI 10 on and this build's crate
 //! does not; Unix sockets, which are no network here; a socket that listens
-//! without having been bound, which no run with such a layer can connect to.
+//! without having been bound, which no run with such a layer can connect to. TCP
+//! fast open and MPTCP, which Landlock does not look at, the filter refuses.
 
 use cofferdam_plan::run::{Loopback, LoopbackHold};
 use landlock::{

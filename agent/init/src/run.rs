@@ -84,7 +84,7 @@ pub(crate) fn start(
         Some(Entry::Clone(directory)) => Some(directory),
         Some(Entry::Join(_)) | None => None,
     };
-    match sys::fork(into).map_err(fork_failed)? {
+    match sys::fork(surroundings.confined.fork_into(into)).map_err(fork_failed)? {
         Forked::Child => {
             drop(report);
             let error = become_program(&prepared);

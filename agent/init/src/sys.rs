@@ -68,13 +68,21 @@ pub(crate) enum Forked {
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// fork(2) with a pidfd: by clone(2), or by clone3(2) straight into a cgroup of
-/// version 2. PID 1 has given clone3 up where it does not need it.
-pub(crate) fn fork(into: Option<&OwnedFd>) -> rustix::io::Result<Forked> {
+/// Which call starts a process: PID 1's filter may have only one of them left.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fork<'a> {
+    /// clone(2).
+    Clone,
+    /// clone3(2), straight into a cgroup of version 2 where there is one.
+    Clone3(Option<&'a OwnedFd>),
+}
+
+/// fork(2) with a pidfd.
+pub(crate) fn fork(by: Fork<'_>) -> rustix::io::Result<Forked> {
     let mut descriptor: libc::c_int = -1;
-    let process = match into {
-        None => clone(&mut descriptor),
-        Some(cgroup) => clone_into(cgroup, &mut descriptor),
+    let process = match by {
+        Fork::Clone => clone(&mut descriptor),
+        Fork::Clone3(cgroup) => clone3(cgroup, &mut descriptor),
     };
     if process < 0 {
         return Err(last_errno());
@@ -97,13 +105,16 @@ fn clone(descriptor: &mut libc::c_int) -> libc::c_long {
     unsafe { libc::syscall(libc::SYS_clone, flags, none, descriptor, none, none) }
 }
 
-fn clone_into(cgroup: &OwnedFd, descriptor: &mut libc::c_int) -> libc::c_long {
+fn clone3(cgroup: Option<&OwnedFd>, descriptor: &mut libc::c_int) -> libc::c_long {
     // SAFETY: all zeroes is a valid `clone_args`: nothing asked for.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.flags = u64::from(libc::CLONE_PIDFD.cast_unsigned()) | CLONE_INTO_CGROUP;
+    arguments.flags = u64::from(libc::CLONE_PIDFD.cast_unsigned());
     arguments.pidfd = ptr::from_mut(descriptor) as u64;
     arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
-    arguments.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    if let Some(cgroup) = cgroup {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
     let size = size_of::<libc::clone_args>();
     // SAFETY: as above; the struct is valid for `size` bytes.
     unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size) }
