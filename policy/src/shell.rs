@@ -9,6 +9,7 @@
 mod builtin;
 mod guard;
 mod redirect;
+mod variable;
 mod walk;
 mod word;
 

@@ -11,7 +11,7 @@ use brush_parser::ast::{
 
 use super::builtin::{self, Builtin};
 use super::word::{self, Word};
-use super::{MAX_OPAQUE, Script, SimpleCommand, redirect};
+use super::{MAX_OPAQUE, Script, SimpleCommand, redirect, variable};
 
 /// Collects what `program` runs and opens.
 pub(super) fn walk(program: &ast::Program) -> Script {
@@ -172,11 +172,16 @@ impl Walker {
             (CommandPrefixOrSuffixItem::IoRedirect(redirect), _) => {
                 redirect::collect(self, redirect);
             }
-            (
-                CommandPrefixOrSuffixItem::Word(word)
-                | CommandPrefixOrSuffixItem::AssignmentWord(_, word),
-                Some(arguments),
-            ) => arguments.push(self.word(word)),
+            (CommandPrefixOrSuffixItem::AssignmentWord(assignment, word), Some(arguments)) => {
+                // Only after some builtins; bash refuses it elsewhere.
+                if let AssignmentValue::Array(_) = assignment.value {
+                    self.opaque("an array is given as an argument");
+                }
+                arguments.push(self.word(word));
+            }
+            (CommandPrefixOrSuffixItem::Word(word), Some(arguments)) => {
+                arguments.push(self.word(word));
+            }
             (CommandPrefixOrSuffixItem::AssignmentWord(assignment, _), None) => {
                 self.assignment(assignment);
             }
@@ -203,6 +208,9 @@ impl Walker {
     fn variable(&mut self, name: &str) {
         if !builtin::is_name(name) {
             self.opaque("a variable has a name that is none");
+        }
+        if variable::means_something(name) {
+            self.opaque(&format!("`{name}` means something to the shell itself"));
         }
         self.script.environment.insert(name.to_owned());
     }
