@@ -16,6 +16,7 @@ mod execution;
 mod files;
 mod isolation;
 mod kernel;
+mod loopback;
 mod network;
 mod oversized;
 mod probes;

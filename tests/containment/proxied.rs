@@ -67,7 +67,8 @@ fn host_with_proxy(own: SocketAddr) -> Host {
     let text = format!("{}allow = [\"{own}\"]\n{}", &widest[..start], &widest[end..]);
     let degraded = "\n[enforcement]\nmay_lack = \"all\"\n";
     let text = if cofferdam_tests::warden::is_root() { text } else { text + degraded };
-    let profiles = vec![("own".to_owned(), text)];
+    let closed = "version = 1\ninherits = \"own\"\nnetwork.loopback = false\n";
+    let profiles = vec![("own".to_owned(), text), ("closed".to_owned(), closed.to_owned())];
     let proxy = Some(Proxied { name_server: name_server(), destinations });
     Host::start_with(Setup { profiles, proxy, stock: 0, ..Setup::default() })
 }
@@ -139,20 +140,54 @@ fn the_proxy_leads_to_nothing_that_a_trick_with_names_or_addresses_asks_for() {
     assert_eq!((ran.code(), ran.out()), (0, String::new()), "{}", ran.said());
 }
 
-#[test]
-fn what_is_named_is_reached_through_the_proxy_and_no_other_cells_proxy_helps() {
+/// Answers every connection with `hello`.
+fn greeter() -> SocketAddr {
     // Not 127.0.0.1, which programs ask for without the proxy.
     let server = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).unwrap();
     let address = server.local_addr().unwrap();
     std::thread::spawn(move || {
-        for stream in server.incoming().flatten() {
-            let mut stream = stream;
+        for mut stream in server.incoming().flatten() {
             _ = stream.read(&mut [0; 1024]);
             _ = stream.write_all(
                 b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
             );
         }
     });
+    address
+}
+
+#[test]
+fn without_loopback_a_run_reaches_its_own_listener_of_the_proxy_and_no_other_port() {
+    let address = greeter();
+    let bench = Bench::on(host_with_proxy(address), "closed-proxied");
+    let closed = bench.caller.clone().profile("closed");
+    let script = format!(
+        "import os, socket, urllib.request
+proxy = os.environ['HTTP_PROXY']
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({{'http': proxy}}))
+print(opener.open('http://{address}/').read().decode(), flush=True)
+own = int(proxy.rsplit(':', 1)[1])
+for port in (own - 1, own + 1, 1):
+    try: socket.create_connection(('127.0.0.1', port), 5); print(port, 'reached')
+    except PermissionError: pass
+try: socket.create_server(('127.0.0.1', 0)); print('listens')
+except PermissionError: pass"
+    );
+    let ran = closed.python(&script);
+    let sandbox = crate::loopback::sandbox(&ran);
+    let layer = crate::loopback::layer(&sandbox).unwrap();
+    if !layer.effective {
+        println!("skipped: {}", layer.detail);
+        return;
+    }
+    assert!(layer.detail.contains("own listener of the proxy only"), "{layer:?}");
+    assert_eq!(ran.out(), "hello", "{}", ran.said());
+    assert_eq!(sandbox.connections.len(), 1, "{:?}", sandbox.connections);
+}
+
+#[test]
+fn what_is_named_is_reached_through_the_proxy_and_no_other_cells_proxy_helps() {
+    let address = greeter();
     let bench = Bench::on(host_with_proxy(address), "named");
     let own = bench.caller.clone().profile("own");
     let fetch = format!(

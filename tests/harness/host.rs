@@ -184,7 +184,8 @@ impl Host {
         };
         command
             .args(["-ec", script, "sh"])
-            .arg(program("cofferdam-warden"))
+            // Beside the agent, which knows PID 1 by this program's path.
+            .arg(self.reachable("cofferdam-warden"))
             .args(["--ceiling".as_ref(), place.join("ceiling.toml").as_os_str()])
             .args(["--agent-uid", "0", "--connected-fd", "0"])
             .env("LOG", place.join("warden.log"))

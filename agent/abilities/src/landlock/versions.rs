@@ -57,8 +57,10 @@ pub const VERSIONS: &[Version] = &[
         name: "landlock.network",
         need: Need::Wished,
         adds: "TCP bind and connect by port",
-        held: "a second wall behind the network namespace",
-        open: "TCP is held by the network namespace alone",
+        held: "profiles with `network.loopback = false` keep runs from TCP on their cell's own \
+               loopback",
+        open: "`network.loopback = false` is not held, and each outcome says so; the network \
+               namespace holds what leads out of a cell",
     },
     Version {
         abi: 5,
