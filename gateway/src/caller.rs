@@ -3,6 +3,8 @@
 //! Only [`crate::http`] makes one, after the token store knew the token; every
 //! later stage takes it from the request's extensions and asks nobody again.
 
+use cofferdam_policy::Claims;
+
 use crate::tokens::TokenRecord;
 
 /// An authenticated caller.
@@ -14,6 +16,8 @@ pub(crate) struct Caller {
     pub(crate) groups: Vec<String>,
     /// The user's tenant; empty: none.
     pub(crate) tenant: String,
+    /// What the token says besides.
+    pub(crate) claims: Claims,
     /// Stands for the token in records.
     pub(crate) token_id: String,
 }
@@ -25,11 +29,12 @@ impl From<TokenRecord> for Caller {
             user,
             groups,
             tenant,
+            claims,
             name: _,
             created_at: _,
             expires_at: _,
             revoked_at: _,
         } = token;
-        Self { user, groups, tenant, token_id: id }
+        Self { user, groups, tenant, claims, token_id: id }
     }
 }

@@ -124,6 +124,7 @@ fn subject(origin: &Origin) -> Subject {
         groups: caller.groups.clone(),
         client: origin.client.clone(),
         tenant: caller.tenant.clone(),
+        claims: caller.claims.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use aws_lc_rs::rand::SecureRandom;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cofferdam_policy::Claims;
 use zeroize::Zeroizing;
 
 pub use store::TokenStore;
@@ -41,6 +42,8 @@ pub struct NewToken {
     pub groups: Vec<String>,
     /// The tenant that the user belongs to; empty: none.
     pub tenant: String,
+    /// What else rules may select the user by.
+    pub claims: Claims,
     /// From when on it is refused, in seconds since 1970; none: never.
     pub expires_at: Option<u64>,
 }
@@ -58,6 +61,8 @@ pub struct TokenRecord {
     pub groups: Vec<String>,
     /// The user's tenant; empty: none.
     pub tenant: String,
+    /// What else rules may select the user by.
+    pub claims: Claims,
     /// Seconds since 1970.
     pub created_at: u64,
     /// Seconds since 1970; none: never.

@@ -15,6 +15,7 @@ use crate::decision::{
 };
 use crate::rules::RuleSet;
 use crate::rules::matching::{Match, Purpose};
+use crate::rules::role::Held;
 use crate::rules::rule::{Rule, SCOPES, Scope};
 use combine::{Chosen, combine};
 use coverage::{Shortfall, covers, permits};
@@ -54,9 +55,10 @@ impl RuleSet {
     }
 
     fn judge(&self, question: &Question<'_>) -> Judged {
+        let held = self.roles.held_by(&question.call.subject);
         let meant: Vec<&Rule> =
-            self.rules.iter().filter(|rule| rule.selectors.select(question.call)).collect();
-        let scopes = self.speaking(question.call);
+            self.rules.iter().filter(|rule| rule.selectors.select(question.call, &held)).collect();
+        let scopes = self.speaking(question.call, &held);
         let mut table = Vec::new();
         let mut denials = Vec::new();
         let mut chosen = Vec::new();
@@ -99,10 +101,10 @@ impl RuleSet {
 
     /// The scopes that have to permit: the base, and each narrower one that has
     /// something to say about this caller here.
-    fn speaking(&self, call: &Call) -> Vec<Scope> {
+    fn speaking(&self, call: &Call, held: &Held) -> Vec<Scope> {
         let speaks = |scope: Scope| {
             self.rules.iter().any(|rule| {
-                rule.scope == scope && rule.is_positive() && rule.selectors.select_place(call)
+                rule.scope == scope && rule.is_positive() && rule.selectors.select_place(call, held)
             })
         };
         // Without a base there is no scope that permits, and one has to.
@@ -115,10 +117,10 @@ impl RuleSet {
 
     fn nearby(&self, call: &Call) -> Nearby {
         let base = self.base.unwrap_or(Scope::System);
-        let meant = self
-            .rules
-            .iter()
-            .filter(|rule| rule.scope == base && rule.is_positive() && rule.selectors.select(call));
+        let held = self.roles.held_by(&call.subject);
+        let meant = self.rules.iter().filter(|rule| {
+            rule.scope == base && rule.is_positive() && rule.selectors.select(call, &held)
+        });
         match &call.action {
             Action::DescribeHost | Action::ListHosts => Nearby::default(),
             action => nearby::find(action, meant),

@@ -39,4 +39,4 @@ pub use grant::{
 pub use path::PathProblem;
 pub use rules::{RuleError, RuleErrors, RuleSet, TestResult};
 pub use shell::{MAX_OPAQUE, MAX_SCRIPT, Redirection, Script, SimpleCommand, Word};
-pub use subject::Subject;
+pub use subject::{ClaimError, Claims, Subject};

@@ -31,6 +31,7 @@ pub(crate) mod place;
 pub(crate) mod program;
 mod raw;
 mod resolve;
+pub(crate) mod role;
 pub(crate) mod rule;
 mod selector;
 mod text;
@@ -45,7 +46,8 @@ use crate::grant::ProfileOrder;
 use case::Case;
 use error::{Report, Source, line_starts};
 use file::File;
-use resolve::{Resolver, Sets};
+use resolve::{Resolver, RoleNames, Sets};
+use role::Roles;
 use rule::{Rule, SCOPES, Scope};
 
 /// The rules of all files, checked and resolved.
@@ -53,6 +55,7 @@ use rule::{Rule, SCOPES, Scope};
 pub struct RuleSet {
     /// In the byte order of their ids.
     pub(crate) rules: Vec<Rule>,
+    pub(crate) roles: Roles,
     pub(crate) order: ProfileOrder,
     /// The widest scope that permits anything; none: nothing is permitted.
     pub(crate) base: Option<Scope>,
@@ -76,12 +79,13 @@ impl RuleSet {
             .collect();
         let sets = Sets::collect(&mut read, &mut report);
         let order = profile_order(&mut read, &mut report);
-        let (rules, cases) = resolve_all(read, &sets, &mut report);
+        let (names, roles) = resolve::resolve_roles(&mut read, &sets, &mut report);
+        let (rules, cases) = resolve_all(read, &sets, &names, &mut report);
         report.finish()?;
         let base = SCOPES
             .into_iter()
             .find(|scope| rules.values().any(|rule| rule.scope == *scope && rule.is_positive()));
-        Ok(Self { rules: rules.into_values().collect(), order, base, digest, cases })
+        Ok(Self { rules: rules.into_values().collect(), roles, order, base, digest, cases })
     }
 
     /// The digest that was given with the files.
@@ -136,6 +140,7 @@ fn profile_order(files: &mut [File<'_>], report: &mut Report) -> ProfileOrder {
 fn resolve_all(
     files: Vec<File<'_>>,
     sets: &Sets,
+    roles: &RoleNames,
     report: &mut Report,
 ) -> (BTreeMap<String, Rule>, Vec<Case>) {
     let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
@@ -145,8 +150,8 @@ fn resolve_all(
         for (span, raw) in file.rules {
             let (id, id_span) = (raw.id.get_ref().clone(), raw.id.span());
             let key = format!("rule {id}");
-            let rule =
-                Resolver { source, sets, report: &mut *report, key: key.clone() }.rule(span, raw);
+            let report = &mut *report;
+            let rule = Resolver { source, sets, roles, report, key: key.clone() }.rule(span, raw);
             if rules.insert(id, rule).is_some() {
                 let message = "there is a rule of this id already; give it another one";
                 report.add(source, id_span, key, message);

@@ -1,7 +1,11 @@
 //! Who asks. The gateway fills this in from what it authenticated; rules select
 //! by it, records name it.
 
+mod claims;
+
 use std::fmt;
+
+pub use claims::{ClaimError, Claims};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +19,8 @@ pub struct Subject {
     pub client: String,
     /// The tenant that the user belongs to; empty: none.
     pub tenant: String,
+    /// What the token says besides; rules and roles select by it.
+    pub claims: Claims,
 }
 
 impl fmt::Display for Subject {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use cofferdam_policy::{RuleErrors, RuleSet};
+use cofferdam_policy::{ClaimError, RuleErrors, RuleSet};
 use cofferdam_trust::sha256;
 
 use crate::report::Format;
@@ -41,6 +41,9 @@ pub(crate) enum PolicyError {
     /// The rules are wrong, so that nothing follows from them.
     #[error("the rules are wrong, and a gateway would not take them:\n{0}")]
     Rules(#[from] RuleErrors),
+    /// The claims cannot be taken.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// The call is none.
     #[error("this is no call: {0}")]
     Call(&'static str),

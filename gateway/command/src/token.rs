@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use cofferdam_gateway::config::{Config, ConfigError};
 use cofferdam_gateway::tokens::{NewToken, TokenError, TokenRecord, TokenStore};
+use cofferdam_policy::{ClaimError, Claims};
 use serde::Serialize;
 
 use crate::report::{Format, Report, write_table};
@@ -22,7 +23,8 @@ A token for a person, for 90 days, straight into a file that only she can read:
   (umask 077; cofferdam token create laptop --user alice --group web \\
       --expires 90d > ~/.cofferdam-token)
 
-Rules select callers by user, group and tenant.";
+Rules select callers by user, group, tenant and claims:
+  cofferdam token create ci --user ci --claim team=infra --claim team=data";
 
 const LIST_EXAMPLES: &str = "\
 Tokens that still count:
@@ -54,6 +56,9 @@ pub(crate) enum Command {
         /// The tenant that the user belongs to.
         #[arg(long, default_value = "", hide_default_value = true)]
         tenant: String,
+        /// Something else that rules may select the user by; may be repeated.
+        #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+        claims: Vec<(String, String)>,
         /// After how long it stops counting: `12h`, `90d`. Default: never.
         #[arg(long, value_name = "SPAN", value_parser = time::span)]
         expires: Option<Duration>,
@@ -97,6 +102,9 @@ pub(crate) enum CommandError {
     /// The store cannot do it.
     #[error(transparent)]
     Store(#[from] TokenError),
+    /// The claims cannot be taken.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// There is no store to look into.
     #[error("there is no token store `{0}`; `cofferdam token create` makes it")]
     Missing(PathBuf),
@@ -127,9 +135,13 @@ struct Revoked {
 
 pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, CommandError> {
     match command {
-        Command::Create { store, name, user, groups, tenant, expires } => {
+        Command::Create { store, name, user, groups, tenant, claims: given, expires } => {
+            let mut claims = Claims::default();
+            for (name, value) in &given {
+                claims.add(name, value)?;
+            }
             let expires_at = expires.map(|span| unix_now() + span.as_secs());
-            let new = NewToken { name, user, groups, tenant, expires_at };
+            let new = NewToken { name, user, groups, tenant, claims, expires_at };
             let (token, record) = TokenStore::open(&store.path()?)?.create(&new)?;
             Ok(format.show(&Created { token: token.reveal().to_owned(), record }))
         }
@@ -186,12 +198,22 @@ impl Report for Listed {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let now = unix_now();
         let rows: Vec<_> = self.tokens.iter().map(|token| row(token, now)).collect();
-        write_table(out, ["NAME", "USER", "GROUPS", "TENANT", "CREATED", "STATE", "ID"], &rows)
+        write_table(out, ["NAME", "USER", "GROUPS", "TENANT", "CLAIMS", "CREATED", "STATE", "ID"], &rows)
     }
 }
 
-fn row(token: &TokenRecord, now: u64) -> [String; 7] {
-    let TokenRecord { id, name, user, groups, tenant, created_at, expires_at, revoked_at } = token;
+fn row(token: &TokenRecord, now: u64) -> [String; 8] {
+    let TokenRecord {
+        id,
+        name,
+        user,
+        groups,
+        tenant,
+        claims,
+        created_at,
+        expires_at,
+        revoked_at,
+    } = token;
     let state = match (revoked_at, expires_at) {
         (Some(at), _) => format!("revoked {}", time::from_unix(*at)),
         (None, Some(end)) if *end <= now => format!("expired {}", time::from_unix(*end)),
@@ -203,10 +225,24 @@ fn row(token: &TokenRecord, now: u64) -> [String; 7] {
         user.clone(),
         groups.join(","),
         tenant.clone(),
+        shown_claims(claims),
         time::from_unix(*created_at),
         state,
         id.clone(),
     ]
+}
+
+/// `level=lead,team=infra`.
+fn shown_claims(claims: &Claims) -> String {
+    let all = claims
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}={value}")));
+    all.collect::<Vec<_>>().join(",")
+}
+
+fn claim(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Report for Revoked {

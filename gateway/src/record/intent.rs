@@ -249,7 +249,8 @@ fn limits_on_wire(limits: Granted, wall: Option<Duration>) -> wire::Limits {
 }
 
 fn subject_on_wire(subject: Asker) -> wire::Subject {
-    let Asker { user, groups, client, tenant } = subject;
+    // Claims are for the gateway's own rules; a host decides by none.
+    let Asker { user, groups, client, tenant, claims: _ } = subject;
     wire::Subject { user, groups, client, tenant }
 }
 

@@ -6,13 +6,18 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use cofferdam_policy::Claims;
 use cofferdam_trust::sha256;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::{NewToken, PREFIX, Token, TokenError, TokenRecord, Unauthenticated};
 
 /// The schema that this program reads and writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = STEPS.len() as i64;
+
+/// What leads from each schema to the next; the first makes a new file. A step
+/// that was released is never changed.
+const STEPS: [&str; 2] = [CREATE, ADD_CLAIMS];
 
 const CREATE: &str = "
     CREATE TABLE token (
@@ -27,10 +32,12 @@ const CREATE: &str = "
         revoked_at INTEGER
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX token_name ON token (name) WHERE revoked_at IS NULL;
-    PRAGMA user_version = 1;
 ";
 
-const COLUMNS: &str = "id, name, user, groups, tenant, created_at, expires_at, revoked_at";
+/// Claims as JSON: an object of lists of texts.
+const ADD_CLAIMS: &str = "ALTER TABLE token ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';";
+
+const COLUMNS: &str = "id, name, user, groups, tenant, claims, created_at, expires_at, revoked_at";
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
@@ -70,13 +77,15 @@ impl TokenStore {
             user: new.user.clone(),
             groups: new.groups.clone(),
             tenant: new.tenant.clone(),
+            claims: new.claims.clone(),
             created_at: now(),
             expires_at: new.expires_at,
             revoked_at: None,
         };
         let inserted = self.lock()?.execute(
-            "INSERT INTO token (hash, id, name, user, groups, tenant, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO token
+             (hash, id, name, user, groups, tenant, claims, created_at, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 hash,
                 record.id,
@@ -84,6 +93,7 @@ impl TokenStore {
                 record.user,
                 record.groups.join("\n"),
                 record.tenant,
+                claims_as_text(&record.claims)?,
                 record.created_at,
                 record.expires_at,
             ],
@@ -148,12 +158,15 @@ fn prepare_schema(connection: &mut Connection, path: &Path) -> Result<(), TokenE
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        0 => transaction.execute_batch(CREATE)?,
-        SCHEMA => {}
-        found => {
-            return Err(TokenError::Schema { path: path.to_owned(), found, known: SCHEMA });
+    let steps = usize::try_from(found).ok().and_then(|found| STEPS.get(found..));
+    let Some(steps) = steps else {
+        return Err(TokenError::Schema { path: path.to_owned(), found, known: SCHEMA });
+    };
+    if !steps.is_empty() {
+        for step in steps {
+            transaction.execute_batch(step)?;
         }
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
     }
     Ok(transaction.commit()?)
 }
@@ -166,14 +179,29 @@ fn record_from(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
         user: row.get(2)?,
         groups: groups.split('\n').filter(|group| !group.is_empty()).map(str::to_owned).collect(),
         tenant: row.get(4)?,
-        created_at: row.get(5)?,
-        expires_at: row.get(6)?,
-        revoked_at: row.get(7)?,
+        claims: claims_from_text(&row.get::<_, String>(5)?)?,
+        created_at: row.get(6)?,
+        expires_at: row.get(7)?,
+        revoked_at: row.get(8)?,
+    })
+}
+
+fn claims_as_text(claims: &Claims) -> rusqlite::Result<String> {
+    serde_json::to_string(claims)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// A token whose claims cannot be read authenticates nobody: without them a rule
+/// that refuses by a claim would not fire.
+fn claims_from_text(text: &str) -> rusqlite::Result<Claims> {
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error))
     })
 }
 
 fn check(new: &NewToken) -> Result<(), TokenError> {
-    let NewToken { name, user, groups, tenant, expires_at } = new;
+    // Claims are bounded by their type.
+    let NewToken { name, user, groups, tenant, claims: _, expires_at } = new;
     let refuse = |field, problem: &str| Err(TokenError::Field { field, problem: problem.into() });
     let plain = |text: &str| text.len() <= 255 && !text.contains(char::is_control);
     if name.is_empty() || !plain(name) {

@@ -8,24 +8,34 @@ fn store() -> (tempfile::TempDir, TokenStore) {
     (directory, store)
 }
 
+fn claims() -> Claims {
+    let mut claims = Claims::default();
+    for value in ["infra", "data"] {
+        claims.add("team", value).unwrap();
+    }
+    claims
+}
+
 fn new(name: &str) -> NewToken {
     NewToken {
         name: name.into(),
         user: "ada".into(),
         groups: vec!["developers".into(), "release".into()],
         tenant: "acme".into(),
+        claims: claims(),
         expires_at: None,
     }
 }
 
 #[test]
-fn a_new_token_authenticates_its_user_with_groups_and_tenant() {
+fn a_new_token_authenticates_its_user_with_groups_tenant_and_claims() {
     let (_directory, store) = store();
     let (token, made) = store.create(&new("laptop")).unwrap();
     let found = store.authenticate(token.reveal()).unwrap();
     assert_eq!(found, made);
     assert_eq!((found.user.as_str(), found.tenant.as_str()), ("ada", "acme"));
     assert_eq!(found.groups, ["developers", "release"]);
+    assert_eq!(found.claims, claims());
 }
 
 #[test]
@@ -110,4 +120,49 @@ fn a_store_of_another_version_is_refused() {
     drop(TokenStore::open(&path).unwrap());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     assert!(matches!(TokenStore::open(&path), Err(TokenError::Schema { found: 7, .. })));
+}
+
+/// A file as the first release made it.
+const FIRST_SCHEMA: &str = "
+    CREATE TABLE token (
+        hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        user TEXT NOT NULL,
+        groups TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        revoked_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX token_name ON token (name) WHERE revoked_at IS NULL;
+    PRAGMA user_version = 1;
+";
+
+#[test]
+fn a_store_of_the_first_schema_is_brought_up_and_keeps_its_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(FIRST_SCHEMA).unwrap();
+    let hash = cofferdam_trust::sha256(b"cfd_old");
+    old.execute("INSERT INTO token VALUES (?1, 'i', 'n', 'ada', 'g', '', 1, NULL, NULL)", [hash])
+        .unwrap();
+    for _ in 0..2 {
+        let store = TokenStore::open(&path).unwrap();
+        let found = store.authenticate("cfd_old").unwrap();
+        assert_eq!((found.user.as_str(), found.claims.is_empty()), ("ada", true));
+    }
+    assert_eq!(TokenStore::open(&path).unwrap().create(&new("new")).unwrap().1.claims, claims());
+}
+
+#[test]
+fn a_token_whose_claims_cannot_be_read_authenticates_nobody() {
+    let (directory, store) = store();
+    let (token, _) = store.create(&new("laptop")).unwrap();
+    let other = rusqlite::Connection::open(directory.path().join("state.sqlite")).unwrap();
+    for claims in ["", "[]", r#"{"team":"infra"}"#, r#"{"":["x"]}"#] {
+        other.execute("UPDATE token SET claims = ?1", [claims]).unwrap();
+        assert!(matches!(store.authenticate(token.reveal()), Err(Unauthenticated::Store(_))));
+    }
 }

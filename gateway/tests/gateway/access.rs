@@ -67,6 +67,7 @@ async fn a_session_answers_only_the_token_that_opened_it() {
         user: "eve".into(),
         groups: Vec::new(),
         tenant: String::new(),
+        claims: cofferdam_policy::Claims::default(),
         expires_at: None,
     };
     let (eve, _) = served.tokens().create(&other).unwrap();

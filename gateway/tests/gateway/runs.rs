@@ -222,6 +222,7 @@ async fn no_two_tokens_share_a_session_even_of_one_users_name() {
         user: "ada".into(),
         groups: vec!["developers".into()],
         tenant: String::new(),
+        claims: cofferdam_policy::Claims::default(),
         expires_at: None,
     };
     let (twin, _) = served.tokens().create(&twin).unwrap();

@@ -237,6 +237,7 @@ workspace = "/srv/site"
         user: "ada".into(),
         groups: vec!["developers".into()],
         tenant: String::new(),
+        claims: cofferdam_policy::Claims::default(),
         expires_at: None,
     };
     store.create(&new).unwrap().0.reveal().to_owned()

@@ -9,7 +9,7 @@ use super::raw::{RawCall, RawTest};
 use super::rule::Rule;
 use crate::action::{Action, Call, Execute, Host, Project, TOOLS};
 use crate::decision::Effect;
-use crate::subject::Subject;
+use crate::subject::{Claims, Subject};
 
 /// The workspace of a test that names none.
 const WORKSPACE: &str = "/workspace";
@@ -98,6 +98,7 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         user,
         groups,
         tenant,
+        claims,
         client,
         host,
         labels,
@@ -135,9 +136,10 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         (other, ..) if TOOLS.contains(&other) => return Err("give path, and nothing else".into()),
         (other, ..) => return Err(unknown(other)),
     };
+    let claims = Claims::try_from(claims).map_err(|error| error.to_string())?;
     let workspace = workspace.unwrap_or_else(|| WORKSPACE.to_owned()).into();
     Ok(Call {
-        subject: Subject { user, groups, client, tenant },
+        subject: Subject { user, groups, client, tenant, claims },
         project: Project { name: project, workspace },
         host: Host { name: host, labels },
         tool,

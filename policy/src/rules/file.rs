@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Report, Source};
-use super::raw::{RawRule, RawTest};
+use super::raw::{RawRule, RawSubjects, RawTest};
 
 /// The largest rule file, in bytes.
 pub(crate) const MAX_FILE: usize = 4 * 1024 * 1024;
@@ -20,6 +20,8 @@ pub(super) const MAX_RULES: usize = 20_000;
 pub(super) struct File<'a> {
     pub(super) source: Source<'a>,
     pub(super) sets: Vec<(Spanned<String>, Vec<String>)>,
+    /// Each with its alternatives.
+    pub(super) roles: Vec<(Spanned<String>, Vec<RawSubjects>)>,
     pub(super) profiles: Option<Spanned<Vec<String>>>,
     pub(super) rules: Vec<(Range<usize>, RawRule)>,
     pub(super) tests: Vec<(Range<usize>, RawTest)>,
@@ -27,8 +29,14 @@ pub(super) struct File<'a> {
 
 /// Reads one file; what is wrong goes into `report`.
 pub(super) fn read<'a>(source: Source<'a>, report: &mut Report) -> File<'a> {
-    let mut file =
-        File { source, sets: Vec::new(), profiles: None, rules: Vec::new(), tests: Vec::new() };
+    let mut file = File {
+        source,
+        sets: Vec::new(),
+        roles: Vec::new(),
+        profiles: None,
+        rules: Vec::new(),
+        tests: Vec::new(),
+    };
     if source.text.len() > MAX_FILE {
         report.add(
             source,
@@ -76,10 +84,12 @@ impl<'a> File<'a> {
             }
             "profiles" => self.profiles = self.typed("profiles", value, report),
             "sets" => self.set_table(value, report),
+            "roles" => self.role_table(value, report),
             "rule" => self.rules = self.array("rule", "id", value, report),
             "test" => self.tests = self.array("test", "name", value, report),
             other => {
-                let message = "it is unknown; there are version, profiles, sets, rule and test";
+                let message =
+                    "it is unknown; there are version, profiles, sets, roles, rule and test";
                 report.add(self.source, key.span(), other, message);
             }
         }
@@ -111,6 +121,28 @@ impl<'a> File<'a> {
             if let Some(members) = self.typed(&format!("sets.{}", key.get_ref()), value, report) {
                 self.sets.push((key, members));
             }
+        }
+    }
+
+    fn role_table(&mut self, value: Spanned<DeValue<'a>>, report: &mut Report) {
+        let span = value.span();
+        let DeValue::Table(table) = value.into_inner() else {
+            let message = "it is a table of roles: `[roles]`, then `ops = { users = [\"ann\"] }`";
+            return report.add(self.source, span, "roles", message);
+        };
+        for (name, value) in table {
+            let name = Spanned::new(name.span(), name.get_ref().clone().into_owned());
+            let key = format!("roles.{}", name.get_ref());
+            let span = value.span();
+            let alternatives = match value.into_inner() {
+                DeValue::Array(alternatives) => alternatives.into_iter().collect(),
+                one => vec![Spanned::new(span, one)],
+            };
+            let read: Vec<_> = alternatives
+                .into_iter()
+                .filter_map(|one| self.typed::<RawSubjects>(&key, one, report))
+                .collect();
+            self.roles.push((name, read));
         }
     }
 

@@ -13,7 +13,7 @@ use super::place::Mode;
 use super::rule::{Effect, Scope, Shell};
 use crate::grant::{Limits, ProgramPath, WorkspaceAccess};
 
-pub(super) type Texts = Option<Vec<Spanned<String>>>;
+pub(super) type Texts = Option<Spanned<Vec<Spanned<String>>>>;
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +43,9 @@ pub(super) struct RawSubjects {
     pub(super) groups: Texts,
     pub(super) tenants: Texts,
     pub(super) clients: Texts,
+    pub(super) roles: Texts,
+    #[serde(default)]
+    pub(super) claims: BTreeMap<String, Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -137,6 +140,8 @@ pub(super) struct RawCall {
     pub(super) groups: Vec<String>,
     #[serde(default)]
     pub(super) tenant: String,
+    #[serde(default)]
+    pub(super) claims: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub(super) client: String,
     #[serde(default)]

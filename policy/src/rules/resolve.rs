@@ -2,7 +2,9 @@
 //! meaning is here; after it nothing can fail but a match.
 
 mod argument;
+mod roles;
 mod sets;
+mod subjects;
 
 use std::ops::Range;
 
@@ -20,6 +22,7 @@ use crate::action::TOOLS;
 use crate::grant::{MAX_DESTINATIONS, Network, ProgramPath, Programs};
 use crate::text::shown;
 
+pub(super) use roles::{RoleNames, resolve as resolve_roles};
 pub(super) use sets::Sets;
 
 /// The longest id of a rule, in bytes.
@@ -29,6 +32,7 @@ const MAX_ID: usize = 128;
 pub(super) struct Resolver<'a> {
     pub(super) source: Source<'a>,
     pub(super) sets: &'a Sets,
+    pub(super) roles: &'a RoleNames,
     pub(super) report: &'a mut Report,
     /// Which rule, for errors.
     pub(super) key: String,
@@ -70,15 +74,10 @@ impl Resolver<'_> {
         let labels = hosts
             .labels
             .into_iter()
-            .filter_map(|(label, value)| {
-                Some((label, self.names("hosts.labels", Some(vec![value]))?))
-            })
+            .map(|(label, value)| (label, self.patterns("hosts.labels", vec![value])))
             .collect();
         let selectors = Selectors {
-            users: self.names("subjects.users", subjects.users),
-            groups: self.names("subjects.groups", subjects.groups),
-            tenants: self.names("subjects.tenants", subjects.tenants),
-            clients: self.names("subjects.clients", subjects.clients),
+            subjects: self.subjects("subjects.", subjects),
             hosts: self.names("hosts.names", hosts.names),
             labels,
             projects: self.names("projects", projects),
@@ -93,7 +92,7 @@ impl Resolver<'_> {
             programs: self.programs(programs),
             paths: self.paths(paths),
             shell: shell.map(Spanned::into_inner).unwrap_or_default(),
-            environment: environment.map(|names| self.patterns("environment", names)),
+            environment: environment.map(|names| self.patterns("environment", names.into_inner())),
             gives: self.gives(grant),
         }
     }
@@ -110,7 +109,7 @@ impl Resolver<'_> {
 
     /// A misspelt tool would never match, and a deny rule never fire.
     fn check_tools(&mut self, tools: &Texts) {
-        for tool in tools.iter().flatten() {
+        for tool in tools.iter().flat_map(|tools| tools.get_ref()) {
             let name = tool.get_ref();
             if !name.starts_with('@') && !TOOLS.contains(&name.as_str()) {
                 let message = format!("no tool is named `{name}`; there are {}", TOOLS.join(", "));
@@ -122,14 +121,14 @@ impl Resolver<'_> {
     fn check_deny(
         &mut self,
         shell: Option<&Spanned<Shell>>,
-        environment: Option<&Vec<Spanned<String>>>,
+        environment: Option<&Spanned<Vec<Spanned<String>>>>,
         grant: Option<&Spanned<RawGrant>>,
     ) {
         if let Some(shell) = shell {
             let message = "a deny rule sees into every command line; leave `shell` out";
             self.add(shell.span(), "shell", message);
         }
-        if let Some(first) = environment.and_then(|names| names.first()) {
+        if let Some(first) = environment.and_then(|names| names.get_ref().first()) {
             let message = "`environment` says what a rule permits; leave it out of a deny rule";
             self.add(first.span(), "environment", message);
         }
@@ -138,11 +137,14 @@ impl Resolver<'_> {
         }
     }
 
+    /// Alternatives of a selector.
     fn names(&mut self, key: &str, texts: Texts) -> Names {
-        texts.map(|texts| self.patterns(key, texts))
+        let texts = texts?;
+        self.check_not_empty(key, &texts);
+        Some(self.patterns(key, texts.into_inner()))
     }
 
-    /// Globs, with sets put in. An empty list would match nothing, ever.
+    /// Globs, with sets put in.
     fn patterns(&mut self, key: &str, texts: Vec<Spanned<String>>) -> Vec<TextPattern> {
         let mut out = Vec::new();
         for text in self.expand(key, texts) {
@@ -179,7 +181,7 @@ impl Resolver<'_> {
         let RawProgram { name, names, path, under, any, args } = raw.into_inner();
         let which = match (name, names, path, under, any) {
             (Some(name), None, None, None, None) => self.program_names(vec![name]),
-            (None, Some(names), None, None, None) => self.program_names(names),
+            (None, Some(names), None, None, None) => self.program_names(names.into_inner()),
             (None, None, Some(path), None, None) => self.program_path(&path, false),
             (None, None, None, Some(under), None) => self.program_path(&under, true),
             (None, None, None, None, Some(true)) => Some(Which::Any),
@@ -244,7 +246,8 @@ impl Resolver<'_> {
         out
     }
 
-    /// In a deny rule an empty list would mean everything.
+    /// An empty list may be meant as everything, and a deny rule with one would
+    /// never fire.
     fn check_not_empty<T>(&mut self, key: &str, list: &Spanned<Vec<T>>) {
         if list.get_ref().is_empty() {
             self.add(list.span(), key, "an empty list matches nothing; fill it or leave it out");

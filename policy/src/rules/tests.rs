@@ -3,6 +3,8 @@
 use super::*;
 use crate::decision::Effect;
 
+mod roles;
+
 const EXAMPLE: &str = include_str!("../../../packaging/config/rules.toml");
 
 fn parse(text: &str) -> Result<RuleSet, RuleErrors> {

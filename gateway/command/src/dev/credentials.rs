@@ -121,6 +121,7 @@ fn token(store: &Path, file: &Path, user: &str) -> Result<String, CredentialsErr
         user: user.to_owned(),
         groups: Vec::new(),
         tenant: String::new(),
+        claims: cofferdam_policy::Claims::default(),
         expires_at: None,
     })?;
     remove(file)?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use cofferdam_policy::{Action, Call, Effect, Execute, Host, Project, Subject, TOOLS};
+use cofferdam_policy::{Action, Call, Claims, Effect, Execute, Host, Project, Subject, TOOLS};
 use serde::Serialize;
 
 use super::{Files, PolicyError};
@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// The user's tenant.
     #[arg(long, default_value = "")]
     tenant: String,
+    /// A claim of the user's token; may be repeated.
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = label)]
+    claims: Vec<(String, String)>,
     /// The MCP client's name, as it introduces itself.
     #[arg(long, default_value = "")]
     client: String,
@@ -104,9 +107,13 @@ impl Arguments {
         let action = self.action()?;
         let Self { user, groups, tenant, client, host, labels, project, workspace, tool, .. } =
             self;
+        let mut claims = Claims::default();
+        for (name, value) in &self.claims {
+            claims.add(name, value)?;
+        }
         let labels: BTreeMap<_, _> = labels.into_iter().collect();
         Ok(Call {
-            subject: Subject { user, groups, client, tenant },
+            subject: Subject { user, groups, client, tenant, claims },
             project: Project { name: project, workspace },
             host: Host { name: host, labels },
             tool,
