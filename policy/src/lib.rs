@@ -17,6 +17,7 @@ mod action;
 mod decide;
 mod decision;
 mod engine;
+mod exercise;
 mod explain;
 mod grant;
 mod path;
@@ -32,11 +33,13 @@ pub use decision::{
     Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason, Verdict,
 };
 pub use engine::{Engine, Restricted, Restriction, Ruling};
+pub use exercise::{Coverage, Unexercised};
 pub use grant::{
     Disjoint, Grant, Limits, Network, ProfileOrder, ProgramPath, ProgramPathError, Programs,
     WorkspaceAccess,
 };
 pub use path::PathProblem;
+pub use rules::Case;
 pub use rules::{RuleError, RuleErrors, RuleSet, TestResult};
 pub use shell::{MAX_OPAQUE, MAX_SCRIPT, Redirection, Script, SimpleCommand, Word};
 pub use subject::{ClaimError, Claims, Subject};

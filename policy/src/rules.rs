@@ -39,11 +39,10 @@ mod text;
 use std::collections::BTreeMap;
 
 pub(crate) use argument::Surroundings;
-pub use case::TestResult;
+pub use case::{Case, TestResult};
 pub use error::{RuleError, RuleErrors};
 
 use crate::grant::ProfileOrder;
-use case::Case;
 use error::{Report, Source, line_starts};
 use file::File;
 use resolve::{Resolver, RoleNames, Sets};
@@ -101,6 +100,11 @@ impl RuleSet {
     /// Whether there is no rule, so that everything is denied.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// The tests of the files, in their order.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
     }
 
     /// Decides every test of the files.

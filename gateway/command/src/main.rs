@@ -44,7 +44,7 @@ fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
         Command::Call(arguments) => call::run(arguments, format),
         Command::Mcp(arguments) => mcp::run(arguments)?,
         Command::Host(command) => host::run(command, format)?,
-        Command::Policy(command) => policy::run(command, format)?,
+        Command::Policy(command) => policy::run(command, format),
         Command::Profile(command) => profile::run(command, format)?,
         Command::Audit(command) => audit::run(command, format)?,
         Command::Pki(command) => pki::run(command, format)?,

@@ -3,6 +3,7 @@
 
 mod check;
 mod explain;
+mod test;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +14,7 @@ use clap::Subcommand;
 use cofferdam_policy::{ClaimError, RuleErrors, RuleSet};
 use cofferdam_trust::sha256;
 
-use crate::report::Format;
+use crate::report::{Format, failure};
 
 /// The largest rule file, in bytes; a gateway takes no larger one.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Check(check::Arguments),
     /// Tells what the rules say to a call, and why.
     Explain(Box<explain::Arguments>),
+    /// Runs the tests in rule files, and tells which rules no test exercises.
+    Test(test::Arguments),
 }
 
 /// Why there is no answer.
@@ -49,11 +52,18 @@ pub(crate) enum PolicyError {
     Call(&'static str),
 }
 
-pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, PolicyError> {
-    match command {
+/// The exit codes of all of them: 0 where nothing is to be reported, 1 where
+/// something is, 2 where there is no answer.
+pub(crate) fn run(command: Command, format: Format) -> ExitCode {
+    let answered = match command {
         Command::Check(arguments) => check::run(&arguments, format),
         Command::Explain(arguments) => explain::run(*arguments, format),
-    }
+        Command::Test(arguments) => test::run(&arguments, format),
+    };
+    answered.unwrap_or_else(|error| {
+        failure(&error, format);
+        ExitCode::from(2)
+    })
 }
 
 /// Rule files as the parser takes them.

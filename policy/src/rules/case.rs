@@ -8,15 +8,15 @@ use super::error::{Report, Source};
 use super::raw::{RawCall, RawTest};
 use super::rule::Rule;
 use crate::action::{Action, Call, Execute, Host, Project, TOOLS};
-use crate::decision::Effect;
+use crate::decision::{Decision, Effect};
 use crate::subject::{Claims, Subject};
 
 /// The workspace of a test that names none.
 const WORKSPACE: &str = "/workspace";
 
-/// One test, resolved.
+/// One test of a rule file: a call, and what the rules should say to it.
 #[derive(Debug, Clone)]
-pub(super) struct Case {
+pub struct Case {
     name: String,
     place: String,
     call: Call,
@@ -72,17 +72,54 @@ impl Case {
         }
     }
 
+    /// The test's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `file:line:column` of the test.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The call.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// What the rules should say.
+    #[must_use]
+    pub fn expect(&self) -> Effect {
+        self.expect
+    }
+
+    /// The rule that the decision should name, where the test says one.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// What is wrong with a decision of this call; `None` where it is as the
+    /// test expects it.
+    #[must_use]
+    pub fn problem(&self, decision: &Decision) -> Option<String> {
+        let found = decision.effect();
+        let by = decision.involved();
+        match &self.rule {
+            _ if found != self.expect => Some(format!("expected {}, got {found}", self.expect)),
+            Some(rule) if !by.contains(rule) => {
+                Some(format!("expected rule `{rule}`, got `{}`", by.join("`, `")))
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn run(&self, rules: &RuleSet) -> TestResult {
         let decision = rules.decide(self.call.clone());
-        let found = decision.effect();
-        let by = decision.rules();
-        let problem = match &self.rule {
-            _ if found != self.expect => format!("expected {}, got {found}", self.expect),
-            Some(rule) if !by.contains(rule) => {
-                format!("expected rule `{rule}`, got `{}`", by.join("`, `"))
-            }
-            _ => String::new(),
-        };
+        let problem = self.problem(&decision).unwrap_or_default();
         TestResult {
             name: self.name.clone(),
             place: self.place.clone(),
