@@ -201,9 +201,10 @@ fn write(path: &Path, context: &Context) -> (&'static str, String) {
         ),
         Part::Workspace => ("workspace.access", to_write(context)),
         Part::Scratch(_) => ("scratch", "a profile with this scratch place".to_owned()),
-        Part::Elsewhere => {
-            ("workspace.access", format!("none outside of the places that can be changed: {}", places()))
-        }
+        Part::Elsewhere => (
+            "workspace.access",
+            format!("none outside of the places that can be changed: {}", places()),
+        ),
     }
 }
 
@@ -214,9 +215,7 @@ fn to_write(context: &Context) -> String {
         return rule.to_owned();
     }
     let profile = plain(context.profile.as_bytes());
-    format!(
-        "{rule} and a profile with `workspace.access = \"write\"`, which `{profile}` has not"
-    )
+    format!("{rule} and a profile with `workspace.access = \"write\"`, which `{profile}` has not")
 }
 
 fn network(blocker: &Blocker, object: &Object, context: &Context) -> (&'static str, String) {

@@ -60,7 +60,8 @@ pub(super) fn meaning(
 
 /// What would allow a call of another ABI, or one that the table of calls does not
 /// know.
-const FOREIGN: &str = "none, a cell has the calls of x86-64 that its filter knows, and no other ABI";
+const FOREIGN: &str =
+    "none, a cell has the calls of x86-64 that its filter knows, and no other ABI";
 
 /// What would allow the call: a filter with fewer reasons to refuse it. Why it was
 /// refused stands in the data of the filters.

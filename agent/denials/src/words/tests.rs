@@ -82,12 +82,15 @@ fn each_place_has_the_setting_that_governs_it() {
 fn what_keeps_a_workspace_read_only_is_told_apart() {
     let write = || access(&[Blocker::WriteFile], path("/srv/work/file"));
     let by_grant = Context { writable: false, ..context() };
-    let by_profile = Context { profile_writes: false, profile: "readonly".into(), ..by_grant.clone() };
+    let by_profile =
+        Context { profile_writes: false, profile: "readonly".into(), ..by_grant.clone() };
     let rule = "a rule whose grant has `workspace_access = \"write\"`";
     assert_eq!(only(write(), &by_grant).grant, rule);
     assert_eq!(
         only(write(), &by_profile).grant,
-        format!("{rule} and a profile with `workspace.access = \"write\"`, which `readonly` has not")
+        format!(
+            "{rule} and a profile with `workspace.access = \"write\"`, which `readonly` has not"
+        )
     );
 }
 

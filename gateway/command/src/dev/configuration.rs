@@ -197,6 +197,7 @@ path = "/dev/shm"
 size = "256MiB"
 
 [network]
+loopback = true
 {network}
 
 [syscalls]
