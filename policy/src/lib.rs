@@ -39,7 +39,6 @@ pub use grant::{
     WorkspaceAccess,
 };
 pub use path::PathProblem;
-pub use rules::Case;
-pub use rules::{RuleError, RuleErrors, RuleSet, TestResult};
+pub use rules::{Case, Excerpt, Place, RuleError, RuleErrors, RuleSet, TestResult};
 pub use shell::{MAX_OPAQUE, MAX_SCRIPT, Redirection, Script, SimpleCommand, Word};
 pub use subject::{ClaimError, Claims, Subject};

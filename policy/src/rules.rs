@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use argument::Surroundings;
 pub use case::{Case, TestResult};
-pub use error::{RuleError, RuleErrors};
+pub use error::{Excerpt, Place, RuleError, RuleErrors};
 
 use crate::grant::ProfileOrder;
 use error::{Report, Source, line_starts};

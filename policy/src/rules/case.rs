@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::RuleSet;
-use super::error::{Report, Source};
+use super::error::{Report, Source, choices};
 use super::raw::{RawCall, RawTest};
 use super::rule::Rule;
 use crate::action::{Action, Call, Execute, Host, Project, TOOLS};
@@ -52,7 +52,8 @@ impl Case {
         let key = format!("test {}", name.get_ref());
         // A test of a rule that is not there could never pass.
         if let Some(rule) = rule.as_ref().filter(|rule| !rules.contains_key(rule.get_ref())) {
-            let message = format!("no rule has the id `{}`", rule.get_ref());
+            let known = choices(rule.get_ref(), rules.keys().map(String::as_str));
+            let message = format!("no rule has the id `{}`; {known}", rule.get_ref());
             report.add(source, rule.span(), key, message);
             return None;
         }
@@ -195,5 +196,5 @@ fn file_action(tool: &str, path: Vec<u8>) -> Result<Action, String> {
 }
 
 fn unknown(tool: &str) -> String {
-    format!("no tool is named `{tool}`; there are {}", TOOLS.join(", "))
+    format!("no tool is named `{tool}`; {}", choices(tool, TOOLS))
 }

@@ -1,42 +1,73 @@
-//! What is wrong with rule files: file, line, column, key, and what to do.
+//! What is wrong with rule files: where, what, and what to do.
+//!
+//! A message has the form «what is wrong; what to do»; [`advice`] takes it apart
+//! and fills in what parsers leave out.
 
-use std::fmt;
+mod advice;
+mod excerpt;
+mod similar;
+
+use std::fmt::{self, Write as _};
 use std::ops::Range;
+
+pub use excerpt::{Excerpt, Place};
+pub(super) use similar::choices;
 
 use crate::text::shown;
 
 /// The most errors that are reported at once.
 const MAX_ERRORS: usize = 50;
 
-/// One thing that is wrong.
+/// One thing that is wrong. As one line: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {key}: {message}")]
+#[error("{place}: {key}: {message}; {help}")]
 pub struct RuleError {
-    /// The file.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
+    /// Where.
+    pub place: Place,
     /// Where in the file's tables, such as `rule git-read`.
     pub key: String,
-    /// What is wrong and what would be right.
+    /// What is wrong.
     pub message: String,
+    /// What to do about it.
+    pub help: String,
+    /// The line of our code that found it, for the test that wants to see each.
+    #[cfg(test)]
+    pub(super) origin: &'static std::panic::Location<'static>,
 }
 
 /// All that is wrong with rule files; never empty. No rule is taken then.
+///
+/// Shown with the lines and a caret under each place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct RuleErrors {
-    /// In the order of the files; at most 50.
+    /// In the order in which they were found; at most 50.
     pub errors: Vec<RuleError>,
+    /// How many more there are.
+    pub omitted: usize,
+}
+
+impl RuleError {
+    /// Several lines: the message, the line of the file with a caret under the
+    /// place, and what to do. ASCII only, and ends with a line end.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let Self { place, key, message, help, .. } = self;
+        let mut out = format!("error: {key}: {message}\n");
+        excerpt::append(&mut out, place);
+        let _ = writeln!(out, "{} = help: {help}", " ".repeat(place.line.to_string().len()));
+        out
+    }
 }
 
 impl fmt::Display for RuleErrors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (count, error) in self.errors.iter().enumerate() {
-            write!(out, "{}{error}", if count == 0 { "" } else { "\n" })?;
+            write!(out, "{}{}", if count == 0 { "" } else { "\n" }, error.render())?;
         }
-        Ok(())
+        match self.omitted {
+            0 => Ok(()),
+            more => writeln!(out, "\nand {more} more errors"),
+        }
     }
 }
 
@@ -44,6 +75,7 @@ impl fmt::Display for RuleErrors {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     errors: Vec<RuleError>,
+    omitted: usize,
 }
 
 /// A file as errors point into it.
@@ -61,6 +93,8 @@ pub(super) fn line_starts(text: &str) -> Vec<usize> {
 }
 
 impl Report {
+    /// Notes one error; `message` has the form «what is wrong; what to do».
+    #[track_caller]
     pub(super) fn add(
         &mut self,
         source: Source<'_>,
@@ -69,37 +103,45 @@ impl Report {
         message: impl Into<String>,
     ) {
         if self.errors.len() == MAX_ERRORS {
+            self.omitted += 1;
             return;
         }
-        let (line, column) = source.position(span.start);
+        let advice::Advice { problem, help } = advice::advise(&message.into());
         self.errors.push(RuleError {
-            file: source.file.to_owned(),
-            line,
-            column,
-            key: shown(key.into().as_bytes()),
-            message: message.into(),
+            place: source.at(span),
+            key: excerpt::escaped(&shown(key.into().as_bytes())),
+            message: problem,
+            help,
+            #[cfg(test)]
+            origin: std::panic::Location::caller(),
         });
     }
 
     /// What was collected, where there is something.
     pub(super) fn finish(self) -> Result<(), RuleErrors> {
-        if self.errors.is_empty() { Ok(()) } else { Err(RuleErrors { errors: self.errors }) }
+        let Self { errors, omitted } = self;
+        if errors.is_empty() { Ok(()) } else { Err(RuleErrors { errors, omitted }) }
     }
 }
 
 impl Source<'_> {
     /// `file:line:column` of a byte.
     pub(super) fn place(&self, byte: usize) -> String {
-        let (line, column) = self.position(byte);
-        format!("{}:{line}:{column}", self.file)
+        self.at(byte..byte).to_string()
     }
 
-    /// Line and column of a byte, from 1.
-    fn position(&self, byte: usize) -> (usize, usize) {
-        let byte = byte.min(self.text.len());
+    /// The place of a span, with its line.
+    pub(super) fn at(&self, span: Range<usize>) -> Place {
+        let byte = self.text.floor_char_boundary(span.start);
         let line = self.lines.partition_point(|start| *start <= byte);
         let start = if line == 0 { 0 } else { self.lines[line - 1] };
-        let before = self.text.get(start..byte).unwrap_or_default();
-        (line + 1, before.chars().count() + 1)
+        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        let text = &self.text[start..end];
+        Place {
+            file: self.file.to_owned(),
+            line: line + 1,
+            column: text[..byte - start].chars().count() + 1,
+            excerpt: Excerpt::new(text, byte - start, span.len()),
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use cofferdam_proxy_protocol::Destination;
 use toml::Spanned;
 
-use super::error::{Report, Source};
+use super::error::{Report, Source, choices};
 use super::place::{PathPattern, Root};
 use super::program::{ProgramPattern, Which};
 use super::raw::{RawGrant, RawPath, RawProgram, RawRule, Texts};
@@ -112,7 +112,7 @@ impl Resolver<'_> {
         for tool in tools.iter().flat_map(|tools| tools.get_ref()) {
             let name = tool.get_ref();
             if !name.starts_with('@') && !TOOLS.contains(&name.as_str()) {
-                let message = format!("no tool is named `{name}`; there are {}", TOOLS.join(", "));
+                let message = format!("no tool is named `{name}`; {}", choices(name, TOOLS));
                 self.add(tool.span(), "tools", message);
             }
         }

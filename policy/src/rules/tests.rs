@@ -157,7 +157,7 @@ fn ids_and_sets_are_unique_across_files() {
     let text = "version = 1\n[sets]\ns = [\"x\"]\n[[rule]]\nid = \"a\"\neffect = \"deny\"\n";
     let errors = RuleSet::parse(&[("one", text), ("two", text)], [0; 32]).unwrap_err().errors;
     assert_eq!(errors.len(), 2, "{errors:?}");
-    assert!(errors.iter().all(|error| error.file == "two"));
+    assert!(errors.iter().all(|error| error.place.file == "two"));
 }
 
 #[test]

@@ -92,8 +92,15 @@ fn compile(expression: &str) -> Result<Regex, String> {
             regex::Error::CompiledTooBig(_) => {
                 format!("the expression takes more than {MAX_COMPILED} bytes; make it smaller")
             }
-            other => other.to_string(),
+            other => told(&other.to_string()),
         })
+}
+
+/// The reason out of an error that draws its own picture over several lines.
+fn told(error: &str) -> String {
+    let reason = error.lines().last().unwrap_or_default();
+    let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+    format!("it is no regular expression: {reason}; see docs.rs/regex for what there is")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use cofferdam_policy::{RuleError, RuleErrors, RuleSet, TestResult};
+use cofferdam_policy::{Place, RuleError, RuleErrors, RuleSet, TestResult};
 use serde::Serialize;
 
 use super::{Files, PolicyError};
@@ -45,6 +45,11 @@ struct ErrorView {
     column: usize,
     key: String,
     message: String,
+    /// What to do about it.
+    help: String,
+    /// The error in words, with its line and a caret under the place.
+    #[serde(skip)]
+    rendered: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,8 +87,10 @@ impl Findings {
 
 impl From<RuleError> for ErrorView {
     fn from(error: RuleError) -> Self {
-        let RuleError { file, line, column, key, message } = error;
-        Self { file, line, column, key, message }
+        let rendered = error.render();
+        let RuleError { place: Place { file, line, column, excerpt: _ }, key, message, help, .. } =
+            error;
+        Self { file, line, column, key, message, help, rendered }
     }
 }
 
@@ -97,8 +104,8 @@ impl From<TestResult> for TestView {
 impl Report for Findings {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { good, rules, errors, tests } = self;
-        for ErrorView { file, line, column, key, message } in errors {
-            writeln!(out, "{file}:{line}:{column}: {key}: {message}")?;
+        for error in errors {
+            writeln!(out, "{}", error.rendered)?;
         }
         for TestView { name, place, decision, problem, .. } in tests.iter().filter(|t| !t.passed) {
             writeln!(out, "{place}: test {name}: {problem}\n  {decision}")?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::super::error::Report;
+use super::super::error::{Report, choices};
 use super::super::file::File;
 
 /// All sets of all files.
@@ -45,8 +45,8 @@ impl Sets {
             return Ok(vec![name.to_owned()]);
         }
         self.0.get(name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = self.0.keys().take(8).map(String::as_str).collect();
-            format!("no set is named `{name}`; there are: {}", known.join(", "))
+            let known = self.0.keys().map(String::as_str);
+            format!("no set is named `{name}`; {}", choices(name, known))
         })
     }
 }
