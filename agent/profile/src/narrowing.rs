@@ -15,7 +15,7 @@ use cofferdam_plan::Layer;
 use crate::layers::layer_name;
 use crate::limits::in_bytes;
 use crate::trees::Tree;
-use crate::{Network, Profile, ProfileError, Scratch};
+use crate::{Network, Profile, ProfileError, Scratch, Session};
 
 /// Where a child is wider: the key, what it has there, and what its parent has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(crate) struct Wider {
 
 /// Checks that `child` is nowhere wider than `parent`.
 pub(crate) fn check(child: &Profile, parent: &Profile) -> Result<(), Wider> {
+    compared(child);
     flag("workspace.access", child.write, parent.write, ["\"read\"", "\"write\""])?;
     flag("workspace.execute", child.execute, parent.execute, ["false", "true"])?;
     protections(child, parent)?;
@@ -50,6 +51,36 @@ pub(crate) fn check(child: &Profile, parent: &Profile) -> Result<(), Wider> {
     let (own, bound) = (&child.may_lack, &parent.may_lack);
     let told = |layers: &BTreeSet<Layer>| list(layers.iter().map(|layer| layer_name(*layer)));
     within("enforcement.may_lack", own.is_subset(bound), told(own), told(bound))
+}
+
+/// Does nothing, and does not compile where a profile has a field of which nobody
+/// has said whether it carries a right: then it is compared in [`check`].
+fn compared(profile: &Profile) {
+    let Profile {
+        name: _,
+        description: _,
+        inherits: _,
+        search_path: _,
+        // One of the scratch places.
+        home: _,
+        environment: _,
+        write: _,
+        execute: _,
+        protect: _,
+        show: _,
+        read: _,
+        programs: _,
+        libraries: _,
+        scratch: _,
+        network: _,
+        loopback: _,
+        filter: _,
+        limits: _,
+        session: _,
+        allowed_variables: _,
+        may_lack: _,
+    } = profile;
+    let Session { idle_millis: _, background: _ } = profile.session;
 }
 
 impl Wider {
