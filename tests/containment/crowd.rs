@@ -34,7 +34,9 @@ fn of_more_sessions_than_the_ceiling_allows_the_rest_are_refused_in_words_and_no
                 (Some(_), Ending::Cancelled(_)) => {}
                 (None, Ending::FailedToStart(failed)) => {
                     assert_eq!(failed.step, "resources", "{failed:?}");
-                    let words = format!("all {CELLS} cells (ceiling: `limits.cells`) are in use; try again");
+                    let words = format!(
+                        "all {CELLS} cells (ceiling: `limits.cells`) are in use; try again"
+                    );
                     assert!(failed.detail.contains(&words), "{failed:?}");
                 }
                 (_, other) => panic!("{round}: {other:?}"),

@@ -76,6 +76,26 @@ fn a_protection_that_is_missing_is_a_refusal_that_names_it() {
 }
 
 #[test]
+fn a_host_gives_every_layer_or_refuses_by_the_name_of_what_it_cannot_give() {
+    let setup = Setup { allow_degraded: false, ..Setup::default() };
+    let bench = Bench::on(Host::start_with(setup), "all-or-nothing");
+    for (way, caller) in bench.ways() {
+        let ran = caller.sh("touch made");
+        if cofferdam_tests::warden::is_root() {
+            assert_eq!(ran.code(), 0, "{way}: {}", ran.said());
+            assert!(ran.layer("cgroup").effective && ran.layer("user").effective, "{way}");
+        } else {
+            // Without root there are no cgroups, unless somebody delegates them, and no second
+            // uid: never a weaker cell without a word.
+            let (step, detail) = failed_to_start(&ran);
+            let names = ["cgroup", "user", "degraded"];
+            assert!(names.iter().any(|name| detail.contains(name)), "{way}: {step}: {detail}");
+            assert!(!caller.workspace().join("made").exists(), "{way}");
+        }
+    }
+}
+
+#[test]
 fn a_protection_that_profile_and_ceiling_may_lack_is_told_in_the_outcome() {
     if skip_unless_root("a_protection_that_profile_and_ceiling_may_lack_is_told_in_the_outcome") {
         return;

@@ -97,7 +97,7 @@ impl Cgroups {
                 name,
                 Need::Noted,
                 State::Missing,
-                "no part of the tree is this user's",
+                "no part of the tree is an ordinary user's to change",
             )
             .means("rootless cells have no limits but those of setrlimit(2)")
             .fix("only if you want rootless cells: systemd-run --user --scope -p Delegate=yes …"),

@@ -105,8 +105,8 @@ pub const VERSIONS: &[Version] = &[
         need: Need::Wished,
         adds: "connecting to pathname Unix sockets",
         held: "sockets in a cell's view are out of reach unless granted",
-        open: "a socket file that a cell can see can be connected to: those of the host are not \
-               in the view, one that appears in a workspace later is",
+        open: "a cell can connect to any socket file that it sees: those of the host are not in \
+               its view, but one that is made in its workspace later is",
     },
 ];
 
