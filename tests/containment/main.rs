@@ -25,6 +25,7 @@ mod protected;
 mod proxied;
 mod setup;
 mod signals;
+mod upgrades;
 mod workspaces;
 
 use std::path::PathBuf;

@@ -48,6 +48,8 @@ pub struct Setup {
     pub mounts: String,
     /// Profiles of the host's own: name and text.
     pub profiles: Vec<(String, String)>,
+    /// Directories of programs beside those of /usr.
+    pub programs: Vec<PathBuf>,
     /// The ceiling lets cells lack layers; always so where an ordinary user
     /// starts it.
     pub allow_degraded: bool,
@@ -75,6 +77,7 @@ impl Default for Setup {
             leases: String::new(),
             mounts: String::new(),
             profiles: Vec::new(),
+            programs: Vec::new(),
             allow_degraded: !is_root(),
             variable: ("COFFERDAM_TESTED".to_owned(), "yes".to_owned()),
             proxy: None,

@@ -6,13 +6,15 @@
 //! served nobody before, and serves one session or call only.
 //!
 //! A kept cell is used again only for exactly its plan: another ceiling,
-//! profile or view means another cell, and the old one ends with its last run.
+//! profile or view means another cell, and the old one ends with its last run. So
+//! does a file of the host that was replaced by another one of its name.
 //!
 //! A cell that is to keep paths of its workspace as they are relies on their
 //! being there ([`crate::places`]).
 
 mod built;
 mod errands;
+mod footing;
 mod held;
 
 use std::collections::HashMap;
@@ -29,11 +31,13 @@ use tokio::time::Instant;
 use crate::cap::Capped;
 use crate::cell::{BuildError, Cell};
 use crate::places::Places;
-use crate::programs::Programs;
+use crate::programs::{Pins, Programs};
 use crate::warden::{Warden, WardenError};
 
 use built::Built;
 pub use errands::ErrandError;
+pub use footing::Footing;
+use footing::Ground;
 pub use held::Held;
 
 /// How long a new cell waits for others to end where the ceiling allows no more
@@ -73,6 +77,8 @@ pub struct Wanted<'a> {
     pub purpose: &'static str,
     /// How it is built.
     pub plan: CellPlan,
+    /// What its rules stand for.
+    pub footing: Footing,
     /// What the plan was made from: what it protects is held before it is built.
     pub capped: &'a Capped,
     /// How long it stays without a call.
@@ -130,6 +136,7 @@ type Slot = tokio::sync::Mutex<Option<Arc<Shared>>>;
 struct Shared {
     cell: Built,
     plan: CellPlan,
+    ground: Ground,
     idle: Duration,
     used: Mutex<Instant>,
     /// Not to be used again: something in it does not end.
@@ -142,6 +149,7 @@ struct Shared {
 struct Spare {
     cell: Built,
     plan: CellPlan,
+    pins: Arc<Pins>,
     since: Instant,
 }
 
@@ -176,7 +184,7 @@ impl Cells {
         let key = (session, wanted.purpose, wanted.plan.profile.clone());
         let slot = Arc::clone(self.lock().sessions.entry(key).or_default());
         let mut slot = slot.lock().await;
-        if let Some(shared) = slot.as_ref().filter(|shared| shared.is_usable_for(&wanted.plan)) {
+        if let Some(shared) = slot.as_ref().filter(|shared| shared.is_usable_for(&wanted)) {
             let turn = shared.alone.as_ref().map(|alone| Arc::clone(alone).try_acquire_owned());
             match turn.transpose() {
                 Ok(turn) => return Ok(self.held(Arc::clone(shared), turn)),
@@ -199,19 +207,20 @@ impl Cells {
 
     /// A cell that nobody had before.
     async fn fresh(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Arc<Shared>, BuildError> {
-        let Wanted { session: _, purpose: _, plan, capped, idle } = wanted;
-        let cell = if let Some(cell) = self.take_prepared(&plan) {
+        let Wanted { session: _, purpose: _, plan, footing, capped, idle } = wanted;
+        let cell = if let Some(cell) = self.take_prepared(&plan, &footing.cell) {
             cell
         } else {
             let places = self.rely(capped).await;
             Built { cell: self.build(plan.clone()).await?, places }
         };
-        self.prepare(&plan, capped);
+        self.prepare(&plan, &footing.cell, capped);
         let alone = cell.cgroup().is_empty().then(|| Arc::new(Semaphore::new(1)));
         let used = Mutex::new(Instant::now());
         Ok(Arc::new(Shared {
             cell,
             plan: same(plan),
+            ground: Ground::of(&footing),
             idle,
             used,
             alone,
@@ -237,17 +246,24 @@ impl Cells {
         }
     }
 
-    /// Takes a prepared cell that is exactly so.
-    fn take_prepared(&self, plan: &CellPlan) -> Option<Built> {
+    /// Takes a prepared cell that is exactly so. One whose rules stand for files that
+    /// were replaced since is of no use to anybody.
+    fn take_prepared(&self, plan: &CellPlan, pins: &Pins) -> Option<Built> {
         let wanted = same(plan.clone());
         let mut kept = self.lock();
         kept.stock.retain(|spare| spare.cell.is_there());
-        let index = kept.stock.iter().position(|spare| spare.plan == wanted)?;
-        Some(kept.stock.swap_remove(index).cell)
+        while let Some(index) = kept.stock.iter().position(|spare| spare.plan == wanted) {
+            let spare = kept.stock.swap_remove(index);
+            if spare.pins.agree(pins) {
+                return Some(spare.cell);
+            }
+            self.end(spare.cell);
+        }
+        None
     }
 
     /// Has another cell like this one prepared, for whoever comes next.
-    fn prepare(self: &Arc<Self>, plan: &CellPlan, capped: &Capped) {
+    fn prepare(self: &Arc<Self>, plan: &CellPlan, pins: &Arc<Pins>, capped: &Capped) {
         let plan = same(plan.clone());
         let mut kept = self.lock();
         let there = kept.coming.contains(&plan) || kept.stock.iter().any(|it| it.plan == plan);
@@ -256,7 +272,7 @@ impl Cells {
         }
         kept.coming.push(plan.clone());
         drop(kept);
-        let (cells, capped) = (Arc::clone(self), capped.clone());
+        let (cells, capped, pins) = (Arc::clone(self), capped.clone(), Arc::clone(pins));
         tokio::spawn(async move {
             let places = cells.rely(&capped).await;
             let built = Cell::build(&cells.warden, complete(plan.clone())).await;
@@ -265,7 +281,7 @@ impl Cells {
             match built {
                 Ok(cell) if !kept.stopping => {
                     let cell = Built { cell, places };
-                    kept.stock.push(Spare { cell, plan, since: Instant::now() });
+                    kept.stock.push(Spare { cell, plan, pins, since: Instant::now() });
                 }
                 Ok(_) => {}
                 // Nobody waits for it; who wants one builds it and is told why not.
@@ -367,8 +383,9 @@ impl Cells {
 }
 
 impl Shared {
-    fn is_usable_for(&self, plan: &CellPlan) -> bool {
-        !self.is_over() && self.plan == same(plan.clone())
+    fn is_usable_for(&self, wanted: &Wanted<'_>) -> bool {
+        let Wanted { plan, footing, .. } = wanted;
+        !self.is_over() && self.plan == same(plan.clone()) && self.ground.bears(footing)
     }
 
     fn is_idle(self: &Arc<Self>) -> bool {

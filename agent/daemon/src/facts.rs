@@ -119,6 +119,13 @@ impl Facts {
         ROOT_LINKS.iter().filter_map(|path| self.of(Path::new(path))).flat_map(|r| &r.links)
     }
 
+    /// Every link on the way to a path or program that was asked for: where it stands.
+    pub fn links(&self) -> impl Iterator<Item = &Path> {
+        let of_paths = self.resolved.values().flat_map(|resolved| &resolved.links);
+        let of_programs = self.offer.iter().flat_map(|offer| offer.links.keys());
+        of_paths.map(|(at, _)| at.as_path()).chain(of_programs.map(PathBuf::as_path))
+    }
+
     /// The dynamic loaders that are there, as real paths.
     pub fn loaders(&self) -> impl Iterator<Item = &Path> {
         let there = |it: &&Resolved| it.found == Found::File;

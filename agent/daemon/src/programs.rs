@@ -5,8 +5,9 @@
 //! life, so that it remembers. Looking whether all is as it was takes some
 //! milliseconds, so a survey that was made less than `TRUST` ago is taken again,
 //! and one that was made less than `STALE` ago is, too, while the host is looked
-//! at for the next call. A program that is replaced meanwhile is refused, as it is
-//! in a cell that is there already.
+//! at for the next call. Whether what its rules stand for was replaced meanwhile, as
+//! by a package's upgrade, is looked at for each call ([`Pins`]): then the host is
+//! looked at again at once.
 //!
 //! The pipeline asks for surveys; `cofferdam-agent programs` shows what the
 //! resolver finds ([`shown`]).
@@ -27,7 +28,10 @@ use crate::cell::StartError;
 use crate::facts::{Facts, Found, resolve};
 use crate::planner::{PlanError, Purpose, Survey};
 
+mod pins;
 pub mod shown;
+
+pub use pins::Pins;
 
 /// How long what was looked at is taken for what is there.
 const TRUST: Duration = Duration::from_secs(1);
@@ -96,6 +100,10 @@ impl Programs {
         let asked = Asked::of(capped, purpose);
         let resolver = self.resolver(&capped.profile);
         match self.surveys.known(&asked) {
+            Known::Fresh(survey) | Known::Stale(survey) if survey.pins().moved() => {
+                resolver.doubt();
+                self.surveys.look(&asked, capped, &resolver)
+            }
             Known::Fresh(survey) => Ok(survey),
             Known::Stale(survey) => {
                 let (surveys, capped) = (Arc::clone(&self.surveys), capped.clone());
@@ -189,7 +197,7 @@ impl Surveys {
         let purpose = asked.worker.as_deref().map_or(Purpose::Run, Purpose::Files);
         let looked = Instant::now();
         let facts = Facts::gather(capped, purpose, resolver)?;
-        let survey = Arc::new(Survey::of(capped, facts, purpose)?);
+        let survey = Arc::new(Survey::of(capped, facts, purpose)?.pinned());
         let mut surveys = lock(&self.0);
         if surveys.len() >= SURVEYS {
             surveys.retain(|_, kept| kept.looked.elapsed() < STALE);

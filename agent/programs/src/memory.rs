@@ -31,8 +31,8 @@ pub(crate) struct Memory {
 struct Kept {
     combined: Arc<Combined>,
     seen: Seen,
-    /// When all of it was last looked at.
-    looked: Instant,
+    /// When all of it was last looked at; `None` when that is in doubt.
+    looked: Option<Instant>,
 }
 
 impl Memory {
@@ -76,12 +76,12 @@ impl Memory {
         trust: Duration,
     ) -> Option<Arc<Combined>> {
         let kept = self.grants.get_mut(programs)?;
-        if kept.looked.elapsed() >= trust {
+        if kept.looked.is_none_or(|looked| looked.elapsed() >= trust) {
             let start = Instant::now();
             if !kept.seen.iter().all(|(path, stamp)| now(root, path) == *stamp) {
                 return None;
             }
-            kept.looked = start;
+            kept.looked = Some(start);
         }
         Some(Arc::clone(&kept.combined))
     }
@@ -94,7 +94,13 @@ impl Memory {
         looked: Instant,
     ) {
         make_room(&mut self.grants, bounds::GRANTS);
-        self.grants.insert(programs.to_vec(), Kept { combined, seen, looked });
+        let kept = Kept { combined, seen, looked: Some(looked) };
+        self.grants.insert(programs.to_vec(), kept);
+    }
+
+    /// Trusts in none of the grants until it was looked at again.
+    pub(crate) fn doubt(&mut self) {
+        self.grants.values_mut().for_each(|kept| kept.looked = None);
     }
 }
 

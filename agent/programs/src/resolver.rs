@@ -43,12 +43,16 @@ impl Resolver {
     }
 
     /// The same, but a grant that was looked at less than `trust` ago is not looked at
-    /// again. A program that is replaced meanwhile is refused in a new cell, as it is
-    /// in one that is there already.
+    /// again, but for [`Self::doubt`].
     #[must_use]
     pub fn looking_again_after(mut self, trust: Duration) -> Self {
         self.trust = trust;
         self
+    }
+
+    /// Something was replaced: looks again at every grant, whenever it did so last.
+    pub fn doubt(&self) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).doubt();
     }
 
     /// What `program` needs. May ask file systems, and take its time.

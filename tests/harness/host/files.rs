@@ -39,13 +39,15 @@ impl Host {
         let place = self.place().join("agent/profiles");
         // As a directory: of single programs a cell takes none that lies beneath
         // /tmp, where it may have written it.
-        let probe = format!("\"{}/probe/\", ", self.place().display());
+        let probe = self.place().join("probe");
+        let more = [&probe].into_iter().chain(&self.setup.programs);
+        let more = more.map(|at| format!("\"{}/\", ", at.display())).collect::<Vec<_>>().concat();
         for (name, text) in PROFILES {
             let mut text = text.to_owned();
             if name == WIDEST {
                 for key in ["show = [", "execute = ["] {
                     assert!(text.contains(key), "`{key}` in {name}.toml");
-                    text = text.replacen(key, &format!("{key}{probe}"), 1);
+                    text = text.replacen(key, &format!("{key}{more}"), 1);
                 }
                 if !is_root() {
                     text.push_str("\n[enforcement]\nmay_lack = \"all\"\n");
@@ -80,13 +82,14 @@ impl Host {
         let own = self.setup.profiles.iter().map(|(name, _)| name.as_str());
         let names: Vec<_> = names.into_iter().chain(own).collect();
         let (worker, probe) = (self.reachable("cofferdam-files"), self.place().join("probe"));
-        let (worker, probe) = (worker.display(), probe.display());
+        let more = [worker, probe].into_iter().chain(self.setup.programs.iter().cloned());
+        let more = more.map(|at| format!(", \"{}\"", at.display())).collect::<Vec<_>>().concat();
         format!(
             "version = 1\n\
              peers = {{ gateways = [\"{GATEWAY}\"] }}\n\
              workspaces = {{ roots = [\"{work}\"], allow_root_owned = false, allow_execute = true }}\n\
-             view = {{ read = [\"/usr\", \"/etc\", \"{worker}\", \"{probe}\"] }}\n\
-             programs = {{ execute = [\"/usr\", \"{worker}\", \"{probe}\"] }}\n\
+             view = {{ read = [\"/usr\", \"/etc\"{more}] }}\n\
+             programs = {{ execute = [\"/usr\"{more}] }}\n\
              profiles = {{ allow = {names:?} }}\n\
              network = {{ allow_host = false, proxy = {destinations:?} }}\n\
              enforcement = {{ allow_degraded = {degraded} }}\n\

@@ -13,7 +13,7 @@ use prost::Message;
 
 use super::Agent;
 use crate::cap::{Capped, Need, cap};
-use crate::cells::Wanted;
+use crate::cells::{Footing, Wanted};
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
@@ -157,11 +157,13 @@ async fn work(
     let survey = |purpose| tokio::task::block_in_place(|| agent.programs.survey(capped, purpose));
     let purpose = Purpose::Files(&agent.worker);
     let naming = agent.naming(recorded.verified());
-    let plan = plan_cell(capped, &*survey(purpose)?, purpose, naming)?;
+    let surveyed = survey(purpose)?;
+    let plan = plan_cell(capped, &surveyed, purpose, naming)?;
     let wanted = Wanted {
         session: Some(Agent::session(recorded.verified())),
         purpose: if capped.write { "write files" } else { "read files" },
         plan,
+        footing: Footing { cell: Arc::clone(surveyed.pins()), run: None },
         capped,
         idle: Duration::from_millis(capped.profile.session.idle_millis),
     };

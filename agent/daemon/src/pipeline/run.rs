@@ -15,7 +15,7 @@ use super::Agent;
 use super::supervise::{Supervised, supervise};
 use crate::cap::{Capped, CappedNetwork, Need, cap};
 use crate::cell::Fate;
-use crate::cells::{Held, Wanted};
+use crate::cells::{Footing, Held, Wanted};
 use crate::clock;
 use crate::denials::FilesOfRun;
 use crate::fault::Fault;
@@ -248,14 +248,17 @@ impl Running<'_> {
         let Self { agent, whole, capped, .. } = *self;
         let naming = agent.naming(recorded.verified());
         let survey = |capped| agent.programs.survey(capped, Purpose::Run);
-        let plan = plan_cell(whole, &*survey(whole)?, Purpose::Run, naming)?;
+        let of_cell = survey(whole)?;
+        let plan = plan_cell(whole, &of_cell, Purpose::Run, naming)?;
         let survey = survey(capped)?;
-        let landlock = landlock(capped, &*survey, Purpose::Run)?;
+        let landlock = landlock(capped, &survey, Purpose::Run)?;
         let own = if landlock == plan.landlock { Vec::new() } else { landlock };
+        let run = (!own.is_empty()).then(|| (own.clone(), Arc::clone(survey.pins())));
         let wanted = Wanted {
             session: (!command.one_shot).then(|| Agent::session(recorded.verified())),
             purpose: if capped.write { "change" } else { "look" },
             plan,
+            footing: Footing { cell: Arc::clone(of_cell.pins()), run },
             capped: whole,
             idle: Duration::from_millis(capped.profile.session.idle_millis),
         };

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cofferdam_plan::{AbsolutePath, LandlockPlan, Rights};
 use cofferdam_profile::Tree;
@@ -21,6 +22,7 @@ use cofferdam_programs::Combined;
 use super::{PlanError, Purpose, absolute, worker_path};
 use crate::cap::Capped;
 use crate::facts::{Facts, Found};
+use crate::programs::Pins;
 
 /// Facts, and the rules for the host's files that follow from them: the part of
 /// planning that is the same for many calls.
@@ -29,6 +31,7 @@ pub struct Survey {
     facts: Facts,
     rules: Vec<LandlockPlan>,
     one_by_one: bool,
+    pins: Arc<Pins>,
 }
 
 /// How far an offer is taken.
@@ -72,7 +75,21 @@ impl Survey {
         if let Some(offer) = facts.offer() {
             rules.take(offer, capped, &bounds);
         }
-        Ok(Self { rules: rules.into_plan(), facts, one_by_one })
+        let pins = Arc::default();
+        Ok(Self { rules: rules.into_plan(), facts, one_by_one, pins })
+    }
+
+    /// The same, with what the rules stand for on this host. Asks file systems.
+    #[must_use]
+    pub fn pinned(mut self) -> Self {
+        self.pins = Arc::new(Pins::of(&self.rules, self.facts.links()));
+        self
+    }
+
+    /// What the rules stand for.
+    #[must_use]
+    pub fn pins(&self) -> &Arc<Pins> {
+        &self.pins
     }
 
     /// The facts.

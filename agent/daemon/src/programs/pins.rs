@@ -1,0 +1,174 @@
+//! What rules for the host's files are pinned to.
+//!
+//! Landlock keeps a rule by inode, not by name. A package manager replaces a file by
+//! renaming another onto it, and then a cell that is there already refuses the new
+//! one, as would a run's own rules that its PID 1 keeps. So a survey notes which
+//! inodes its rules stood for; [`Pins::moved`] looks whether that is still so, before
+//! a cell is used again ([`crate::cells`]).
+//!
+//! It asks for the directories first, for an entry cannot be replaced without its
+//! directory being written: some ten stat(2), about 10 µs, on the way of every run.
+//! A file that is overwritten in place keeps its inode, and its rule.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use cofferdam_plan::LandlockPlan;
+
+/// The inodes of some rules, and the links that led to them.
+#[derive(Debug, Default)]
+pub struct Pins {
+    /// Of each rule, in the order of rules; `None` where nothing was.
+    inodes: Vec<Option<Inode>>,
+    directories: Vec<Directory>,
+}
+
+/// Device and number of an inode; of a link the time of its making, too. The inode of
+/// a rule is held by the kernel for as long as its cell is there, so its number is not
+/// given again; that of a link that was removed is.
+type Inode = (u64, u64, Option<(i64, i64)>);
+
+/// A directory and what is looked at in it.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    written: Option<Written>,
+    entries: Vec<(PathBuf, Option<Inode>)>,
+}
+
+/// Tells whether entries came or went: inode, times of the last change of content and
+/// of anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Written {
+    inode: Inode,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Pins {
+    /// Looks at what the rules stand for now, and at the links that led there. Asks
+    /// file systems.
+    pub fn of<'a>(rules: &[LandlockPlan], links: impl Iterator<Item = &'a Path>) -> Self {
+        let mut directories: BTreeMap<PathBuf, Directory> = BTreeMap::new();
+        let mut note = |path: &Path| {
+            let parent = path.parent().unwrap_or(path);
+            let directory = directories.entry(parent.to_owned()).or_insert_with(|| Directory {
+                // Before its entries: one that changes meanwhile is seen to have changed.
+                written: look(parent).as_ref().map(Written::of),
+                path: parent.to_owned(),
+                entries: Vec::new(),
+            });
+            let inode = look(path).as_ref().map(inode);
+            directory.entries.push((path.to_owned(), inode));
+            inode
+        };
+        let inodes = rules.iter().map(|rule| note(rule.path.as_path())).collect();
+        links.for_each(|link| _ = note(link));
+        Self { inodes, directories: directories.into_values().collect() }
+    }
+
+    /// Whether another inode is now where one of them was. Asks file systems, for
+    /// about ten directories.
+    #[must_use]
+    pub fn moved(&self) -> bool {
+        self.directories.iter().any(Directory::has_moved)
+    }
+
+    /// Whether rules that are alike stand for the same inodes here and there.
+    #[must_use]
+    pub fn agree(&self, other: &Self) -> bool {
+        self.inodes == other.inodes
+    }
+}
+
+impl Directory {
+    fn has_moved(&self) -> bool {
+        // Some are written all the time, such as /proc: what counts is the entries.
+        look(&self.path).as_ref().map(Written::of) != self.written
+            && self.entries.iter().any(|(path, was)| look(path).as_ref().map(inode) != *was)
+    }
+}
+
+impl Written {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: inode(metadata),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+fn inode(metadata: &Metadata) -> Inode {
+    let made = metadata.is_symlink().then(|| (metadata.mtime(), metadata.mtime_nsec()));
+    (metadata.dev(), metadata.ino(), made)
+}
+
+/// A link is not followed: it is one of the things that can be replaced.
+fn look(path: &Path) -> Option<Metadata> {
+    fs::symlink_metadata(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_plan::{AbsolutePath, Rights};
+
+    use super::*;
+
+    fn rule(path: &Path) -> LandlockPlan {
+        let path = AbsolutePath::new(path.as_os_str().as_encoded_bytes()).unwrap();
+        LandlockPlan { path, rights: Rights::EXECUTE }
+    }
+
+    fn pins(paths: &[&Path], link: &Path) -> Pins {
+        let rules: Vec<_> = paths.iter().map(|path| rule(path)).collect();
+        Pins::of(&rules, [link].into_iter())
+    }
+
+    /// A program, a link to it, and a directory with something in it.
+    fn place() -> (tempfile::TempDir, PathBuf, PathBuf, PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let [program, link, tree] = ["tool", "link", "tree"].map(|name| place.path().join(name));
+        fs::write(&program, "one").unwrap();
+        std::os::unix::fs::symlink("tool", &link).unwrap();
+        fs::create_dir(&tree).unwrap();
+        (place, program, link, tree)
+    }
+
+    #[test]
+    fn what_is_replaced_by_rename_has_moved_and_what_is_written_in_place_has_not() {
+        let (place, program, link, tree) = place();
+        let before = pins(&[&program, &tree], &link);
+        assert!(!before.moved());
+        fs::write(&program, "overwritten").unwrap();
+        fs::write(tree.join("new"), "").unwrap();
+        fs::write(place.path().join("beside"), "").unwrap();
+        assert!(!before.moved(), "the directory was written, its entries are the same");
+        fs::write(place.path().join("next"), "two").unwrap();
+        fs::rename(place.path().join("next"), &program).unwrap();
+        assert!(before.moved());
+        let after = pins(&[&program, &tree], &link);
+        assert!(!after.moved() && !after.agree(&before));
+    }
+
+    #[test]
+    fn a_link_or_directory_that_is_exchanged_and_a_file_that_is_gone_have_moved() {
+        let (place, program, link, tree) = place();
+        let all = || pins(&[&program, &tree], &link);
+        let before = all();
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("tree", &link).unwrap();
+        assert!(before.moved());
+        // No rule names the link: what the rules stand for is the same.
+        assert!(all().agree(&before));
+        let before = all();
+        fs::rename(&tree, place.path().join("old")).unwrap();
+        fs::create_dir(&tree).unwrap();
+        assert!(before.moved());
+        let before = all();
+        fs::remove_file(&program).unwrap();
+        assert!(before.moved() && !all().agree(&before));
+    }
+}
