@@ -6,20 +6,25 @@
 
 mod combine;
 mod coverage;
+mod index;
 mod nearby;
 mod question;
+mod search;
+mod shortfall;
 
-use crate::action::{Action, Call};
+use crate::action::Call;
 use crate::decision::{
     Basis, Decision, Denial, Effect, Finding, Nearby, Pending, Permit, Reason, Verdict,
 };
 use crate::rules::RuleSet;
 use crate::rules::matching::{Match, Purpose};
-use crate::rules::role::Held;
-use crate::rules::rule::{Rule, SCOPES, Scope};
+use crate::rules::rule::{Rule, Scope};
 use combine::{Chosen, combine};
-use coverage::{Shortfall, covers, permits};
+use coverage::{covers, permits};
+pub(crate) use index::Index;
 use question::{Part, Question};
+use search::Search;
+use shortfall::Shortfall;
 
 /// The most reasons of one denial.
 const MAX_REASONS: usize = 16;
@@ -28,61 +33,80 @@ impl RuleSet {
     /// Decides a call. The same rules and the same call always give the same
     /// decision.
     pub fn decide(&self, call: Call) -> Decision {
-        let judged = match Question::of(&call) {
-            Ok(question) => self.judge(&question),
+        let search = Search::by_index(self, &call);
+        let (judged, nearby) = self.judge_call(&call, &search);
+        self.decision(call, judged, nearby)
+    }
+
+    /// Decides as [`decide`](Self::decide) does, but looks at every rule: slow,
+    /// and what tests and benchmarks hold `decide` to.
+    pub fn decide_by_scan(&self, call: Call) -> Decision {
+        let search = Search::by_scan(self, &call);
+        let (judged, nearby) = self.judge_call(&call, &search);
+        self.decision(call, judged, nearby)
+    }
+
+    fn judge_call(&self, call: &Call, search: &Search<'_, '_>) -> (Judged, Nearby) {
+        let judged = match Question::of(call) {
+            Ok(question) => self.judge(&question, search),
             Err(reason) => Judged::denied(vec![reason]),
         };
-        match judged.outcome {
+        let nearby = match judged.outcome {
+            Outcome::Denied(_) => search.nearby(),
+            Outcome::Permitted { .. } => Nearby::default(),
+        };
+        (judged, nearby)
+    }
+
+    fn decision(&self, call: Call, judged: Judged, nearby: Nearby) -> Decision {
+        let Judged { outcome, table } = judged;
+        let policy_digest = self.digest;
+        match outcome {
             Outcome::Permitted { basis, asks } => {
-                let basis = Basis {
-                    grant: basis.grant,
-                    rules: basis.rules,
-                    policy_digest: self.digest,
-                    table: judged.table,
-                    call,
-                };
+                let combine::Combined { grant, rules } = *basis;
+                let basis = Basis { grant, rules, policy_digest, table, call };
                 match asks {
                     None => Decision::Permit(Permit::new(basis)),
                     Some(reasons) => Decision::Ask(Pending::new(basis, reasons)),
                 }
             }
             Outcome::Denied(reasons) => {
-                let nearby = self.nearby(&call);
-                let (policy_digest, table) = (self.digest, judged.table);
                 Decision::Deny(Denial { call, reasons, nearby, policy_digest, table })
             }
         }
     }
 
-    fn judge(&self, question: &Question<'_>) -> Judged {
-        let held = self.roles.held_by(&question.call.subject);
-        let meant: Vec<&Rule> =
-            self.rules.iter().filter(|rule| rule.selectors.select(question.call, &held)).collect();
-        let scopes = self.speaking(question.call, &held);
+    fn judge(&self, question: &Question<'_>, search: &Search<'_, '_>) -> Judged {
+        let scopes = search.speaking();
         let mut table = Vec::new();
         let mut denials = Vec::new();
         let mut chosen = Vec::new();
+        let mut asks = Vec::new();
         for part in &question.parts {
-            let denied = guards(&meant, Effect::Deny, part, question);
-            if let Some(first) = denied.first() {
-                table.push(part.verdict(Finding::Denied(first.0.id.clone())));
+            let rules = search.about(part, question);
+            let denied = guards(&rules, Effect::Deny, part, question);
+            if let Some((first, _)) = denied.first() {
+                table.push(part.verdict(Finding::Denied(first.id.clone())));
                 denials.extend(denied.iter().map(|(rule, sure)| rule_reason(rule, part, *sure)));
                 continue;
             }
+            asks.extend(guards(&rules, Effect::Ask, part, question));
             if part.is_harmless() {
                 table.push(part.verdict(Finding::Harmless));
                 continue;
             }
-            match choose(&meant, &scopes, part, question, self.base) {
+            match choose(&rules, &scopes, part, question, self.base) {
                 Ok(rules) => {
                     let ids = rules.iter().map(|rule| rule.id.clone()).collect();
                     table.push(part.verdict(Finding::Permitted(ids)));
                     chosen.push(Chosen { part, rules });
                 }
-                Err(shortfall) => {
+                Err(scope) => {
                     table.push(part.verdict(Finding::NotPermitted));
-                    let wanting = shortfall.map(|shortfall| shortfall.to_string());
-                    denials.push(Reason::NotPermitted { part: part.label(), wanting });
+                    if denials.len() < MAX_REASONS {
+                        let nearest = search.nearest(scope, part, question);
+                        denials.push(not_permitted(part, scope, self.base, nearest));
+                    }
                 }
             }
         }
@@ -92,39 +116,9 @@ impl RuleSet {
         }
         let outcome = match combine(&chosen, question, &self.order) {
             Err(reason) => Outcome::Denied(vec![reason]),
-            Ok(basis) => {
-                Outcome::Permitted { basis: Box::new(basis), asks: asking(&meant, question) }
-            }
+            Ok(basis) => Outcome::Permitted { basis: Box::new(basis), asks: asking(asks) },
         };
         Judged { outcome, table }
-    }
-
-    /// The scopes that have to permit: the base, and each narrower one that has
-    /// something to say about this caller here.
-    fn speaking(&self, call: &Call, held: &Held) -> Vec<Scope> {
-        let speaks = |scope: Scope| {
-            self.rules.iter().any(|rule| {
-                rule.scope == scope && rule.is_positive() && rule.selectors.select_place(call, held)
-            })
-        };
-        // Without a base there is no scope that permits, and one has to.
-        let base = self.base.unwrap_or(Scope::System);
-        SCOPES
-            .into_iter()
-            .filter(|scope| *scope == base || (*scope > base && speaks(*scope)))
-            .collect()
-    }
-
-    fn nearby(&self, call: &Call) -> Nearby {
-        let base = self.base.unwrap_or(Scope::System);
-        let held = self.roles.held_by(&call.subject);
-        let meant = self.rules.iter().filter(|rule| {
-            rule.scope == base && rule.is_positive() && rule.selectors.select(call, &held)
-        });
-        match &call.action {
-            Action::DescribeHost | Action::ListHosts => Nearby::default(),
-            action => nearby::find(action, meant),
-        }
     }
 }
 
@@ -144,18 +138,21 @@ impl Judged {
     }
 }
 
-/// The rules of this effect that match a part or may match it.
+/// The first rules of this effect that match a part or may match it.
 fn guards<'r>(
-    meant: &[&'r Rule],
+    rules: &[&'r Rule],
     effect: Effect,
     part: &Part<'_>,
     question: &Question<'_>,
 ) -> Vec<(&'r Rule, Match)> {
-    meant
+    // More reasons than these are not told; each ask rule counts.
+    let most = if effect == Effect::Deny { MAX_REASONS } else { usize::MAX };
+    rules
         .iter()
         .filter(|rule| rule.effect == effect)
         .map(|rule| (*rule, covers(rule, Purpose::Guard, part, question)))
         .filter(|(_, sure)| *sure != Match::No)
+        .take(most)
         .collect()
 }
 
@@ -168,46 +165,53 @@ fn rule_reason(rule: &Rule, part: &Part<'_>, sure: Match) -> Reason {
     }
 }
 
-/// For each scope the most specific rule that permits the part.
+fn not_permitted(
+    part: &Part<'_>,
+    scope: Scope,
+    base: Option<Scope>,
+    nearest: Option<Shortfall>,
+) -> Reason {
+    let nearest = nearest.map(|shortfall| shortfall.to_string());
+    let wanting = match base {
+        Some(base) if scope > base => {
+            let narrower =
+                format!("the {scope} scope has rules for this caller and must permit it too");
+            Some(nearest.map_or(narrower.clone(), |nearest| format!("{narrower}; {nearest}")))
+        }
+        _ => nearest,
+    };
+    Reason::NotPermitted { part: part.label(), wanting }
+}
+
+/// For each scope the most specific rule that permits the part; the first scope
+/// that has none is the error.
 fn choose<'r>(
-    meant: &[&'r Rule],
+    rules: &[&'r Rule],
     scopes: &[Scope],
     part: &Part<'_>,
     question: &Question<'_>,
     base: Option<Scope>,
-) -> Result<Vec<&'r Rule>, Option<Shortfall>> {
-    let mut chosen = Vec::new();
-    let mut nearest: Option<Shortfall> = None;
-    for scope in scopes {
-        let is_base = Some(*scope) == base;
-        let mut best: Option<(coverage::Rank, &Rule)> = None;
-        for rule in meant.iter().filter(|rule| rule.scope == *scope && rule.is_positive()) {
-            match permits(rule, is_base, part, question) {
-                // Rules come in the order of their ids: the smaller id stays.
-                Ok(rank) if best.as_ref().is_none_or(|(known, _)| rank > *known) => {
-                    best = Some((rank, rule));
-                }
-                Ok(_) => {}
-                Err(shortfall) => nearest = nearest.max(shortfall),
+) -> Result<Vec<&'r Rule>, Scope> {
+    let best = |scope: Scope| {
+        let mut best: Option<(coverage::Rank, &'r Rule)> = None;
+        for rule in rules.iter().filter(|rule| rule.scope == scope && rule.is_positive()) {
+            let rank = permits(rule, Some(scope) == base, part, question);
+            // Rules come in the order of their ids: the smaller id stays.
+            if let Some(rank) = rank
+                && best.as_ref().is_none_or(|(known, _)| rank > *known)
+            {
+                best = Some((rank, rule));
             }
         }
-        match best {
-            Some((_, rule)) => chosen.push(rule),
-            None => return Err(nearest),
-        }
-    }
-    Ok(chosen)
+        best.map(|(_, rule)| rule).ok_or(scope)
+    };
+    scopes.iter().map(|scope| best(*scope)).collect()
 }
 
 /// The reasons to ask a human, where there is an ask rule that matches a part
 /// or may match it.
-fn asking(meant: &[&Rule], question: &Question<'_>) -> Option<Vec<String>> {
-    let mut asks: Vec<&Rule> = question
-        .parts
-        .iter()
-        .flat_map(|part| guards(meant, Effect::Ask, part, question))
-        .map(|(rule, _)| rule)
-        .collect();
+fn asking(asks: Vec<(&Rule, Match)>) -> Option<Vec<String>> {
+    let mut asks: Vec<&Rule> = asks.into_iter().map(|(rule, _)| rule).collect();
     asks.sort_by(|one, other| one.id.cmp(&other.id));
     asks.dedup_by(|one, other| one.id == other.id);
     (!asks.is_empty()).then(|| {

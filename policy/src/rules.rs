@@ -22,7 +22,7 @@
 //!
 //! Invariant: a [`RuleSet`] exists only where every file was right as a whole.
 
-mod argument;
+pub(crate) mod argument;
 mod case;
 mod error;
 mod file;
@@ -33,8 +33,8 @@ mod raw;
 mod resolve;
 pub(crate) mod role;
 pub(crate) mod rule;
-mod selector;
-mod text;
+pub(crate) mod selector;
+pub(crate) mod text;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,7 @@ pub(crate) use argument::Surroundings;
 pub use case::{Case, TestResult};
 pub use error::{Excerpt, Place, RuleError, RuleErrors};
 
+use crate::decide::Index;
 use crate::grant::ProfileOrder;
 use error::{Report, Source, line_starts};
 use file::File;
@@ -60,6 +61,7 @@ pub struct RuleSet {
     pub(crate) base: Option<Scope>,
     pub(crate) digest: [u8; 32],
     cases: Vec<Case>,
+    pub(crate) index: Index,
 }
 
 impl RuleSet {
@@ -84,7 +86,9 @@ impl RuleSet {
         let base = SCOPES
             .into_iter()
             .find(|scope| rules.values().any(|rule| rule.scope == *scope && rule.is_positive()));
-        Ok(Self { rules: rules.into_values().collect(), roles, order, base, digest, cases })
+        let rules: Vec<Rule> = rules.into_values().collect();
+        let index = Index::new(&rules);
+        Ok(Self { rules, roles, order, base, digest, cases, index })
     }
 
     /// The digest that was given with the files.

@@ -1,50 +1,13 @@
 //! Whether one rule covers one part of a call.
 
-use std::fmt;
-
 use super::question::{Part, Program, Question};
-use crate::rules::Surroundings;
+use super::shortfall::Shortfall;
 use crate::rules::matching::{Match, Purpose};
 use crate::rules::program::ProgramUse;
 use crate::rules::rule::{Effect, Rule, Shell};
 
 /// How specific a covering is: the larger one gives the grant.
 pub(super) type Rank = ((u8, usize, bool), usize);
-
-/// What a rule that nearly permits wants. The later, the nearer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Shortfall {
-    /// The program is right, the arguments are not.
-    Arguments { rule: String, pattern: String },
-    /// The path is right, the mode is not.
-    Mode { rule: String },
-    /// Everything is right but that it stands in a command line.
-    Shell { rule: String, opaque: Option<String> },
-    /// Everything is right but a variable.
-    Environment { rule: String, name: String },
-}
-
-impl fmt::Display for Shortfall {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Arguments { rule, pattern } => {
-                write!(out, "rule `{rule}` permits `{pattern}`")
-            }
-            Self::Mode { rule } => write!(out, "rule `{rule}` permits to read it only"),
-            Self::Shell { rule, opaque: None } => write!(
-                out,
-                "rule `{rule}` permits it as a program with arguments, not in a command line"
-            ),
-            Self::Shell { rule, opaque: Some(why) } => write!(
-                out,
-                "rule `{rule}` permits command lines that can be seen through, and {why}"
-            ),
-            Self::Environment { rule, name } => {
-                write!(out, "rule `{rule}` does not permit to set the variable `{name}`")
-            }
-        }
-    }
-}
 
 /// Names that change which program runs or what a shell does before it runs
 /// one. A glob does not cover them; a rule has to name them.
@@ -96,7 +59,7 @@ pub(super) fn covers(
         Part::Opaque(_) if guards => Match::Perhaps,
         Part::Opaque(_) | Part::Shell => Match::from(!guards && !rule.programs.is_empty()),
         Part::Lookup(program) => {
-            let around = surroundings(question);
+            let around = question.surroundings();
             let one = |pattern: &crate::rules::program::ProgramPattern| {
                 // Where only some uses are guarded, looking is none of them.
                 if guards && pattern.arguments.is_some() {
@@ -114,43 +77,58 @@ fn covers_program(rule: &Rule, program: &Program<'_>, question: &Question<'_>) -
     let used = ProgramUse {
         program: program.name,
         arguments: &program.arguments,
-        around: surroundings(question),
+        around: question.surroundings(),
     };
     rule.programs.iter().map(|pattern| pattern.matches(used)).max().unwrap_or(Match::No)
 }
 
-fn surroundings<'a>(question: &'a Question<'_>) -> Surroundings<'a> {
-    Surroundings { workspace: question.call.project.workspace(), directory: question.directory() }
-}
-
-/// Whether `rule` permits `part`; where not, what it wants, if it was near.
+/// How specifically `rule` permits `part`; `None`: it does not.
 pub(super) fn permits(
     rule: &Rule,
     is_base: bool,
     part: &Part<'_>,
     question: &Question<'_>,
-) -> Result<Rank, Option<Shortfall>> {
+) -> Option<Rank> {
+    let permits = covers(rule, Purpose::Permit, part, question) == Match::Yes
+        && rule.shell >= needed_shell(part)
+        && (!runs(part) || missing_variable(rule, is_base, question).is_none());
+    permits.then(|| (pattern_rank(rule, part, question), rule.selectors.count()))
+}
+
+/// What `rule` wants that does not permit `part`, where it is near.
+pub(super) fn shortfall(
+    rule: &Rule,
+    is_base: bool,
+    part: &Part<'_>,
+    question: &Question<'_>,
+) -> Option<Shortfall> {
     if covers(rule, Purpose::Permit, part, question) != Match::Yes {
-        return Err(near_miss(rule, part, question));
+        return near_miss(rule, part, question);
     }
-    let needs = match part {
-        Part::Opaque(_) => Shell::Opaque,
-        Part::Shell => Shell::Parsed,
-        Part::Program(program) if program.in_script => Shell::Parsed,
-        Part::Program(_) | Part::Path { .. } | Part::Lookup(_) | Part::Host(_) => Shell::Refuse,
-    };
-    if rule.shell < needs {
+    if rule.shell < needed_shell(part) {
         let opaque = match part {
             Part::Opaque(why) => why.first().cloned(),
             _ => None,
         };
-        return Err(Some(Shortfall::Shell { rule: rule.id.clone(), opaque }));
+        return Some(Shortfall::Shell { rule: rule.id.clone(), opaque });
     }
-    let runs = matches!(part, Part::Program(_) | Part::Opaque(_) | Part::Shell);
-    if let Some(name) = missing_variable(rule, is_base, question).filter(|_| runs) {
-        return Err(Some(Shortfall::Environment { rule: rule.id.clone(), name: name.to_owned() }));
+    let name = missing_variable(rule, is_base, question).filter(|_| runs(part))?;
+    Some(Shortfall::Environment { rule: rule.id.clone(), name: name.to_owned() })
+}
+
+/// What a rule has to say to command lines, to permit this part.
+fn needed_shell(part: &Part<'_>) -> Shell {
+    match part {
+        Part::Opaque(_) => Shell::Opaque,
+        Part::Shell => Shell::Parsed,
+        Part::Program(program) if program.in_script => Shell::Parsed,
+        Part::Program(_) | Part::Path { .. } | Part::Lookup(_) | Part::Host(_) => Shell::Refuse,
     }
-    Ok((pattern_rank(rule, part, question), rule.selectors.count()))
+}
+
+/// Whether it runs with the variables of the call.
+fn runs(part: &Part<'_>) -> bool {
+    matches!(part, Part::Program(_) | Part::Opaque(_) | Part::Shell)
 }
 
 /// The first variable that the rule does not let anybody set. A narrower scope
@@ -170,7 +148,7 @@ fn missing_variable<'q>(rule: &Rule, is_base: bool, question: &'q Question<'_>) 
 
 /// The rank of the rule's narrowest pattern that covers the part.
 fn pattern_rank(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> (u8, usize, bool) {
-    let around = surroundings(question);
+    let around = question.surroundings();
     let workspace = question.call.project.workspace();
     let rank = match part {
         Part::Program(program) => rule
@@ -203,13 +181,14 @@ fn pattern_rank(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> (u8, u
 fn near_miss(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> Option<Shortfall> {
     match part {
         Part::Program(program) => {
-            let around = surroundings(question);
+            let around = question.surroundings();
             let near = rule
                 .programs
                 .iter()
                 .find(|pattern| pattern.which.matches(program.name, around) == Match::Yes)?;
+            let failure = near.arguments.as_ref()?.failure(&program.arguments, around);
             let (rule, pattern) = (rule.id.clone(), near.to_string());
-            Some(Shortfall::Arguments { rule, pattern })
+            Some(Shortfall::Arguments { rule, pattern, failure })
         }
         Part::Path { used, .. } => {
             let workspace = question.call.project.workspace();

@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::action::{Action, Call, Execute};
 use crate::decision::{Finding, Reason, Verdict};
 use crate::path::{Directory, Location, PathProblem, locate};
+use crate::rules::Surroundings;
 use crate::rules::place::{Mode, PathUse};
 use crate::shell::{Script, SimpleCommand, Word};
 use crate::text::shown;
@@ -140,8 +141,13 @@ impl<'a> Question<'a> {
         Ok(())
     }
 
+    /// What programs and arguments are seen against.
+    pub(super) fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { workspace: self.call.project.workspace(), directory: self.directory() }
+    }
+
     /// Where relative paths start.
-    pub(super) fn directory(&self) -> Directory<'_> {
+    fn directory(&self) -> Directory<'_> {
         self.directory.as_deref().map_or(Directory::Somewhere, Directory::At)
     }
 }

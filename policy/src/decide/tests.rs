@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::action::{Execute, Host, Project};
+use crate::action::{Action, Execute, Host, Project};
 use crate::grant::WorkspaceAccess;
 use crate::subject::Subject;
 
@@ -343,6 +343,14 @@ proptest! {
         let (one, other) = (pool(&one), pool(&other));
         for call in calls() {
             prop_assert_eq!(one.decide(call.clone()), other.decide(call));
+        }
+    }
+
+    #[test]
+    fn what_the_index_finds_decides_as_all_rules_do(all in subset()) {
+        let rules = pool(&all);
+        for call in calls() {
+            prop_assert_eq!(rules.decide(call.clone()), rules.decide_by_scan(call));
         }
     }
 

@@ -4,8 +4,12 @@
 //! blow up. An argument that is not known before running matches everything
 //! perhaps and only «any» surely.
 
+mod failure;
+
 use std::fmt;
 use std::path::Path;
+
+pub(crate) use failure::Failure;
 
 use super::matching::Match;
 use super::place::Root;

@@ -13,6 +13,7 @@ use std::ops::Range;
 pub use excerpt::{Excerpt, Place};
 pub(super) use similar::choices;
 
+use super::text::Expressions;
 use crate::text::shown;
 
 /// The most errors that are reported at once.
@@ -76,6 +77,8 @@ impl fmt::Display for RuleErrors {
 pub(super) struct Report {
     errors: Vec<RuleError>,
     omitted: usize,
+    /// What was compiled so far, of all files: its number is bounded.
+    pub(super) expressions: Expressions,
 }
 
 /// A file as errors point into it.
@@ -119,7 +122,7 @@ impl Report {
 
     /// What was collected, where there is something.
     pub(super) fn finish(self) -> Result<(), RuleErrors> {
-        let Self { errors, omitted } = self;
+        let Self { errors, omitted, expressions: _ } = self;
         if errors.is_empty() { Ok(()) } else { Err(RuleErrors { errors, omitted }) }
     }
 }

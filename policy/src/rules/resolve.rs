@@ -146,14 +146,8 @@ impl Resolver<'_> {
 
     /// Globs, with sets put in.
     fn patterns(&mut self, key: &str, texts: Vec<Spanned<String>>) -> Vec<TextPattern> {
-        let mut out = Vec::new();
-        for text in self.expand(key, texts) {
-            match TextPattern::glob(text.get_ref().clone()) {
-                Ok(pattern) => out.push(pattern),
-                Err(message) => self.add(text.span(), key, message),
-            }
-        }
-        out
+        let texts = self.expand(key, texts);
+        texts.into_iter().map(|text| TextPattern::glob(text.into_inner())).collect()
     }
 
     /// Puts the members in place of `@set`.

@@ -34,6 +34,11 @@ impl Roles {
 }
 
 impl Held {
+    /// The numbers of the roles that are held.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> {
+        (0..self.0.len()).filter(|role| self.has(*role))
+    }
+
     /// Whether the role of this number is held.
     pub(crate) fn has(&self, role: usize) -> bool {
         self.0.get(role).copied().unwrap_or(false)

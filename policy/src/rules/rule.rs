@@ -1,5 +1,7 @@
 //! One rule, resolved: nothing left to look up.
 
+use std::fmt;
+
 use super::place::PathPattern;
 use super::program::ProgramPattern;
 use super::selector::Selectors;
@@ -37,6 +39,17 @@ pub(crate) enum Scope {
     Project,
     /// A user.
     User,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::System => "system",
+            Self::Organisation => "organisation",
+            Self::Project => "project",
+            Self::User => "user",
+        })
+    }
 }
 
 /// All scopes, from wide to narrow.

@@ -131,9 +131,9 @@ impl Resolver<'_> {
                     Ok(Value::OneOf(texts))
                 }
             }
-            (None, Some(glob), None, None, None, None) => TextPattern::glob(glob).map(Value::Text),
+            (None, Some(glob), None, None, None, None) => Ok(Value::Text(TextPattern::glob(glob))),
             (None, None, Some(regex), None, None, None) => {
-                TextPattern::expression(regex).map(Value::Text)
+                self.report.expressions.compile(regex).map(Value::Text)
             }
             (None, None, None, Some(root), None, None) => Root::parse(&root).map(Value::Beneath),
             (None, None, None, None, Some(RawNumber { min, max }), None) if min <= max => {

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 
 use toml::Spanned;
 
-use super::super::error::{Report, Source};
+use super::super::error::{Report, Source, choices};
 use super::super::file::File;
 use super::super::raw::RawSubjects;
 use super::super::role::{Role, Roles};
@@ -34,11 +34,8 @@ impl RoleNames {
 
     /// What to say where there is no such role.
     pub(super) fn unknown(&self, name: &str) -> String {
-        let known: Vec<&str> = self.0.keys().take(8).map(String::as_str).collect();
-        match &known[..] {
-            [] => format!("no role is named `{name}`; `[roles]` has none"),
-            known => format!("no role is named `{name}`; there are: {}", known.join(", ")),
-        }
+        let known = self.0.keys().map(String::as_str);
+        format!("no role is named `{name}`; {}", choices(name, known))
     }
 }
 

@@ -88,7 +88,7 @@ fn a_circle_of_roles_is_told_with_its_way_and_places() {
 #[test]
 fn roles_that_mean_nothing_or_everybody_are_refused() {
     for (roles, asked, part) in [
-        ("a = { users = [\"x\"] }", "b", "no role is named `b`; there are: a"),
+        ("a = { users = [\"x\"] }", "b", "no role is named `b`; did you mean `a`? there is a"),
         ("a = { roles = [\"b\"] }", "a", "no role is named `b`"),
         ("a = {}", "a", "nobody in particular"),
         ("a = []", "a", "nobody in particular"),
@@ -99,14 +99,14 @@ fn roles_that_mean_nothing_or_everybody_are_refused() {
         ("a = { user = [\"x\"] }\n", "a", "unknown field `user`"),
     ] {
         let text = with_roles(roles, asked);
-        let errors = parse(&text).expect_err(&text).to_string();
-        assert!(errors.lines().next().unwrap_or_default().contains(part), "{roles}: {errors}");
+        let errors = parse(&text).expect_err(&text).errors;
+        assert!(errors[0].to_string().contains(part), "{roles}: {}", errors[0]);
     }
     assert!(error("version = 1\nroles = 3").contains("a table of roles"));
     let text = "version = 1\n[roles]\na = { users = [\"x\"] }";
     let errors = crate::RuleSet::parse(&[("one", text), ("two", text)], [0; 32]).unwrap_err();
     assert!(
-        errors
+        errors.errors[0]
             .to_string()
             .contains("two:3:1: roles.a: there is a role of this name already, at one:3:1")
     );
