@@ -185,3 +185,44 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_ceiling::Ceiling;
+    use cofferdam_profile::Profiles;
+    use cofferdam_proto::intent::v1::{Grant, WorkspaceAccess};
+
+    use super::*;
+    use crate::cap::{Need, cap};
+
+    fn capped(profile: &str) -> Capped {
+        let ceiling = include_str!("../../../packaging/config/ceiling.toml");
+        let grant = Grant {
+            profile: profile.to_owned(),
+            workspace: "/srv/cofferdam/project".to_owned(),
+            workspace_access: WorkspaceAccess::Read.into(),
+            ..Grant::default()
+        };
+        let ceiling = Ceiling::parse(ceiling).unwrap();
+        cap(grant, Need::Whatever, &Profiles::load(None).unwrap(), &ceiling).unwrap()
+    }
+
+    #[test]
+    fn a_kernel_without_rights_on_tcp_is_told_as_a_layer_that_is_weaker() {
+        let told = |abi| loopback_layer(&capped("strict"), LoopbackHold::Lacking { abi }).unwrap();
+        let old = told(2);
+        assert!(!old.effective);
+        assert_eq!(
+            old.detail,
+            "this kernel's Landlock, ABI 2, has no rights on TCP (they came with ABI 4, Linux \
+             6.7), so `network.loopback = false` is not held; the network namespace still is"
+        );
+        assert!(told(0).detail.starts_with("this kernel has no Landlock"));
+        assert!(loopback_layer(&capped("strict"), LoopbackHold::Full).unwrap().effective);
+    }
+
+    #[test]
+    fn a_run_with_its_cells_loopback_asks_for_no_layer_over_it() {
+        assert_eq!(loopback_layer(&capped("default"), LoopbackHold::Full), None);
+    }
+}

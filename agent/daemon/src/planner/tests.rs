@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_ceiling::Ceiling;
 use cofferdam_plan::Leaf;
+use cofferdam_plan::run::Loopback;
 use cofferdam_plan::{Decode, Encode, RunId};
 use cofferdam_profile::Profiles;
 use cofferdam_programs::{Combined, ReadPlace};
@@ -254,10 +255,9 @@ fn a_cell_for_files_executes_the_worker_and_what_it_needs() {
     assert!(matches!(refused, Err(PlanError::Worker(_))));
 }
 
-#[test]
-fn a_run_gets_its_variables_and_the_requests_last() {
-    let capped = capped("default", &[]);
-    let command = Command {
+/// `git status`.
+fn git_status(capped: &Capped) -> Command {
+    Command {
         program: b"git".to_vec(),
         arguments: vec![b"status".to_vec()],
         working_directory: capped.workspace.clone(),
@@ -265,7 +265,32 @@ fn a_run_gets_its_variables_and_the_requests_last() {
         stdin: Vec::new(),
         background: false,
         one_shot: false,
-    };
+    }
+}
+
+#[test]
+fn a_run_reaches_of_loopback_what_its_profile_leaves_and_its_own_listener() {
+    let own = std::num::NonZeroU16::new(3128);
+    for (profile, proxy, expected) in [
+        ("default", None, Loopback::Open),
+        ("default", own, Loopback::Open),
+        ("readonly", None, Loopback::Closed),
+        ("strict", None, Loopback::Closed),
+        ("strict", own, Loopback::Only(own.unwrap())),
+    ] {
+        let capped = capped(profile, &[]);
+        let berth = Berth { proxy, ..Berth::default() };
+        let run = plan_run(RunId([2; 16]), &git_status(&capped), &capped, berth);
+        assert_eq!(run.loopback, expected, "{profile}");
+        let led = b"HTTPS_PROXY=http://127.0.0.1:3128".to_vec();
+        assert_eq!(run.environment.contains(&led), proxy.is_some(), "{profile}");
+    }
+}
+
+#[test]
+fn a_run_gets_its_variables_and_the_requests_last() {
+    let capped = capped("default", &[]);
+    let command = git_status(&capped);
     let leaf = Some(Leaf { cell: CellId([1; 16]), number: 7 });
     let berth = Berth { leaf, ..Berth::default() };
     let run = plan_run(RunId([2; 16]), &command, &capped, berth);
