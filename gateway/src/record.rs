@@ -11,9 +11,12 @@ mod flood;
 mod intent;
 mod sandbox;
 
+use std::collections::BTreeMap;
+
 use cofferdam_journal::{
     AppendError, Call, Denial, Digest, Entry, Failure, Journal, Options, Outcome, Recovery, Subject,
 };
+use cofferdam_policy::Claims;
 use cofferdam_trust::{KeyError, PeerName, SigningKey};
 use serde_json::Value;
 
@@ -165,11 +168,17 @@ impl Draft {
     }
 }
 
+/// Claims as records keep them.
+fn recorded_claims(claims: &Claims) -> BTreeMap<String, Vec<String>> {
+    claims.iter().map(|(name, values)| (name.to_owned(), values.to_vec())).collect()
+}
+
 fn subject(caller: &Caller, client: &str) -> Subject {
     Subject {
         user: caller.user.clone(),
         groups: caller.groups.clone(),
         client: client.to_owned(),
         tenant: caller.tenant.clone(),
+        claims: recorded_claims(&caller.claims),
     }
 }

@@ -167,7 +167,7 @@ fn call(verified: &Verified, action: Value) -> Call {
     let intent = verified.intent();
     let subject = intent.subject.clone().map(|subject| {
         let wire::Subject { user, groups, client, tenant } = subject;
-        Subject { user, groups, client, tenant }
+        Subject { user, groups, client, tenant, ..Subject::default() }
     });
     Call {
         run_id: intent.run_id.clone(),
@@ -178,7 +178,7 @@ fn call(verified: &Verified, action: Value) -> Call {
         tool: intent.tool.clone(),
         action,
         action_digest: Some(Digest(verified.action_digest())),
-        salt: String::new(),
+        ..Call::default()
     }
 }
 

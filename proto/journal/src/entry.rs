@@ -6,6 +6,9 @@
 
 mod approval;
 mod encoded;
+mod shadow;
+
+use std::collections::BTreeMap;
 
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
 use cofferdam_trust::VerifyingKey;
@@ -13,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use approval::{Approval, ApprovalStep};
+pub use shadow::Shadow;
 
 use crate::digest::Digest;
 use crate::ending::{Ending, Usage};
@@ -69,6 +73,9 @@ pub struct Subject {
     /// The tenant.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tenant: String,
+    /// What their token says besides, in a gateway's journal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Vec<String>>,
 }
 
 /// Who asked for what. Of a call that failed early, some of it is not known.
@@ -99,6 +106,10 @@ pub struct Call {
     /// The action's digest, of the action before anything was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action_digest: Option<Digest>,
+    /// In a gateway's journal: what its shadow rules would have decided, where
+    /// that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// Salt of the digests that stand for secrets in this record. The journal
     /// sets it.
     #[serde(default, skip_serializing_if = "String::is_empty")]

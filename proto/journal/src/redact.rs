@@ -85,8 +85,18 @@ impl Redactor {
     }
 
     fn call(&mut self, call: Call) -> Call {
-        let Call { run_id, subject, project, host, session, tool, action, action_digest, salt: _ } =
-            call;
+        let Call {
+            run_id,
+            subject,
+            project,
+            host,
+            session,
+            tool,
+            action,
+            action_digest,
+            shadow,
+            salt: _,
+        } = call;
         let mut call = Call {
             run_id: self.text(&run_id),
             subject: subject.map(|subject| self.subject(subject)),
@@ -96,6 +106,7 @@ impl Redactor {
             tool: self.text(&tool),
             action: self.value(action, 0),
             action_digest,
+            shadow,
             salt: String::new(),
         };
         call.salt = self.used_salt();
@@ -103,8 +114,9 @@ impl Redactor {
     }
 
     fn subject(&mut self, subject: Subject) -> Subject {
-        let Subject { user, groups, client, tenant } = subject;
-        Subject { user, groups, client: self.text(&client), tenant }
+        let Subject { user, groups, client, tenant, claims } = subject;
+        let claims = claims.into_iter().map(|(name, values)| (name, self.texts(values))).collect();
+        Subject { user, groups, client: self.text(&client), tenant, claims }
     }
 
     fn outcome(&mut self, outcome: Outcome) -> Outcome {
