@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cofferdam_policy::{
-    Action, Call, Decision, Denial, Host, Permit, Project, RuleErrors, RuleSet, Subject,
+    Action, Call, Decision, Denial, Host, Permit, Project, RuleErrors, RuleSet, Subject, Timestamp,
 };
 use cofferdam_trust::sha256;
 
@@ -87,6 +87,7 @@ impl Policy {
             host: place.map(host).unwrap_or_default(),
             tool: origin.tool.clone(),
             action,
+            at: Timestamp::now(),
         };
         match self.rules.decide(call) {
             Decision::Permit(permit) => Ok(permit),
@@ -133,7 +134,7 @@ fn project(place: &Place) -> Project {
 }
 
 fn host(place: &Place) -> Host {
-    Host { name: place.host.clone(), labels: place.labels.clone() }
+    Host { name: place.host.clone(), labels: place.labels.clone(), layers: place.layers.clone() }
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {

@@ -6,15 +6,17 @@
 //! and recorded. Health checks ask for nothing and need none.
 
 mod health;
+mod layers;
 mod lost;
 mod question;
 mod receipt;
 mod refusal;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cofferdam_proto::exec::v1::Layer;
 use cofferdam_proto::exec::v1::exec_service_client::ExecServiceClient;
 use cofferdam_proto::file::v1::file_service_client::FileServiceClient;
 use cofferdam_proto::host::v1::host_service_client::HostServiceClient;
@@ -31,6 +33,7 @@ pub(crate) use refusal::{HostError, Refused};
 pub(crate) use run::{FollowedRun, RunWatch};
 
 use crate::config::HostConfig;
+use layers::SaidLayers;
 
 /// The largest answer of a host: a file of 4 MiB and what belongs to it.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -48,6 +51,7 @@ pub(crate) struct Host {
     keys: TrustedKeys,
     channel: Channel,
     state: watch::Receiver<HostState>,
+    layers: SaidLayers,
 }
 
 /// Why the hosts cannot be prepared.
@@ -98,6 +102,7 @@ impl Hosts {
                 keys: TrustedKeys::from_iter([config.key]),
                 channel,
                 state,
+                layers: SaidLayers::default(),
             };
             hosts.insert(name.clone(), Arc::new(host));
         }
@@ -144,6 +149,16 @@ impl Host {
     /// What is known of it now.
     pub(crate) fn state(&self) -> HostState {
         self.state.borrow().clone()
+    }
+
+    /// The layers that it said it holds a cell with; none: it has not said.
+    pub(crate) fn layers(&self) -> Option<BTreeSet<String>> {
+        self.layers.known()
+    }
+
+    /// Takes what it says of that.
+    pub(crate) fn learn_layers(&self, said: &[Layer]) {
+        self.layers.learn(said);
     }
 
     fn runs(&self) -> ExecServiceClient<Channel> {

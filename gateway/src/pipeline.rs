@@ -95,10 +95,11 @@ fn allow<T: HostTool>(
     draft: &mut Draft,
 ) -> Result<Allowed<T::Wire>, Fault> {
     let input: T::Input = parse(call.arguments.clone())?;
-    let place = Place::resolve(gateway.config(), input.project(), input.host())?;
+    let mut place = Place::resolve(gateway.config(), input.project(), input.host())?;
     draft.place(&place);
     let host = gateway.hosts().get(&place.host).cloned();
     let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
+    place.layers = host.layers();
     let mut asked = T::ask(input, &place)?;
     T::fit(&mut asked.wire, gateway.config().limits.result_bytes.get());
     let permit = gateway.policy().decide(&call.origin, Some(&place), asked.wire.action())?;

@@ -1,6 +1,6 @@
 //! Where a call acts: which project, and on which of its hosts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::config::{Config, ProjectConfig};
@@ -15,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) host: String,
     /// What rules may select the host by.
     pub(crate) labels: BTreeMap<String, String>,
+    /// The layers that the host said it can hold a cell with; none: not yet said.
+    pub(crate) layers: Option<BTreeSet<String>>,
     /// The absolute path of the workspace on that host.
     pub(crate) workspace: PathBuf,
 }
@@ -34,6 +36,7 @@ impl Place {
             project: name.to_owned(),
             host: host.to_owned(),
             labels,
+            layers: None,
             workspace: project.workspace.clone(),
         })
     }

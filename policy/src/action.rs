@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use crate::shell::Script;
 use crate::subject::Subject;
 use crate::text::shown;
@@ -37,6 +39,8 @@ pub struct Call {
     pub tool: String,
     /// What is asked.
     pub action: Action,
+    /// When it is asked. Rules are valid from and until, or at certain hours.
+    pub at: Timestamp,
 }
 
 /// The project of a call.
@@ -56,6 +60,8 @@ pub struct Host {
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// The layers that it said it can hold a cell with; none: it has not said.
+    pub layers: Option<BTreeSet<String>>,
 }
 
 /// What is asked. Paths are absolute or relative to the workspace.

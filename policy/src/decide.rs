@@ -20,7 +20,7 @@ use crate::rules::RuleSet;
 use crate::rules::matching::{Match, Purpose};
 use crate::rules::rule::{Rule, Scope};
 use combine::{Chosen, combine};
-use coverage::{covers, permits};
+use coverage::{covers, permits, wants_human};
 pub(crate) use index::Index;
 use question::{Part, Question};
 use search::Search;
@@ -90,7 +90,8 @@ impl RuleSet {
                 denials.extend(denied.iter().map(|(rule, sure)| rule_reason(rule, part, *sure)));
                 continue;
             }
-            asks.extend(guards(&rules, Effect::Ask, part, question));
+            asks.extend(guards(&rules, Effect::Ask, part, question).iter().map(|(rule, _)| *rule));
+            asks.extend(rules.iter().copied().filter(|rule| wants_human(rule, part, question)));
             if part.is_harmless() {
                 table.push(part.verdict(Finding::Harmless));
                 continue;
@@ -149,7 +150,7 @@ fn guards<'r>(
     let most = if effect == Effect::Deny { MAX_REASONS } else { usize::MAX };
     rules
         .iter()
-        .filter(|rule| rule.effect == effect)
+        .filter(|rule| rule.effect == effect && rule.conditions.in_time(question.call.at))
         .map(|rule| (*rule, covers(rule, Purpose::Guard, part, question)))
         .filter(|(_, sure)| *sure != Match::No)
         .take(most)
@@ -209,9 +210,8 @@ fn choose<'r>(
 }
 
 /// The reasons to ask a human, where there is an ask rule that matches a part
-/// or may match it.
-fn asking(asks: Vec<(&Rule, Match)>) -> Option<Vec<String>> {
-    let mut asks: Vec<&Rule> = asks.into_iter().map(|(rule, _)| rule).collect();
+/// or may match it, or an allow rule that asks because of an argument.
+fn asking(mut asks: Vec<&Rule>) -> Option<Vec<String>> {
     asks.sort_by(|one, other| one.id.cmp(&other.id));
     asks.dedup_by(|one, other| one.id == other.id);
     (!asks.is_empty()).then(|| {

@@ -130,6 +130,7 @@ mod tests {
             host: Host::default(),
             tool: "execute_command".to_owned(),
             action: Action::Execute(Execute::program(program, Vec::new())),
+            at: jiff::Timestamp::default(),
         })
     }
 

@@ -27,6 +27,7 @@ mod subject;
 mod text;
 
 pub use cofferdam_ceiling::{Bytes, Millis};
+pub use jiff::Timestamp;
 
 pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
 pub use decision::{
@@ -39,6 +40,6 @@ pub use grant::{
     WorkspaceAccess,
 };
 pub use path::PathProblem;
-pub use rules::{Case, Excerpt, Place, RuleError, RuleErrors, RuleSet, TestResult};
+pub use rules::{Case, Excerpt, LAYERS, Place, RuleError, RuleErrors, RuleSet, TestResult};
 pub use shell::{MAX_OPAQUE, MAX_SCRIPT, Redirection, Script, SimpleCommand, Word};
 pub use subject::{ClaimError, Claims, Subject};

@@ -24,6 +24,7 @@
 
 pub(crate) mod argument;
 mod case;
+pub(crate) mod condition;
 mod error;
 mod file;
 pub(crate) mod matching;
@@ -40,6 +41,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use argument::Surroundings;
 pub use case::{Case, TestResult};
+pub use condition::LAYERS;
 pub use error::{Excerpt, Place, RuleError, RuleErrors};
 
 use crate::decide::Index;

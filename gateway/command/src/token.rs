@@ -198,22 +198,17 @@ impl Report for Listed {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let now = unix_now();
         let rows: Vec<_> = self.tokens.iter().map(|token| row(token, now)).collect();
-        write_table(out, ["NAME", "USER", "GROUPS", "TENANT", "CLAIMS", "CREATED", "STATE", "ID"], &rows)
+        write_table(
+            out,
+            ["NAME", "USER", "GROUPS", "TENANT", "CLAIMS", "CREATED", "STATE", "ID"],
+            &rows,
+        )
     }
 }
 
 fn row(token: &TokenRecord, now: u64) -> [String; 8] {
-    let TokenRecord {
-        id,
-        name,
-        user,
-        groups,
-        tenant,
-        claims,
-        created_at,
-        expires_at,
-        revoked_at,
-    } = token;
+    let TokenRecord { id, name, user, groups, tenant, claims, created_at, expires_at, revoked_at } =
+        token;
     let state = match (revoked_at, expires_at) {
         (Some(at), _) => format!("revoked {}", time::from_unix(*at)),
         (None, Some(end)) if *end <= now => format!("expired {}", time::from_unix(*end)),

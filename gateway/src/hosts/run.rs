@@ -195,6 +195,7 @@ impl Host {
         }
         let receipt = self.check_receipt(intent, receipt, digests.finish())?;
         let usage = usage.unwrap_or_default();
+        self.learn_layers(&layers);
         Ok(FollowedRun { outcome, usage, layers, sandbox, stdout, stderr, receipt })
     }
 }

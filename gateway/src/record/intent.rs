@@ -83,7 +83,7 @@ impl Recorder {
             0 => LONGEST,
             millis => Duration::from_millis(millis),
         });
-        let Call { subject, project, host, tool, action: _ } = call;
+        let Call { subject, project, host, tool, action: _, at: _ } = call;
         let provenance = Provenance {
             host: host.name.clone(),
             project: project.name.clone(),

@@ -113,6 +113,7 @@ impl HostTool for GetSystemInfo {
         intent: &RecordedIntent<HostQuery>,
     ) -> Result<Acted<Output>, HostError> {
         let Proven { answer, receipt } = job.host.ask(intent, job.cancelled).await?;
+        job.host.learn_layers(&answer.layers);
         let answer = shape(answer, job.workspace, job.provenance);
         Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }

@@ -91,7 +91,8 @@ pub(super) fn permits(
 ) -> Option<Rank> {
     let permits = covers(rule, Purpose::Permit, part, question) == Match::Yes
         && rule.shell >= needed_shell(part)
-        && (!runs(part) || missing_variable(rule, is_base, question).is_none());
+        && (!runs(part) || missing_variable(rule, is_base, question).is_none())
+        && rule.conditions.unmet(question.call).is_none();
     permits.then(|| (pattern_rank(rule, part, question), rule.selectors.count()))
 }
 
@@ -112,8 +113,33 @@ pub(super) fn shortfall(
         };
         return Some(Shortfall::Shell { rule: rule.id.clone(), opaque });
     }
-    let name = missing_variable(rule, is_base, question).filter(|_| runs(part))?;
-    Some(Shortfall::Environment { rule: rule.id.clone(), name: name.to_owned() })
+    let rule_id = || rule.id.clone();
+    if let Some(name) = missing_variable(rule, is_base, question).filter(|_| runs(part)) {
+        return Some(Shortfall::Environment { rule: rule_id(), name: name.to_owned() });
+    }
+    let why = rule.conditions.unmet(question.call)?;
+    Some(Shortfall::Condition { rule: rule_id(), why })
+}
+
+/// Whether `rule` wants a human to agree because of an argument of `part`, or
+/// may want it. What cannot be seen may hold such an argument.
+pub(super) fn wants_human(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> bool {
+    let wanted = &rule.conditions.ask_if;
+    if wanted.is_empty()
+        || !rule.conditions.in_time(question.call.at)
+        || covers(rule, Purpose::Guard, part, question) == Match::No
+    {
+        return false;
+    }
+    let around = question.surroundings();
+    match part {
+        Part::Program(program) => program
+            .arguments
+            .iter()
+            .any(|word| wanted.iter().any(|value| value.matches(word, around) != Match::No)),
+        Part::Opaque(_) => true,
+        Part::Shell | Part::Path { .. } | Part::Lookup(_) | Part::Host(_) => false,
+    }
 }
 
 /// What a rule has to say to command lines, to permit this part.

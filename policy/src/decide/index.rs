@@ -88,7 +88,7 @@ impl Index {
         if rule.selectors.tools.is_some() {
             self.tooled.insert(number);
         }
-        if rule.effect != Effect::Allow {
+        if rule.effect != Effect::Allow || !rule.conditions.ask_if.is_empty() {
             self.guards.insert(number);
             if rule.programs.is_empty() && rule.paths.is_empty() {
                 self.blanket.insert(number);

@@ -117,10 +117,10 @@ impl<'r, 'q> Search<'r, 'q> {
                 .set
                 .rules
                 .iter()
-                .filter(|rule| rule.scope == base && rule.is_positive() && self.selects(rule));
+                .filter(|rule| rule.scope == base && rule.is_positive() && self.is_near(rule));
             return nearby::find(action, meant);
         };
-        let selects = |number| self.rule(number).is_some_and(|rule| self.selects(rule));
+        let selects = |number| self.rule(number).is_some_and(|rule| self.is_near(rule));
         if !nearby::runs(action) {
             return Nearby { paths: index.paths(meant, selects), ..Nearby::default() };
         }
@@ -131,6 +131,11 @@ impl<'r, 'q> Search<'r, 'q> {
                 .is_some_and(|pattern| nearby::is_named(pattern, wanted))
         };
         Nearby { programs: index.programs(meant, wanted, named, selects), ..Nearby::default() }
+    }
+
+    /// Whether the rule is meant for this call, and now.
+    fn is_near(&self, rule: &Rule) -> bool {
+        rule.conditions.in_time(self.call.at) && self.selects(rule)
     }
 
     fn selects(&self, rule: &Rule) -> bool {

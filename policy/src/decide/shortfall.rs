@@ -15,6 +15,8 @@ pub(super) enum Shortfall {
     Shell { rule: String, opaque: Option<String> },
     /// Everything is right but a variable.
     Environment { rule: String, name: String },
+    /// Everything is right but a condition.
+    Condition { rule: String, why: String },
 }
 
 impl Shortfall {
@@ -25,6 +27,7 @@ impl Shortfall {
             Self::Mode { .. } => (1, 0),
             Self::Shell { .. } => (2, 0),
             Self::Environment { .. } => (3, 0),
+            Self::Condition { .. } => (4, 0),
         }
     }
 }
@@ -47,6 +50,7 @@ impl fmt::Display for Shortfall {
             Self::Environment { rule, name } => {
                 write!(out, "rule `{rule}` does not permit to set the variable `{name}`")
             }
+            Self::Condition { rule, why } => write!(out, "rule `{rule}` {why}"),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::action::{Action, Execute, Host, Project};
 use crate::grant::WorkspaceAccess;
 use crate::subject::Subject;
 
+mod conditions;
 mod network;
 
 const WORKSPACE: &str = "/srv/work";
@@ -27,6 +28,7 @@ fn call(tool: &str, action: Action) -> Call {
         host: Host { name: "web-1".to_owned(), ..Host::default() },
         tool: tool.to_owned(),
         action,
+        at: jiff::Timestamp::default(),
     }
 }
 

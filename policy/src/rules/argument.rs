@@ -43,6 +43,10 @@ pub(crate) enum Element {
 pub(crate) enum Value {
     Any,
     OneOf(Vec<String>),
+    /// What one of these matches.
+    AnyOf(Vec<Value>),
+    /// What none of these matches, for sure.
+    NoneOf(Vec<Value>),
     Text(TextPattern),
     /// A path beneath a root; never something that starts with `-`.
     Beneath(Root),
@@ -161,14 +165,18 @@ fn attached<'a>(name: &str, text: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl Value {
-    fn matches(&self, word: &Word, around: Surroundings<'_>) -> Match {
+    pub(crate) fn matches(&self, word: &Word, around: Surroundings<'_>) -> Match {
+        let each = |all: &[Self]| all.iter().map(|one| one.matches(word, around)).max();
         let text = match (word, self) {
+            (_, Self::AnyOf(all)) => return each(all).unwrap_or(Match::No),
+            (_, Self::NoneOf(all)) => return each(all).unwrap_or(Match::No).opposite(),
             (Word::Unknown { splits: false }, Self::Any) => return Match::Yes,
             (Word::Unknown { .. }, _) => return Match::Perhaps,
             (Word::Literal(text), _) => text,
         };
         match self {
             Self::Any => Match::Yes,
+            Self::AnyOf(_) | Self::NoneOf(_) => Match::Perhaps,
             Self::OneOf(all) => all.iter().any(|one| one.as_bytes() == text).into(),
             Self::Text(pattern) => pattern.is_match(text).into(),
             Self::Beneath(root) => beneath(root, text, around),
@@ -227,11 +235,20 @@ impl fmt::Display for Value {
                 out.write_str(&names.join("|"))?;
                 out.write_str(if all.len() > 12 { "|…" } else { "" })
             }
+            Self::AnyOf(all) => write!(out, "({})", listed(all, "|")),
+            Self::NoneOf(all) => write!(out, "<not {}>", listed(all, ", ")),
             Self::Text(pattern) => write!(out, "{pattern}"),
             Self::Beneath(root) => write!(out, "<path beneath {root}>"),
             Self::Number { min, max } => write!(out, "<{min} to {max}>"),
         }
     }
+}
+
+/// The first twelve of some patterns.
+fn listed(all: &[Value], between: &str) -> String {
+    let told: Vec<String> = all.iter().take(12).map(ToString::to_string).collect();
+    let more = if all.len() > 12 { "…" } else { "" };
+    format!("{}{more}", told.join(between))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use jiff::Timestamp;
+
 use super::RuleSet;
 use super::error::{Report, Source, choices};
 use super::raw::{RawCall, RawTest};
@@ -13,6 +15,9 @@ use crate::subject::{Claims, Subject};
 
 /// The workspace of a test that names none.
 const WORKSPACE: &str = "/workspace";
+
+/// When a test is asked that says no time: 2026-01-05, a Monday, at noon UTC.
+const AT: Timestamp = Timestamp::constant(1_767_614_400, 0);
 
 /// One test of a rule file: a call, and what the rules should say to it.
 #[derive(Debug, Clone)]
@@ -140,6 +145,8 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         client,
         host,
         labels,
+        layers,
+        at,
         project,
         workspace,
         tool,
@@ -174,14 +181,21 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         (other, ..) if TOOLS.contains(&other) => return Err("give path, and nothing else".into()),
         (other, ..) => return Err(unknown(other)),
     };
+    let at = match at {
+        None => AT,
+        Some(at) => at.get_ref().parse().map_err(|_| {
+            "`at` is no time of RFC 3339; write one such as \"2026-01-31T00:00:00Z\"".to_owned()
+        })?,
+    };
     let claims = Claims::try_from(claims).map_err(|error| error.to_string())?;
     let workspace = workspace.unwrap_or_else(|| WORKSPACE.to_owned()).into();
     Ok(Call {
         subject: Subject { user, groups, client, tenant, claims },
         project: Project { name: project, workspace },
-        host: Host { name: host, labels },
+        host: Host { name: host, labels, layers },
         tool,
         action,
+        at,
     })
 }
 

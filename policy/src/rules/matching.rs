@@ -31,6 +31,15 @@ impl From<bool> for Match {
 }
 
 impl Match {
+    /// Whether it does not match; what cannot be told stays so.
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::No => Self::Yes,
+            Self::Perhaps => Self::Perhaps,
+            Self::Yes => Self::No,
+        }
+    }
+
     /// Not certain any more.
     pub(crate) fn doubtful(self) -> Self {
         self.min(Self::Perhaps)

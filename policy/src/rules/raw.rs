@@ -1,7 +1,7 @@
 //! Rule files as they are written. Unknown keys are refused; [`super::resolve`]
 //! makes rules of this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{
@@ -34,6 +34,10 @@ pub(super) struct RawRule {
     pub(super) shell: Option<Spanned<Shell>>,
     pub(super) environment: Texts,
     pub(super) grant: Option<Spanned<RawGrant>>,
+    pub(super) valid: Option<Spanned<RawValid>>,
+    pub(super) when: Option<Spanned<RawWhen>>,
+    pub(super) require: Texts,
+    pub(super) ask_if: Option<Spanned<Vec<Spanned<RawArgument>>>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -46,6 +50,30 @@ pub(super) struct RawSubjects {
     pub(super) roles: Texts,
     #[serde(default)]
     pub(super) claims: BTreeMap<String, Spanned<Vec<Spanned<String>>>>,
+}
+
+/// The conditions of a rule, put together.
+pub(super) struct RawConditions {
+    pub(super) valid: Option<Spanned<RawValid>>,
+    pub(super) when: Option<Spanned<RawWhen>>,
+    pub(super) require: Texts,
+    pub(super) ask_if: Option<Spanned<Vec<Spanned<RawArgument>>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawValid {
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) until: Option<Spanned<String>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWhen {
+    pub(super) days: Texts,
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) until: Option<Spanned<String>>,
+    pub(super) zone: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -101,10 +129,38 @@ pub(super) struct RawArgumentTable {
     pub(super) beneath: Option<String>,
     pub(super) number: Option<RawNumber>,
     pub(super) any: Option<bool>,
+    pub(super) any_of: Option<Spanned<Vec<Spanned<RawArgument>>>>,
+    pub(super) none_of: Option<Spanned<Vec<Spanned<RawArgument>>>>,
     pub(super) flag: Option<String>,
     pub(super) value: Option<Spanned<RawArgument>>,
     pub(super) optional: Option<Spanned<RawArgument>>,
     pub(super) rest: Option<RawRest>,
+}
+
+impl RawArgumentTable {
+    /// How many kinds of pattern it names; `value` belongs to `flag`.
+    pub(super) fn kinds(&self) -> usize {
+        let Self {
+            one_of,
+            glob,
+            regex,
+            beneath,
+            number,
+            any,
+            any_of,
+            none_of,
+            flag,
+            value: _,
+            optional,
+            rest,
+        } = self;
+        let texts = [glob, regex, beneath, flag].map(Option::is_some);
+        let lists = [any_of, none_of].map(Option::is_some);
+        let others = [one_of.is_some(), number.is_some(), any.is_some()];
+        let repeated = [optional.is_some(), rest.is_some()];
+        let all = texts.into_iter().chain(lists).chain(others).chain(repeated);
+        all.filter(|given| *given).count()
+    }
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -148,6 +204,8 @@ pub(super) struct RawCall {
     pub(super) host: String,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) layers: Option<BTreeSet<String>>,
+    pub(super) at: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) project: String,
     pub(super) workspace: Option<String>,

@@ -2,6 +2,7 @@
 //! meaning is here; after it nothing can fail but a match.
 
 mod argument;
+mod condition;
 mod roles;
 mod sets;
 mod subjects;
@@ -14,7 +15,7 @@ use toml::Spanned;
 use super::error::{Report, Source, choices};
 use super::place::{PathPattern, Root};
 use super::program::{ProgramPattern, Which};
-use super::raw::{RawGrant, RawPath, RawProgram, RawRule, Texts};
+use super::raw::{RawConditions, RawGrant, RawPath, RawProgram, RawRule, Texts};
 use super::rule::{Effect, Gives, Rule, Shell};
 use super::selector::{Names, Selectors};
 use super::text::TextPattern;
@@ -61,6 +62,10 @@ impl Resolver<'_> {
             shell,
             environment,
             grant,
+            valid,
+            when,
+            require,
+            ask_if,
         } = raw;
         let effect = *effect.get_ref();
         self.check_id(&id);
@@ -71,6 +76,8 @@ impl Resolver<'_> {
             let message = "it permits nothing in particular; give programs, paths or tools";
             self.add(span, "effect", message);
         }
+        let raw = RawConditions { valid, when, require, ask_if };
+        let conditions = self.conditions(effect, programs.is_some(), raw);
         let labels = hosts
             .labels
             .into_iter()
@@ -94,6 +101,7 @@ impl Resolver<'_> {
             shell: shell.map(Spanned::into_inner).unwrap_or_default(),
             environment: environment.map(|names| self.patterns("environment", names.into_inner())),
             gives: self.gives(grant),
+            conditions,
         }
     }
 

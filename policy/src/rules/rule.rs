@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::condition::Conditions;
 use super::place::PathPattern;
 use super::program::ProgramPattern;
 use super::selector::Selectors;
@@ -18,6 +19,7 @@ pub(crate) struct Rule {
     pub(crate) reason: Option<String>,
     pub(crate) scope: Scope,
     pub(crate) selectors: Selectors,
+    pub(crate) conditions: Conditions,
     pub(crate) programs: Vec<ProgramPattern>,
     pub(crate) paths: Vec<PathPattern>,
     pub(crate) shell: Shell,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::decision::Effect;
 
+mod conditions;
 mod roles;
 
 const EXAMPLE: &str = include_str!("../../../packaging/config/rules.toml");

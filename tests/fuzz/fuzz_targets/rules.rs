@@ -7,7 +7,7 @@
 //! they meet rules that permit everything that can be seen through.
 #![no_main]
 
-use cofferdam_policy::{Action, Call, Decision, Execute, Host, Project, RuleSet, Subject};
+use cofferdam_policy::{Action, Call, Decision, Execute, Host, Project, RuleSet, Subject, Timestamp};
 use libfuzzer_sys::fuzz_target;
 
 const OPEN: &str = "version = 1
@@ -30,6 +30,7 @@ fn call(action: Action) -> Call {
         host: Host::default(),
         tool: "execute_command".to_owned(),
         action,
+        at: Timestamp::default(),
     }
 }
 

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use cofferdam_policy::{Action, Call, Claims, Effect, Execute, Host, Project, Subject, TOOLS};
+use cofferdam_policy::{
+    Action, Call, Claims, Effect, Execute, Host, LAYERS, Project, Subject, TOOLS, Timestamp,
+};
 use serde::Serialize;
 
 use super::{Files, PolicyError};
@@ -54,6 +56,13 @@ pub(crate) struct Arguments {
     /// A label of the host; may be repeated.
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// A layer that the host can hold a cell with, such as `landlock`; may be
+    /// repeated. Default: the host has said nothing.
+    #[arg(long = "layer", value_name = "LAYER", value_parser = LAYERS)]
+    layers: Vec<String>,
+    /// When it is asked, in RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
     /// The project.
     #[arg(long, default_value = "")]
     project: String,
@@ -107,6 +116,8 @@ impl Arguments {
         let action = self.action()?;
         let Self { user, groups, tenant, client, host, labels, project, workspace, tool, .. } =
             self;
+        let at = self.at.unwrap_or_else(Timestamp::now);
+        let layers = (!self.layers.is_empty()).then(|| self.layers.iter().cloned().collect());
         let mut claims = Claims::default();
         for (name, value) in &self.claims {
             claims.add(name, value)?;
@@ -115,9 +126,10 @@ impl Arguments {
         Ok(Call {
             subject: Subject { user, groups, client, tenant, claims },
             project: Project { name: project, workspace },
-            host: Host { name: host, labels },
+            host: Host { name: host, labels, layers },
             tool,
             action,
+            at,
         })
     }
 

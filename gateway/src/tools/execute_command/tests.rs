@@ -8,6 +8,7 @@ fn ask(arguments: Value) -> Result<Asked<Command>, BadInput> {
         project: "p".into(),
         host: "h".into(),
         labels: BTreeMap::new(),
+        layers: None,
         workspace: "/srv/p".into(),
     };
     ExecuteCommand::ask(crate::input::parse(Some(arguments))?, &place)

@@ -10,8 +10,8 @@ use super::super::raw::{RawArgument, RawArgumentTable, RawNumber, RawRest};
 use super::super::text::TextPattern;
 use super::Resolver;
 
-const KINDS: &str = "give exactly one of one_of, glob, regex, beneath, number, any = true, flag \
-                     with value, optional, or rest";
+const KINDS: &str = "give exactly one of one_of, glob, regex, beneath, number, any = true, any_of, \
+                     none_of, flag with value, optional, or rest";
 
 impl Resolver<'_> {
     pub(super) fn arguments(
@@ -38,24 +38,19 @@ impl Resolver<'_> {
             }
             RawArgument::Table(table) => *table,
         };
+        if table.kinds() != 1 || table.value.is_some() != table.flag.is_some() {
+            self.add(span, "args", KINDS);
+            return None;
+        }
         match table {
-            RawArgumentTable {
-                flag: Some(flag),
-                value: Some(value),
-                one_of: None,
-                glob: None,
-                regex: None,
-                beneath: None,
-                number: None,
-                any: None,
-                optional: None,
-                rest: None,
-            } => self.flag(span, flag, value),
-            RawArgumentTable { flag: None, value: None, optional, rest, .. }
-                if optional.is_some() || rest.is_some() =>
-            {
-                self.repeated(span, optional, rest)
+            RawArgumentTable { flag: Some(name), value: Some(value), .. } => {
+                self.flag(span, name, value)
             }
+            RawArgumentTable { optional: Some(inner), .. } => {
+                let element = self.element(inner.span(), inner.into_inner())?;
+                Some(Element::Optional(Box::new(element)))
+            }
+            RawArgumentTable { rest: Some(rest), .. } => self.rest(span, rest),
             table => self.value(span, table).map(Element::One),
         }
     }
@@ -70,81 +65,79 @@ impl Resolver<'_> {
             self.add(span, "args.flag", "a flag starts with `-`, has a name and no `=`");
             return None;
         }
-        let value = self.single(value)?;
+        let value = self.single("args", value)?;
         Some(Element::Flag { name, value })
     }
 
-    fn repeated(
-        &mut self,
-        span: Range<usize>,
-        optional: Option<Spanned<RawArgument>>,
-        rest: Option<RawRest>,
-    ) -> Option<Element> {
-        match (optional, rest) {
-            (Some(inner), None) => {
-                let element = self.element(inner.span(), inner.into_inner())?;
-                Some(Element::Optional(Box::new(element)))
-            }
-            (None, Some(RawRest::Any(true))) => Some(Element::Rest(Value::Any)),
-            (None, Some(RawRest::Each(each))) => {
-                self.single(Spanned::new(span, *each)).map(Element::Rest)
-            }
-            _ => {
+    fn rest(&mut self, span: Range<usize>, rest: RawRest) -> Option<Element> {
+        match rest {
+            RawRest::Any(true) => Some(Element::Rest(Value::Any)),
+            RawRest::Any(false) => {
                 self.add(span, "args", KINDS);
                 None
+            }
+            RawRest::Each(each) => {
+                self.single("args", Spanned::new(span, *each)).map(Element::Rest)
             }
         }
     }
 
     /// A pattern of exactly one argument.
-    fn single(&mut self, raw: Spanned<RawArgument>) -> Option<Value> {
+    pub(super) fn single(&mut self, key: &str, raw: Spanned<RawArgument>) -> Option<Value> {
         let span = raw.span();
         if let Element::One(value) = self.element(span.clone(), raw.into_inner())? {
             return Some(value);
         }
-        self.add(span, "args", "here a pattern of exactly one argument is wanted");
+        self.add(span, key, "here a pattern of exactly one argument is wanted");
         None
     }
 
+    /// One kind of value; [`element`](Self::element) saw that there is one.
     fn value(&mut self, span: Range<usize>, raw: RawArgumentTable) -> Option<Value> {
-        let RawArgumentTable {
-            one_of,
-            glob,
-            regex,
-            beneath,
-            number,
-            any,
-            flag,
-            value,
-            optional,
-            rest,
-        } = raw;
-        let others = flag.is_some() || value.is_some() || optional.is_some() || rest.is_some();
-        let found = match (one_of, glob, regex, beneath, number, any) {
-            _ if others => Err(KINDS.to_owned()),
-            (Some(texts), None, None, None, None, None) => {
+        let found = match raw {
+            RawArgumentTable { one_of: Some(texts), .. } => {
                 let texts = self.expand("args.one_of", texts);
                 let texts: Vec<String> = texts.into_iter().map(Spanned::into_inner).collect();
-                if texts.is_empty() {
-                    Err("`one_of` matches nothing; fill it".to_owned())
-                } else {
-                    Ok(Value::OneOf(texts))
-                }
+                let empty = || "`one_of` matches nothing; fill it".to_owned();
+                (!texts.is_empty()).then_some(Value::OneOf(texts)).ok_or_else(empty)
             }
-            (None, Some(glob), None, None, None, None) => Ok(Value::Text(TextPattern::glob(glob))),
-            (None, None, Some(regex), None, None, None) => {
+            RawArgumentTable { any_of: Some(all), .. } => {
+                return self.several("args.any_of", all).map(Value::AnyOf);
+            }
+            RawArgumentTable { none_of: Some(all), .. } => {
+                return self.several("args.none_of", all).map(Value::NoneOf);
+            }
+            RawArgumentTable { glob: Some(glob), .. } => Ok(Value::Text(TextPattern::glob(glob))),
+            RawArgumentTable { regex: Some(regex), .. } => {
                 self.report.expressions.compile(regex).map(Value::Text)
             }
-            (None, None, None, Some(root), None, None) => Root::parse(&root).map(Value::Beneath),
-            (None, None, None, None, Some(RawNumber { min, max }), None) if min <= max => {
+            RawArgumentTable { beneath: Some(root), .. } => Root::parse(&root).map(Value::Beneath),
+            RawArgumentTable { number: Some(RawNumber { min, max }), .. } if min <= max => {
                 Ok(Value::Number { min, max })
             }
-            (None, None, None, None, Some(_), None) => {
+            RawArgumentTable { number: Some(_), .. } => {
                 Err("`min` is above `max`, so that no number matches".to_owned())
             }
-            (None, None, None, None, None, Some(true)) => Ok(Value::Any),
+            RawArgumentTable { any: Some(true), .. } => Ok(Value::Any),
             _ => Err(KINDS.to_owned()),
         };
         found.map_err(|message| self.add(span, "args", message)).ok()
+    }
+
+    /// Patterns of one argument, which stand together for one. All have to be
+    /// right: one that is left out of `none_of` would permit more.
+    fn several(
+        &mut self,
+        key: &str,
+        list: Spanned<Vec<Spanned<RawArgument>>>,
+    ) -> Option<Vec<Value>> {
+        self.check_not_empty(key, &list);
+        if list.get_ref().len() > MAX_PATTERNS {
+            self.add(list.span(), key, format!("there are more than {MAX_PATTERNS} patterns"));
+            return None;
+        }
+        let all: Vec<Option<Value>> =
+            list.into_inner().into_iter().map(|one| self.single(key, one)).collect();
+        all.into_iter().collect()
     }
 }

@@ -40,6 +40,7 @@ fn call(tool: &str, action: Action) -> Call {
         host: Host { name: HOST.into(), ..Host::default() },
         tool: tool.into(),
         action,
+        at: cofferdam_policy::Timestamp::now(),
     }
 }
 
