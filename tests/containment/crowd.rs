@@ -64,14 +64,14 @@ fn of_more_sessions_than_the_ceiling_allows_the_rest_are_refused_in_words_and_no
 /// Starts the line in as many sessions at once. Those that got a cell hold it until
 /// everybody has had an answer.
 fn all_at_once(caller: &Caller, round: &str, line: &str) -> Vec<Ran> {
-    let answered = Arc::new(Barrier::new(SESSIONS));
+    let all_told = Arc::new(Barrier::new(SESSIONS));
     let hold = |number| {
         let caller = caller.clone().session(&format!("{round}-{number}"));
-        let (line, answered) = (sh(line), Arc::clone(&answered));
+        let (line, all_told) = (sh(line), Arc::clone(&all_told));
         async move {
             let mut live: Live = caller.begin(line).await.unwrap();
             while live.ran.started.is_none() && live.next().await.unwrap() {}
-            answered.wait().await;
+            all_told.wait().await;
             if let Some(started) = &live.ran.started {
                 let run_id = started.run_id.clone();
                 caller.exec().cancel_run(CancelRunRequest { run_id }).await.unwrap();

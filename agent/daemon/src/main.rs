@@ -143,7 +143,7 @@ fn examine(subject: &Subject, json: bool) -> anyhow::Result<ExitCode> {
 /// Prints what selftest finds; with a warden of its own, in a child.
 fn test(request: &Request) -> anyhow::Result<ExitCode> {
     if let Some(program) = &request.spawn_warden {
-        let tested = selftest::with_own_warden(program, request);
+        let tested = selftest::with_own_warden(program.as_deref(), request);
         return tested.map_err(|error| anyhow::anyhow!("{error}"));
     }
     // The message holds its causes.

@@ -56,10 +56,14 @@ pub struct Request {
     /// The probe [default: cofferdam-probe beside this program].
     #[arg(long)]
     pub probe: Option<PathBuf>,
-    /// Start this warden for the test, with a ceiling and a workspace of its
-    /// own, instead of asking the configured one.
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["config", "workspace"])]
-    pub spawn_warden: Option<PathBuf>,
+    /// Start a warden for the test, with a ceiling and a workspace of its own,
+    /// instead of asking the configured one [default: cofferdam-warden beside
+    /// this program].
+    #[arg(
+        long, value_name = "PROGRAM", num_args = 0..=1,
+        conflicts_with_all = ["config", "workspace"],
+    )]
+    pub spawn_warden: Option<Option<PathBuf>>,
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -50,7 +50,7 @@ impl FilesOfRun {
         if self.names_programs() && !covers(&self.capped.programs, path) {
             lacking.insert(0, self.naming(path));
         }
-        remedy("programs.execute", lacking)
+        remedy("programs.execute", &lacking)
     }
 
     fn read(&self, path: &Path) -> Option<Remedy> {
@@ -65,7 +65,7 @@ impl FilesOfRun {
         let is_program = covers(&self.capped.profile.programs, path);
         let lacking = self.lacking(&lists);
         if !lacking.is_empty() && !is_program {
-            return remedy("view.read", lacking);
+            return remedy("view.read", &lacking);
         }
         // It is where programs and libraries are, and what is granted one by one does not need it.
         let named = self.survey.named()?;
@@ -77,7 +77,7 @@ impl FilesOfRun {
                 "a rule whose grant has in `programs` the program that needs it, which none of those it has ({granted}) does"
             )
         };
-        remedy("programs.execute", vec![grant])
+        remedy("programs.execute", &[grant])
     }
 
     /// Which lists above the grant have to have the file, in words.
@@ -121,7 +121,7 @@ impl HostFiles for FilesOfRun {
     }
 }
 
-fn remedy(setting: &'static str, lacking: Vec<String>) -> Option<Remedy> {
+fn remedy(setting: &'static str, lacking: &[String]) -> Option<Remedy> {
     (!lacking.is_empty()).then(|| Remedy { setting, grant: lacking.join(", and ") })
 }
 

@@ -5,6 +5,10 @@ use cofferdam_abilities::{Ability, Need, State, checklist};
 use super::findings::{Findings, OpenLine};
 use super::page::Page;
 
+/// How to read the tables.
+const LEGEND: &str = "Each entry says what was found, then what that means for cells, then what \
+                      mends it. MISSING: no cell can start without it. missing, partial, unknown: \
+                      cells start, and this is weaker or was not looked at.";
 /// Columns before the name and before the text.
 const NAME: usize = 10;
 const TEXT: usize = 28;
@@ -16,6 +20,8 @@ impl Findings {
     #[must_use]
     pub fn print(&self, mut page: Page) -> String {
         page.line("", 0, "What this host can enforce");
+        page.gap();
+        page.line("", 0, LEGEND);
         print_table(&mut page, &self.host);
         page.gap();
         page.line("", 0, "What the agent needs");

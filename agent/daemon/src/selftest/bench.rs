@@ -121,6 +121,12 @@ impl Bench {
         self.capped.execute
     }
 
+    /// The profile gives every run this variable.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        let usual = ["PATH", "HOME", "USER", "LOGNAME", "SHELL"];
+        usual.contains(&name) || self.capped.profile.environment.contains_key(name)
+    }
+
     /// The workspace.
     pub(super) fn workspace(&self) -> &AbsolutePath {
         &self.capped.workspace

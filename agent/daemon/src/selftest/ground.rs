@@ -33,7 +33,7 @@ pub(super) struct Ground {
 #[derive(Debug, thiserror::Error)]
 pub enum GroundError {
     /// The configuration.
-    #[error("{0}; name one by --config, or start a warden by --spawn-warden")]
+    #[error("{0}; name another by --config, or, where no agent is set up yet, say --spawn-warden")]
     Config(#[from] ConfigError),
     /// The ceiling.
     #[error(transparent)]

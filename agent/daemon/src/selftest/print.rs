@@ -3,6 +3,9 @@
 use super::verdict::{LineVerdict, Report, Verdict};
 use crate::doctor::Page;
 
+/// How to read it.
+const HEAD: &str = "What a command in a cell may try, line by line of the checklist, and \
+                    whether cells of this host held when it was tried just now:";
 /// Columns before the title.
 const TEXT: usize = 22;
 
@@ -10,6 +13,8 @@ impl Report {
     /// Writes all of it on a page.
     #[must_use]
     pub fn print(&self, mut page: Page) -> String {
+        page.line("", 0, HEAD);
+        page.gap();
         for it in &self.lines {
             let (word, why) = match &it.verdict {
                 Verdict::Held(by) if !it.lacks.is_empty() => {
@@ -17,7 +22,7 @@ impl Report {
                 }
                 Verdict::Held(by) => ("held", format!("tried: {}", by.join(", "))),
                 Verdict::NotHeld(what) => ("NOT HELD", what.join("; ")),
-                Verdict::Untried(why) => ("cannot be tried", why.clone()),
+                Verdict::Untried(why) => ("not tried", why.clone()),
             };
             page.line(&format!("{:>4}  {word}", it.line.number), TEXT, it.line.title);
             page.line("", TEXT, &why);
@@ -44,7 +49,7 @@ impl Report {
         let untried = count(|it| matches!(it, Verdict::Untried(_)));
         let sum = format!(
             "Of {} lines of the checklist, {held} hold ({partly} of them in part), {open} do not, and \
-             {untried} cannot be tried here.",
+             {untried} were not tried.",
             self.lines.len()
         );
         page.line("", 0, &sum);

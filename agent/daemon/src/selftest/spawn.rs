@@ -60,20 +60,13 @@ impl Drop for Directory {
     }
 }
 
-/// Tests through the warden at `program`, and says how the tester ended.
+/// Tests through a warden at `program`, and says how the tester ended.
 ///
 /// # Errors
 /// See [`SpawnError`].
-pub fn with_own_warden(program: &Path, request: &Request) -> Result<ExitCode, SpawnError> {
-    let warden = find(program)?;
-    let probe = match &request.probe {
-        Some(probe) => find(probe)?,
-        None => find(
-            &std::env::current_exe()
-                .map_err(step("find this program"))?
-                .with_file_name("cofferdam-probe"),
-        )?,
-    };
+pub fn with_own_warden(program: Option<&Path>, request: &Request) -> Result<ExitCode, SpawnError> {
+    let warden = find_or_beside(program, "cofferdam-warden")?;
+    let probe = find_or_beside(request.probe.as_deref(), "cofferdam-probe")?;
     let user = ServiceUser::of(Path::new(CONFIGURATION));
     let directory = make_directory(user.as_ref())?;
     let ceiling = directory.0.join("ceiling.toml");
@@ -141,6 +134,16 @@ fn tester(request: &Request, ceiling: &Path, probe: &Path, user: Option<&Service
         command.uid(user.uid()).gid(user.gid());
     }
     command
+}
+
+/// What was named, or the program of this name beside this one.
+fn find_or_beside(named: Option<&Path>, name: &str) -> Result<PathBuf, SpawnError> {
+    match named {
+        Some(named) => find(named),
+        None => {
+            find(&std::env::current_exe().map_err(step("find this program"))?.with_file_name(name))
+        }
+    }
 }
 
 fn find(path: &Path) -> Result<PathBuf, SpawnError> {

@@ -1,5 +1,8 @@
 //! Trials: lines of the checklist that take more than the probe's word.
 
+mod bounds;
+mod given;
+
 use std::os::unix::process::ExitStatusExt;
 
 use super::bench::Bench;
@@ -14,11 +17,17 @@ const LITTLE_TIME: u64 = 300;
 pub(super) async fn all(bench: &Bench) -> Vec<Evidence> {
     let made = [
         ("workspace-through-a-link", &[6][..], workspace_through_a_link(bench).await),
+        ("protected-path", &[9], given::change_what_is_protected(bench).await),
+        ("full-scratch", &[15], bounds::fill_a_scratch_place(bench).await),
         ("written-program", &[30], written_program(bench).await),
+        ("process-limit", &[32], bounds::fork_without_end(bench).await),
         ("memory-limit", &[33], memory_limit(bench).await),
         ("wall-time", &[34, 36], wall_time(bench).await),
         ("double-fork", &[35], double_fork(bench).await),
+        ("open-output", &[37], bounds::hold_the_output_open(bench).await),
         ("two-cells", &[16, 48], two_cells(bench).await),
+        ("environment", &[47], given::inherit_the_environment(bench).await),
+        ("nul-argument", &[49], given::give_an_argument_with_nul(bench).await),
         ("layers", &[50], layers(bench)),
     ];
     let evidence = |(name, numbers, result): (&str, &[u8], _)| Evidence {
@@ -45,8 +54,17 @@ async fn workspace_through_a_link(bench: &Bench) -> Tried {
     if !made.status.success() {
         return Err(made.said());
     }
-    match bench.cell(|plan| plan.workspace.path = link).await {
-        Err(_) => Ok(Result::Refused),
+    let real = bench.workspace();
+    let lead_astray = |plan: &mut cofferdam_plan::CellPlan| {
+        let rules = plan.landlock.iter_mut().filter(|rule| rule.path == *real);
+        rules.for_each(|rule| rule.path = link.clone());
+        plan.workspace.protected.clear();
+        plan.workspace.path = link;
+    };
+    match bench.cell(lead_astray).await {
+        // Another reason would say nothing about links.
+        Err(why) if why.contains("symlink") => Ok(Result::Refused),
+        Err(why) => Err(why),
         Ok(cell) => {
             bench.end(cell).await;
             Ok(Result::Possible("a cell was built".to_owned()))

@@ -123,7 +123,11 @@ fn judge(line: &Line, evidence: &[&Evidence]) -> Verdict {
         Result::Refused | Result::Possible(_) => None,
     });
     Verdict::Untried(why.unwrap_or_else(|| {
-        format!("the probe has no attempt; {} must hold it", line.held_by.join(" and "))
+        let held_by = line.held_by.join(" and ");
+        format!(
+            "no selftest can tell; {held_by} must hold it, which the test `{}` tries",
+            line.test
+        )
     }))
 }
 

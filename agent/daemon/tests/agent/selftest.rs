@@ -38,13 +38,13 @@ fn selftest_tries_the_checklist_in_real_cells() {
         let lines = lines.iter().filter(|line| line["verdict"] == verdict);
         lines.map(|line| line["number"].as_u64().unwrap()).collect()
     };
-    assert!(with("held").len() >= 35, "{report}");
+    assert!(with("held").len() >= 40, "{report}");
     if is_root() {
         assert!(with("not-held").is_empty(), "{report}");
         assert!(output.status.success());
     } else {
-        // Without a cgroup nothing limits memory, and selftest must say so.
-        assert!(with("not-held").iter().all(|number| *number == 33), "{report}");
+        // Without a cgroup nothing limits processes and memory, and selftest must say so.
+        assert!(with("not-held").iter().all(|number| [32, 33].contains(number)), "{report}");
         assert!(!report["degraded"].as_array().unwrap().is_empty());
     }
 }
