@@ -87,6 +87,11 @@ impl ProfileOrder {
         Self(narrow_to_wide)
     }
 
+    /// From narrow to wide.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+
     /// The narrower of two profiles; none where that is not known.
     #[must_use]
     pub fn narrower<'a>(&self, one: &'a str, other: &'a str) -> Option<&'a str> {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod compare;
 mod decide;
 mod decision;
 mod engine;
@@ -30,6 +31,7 @@ pub use cofferdam_ceiling::{Bytes, Millis};
 pub use jiff::Timestamp;
 
 pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
+pub use compare::{ChangeKind, Difference, FacetChange, RuleChange};
 pub use decision::{
     Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason, Verdict,
 };

@@ -22,6 +22,11 @@ pub(crate) struct Roles(pub(super) Vec<Role>);
 pub(crate) struct Held(Vec<bool>);
 
 impl Roles {
+    /// The alternatives of the role of this number.
+    pub(crate) fn get(&self, role: usize) -> &[Subjects] {
+        self.0.get(role).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The roles that `subject` holds.
     pub(crate) fn held_by(&self, subject: &Subject) -> Held {
         let mut held = Held(Vec::with_capacity(self.0.len()));

@@ -62,6 +62,15 @@ impl TextPattern {
         }
     }
 
+    /// All of it and its kind, for telling two patterns apart.
+    pub(crate) fn told(&self) -> String {
+        match &self.matcher {
+            Matcher::Exact => format!("{:?}", self.written),
+            Matcher::Glob(_) => self.written.clone(),
+            Matcher::Expression(_) => format!("/{}/", self.written),
+        }
+    }
+
     /// Whether it names one text only.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self.matcher, Matcher::Exact)
