@@ -6,9 +6,14 @@
 //! `redirections`, as bash without start-up files would run it. Everything in
 //! doubt is opaque, because rules then rest on the kernel's allowlist alone.
 
+mod arithmetic;
+mod braces;
 mod builtin;
+mod certainty;
+mod closing;
 mod guard;
 mod redirect;
+mod test;
 mod variable;
 mod walk;
 mod word;
@@ -37,6 +42,8 @@ pub struct Script {
     /// command is unknown.
     pub directories: Vec<Vec<u8>>,
     /// Names of variables that the script may put into a program's environment.
+    /// What it only sets is among them, as it may be exported already, but for
+    /// names in small letters, which are a script's own.
     pub environment: BTreeSet<String>,
     /// Why not everything can be known; empty: it can.
     pub opaque: Vec<String>,
@@ -66,10 +73,7 @@ impl Script {
     /// Looks through a command line.
     #[must_use]
     pub fn parse(line: &[u8]) -> Self {
-        let parsed = guard::admit(line)
-            .and_then(guard::tokenize)
-            .and_then(|tokens| guard::parse(&tokens))
-            .map(|program| walk::walk(&program));
+        let parsed = guard::program(line).map(|program| walk::walk(&program));
         parsed.unwrap_or_else(|why| Self { opaque: vec![why], ..Self::default() })
     }
 

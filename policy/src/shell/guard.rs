@@ -9,7 +9,7 @@
 use brush_parser::ast::Program;
 use brush_parser::{ParserOptions, Token, TokenizerOptions};
 
-use super::{MAX_SCRIPT, word};
+use super::{MAX_SCRIPT, arithmetic, word};
 
 /// The most words and operators that open a compound command.
 const MAX_OPENERS: usize = 48;
@@ -18,11 +18,14 @@ const MAX_CASES: usize = 6;
 /// The most parentheses beside `[[`, where the parser backtracks over them.
 const MAX_TEST_PARENTHESES: usize = 4;
 
+/// The most `((`.
+const MAX_SUMS: usize = 4;
+
 /// What the tokenizer recurses into.
 const EXPANSIONS: [&str; 3] = ["$(", "${", "$["];
 
 /// Takes text that the tokenizer can bear.
-pub(super) fn admit(line: &[u8]) -> Result<&str, String> {
+fn admit(line: &[u8]) -> Result<&str, String> {
     if line.len() > MAX_SCRIPT {
         return Err(format!("it is longer than {MAX_SCRIPT} bytes"));
     }
@@ -76,9 +79,15 @@ fn is_odd(character: char) -> bool {
     }
 }
 
+/// Reads a command line, or one that stands in another.
+pub(super) fn program(line: &[u8]) -> Result<Program, String> {
+    let text = admit(line)?;
+    parse(text, &tokenize(text)?)
+}
+
 /// Breaks text into words and operators, as bash does for `bash -c`, where
 /// extended globs are off.
-pub(super) fn tokenize(text: &str) -> Result<Vec<Token>, String> {
+fn tokenize(text: &str) -> Result<Vec<Token>, String> {
     let options =
         TokenizerOptions { enable_extended_globbing: false, ..TokenizerOptions::default() };
     // The cached way keeps command lines of callers in a global.
@@ -87,16 +96,16 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Token>, String> {
 }
 
 /// Parses tokens that hold nothing the parser could not bear.
-pub(super) fn parse(tokens: &[Token]) -> Result<Program, String> {
-    check_words(tokens)?;
-    check_neighbours(tokens)?;
+fn parse(text: &str, tokens: &[Token]) -> Result<Program, String> {
+    check_words(text, tokens)?;
     check_nesting(tokens)?;
+    check_neighbours(text, tokens)?;
     let options = ParserOptions { enable_extended_globbing: false, ..ParserOptions::default() };
     brush_parser::parse_tokens(tokens, &options)
         .map_err(|error| format!("it is not a shell command line: {error}"))
 }
 
-fn check_words(tokens: &[Token]) -> Result<(), String> {
+fn check_words(text: &str, tokens: &[Token]) -> Result<(), String> {
     let mut tokens = tokens.iter();
     while let Some(token) = tokens.next() {
         match token {
@@ -104,10 +113,30 @@ fn check_words(tokens: &[Token]) -> Result<(), String> {
                 check_here_document(&mut tokens)?;
             }
             Token::Operator(..) => {}
-            Token::Word(text, _) => check_word(text)?,
+            Token::Word(word, _) => {
+                check_word(word)?;
+                if word.contains("$(") && !stands_in(text, token) {
+                    return Err("a command substitution holds a comment or the like".to_owned());
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// Whether the tokenizer left a word as it stands in the text. In substitutions it
+/// takes out what it read as comments.
+fn stands_in(text: &str, token: &Token) -> bool {
+    let (from, to) = (token.location().start.index, token.location().end.index);
+    let place = |index: usize| {
+        if text.is_ascii() {
+            return Some(index);
+        }
+        let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        ends.nth(index)
+    };
+    let raw = place(from).zip(place(to)).and_then(|(from, to)| text.get(from..to));
+    raw == Some(token.to_str())
 }
 
 /// A tag, the body, and the tag again. Only plain tags: what else bash takes as
@@ -120,10 +149,14 @@ fn check_here_document<'a>(tokens: &mut impl Iterator<Item = &'a Token>) -> Resu
     if !is_plain_tag(tag) || end != unquoted.unwrap_or(tag) {
         return Err("it holds a here-document whose end word is not plain letters".to_owned());
     }
-    match unquoted {
-        Some(_) => Ok(()),
-        None => word::check_expanded(body),
+    if unquoted.is_some() {
+        return Ok(());
     }
+    let reading = word::read_expanded(body)?;
+    if reading.scripts.is_empty() && reading.sums.is_empty() {
+        return Ok(());
+    }
+    Err("a here-document holds what is computed when it runs".to_owned())
 }
 
 fn check_word(text: &str) -> Result<(), String> {
@@ -141,18 +174,70 @@ fn check_word(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check_neighbours(tokens: &[Token]) -> Result<(), String> {
-    for pair in tokens.windows(2) {
+/// Looks at what stands side by side and means something else than apart.
+fn check_neighbours(text: &str, tokens: &[Token]) -> Result<(), String> {
+    let mut sums = 0;
+    for (at, pair) in tokens.windows(2).enumerate() {
+        let touches = touch(&pair[0], &pair[1]);
         match (operator(&pair[0]), operator(&pair[1])) {
-            // The parser backtracks over everything inside.
             (Some("("), Some("(")) => {
-                return Err("`((` computes what depends on the run".to_owned());
+                sums += 1;
+                check_sum(text, &pair[1], touches, sums)?;
             }
-            (Some("<" | ">"), Some("(")) => {
-                return Err("a process substitution runs beside the command".to_owned());
+            (Some("<"), Some("(")) => check_process(tokens, at, touches)?,
+            (Some(">"), Some("(")) => {
+                return Err("`>(…)` runs beside the command, and may outlive it".to_owned());
+            }
+            // `{fd}> file` sets a variable.
+            (None, Some(next)) if touches && next.starts_with(['<', '>']) => {
+                let word = pair[0].to_str();
+                if word.starts_with('{') && word.ends_with('}') {
+                    return Err("a redirection sets a variable".to_owned());
+                }
             }
             _ => {}
         }
+    }
+    Ok(())
+}
+
+fn touch(one: &Token, other: &Token) -> bool {
+    one.location().end.index == other.location().start.index
+}
+
+/// `((…))`: the parser backtracks over everything inside, and takes for arithmetic
+/// what bash does not.
+fn check_sum(text: &str, opener: &Token, touches: bool, count: usize) -> Result<(), String> {
+    if !touches || count > MAX_SUMS || !text.is_ascii() {
+        return Err("it holds `((` that may be arithmetic or not".to_owned());
+    }
+    let rest = text.get(opener.location().end.index..).unwrap_or_default();
+    arithmetic::enclosed(rest)?.split(';').try_for_each(|part| arithmetic::read(part).map(drop))
+}
+
+/// `<(…)` must be a word of its own: bash makes one word of all that touches it,
+/// and so perhaps another program's name.
+fn check_process(tokens: &[Token], at: usize, touches: bool) -> Result<(), String> {
+    let before = at.checked_sub(1).map(|before| &tokens[before]);
+    let glued = before.is_some_and(|before| {
+        touch(before, &tokens[at]) && !matches!(operator(before), Some("(" | ";" | "|" | "&"))
+    });
+    let mut depth = 0_usize;
+    let end = tokens[at + 1..].iter().position(|token| {
+        match operator(token) {
+            Some("(") => depth += 1,
+            Some(")") => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    });
+    let follows = end.is_some_and(|end| {
+        let end = at + 1 + end;
+        let next = tokens.get(end + 1);
+        next.is_some_and(|next| operator(next).is_none() && touch(&tokens[end], next))
+    });
+    if !touches || glued || follows {
+        return Err("`<(…)` is a part of a longer word".to_owned());
     }
     Ok(())
 }

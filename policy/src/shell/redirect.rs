@@ -42,11 +42,13 @@ fn file(walker: &mut Walker, kind: &IoFileRedirectKind, target: &IoFileRedirectT
         }
         IoFileRedirectTarget::Duplicate(word) => match walker.word(word) {
             Word::Literal(text) if is_descriptor(&text) => {}
+            // Bash ends the redirection at the hyphen: in `>&-rm x` it runs `rm`.
+            Word::Literal(text) if text.starts_with(b"-") => {
+                walker.opaque("a word begins where a redirection ends");
+            }
             target => open_expanded_again(walker, target, writes),
         },
-        IoFileRedirectTarget::ProcessSubstitution(..) => {
-            walker.opaque("a process substitution runs beside the command");
-        }
+        IoFileRedirectTarget::ProcessSubstitution(kind, shell) => walker.beside(kind, shell),
     }
 }
 

@@ -40,6 +40,24 @@ fn every_command_of_a_line_is_seen() {
         ("a |& b", vec!["a", "b"]),
         ("[[ -f x ]] && a", vec!["a"]),
         ("a # b; c", vec!["a"]),
+        ("a $(b \"$(c)\") `d`", vec!["c", "b", "d", "a"]),
+        ("x=$(a | b)", vec!["a", "b"]),
+        ("a <(b | c) < <(d)", vec!["b", "c", "d", "a"]),
+        ("f() { a \"$1\"; }; f x", vec!["a", "f"]),
+        ("function f { a; } > out; f", vec!["a", "f"]),
+        ("command git log", vec!["git"]),
+        ("a $((1 + 2))", vec!["a"]),
+        ("i=0; while [ $i -lt 3 ]; do a $((i+1)); i=$((i+1)); done", vec!["[", "a"]),
+        ("for ((i=0; i<3; i++)); do a $i; done", vec!["a"]),
+        ("for i in {1..3}; do a $((i * 2)); done", vec!["a"]),
+        ("f() { local n=3; [[ $n -gt 2 ]] && a; }; f", vec!["local", "a", "f"]),
+        ("x=(a b); c \"${x[@]}\" ${#x[@]} ${x[0]}", vec!["c"]),
+        ("a ${x:-b} ${x%.rs} ${x##*/} ${x/a/b}", vec!["a"]),
+        ("while IFS= read -r x; do a \"$x\"; done", vec!["read", "a"]),
+        ("[ \"$x\" = y ] && [ -n \"$x\" ] && [ $# -eq 0 ] && a", vec!["[", "[", "[", "a"]),
+        ("kill $!", vec!["kill"]),
+        ("export X=$y", vec!["export"]),
+        ("exit $?", vec!["exit"]),
         ("a '; b'", vec!["a"]),
         ("cat <<EOF\nrm x\nEOF\nb", vec!["cat", "b"]),
         ("cat <<'EOF'\n$(rm x)\nEOF", vec!["cat"]),
@@ -52,12 +70,14 @@ fn every_command_of_a_line_is_seen() {
 /// Each hides what it runs or opens, or may do so.
 const OPAQUE: &[&str] = &[
     "a >& '$(rm x)'",
+    "a >&-rm",
+    ">&-rm x",
+    "a <&-rm",
+    "[[ -n =~ x ]]",
     "a &> '$(rm x)'",
     "a >&1x",
     "$(rm x)",
     "`rm x`",
-    "a $(b)",
-    "a \"`b`\"",
     "$x y",
     "${x} y",
     "a*b c",
@@ -67,14 +87,44 @@ const OPAQUE: &[&str] = &[
     "source x",
     ". x",
     "exec rm",
-    "command rm x",
     "builtin cd",
-    "f() { rm; }; f",
-    "function f { rm; }",
     "coproc rm",
-    "a <(b)",
+    "a $($x)",
+    "a $(eval b)",
+    "a `$x`",
+    "a $(b # )\n)",
+    "a $(b <<E\n)\nE\n)",
+    "a $(case x in x) b;; esac)",
+    "cd() { rm; }; cd x",
+    "function ls/x { rm; }",
+    "f() { a; }; unset f; f",
+    "a<(b)",
+    "a <(b)c",
+    "x=<(b) c",
+    "a < (b)",
+    "(( x ) )",
+    "((a) | (b))",
+    "$((a) | (b))",
+    "((i++))",
+    "i=0; i=$y; ((i++))",
+    "false && i=0; ((i++))",
+    "i=$((1/0)) j=0\n((j))",
+    "x=$((1/0)); j=0\n((j))",
+    "f() { local i; unset i; ((i)); }",
+    "local i=0; ((i))",
+    "((1 #))\n1\n))",
+    "i=0; IFS=0; [ $i -eq 0 ]",
+    "[ $x = y ]",
+    "[ \"$x\" y ]",
+    "a=([x]=1)",
+    "a {x}> out",
+    "time -- a",
+    "wait \"$x\"",
+    "command $x",
+    "command exec a",
+    "shopt -s extglob",
+    "export \"$x\"",
     "a >(b)",
-    "cat < <(b)",
     "((x))",
     "$((x))",
     "let x",
@@ -84,7 +134,6 @@ const OPAQUE: &[&str] = &[
     "printf -v 'a[$(id)]' x",
     "read 'a[$(id)]'",
     "declare -i x",
-    "a=(1 2)",
     "a[0]=1",
     "trap 'rm x' EXIT",
     "alias ls=rm",
@@ -112,7 +161,6 @@ const OPAQUE: &[&str] = &[
     "set -o posix",
     "export $x",
     "select x in a; do b; done",
-    "for ((;;)); do a; done",
     "$'\\x72m' x",
     "$\"rm\" x",
     "unset 'a[$(id)]'",
@@ -139,6 +187,41 @@ fn redirections_directories_and_variables_are_collected() {
     assert_eq!(script.directories, [b"src".to_vec()]);
     assert_eq!(script.environment.iter().map(String::as_str).collect::<Vec<_>>(), ["X", "Y"]);
     assert!(!script.is_opaque());
+}
+
+/// A function is the shell's own where it surely is there, and perhaps a program
+/// elsewhere.
+#[test]
+fn a_call_of_a_function_is_harmless_only_where_it_is_surely_defined() {
+    let calls = |line: &str| {
+        let script = parse(line);
+        assert!(!script.is_opaque(), "{line}: {:?}", script.opaque);
+        let calls = script.commands.iter().filter(|command| command.program == b"f");
+        calls.map(|command| command.harmless).collect::<Vec<_>>()
+    };
+    for (line, harmless) in [
+        ("f() { a; }; f", vec![true]),
+        ("f() { a; }\nf | b", vec![true]),
+        ("f; f() { a; }", vec![false]),
+        ("(f() { a; }); f", vec![false]),
+        ("b && f() { a; }; f", vec![false]),
+        ("if b; then f() { a; }; fi; f", vec![false]),
+        ("f() { a; } | b; f", vec![false]),
+        ("x=$(f() { a; }); f", vec![false]),
+        ("b; f() { a; }\nf", vec![false]),
+        ("f() { f; }; f; command f", vec![true, true, false]),
+    ] {
+        assert_eq!(calls(line), harmless, "{line}");
+    }
+}
+
+#[test]
+fn plain_braces_are_several_arguments() {
+    let script = parse("mkdir -p src/{a,b} {1..3}");
+    let literal = |text: &str| Word::Literal(text.as_bytes().to_vec());
+    let expected =
+        [literal("-p"), literal("src/a"), literal("src/b"), Word::Unknown { splits: true }];
+    assert_eq!(script.commands[0].arguments, expected);
 }
 
 #[test]

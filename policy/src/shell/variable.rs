@@ -27,3 +27,34 @@ const STEERING: [&str; 11] = [
 pub(super) fn means_something(name: &str) -> bool {
     EVALUATED.contains(&name) || STEERING.contains(&name) || name.starts_with("BASH")
 }
+
+/// Names whose values bash sets by itself, so that what a script set them to says
+/// nothing.
+pub(super) fn is_set_by_bash(name: &str) -> bool {
+    const NAMES: [&str; 13] = [
+        "_",
+        "PWD",
+        "OLDPWD",
+        "REPLY",
+        "OPTARG",
+        "PIPESTATUS",
+        "FUNCNAME",
+        "GROUPS",
+        "MAPFILE",
+        "COPROC",
+        "HOSTNAME",
+        "LINENO",
+        "SECONDS",
+    ];
+    NAMES.contains(&name) || means_something(name)
+}
+
+/// Whether a name is one that scripts give to what they keep for themselves: small
+/// letters. Environments have none of those but the proxies', and what a caller
+/// sets the rules see by itself.
+pub(super) fn is_of_scripts(name: &str) -> bool {
+    !name.ends_with("_proxy")
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}

@@ -2,28 +2,43 @@
 //!
 //! Every node is matched exhaustively, so that a construct that the parser
 //! learns to read breaks the build instead of being passed over. Depth is
-//! bounded by [`super::guard`].
+//! bounded by [`super::guard`], that of substitutions here.
 
-use brush_parser::ast::{
-    self, Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem,
-    CompoundCommand, CompoundList, ExtendedTestExpr, UnaryPredicate,
-};
+mod simple;
+mod test;
 
-use super::builtin::{self, Builtin};
-use super::word::{self, Word};
-use super::{MAX_OPAQUE, Script, SimpleCommand, redirect, variable};
+use brush_parser::ast::{self, Command, CompoundCommand, CompoundList, CompoundListItem};
+
+use super::certainty::{Claims, Sure};
+use super::word::{self, Reading, Word};
+use super::{MAX_OPAQUE, Script, arithmetic, builtin, guard, redirect, variable};
+
+/// How deep command substitutions may stand in each other.
+const MAX_DEPTH: usize = 6;
+/// The most command substitutions of one script.
+const MAX_SUBSTITUTIONS: usize = 64;
 
 /// Collects what `program` runs and opens.
 pub(super) fn walk(program: &ast::Program) -> Script {
-    let mut walker = Walker { script: Script::default() };
-    for list in &program.complete_commands {
-        walker.list(list);
+    let mut walker = Walker::default();
+    walker.program(program);
+    if let Some(why) = walker.claims.broken() {
+        walker.opaque(&why);
     }
     walker.script
 }
 
+#[derive(Default)]
 pub(super) struct Walker {
     pub(super) script: Script,
+    sure: Sure,
+    claims: Claims,
+    /// How many command substitutions are around.
+    depth: usize,
+    /// How many there were.
+    substitutions: usize,
+    /// How many functions are around.
+    functions: usize,
 }
 
 impl Walker {
@@ -34,39 +49,151 @@ impl Walker {
         }
     }
 
-    /// A word whose value does not matter, only that it runs nothing.
+    /// A word's value; what runs inside of it is collected.
     pub(super) fn word(&mut self, word: &ast::Word) -> Word {
-        word::read(&word.value).unwrap_or_else(|why| {
-            self.opaque(&why);
-            Word::Unknown { splits: true }
-        })
+        self.text(&word.value)
     }
 
-    pub(super) fn list(&mut self, list: &CompoundList) {
-        for ast::CompoundListItem(and_or, _separator) in &list.0 {
-            self.pipeline(&and_or.first);
-            for item in &and_or.additional {
-                let (ast::AndOr::And(pipeline) | ast::AndOr::Or(pipeline)) = item;
-                self.pipeline(pipeline);
+    fn text(&mut self, text: &str) -> Word {
+        match word::read(text) {
+            Ok(reading) => self.reading(reading),
+            Err(why) => {
+                self.opaque(&why);
+                Word::Unknown { splits: true }
             }
         }
     }
 
+    fn reading(&mut self, reading: Reading<'_>) -> Word {
+        let Reading { word, scripts, sums } = reading;
+        for sum in sums {
+            self.arithmetic(sum);
+        }
+        for script in scripts {
+            self.substitution(script);
+        }
+        word
+    }
+
+    /// A command line inside of a word: it runs in a shell of its own, which
+    /// knows what this one does.
+    fn substitution(&mut self, text: &str) {
+        self.substitutions += 1;
+        if self.depth == MAX_DEPTH || self.substitutions > MAX_SUBSTITUTIONS {
+            return self.opaque("it holds many command substitutions");
+        }
+        let program = match guard::program(text.as_bytes()) {
+            Ok(program) => program,
+            Err(why) => return self.opaque(&why),
+        };
+        self.depth += 1;
+        self.apart(|walker| walker.program(&program));
+        self.depth -= 1;
+    }
+
+    /// An expression whose outcome does not matter, only that it runs nothing.
+    fn arithmetic(&mut self, text: &str) {
+        if let Some(name) = arithmetic::plain_set(text) {
+            self.variable(name, true);
+            self.sure.number(name);
+            return;
+        }
+        let expression = match arithmetic::read(text) {
+            Ok(expression) => expression,
+            Err(why) => return self.opaque(&why),
+        };
+        for name in expression.names {
+            self.evaluate(name);
+            if expression.sets {
+                self.variable(name, true);
+            }
+        }
+    }
+
+    fn evaluate(&mut self, name: &str) {
+        if !self.sure.is_number(name) {
+            self.opaque(&format!("arithmetic evaluates `{name}`, whose value is not known"));
+        }
+        self.claims.evaluates(name);
+    }
+
+    /// A variable that the script sets. It reaches programs where it is exported
+    /// or was in the environment before; which ones were is not known here.
+    pub(super) fn variable(&mut self, name: &str, is_number: bool) {
+        if !builtin::is_name(name) {
+            self.opaque("a variable has a name that is none");
+        }
+        if variable::means_something(name) {
+            self.opaque(&format!("`{name}` means something to the shell itself"));
+        }
+        self.claims.sets(name, is_number);
+        if !variable::is_of_scripts(name) {
+            self.script.environment.insert(name.to_owned());
+        }
+    }
+
+    /// Goes through a part that may not run, or not in this shell: what it does
+    /// is not sure afterwards.
+    fn apart(&mut self, part: impl FnOnce(&mut Self)) {
+        let sure = self.sure.clone();
+        part(self);
+        self.sure = sure;
+    }
+
+    /// After an error bash gives up the rest of a line and goes on with the next
+    /// one, so that only what stands first in a line is sure in the next.
+    fn program(&mut self, program: &ast::Program) {
+        for list in &program.complete_commands {
+            let mut sure = self.sure.clone();
+            for (count, item) in list.0.iter().enumerate() {
+                self.item(item);
+                if count == 0 && simple::cannot_fail(item) {
+                    sure = self.sure.clone();
+                }
+            }
+            self.sure = sure;
+        }
+    }
+
+    fn list(&mut self, list: &CompoundList) {
+        for item in &list.0 {
+            self.item(item);
+        }
+    }
+
+    fn item(&mut self, CompoundListItem(and_or, separator): &CompoundListItem) {
+        match separator {
+            ast::SeparatorOperator::Async => self.apart(|walker| walker.pipeline(&and_or.first)),
+            ast::SeparatorOperator::Sequence => self.pipeline(&and_or.first),
+        }
+        for item in &and_or.additional {
+            let (ast::AndOr::And(pipeline) | ast::AndOr::Or(pipeline)) = item;
+            self.apart(|walker| walker.pipeline(pipeline));
+        }
+    }
+
     fn pipeline(&mut self, pipeline: &ast::Pipeline) {
-        for command in &pipeline.seq {
-            match command {
-                Command::Simple(simple) => self.simple(simple),
-                Command::Compound(compound, redirects) => {
-                    self.compound(compound);
-                    self.redirect_list(redirects.as_ref());
+        match pipeline.seq.as_slice() {
+            [one] => self.part(one),
+            several => {
+                for one in several {
+                    self.apart(|walker| walker.part(one));
                 }
-                Command::Function(_) => {
-                    self.opaque("a function changes what a name runs");
-                }
-                Command::ExtendedTest(test, redirects) => {
-                    self.test(&test.expr);
-                    self.redirect_list(redirects.as_ref());
-                }
+            }
+        }
+    }
+
+    fn part(&mut self, command: &Command) {
+        match command {
+            Command::Simple(simple) => self.simple(simple),
+            Command::Compound(compound, redirects) => {
+                self.redirect_list(redirects.as_ref());
+                self.compound(compound);
+            }
+            Command::Function(function) => self.function(function),
+            Command::ExtendedTest(test, redirects) => {
+                self.redirect_list(redirects.as_ref());
+                self.test(&test.expr);
             }
         }
     }
@@ -77,37 +204,65 @@ impl Walker {
         }
     }
 
+    /// `<(…)`: runs beside the command.
+    pub(super) fn beside(
+        &mut self,
+        kind: &ast::ProcessSubstitutionKind,
+        shell: &ast::SubshellCommand,
+    ) {
+        match kind {
+            ast::ProcessSubstitutionKind::Read => self.apart(|walker| walker.list(&shell.list)),
+            ast::ProcessSubstitutionKind::Write => {
+                self.opaque("`>(…)` runs beside the command, and may outlive it");
+            }
+        }
+    }
+
     fn compound(&mut self, compound: &CompoundCommand) {
         match compound {
-            CompoundCommand::Arithmetic(_) | CompoundCommand::ArithmeticForClause(_) => {
-                self.opaque("arithmetic computes what depends on the run");
+            CompoundCommand::Arithmetic(command) => self.arithmetic(&command.expr.value),
+            CompoundCommand::ArithmeticForClause(clause) => {
+                for part in [&clause.initializer, &clause.condition, &clause.updater] {
+                    self.arithmetic(part.as_ref().map_or("", |part| &part.value));
+                }
+                self.apart(|walker| walker.list(&clause.body.list));
             }
             CompoundCommand::Coprocess(_) => self.opaque("a coprocess runs beside the commands"),
             CompoundCommand::BraceGroup(group) => self.list(&group.list),
-            CompoundCommand::Subshell(subshell) => self.list(&subshell.list),
-            CompoundCommand::ForClause(clause) => {
-                for value in clause.values.iter().flatten() {
-                    self.word(value);
-                }
-                self.variable(&clause.variable_name);
-                self.list(&clause.body.list);
-            }
+            CompoundCommand::Subshell(subshell) => self.apart(|walker| walker.list(&subshell.list)),
+            CompoundCommand::ForClause(clause) => self.each(clause),
             CompoundCommand::CaseClause(clause) => self.case(clause),
             CompoundCommand::IfClause(clause) => {
-                self.list(&clause.condition);
-                self.list(&clause.then);
+                self.apart(|walker| walker.list(&clause.condition));
+                self.apart(|walker| walker.list(&clause.then));
                 for part in clause.elses.iter().flatten() {
                     if let Some(condition) = &part.condition {
-                        self.list(condition);
+                        self.apart(|walker| walker.list(condition));
                     }
-                    self.list(&part.body);
+                    self.apart(|walker| walker.list(&part.body));
                 }
             }
             CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
-                self.list(&clause.0);
-                self.list(&clause.1.list);
+                self.apart(|walker| walker.list(&clause.0));
+                self.apart(|walker| walker.list(&clause.1.list));
             }
         }
+    }
+
+    fn each(&mut self, clause: &ast::ForClauseCommand) {
+        let mut numbers = clause.values.is_some();
+        for value in clause.values.iter().flatten() {
+            let word = self.word(value);
+            numbers &= is_range(&value.value)
+                || matches!(&word, Word::Literal(text) if arithmetic::is_number(text));
+        }
+        self.variable(&clause.variable_name, numbers);
+        self.apart(|walker| {
+            if numbers {
+                walker.sure.number(&clause.variable_name);
+            }
+            walker.list(&clause.body.list);
+        });
     }
 
     fn case(&mut self, clause: &ast::CaseClauseCommand) {
@@ -117,147 +272,15 @@ impl Walker {
                 self.word(pattern);
             }
             if let Some(list) = &item.cmd {
-                self.list(list);
+                self.apart(|walker| walker.list(list));
             }
         }
-    }
-
-    fn test(&mut self, expression: &ExtendedTestExpr) {
-        match expression {
-            ExtendedTestExpr::And(left, right) | ExtendedTestExpr::Or(left, right) => {
-                self.test(left);
-                self.test(right);
-            }
-            ExtendedTestExpr::Not(inner) | ExtendedTestExpr::Parenthesized(inner) => {
-                self.test(inner);
-            }
-            ExtendedTestExpr::UnaryTest(predicate, word) => {
-                self.word(word);
-                if let UnaryPredicate::ShellVariableIsSetAndAssigned
-                | UnaryPredicate::ShellVariableIsSetAndNameRef = predicate
-                {
-                    self.opaque("`[[ -v` evaluates the index of a name");
-                }
-            }
-            ExtendedTestExpr::BinaryTest(predicate, left, right) => {
-                self.word(left);
-                self.word(right);
-                if is_arithmetic(predicate) {
-                    self.opaque("arithmetic computes what depends on the run");
-                }
-            }
-        }
-    }
-
-    fn simple(&mut self, simple: &ast::SimpleCommand) {
-        let mut arguments = Vec::new();
-        for item in simple.prefix.iter().flat_map(|prefix| &prefix.0) {
-            // In a prefix a word is always an assignment.
-            self.item(item, None);
-        }
-        for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
-            self.item(item, Some(&mut arguments));
-        }
-        let Some(name) = &simple.word_or_name else { return };
-        match self.word(name) {
-            Word::Literal(program) => self.command(program, arguments),
-            Word::Unknown { .. } => self.opaque("the name of a program depends on the run"),
-        }
-    }
-
-    /// One item before or after a command's name. After it, assignments are
-    /// arguments like others.
-    fn item(&mut self, item: &CommandPrefixOrSuffixItem, arguments: Option<&mut Vec<Word>>) {
-        match (item, arguments) {
-            (CommandPrefixOrSuffixItem::IoRedirect(redirect), _) => {
-                redirect::collect(self, redirect);
-            }
-            (CommandPrefixOrSuffixItem::AssignmentWord(assignment, word), Some(arguments)) => {
-                // Only after some builtins; bash refuses it elsewhere.
-                if let AssignmentValue::Array(_) = assignment.value {
-                    self.opaque("an array is given as an argument");
-                }
-                arguments.push(self.word(word));
-            }
-            (CommandPrefixOrSuffixItem::Word(word), Some(arguments)) => {
-                arguments.push(self.word(word));
-            }
-            (CommandPrefixOrSuffixItem::AssignmentWord(assignment, _), None) => {
-                self.assignment(assignment);
-            }
-            (CommandPrefixOrSuffixItem::Word(word), None) => drop(self.word(word)),
-            (CommandPrefixOrSuffixItem::ProcessSubstitution(..), _) => {
-                self.opaque("a process substitution runs beside the command");
-            }
-        }
-    }
-
-    fn assignment(&mut self, assignment: &Assignment) {
-        match &assignment.value {
-            AssignmentValue::Scalar(word) => drop(self.word(word)),
-            AssignmentValue::Array(_) => self.opaque("an array evaluates its indices"),
-        }
-        match &assignment.name {
-            AssignmentName::VariableName(name) => self.variable(name),
-            AssignmentName::ArrayElementName(..) => self.opaque("an array evaluates its indices"),
-        }
-    }
-
-    /// A variable that the script sets. It reaches programs where it is exported
-    /// or was in the environment before; which ones were is not known here.
-    fn variable(&mut self, name: &str) {
-        if !builtin::is_name(name) {
-            self.opaque("a variable has a name that is none");
-        }
-        if variable::means_something(name) {
-            self.opaque(&format!("`{name}` means something to the shell itself"));
-        }
-        self.script.environment.insert(name.to_owned());
-    }
-
-    fn command(&mut self, program: Vec<u8>, arguments: Vec<Word>) {
-        let harmless = match builtin::classify(&program, &arguments) {
-            Builtin::No => false,
-            Builtin::Harmless => true,
-            Builtin::ChangesDirectory(directory) => {
-                self.script.directories.push(directory);
-                true
-            }
-            Builtin::Sets(names) => {
-                for name in names {
-                    self.variable(&name);
-                }
-                true
-            }
-            Builtin::Opaque => {
-                let name = crate::text::shown(&program);
-                self.opaque(&format!("`{name}` is a part of the shell that can run anything"));
-                true
-            }
-        };
-        self.script.commands.push(SimpleCommand { program, arguments, harmless });
     }
 }
 
-fn is_arithmetic(predicate: &ast::BinaryPredicate) -> bool {
-    use ast::BinaryPredicate as P;
-    match predicate {
-        P::ArithmeticEqualTo
-        | P::ArithmeticNotEqualTo
-        | P::ArithmeticLessThan
-        | P::ArithmeticLessThanOrEqualTo
-        | P::ArithmeticGreaterThan
-        | P::ArithmeticGreaterThanOrEqualTo => true,
-        P::FilesReferToSameDeviceAndInodeNumbers
-        | P::LeftFileIsNewerOrExistsWhenRightDoesNot
-        | P::LeftFileIsOlderOrDoesNotExistWhenRightDoes
-        | P::StringExactlyMatchesPattern
-        | P::StringDoesNotExactlyMatchPattern
-        | P::StringMatchesRegex
-        | P::StringExactlyMatchesString
-        | P::StringDoesNotExactlyMatchString
-        | P::StringContainsSubstring
-        | P::LeftSortsBeforeRight
-        | P::LeftSortsAfterRight => false,
-    }
+/// `{1..5}`.
+fn is_range(text: &str) -> bool {
+    text.strip_prefix('{').and_then(|text| text.strip_suffix('}')?.split_once("..")).is_some_and(
+        |(from, to)| arithmetic::is_number(from.as_bytes()) && arithmetic::is_number(to.as_bytes()),
+    )
 }

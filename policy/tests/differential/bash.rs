@@ -22,6 +22,10 @@ const STUBS: [&str; 40] = [
     "node", "curl",
 ];
 
+/// Variables of the caller that hold what would run `canary`, where bash evaluated it.
+pub(crate) const HOSTILE: [&str; 11] =
+    ["i", "n", "x", "y", "z", "f", "X", "Y", "HOSTILE", "count", "total"];
+
 /// Writes name and arguments down, says what it was told to say, and ends as it
 /// was told to. After forty it ends everything: some loop never ends by itself.
 const STUB: &str = r#"#!/bin/sh
@@ -136,8 +140,7 @@ fn lay_out(place: &Path, work: &Path, log: &Path, stub: &Path) {
     }
 }
 
-/// The environment that a line starts with. One-letter names hold what would run
-/// `canary`, where bash evaluated it.
+/// The environment that a line starts with.
 fn variables(root: &Path, work: &Path, log: &Path, mood: Mood) -> BTreeMap<String, String> {
     let text = |path: PathBuf| path.to_str().unwrap().to_owned();
     let plain = [
@@ -149,10 +152,9 @@ fn variables(root: &Path, work: &Path, log: &Path, mood: Mood) -> BTreeMap<Strin
         ("STUB_ENDS", mood.ends.to_owned()),
         ("BASH_FUNC_command_not_found_handle%%", UNKNOWN.to_owned()),
     ];
-    let hostile = ["i", "n", "x", "y", "z", "f", "HOSTILE", "count", "total"];
     plain
         .into_iter()
-        .chain(hostile.map(|name| (name, mood.variables.to_owned())))
+        .chain(HOSTILE.map(|name| (name, mood.variables.to_owned())))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cofferdam_policy::{Script, Word};
 
-use crate::bash::{Bash, Mood, Started, Trace};
+use crate::bash::{self, Bash, Mood, Started, Trace};
 
 /// Well-behaved stubs, and such that answer with what runs a command.
 const MOODS: [Mood; 3] = [
@@ -60,8 +60,14 @@ fn why_unseen(started: &Started, script: &Script) -> Option<String> {
     if script.directories.is_empty() && !started.directory.is_empty() {
         return Some(format!("bash went to `{}`", started.directory));
     }
-    let unseen = started.environment.difference(&script.environment).next()?;
+    let unseen =
+        started.environment.difference(&script.environment).find(|name| !is_of_scripts(name))?;
     Some(format!("bash exported `{unseen}`"))
+}
+
+/// The caller exported these, and the rules see that by itself.
+fn is_of_scripts(name: &str) -> bool {
+    bash::HOSTILE.contains(&name) && name.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 /// Whether `seen` may have become `real`.

@@ -269,6 +269,9 @@ fn assignment() -> impl Strategy<Value = &'static str> {
         "y=${x:-$(b)}",
         "x=$((1+1))",
         "OPTIND=$x",
+        "X=1",
+        "Y=$x",
+        "X=$(b)",
     ])
 }
 
