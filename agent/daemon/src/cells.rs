@@ -24,12 +24,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cofferdam_plan::cell::bounds;
-use cofferdam_plan::{CellId, CellPlan, Refusal};
+use cofferdam_plan::{Access, CellId, CellPlan, Refusal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::cap::Capped;
 use crate::cell::{BuildError, Cell};
+use crate::disks::Disk;
 use crate::places::Places;
 use crate::programs::{Pins, Programs};
 use crate::warden::{Warden, WardenError};
@@ -212,7 +213,8 @@ impl Cells {
             cell
         } else {
             let places = self.rely(capped).await;
-            Built { cell: self.build(plan.clone()).await?, places }
+            let disk = disk_of(&plan);
+            Built { cell: self.build(plan.clone()).await?, places, disk }
         };
         self.prepare(&plan, &footing.cell, capped);
         let alone = cell.cgroup().is_empty().then(|| Arc::new(Semaphore::new(1)));
@@ -280,7 +282,8 @@ impl Cells {
             kept.coming.retain(|coming| *coming != plan);
             match built {
                 Ok(cell) if !kept.stopping => {
-                    let cell = Built { cell, places };
+                    let disk = disk_of(&plan);
+                    let cell = Built { cell, places, disk };
                     kept.stock.push(Spare { cell, plan, pins, since: Instant::now() });
                 }
                 Ok(_) => {}
@@ -404,6 +407,12 @@ impl Shared {
     fn touch(&self) {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
+}
+
+/// The disk that a cell of this plan could fill.
+fn disk_of(plan: &CellPlan) -> Option<Disk> {
+    let CellPlan { workspace, .. } = plan;
+    (workspace.access == Access::Write).then(|| Disk::of(workspace.path.as_path()))
 }
 
 /// The plan without what is different for each cell.

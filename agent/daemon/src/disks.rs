@@ -1,9 +1,13 @@
-//! The disk that a directory is on.
+//! The disk that a directory is on, and what bounds a workspace there.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
 use rustix::fs::{major, makedev, minor, stat};
+
+mod bound;
+
+pub use bound::{Bound, Disk, Room};
 
 /// Major and minor number of the whole disk, as the io controllers want it; 0:0,
 /// which is no disk, where the file system is on none, or cannot be asked.

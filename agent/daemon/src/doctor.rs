@@ -6,6 +6,7 @@
 //! can ask and then becomes the service user for good, before it connects to
 //! anything or reads a key.
 
+mod disk;
 mod findings;
 mod identity;
 mod leases;

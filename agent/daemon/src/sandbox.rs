@@ -10,6 +10,7 @@ use cofferdam_proto::exec::v1::{Connection, Denial, Layer, Sandbox};
 use serde_json::{Value, json};
 
 use crate::cap::{Capped, CappedLimits, CappedNetwork};
+use crate::disks::{Bound, Room};
 use crate::pipeline::wire_layer;
 use crate::proxy::Traffic;
 use crate::usage::CellUsage;
@@ -93,6 +94,31 @@ pub fn tell_limits(sandbox: &mut Sandbox, usage: &CellUsage, limits: &CappedLimi
             remedy: "a grant, profile and ceiling with more `processes`".to_owned(),
         });
     }
+}
+
+/// Adds how the workspace stands on its disk. A run that failed may have met its end:
+/// the kernel keeps no record of ENOSPC and EDQUOT.
+pub fn tell_room(sandbox: &mut Sandbox, room: &std::io::Result<Room>, succeeded: bool) {
+    let (effective, detail) = match room {
+        Ok(room) => (room.is_bounded(), room.in_words()),
+        Err(error) => (false, format!("the workspace's disk cannot be asked: {error}")),
+    };
+    sandbox.layers.push(Layer { name: "disk".to_owned(), effective, detail });
+    let Some(room) = room.as_ref().ok().filter(|room| room.is_full() && !succeeded) else { return };
+    let remedy = match room.bound {
+        Bound::Quota => "none in a grant; remove files, or the host's owner raises the quota",
+        Bound::Own | Bound::Nothing(_) => {
+            "none in a grant; remove files, or the host's owner makes room on the disk"
+        }
+    };
+    sandbox.denials.push(Denial {
+        layer: "disk".to_owned(),
+        operation: "write more to the workspace".to_owned(),
+        object: "full when the run ended (ENOSPC, EDQUOT)".to_owned(),
+        count: 1,
+        setting: "the workspace's disk".to_owned(),
+        remedy: remedy.to_owned(),
+    });
 }
 
 /// Adds what was reached through the proxy.

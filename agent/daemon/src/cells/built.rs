@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use crate::cell::Cell;
+use crate::disks::Disk;
 use crate::places::Reliance;
 use crate::warden::Warden;
 
@@ -14,12 +15,14 @@ pub(super) struct Built {
     pub(super) cell: Cell,
     /// `None` where its profile protects nothing that it could change.
     pub(super) places: Option<Reliance>,
+    /// Where its workspace lies; `None` where it cannot write there.
+    pub(super) disk: Option<Disk>,
 }
 
 impl Built {
     /// Ends the cell and waits until nothing of it is left.
     pub(super) async fn end(self, warden: &Warden) {
-        let Self { cell, places } = self;
+        let Self { cell, places, disk: _ } = self;
         cell.end(warden).await;
         drop(places);
     }

@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use crate::cell::Cell;
+use crate::disks::Room;
 use crate::warden::Warden;
 
 /// A cell, for the time of one call. When the last one lets go of a cell that
@@ -27,6 +28,14 @@ impl Held {
             Some(places) => Some(places.layer().await),
             None => None,
         }
+    }
+
+    /// How its workspace stands on its disk; `None` where it cannot write there. Asks
+    /// the file system.
+    #[must_use]
+    pub fn room(&self) -> Option<std::io::Result<Room>> {
+        let disk = self.shared.as_ref().and_then(|shared| shared.cell.disk.as_ref());
+        disk.map(|disk| tokio::task::block_in_place(|| disk.room()))
     }
 
     /// The cell is not to be used again; it ends when its last run has.

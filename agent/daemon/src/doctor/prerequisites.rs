@@ -9,7 +9,7 @@ use cofferdam_ceiling::Ceiling;
 use cofferdam_profile::Profiles;
 use rustix::process::geteuid;
 
-use super::{CONFIGURATION, identity, leases, places, reach};
+use super::{CONFIGURATION, disk, identity, leases, places, reach};
 use crate::config::Config;
 
 /// What was looked at.
@@ -46,6 +46,7 @@ impl Prerequisites {
         lines.push(places::journal(&config.journal));
         lines.push(reach::warden(config.warden.as_deref()));
         lines.extend(ceiling.iter().flat_map(places::workspaces));
+        lines.extend(ceiling.iter().flat_map(disk::bounds));
         lines.push(leases::line());
         Self { lines, ceiling }
     }

@@ -235,6 +235,9 @@ impl Running<'_> {
         let evidence = Evidence::new(records, &sandbox, cell.own_uid(), counted_by);
         let outcome = outcome::attributed(ended, &evidence);
         sandbox.layers.extend(cell.protection().await);
+        if let Some(room) = cell.room() {
+            sandbox::tell_room(&mut sandbox, &room, outcome::succeeded(&outcome));
+        }
         sandbox::tell_limits(&mut sandbox, &counted, &capped.limits);
         CameTo { outcome, usage, sandbox: Some(sandbox) }
     }
