@@ -46,7 +46,7 @@ const MAX_RECORDED: usize = 128 * 1024;
 /// What a text, a number or an element costs besides its bytes.
 const PART: usize = 16;
 /// Fields that records keep of one object.
-const MAX_FIELDS: usize = 256;
+pub(crate) const MAX_FIELDS: usize = 256;
 
 /// Fields that hold a file's content: records keep only their digest.
 const CONTENT: [&str; 2] = ["content", "stdin"];
@@ -65,9 +65,11 @@ pub(crate) fn for_record(tool: &str, arguments: Option<&JsonObject>) -> Value {
     Value::Object(kept.take(MAX_FIELDS).collect())
 }
 
+/// Stands for elements that a record does not keep.
+pub(crate) const AND_MORE: &str = "… and more";
+
 /// Takes what it keeps from `room`; where that is used up, says so once.
 fn short(value: &Value, room: &mut usize) -> Value {
-    const AND_MORE: &str = "… and more";
     let text_size = value.as_str().map_or(0, |text| text.len().min(MAX_TEXT));
     let size = text_size + PART;
     if *room < size {

@@ -31,6 +31,7 @@ impl From<TokenRecord> for Caller {
             tenant,
             claims,
             name: _,
+            purpose: _,
             created_at: _,
             expires_at: _,
             revoked_at: _,

@@ -44,10 +44,15 @@ pub struct Config {
     pub state: PathBuf,
     /// The file with the rules.
     pub rules: PathBuf,
+    /// A file with rules that only look on: what they would decide otherwise is
+    /// recorded.
+    pub rules_shadow: Option<PathBuf>,
     /// The hosts, by name.
     pub hosts: BTreeMap<String, HostConfig>,
     /// The projects, by name.
     pub projects: BTreeMap<String, ProjectConfig>,
+    /// How people agree to what a rule asks about.
+    pub approvals: ApprovalsConfig,
     /// How much of everything.
     pub limits: Limits,
 }
@@ -101,6 +106,31 @@ pub struct ProjectConfig {
     pub workspace: PathBuf,
     /// Names of hosts, never empty; the first is the default.
     pub hosts: Vec<String>,
+}
+
+/// How people agree to what a rule asks about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalsConfig {
+    /// The SQLite file with the requests.
+    pub state: PathBuf,
+    /// How long a call is left without an answer while people are asked; after
+    /// that its caller is told how to find the result.
+    pub patience: Duration,
+    /// Requests that may be open at the same time.
+    pub open_requests: NonZeroUsize,
+    /// Requests of one user that may be open at the same time.
+    pub open_per_user: NonZeroUsize,
+    /// Whom to tell of requests.
+    pub webhook: Option<WebhookConfig>,
+}
+
+/// Whom to tell of requests for approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// `https`, or `http` to loopback.
+    pub url: String,
+    /// The file with the secret that messages are signed with.
+    pub secret: PathBuf,
 }
 
 /// How much of everything.

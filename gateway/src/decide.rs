@@ -1,9 +1,12 @@
 //! Asks the rules. The only place that makes a policy call of a tool call.
 
+mod shadow;
+
 use std::path::{Path, PathBuf};
 
 use cofferdam_policy::{
-    Action, Call, Decision, Denial, Host, Permit, Project, RuleErrors, RuleSet, Subject, Timestamp,
+    Action, Call, Decision, Denial, Host, Pending, Permit, Project, RuleErrors, RuleSet, Subject,
+    Timestamp,
 };
 use cofferdam_trust::sha256;
 
@@ -17,6 +20,8 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Policy {
     rules: RuleSet,
+    /// Rules that only look on.
+    shadow: Option<RuleSet>,
 }
 
 /// Why there are no rules to decide by. A gateway does not start without.
@@ -45,13 +50,21 @@ pub enum PolicyError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Refused {
-    reason: &'static str,
     message: String,
     /// Ids of the rules that refused.
     pub(crate) rules: Vec<String>,
     /// What this caller may do instead.
     pub(crate) allowed: Vec<String>,
     pub(crate) policy_digest: [u8; 32],
+}
+
+/// What the rules say to a call that they do not refuse.
+#[must_use]
+pub(crate) enum Decided {
+    /// It may be done.
+    Permit(Permit),
+    /// People have to agree first.
+    Ask(Pending),
 }
 
 impl Policy {
@@ -63,7 +76,7 @@ impl Policy {
         let name = path.display().to_string();
         let rules = RuleSet::parse(&[(&name, &text)], sha256(text.as_bytes()))?;
         match rules.check_tests() {
-            Ok(()) => Ok(Self { rules }),
+            Ok(()) => Ok(Self { rules, shadow: None }),
             Err(failed) => Err(PolicyError::Tests {
                 failed: failed
                     .iter()
@@ -80,41 +93,40 @@ impl Policy {
         origin: &Origin,
         place: Option<&Place>,
         action: Action,
-    ) -> Result<Permit, Refused> {
-        let call = Call {
-            subject: subject(origin),
-            project: place.map(project).unwrap_or_default(),
-            host: place.map(host).unwrap_or_default(),
-            tool: origin.tool.clone(),
-            action,
-            at: Timestamp::now(),
-        };
-        match self.rules.decide(call) {
-            Decision::Permit(permit) => Ok(permit),
-            Decision::Ask(pending) => {
-                let rules = pending.basis().rules.clone();
-                let denial = Refused::new("APPROVAL_NEEDED", &pending.refuse());
-                Err(Refused { rules, ..denial })
-            }
-            Decision::Deny(denial) => Err(Refused::new("DENIED", &denial)),
+    ) -> Result<Decided, Refused> {
+        match self.rules.decide(policy_call(subject(origin), &origin.tool, place, action)) {
+            Decision::Permit(permit) => Ok(Decided::Permit(permit)),
+            Decision::Ask(pending) => Ok(Decided::Ask(pending)),
+            Decision::Deny(denial) => Err(Refused::new(&denial)),
         }
     }
 }
 
 impl Refused {
-    fn new(reason: &'static str, denial: &Denial) -> Self {
+    fn new(denial: &Denial) -> Self {
         Self {
-            reason,
             message: denial.line(),
             rules: denial.rules(),
             allowed: denial.nearby.programs.iter().chain(&denial.nearby.paths).cloned().collect(),
             policy_digest: denial.policy_digest,
         }
     }
+}
 
-    /// A stable word.
-    pub(crate) fn reason(&self) -> &'static str {
-        self.reason
+/// The call that the rules are asked about, now.
+pub(crate) fn policy_call(
+    subject: Subject,
+    tool: &str,
+    place: Option<&Place>,
+    action: Action,
+) -> Call {
+    Call {
+        subject,
+        project: place.map(project).unwrap_or_default(),
+        host: place.map(host).unwrap_or_default(),
+        tool: tool.to_owned(),
+        action,
+        at: Timestamp::now(),
     }
 }
 

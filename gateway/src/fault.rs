@@ -7,6 +7,7 @@ use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
 use crate::admission::Busy;
+use crate::consent::Lacking;
 use crate::decide;
 use crate::hosts::{CheckedReceipt, HostError, Refused};
 use crate::input::BadInput;
@@ -24,6 +25,9 @@ pub(crate) enum Fault {
     /// The rules refuse.
     #[error(transparent)]
     Refused(#[from] decide::Refused),
+    /// People have not agreed.
+    #[error(transparent)]
+    Consent(#[from] Lacking),
     /// Nothing may happen that cannot be recorded.
     #[error("nothing was done, because it cannot be recorded: {0}")]
     Unrecorded(#[source] AppendError),
@@ -44,7 +48,8 @@ impl Fault {
         match self {
             Self::Input(bad) => bad.reason,
             Self::Busy(_) => "BUSY",
-            Self::Refused(refused) => refused.reason(),
+            Self::Refused(_) => "DENIED",
+            Self::Consent(lacking) => lacking.reason(),
             Self::Unrecorded(_) | Self::Undurable(_) => "JOURNAL_FAILED",
             Self::Host(error) => error.reason(),
             Self::Internal(_) => "INTERNAL",
@@ -97,6 +102,7 @@ impl Fault {
             Self::Refused(refused) => {
                 vec![("rules", json!(refused.rules)), ("allowed", json!(refused.allowed))]
             }
+            Self::Consent(lacking) => lacking.details(),
             Self::Host(error) => host_details(error),
             _ => Vec::new(),
         }

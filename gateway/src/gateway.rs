@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
+use crate::approvals::{Approvals, OpenApprovalsError};
 use crate::config::Config;
 use crate::decide::{Policy, PolicyError};
 use crate::hosts::{Hosts, HostsError};
@@ -20,6 +21,7 @@ pub(crate) struct Gateway {
     config: Config,
     tokens: TokenStore,
     policy: Policy,
+    approvals: Approvals,
     recorder: Recorder,
     hosts: Hosts,
     admission: Admission,
@@ -54,6 +56,9 @@ pub enum OpenError {
     /// The rules.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The requests for approval.
+    #[error(transparent)]
+    Approvals(#[from] OpenApprovalsError),
     /// The journal.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
@@ -70,14 +75,15 @@ impl Gateway {
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, OpenError> {
         let identity = load_identity(&config)?;
-        let policy = Policy::load(&config.rules)?;
+        let policy = Policy::load(&config.rules)?.with_shadow(config.rules_shadow.as_deref());
         let tokens = TokenStore::open(&config.state)?;
+        let approvals = Approvals::open(&config.approvals, shutdown)?;
         let (recorder, lost) = Recorder::open(&config, identity.name())?;
         let tasks = TaskTracker::new();
         let hosts = Hosts::prepare(&config.hosts, &identity, &tasks, shutdown)?;
         hosts.end_lost(&lost, &tasks, shutdown);
         let admission = Admission::new(&config.limits);
-        let gateway = Self { config, tokens, policy, recorder, hosts, admission, tasks };
+        let gateway = Self { config, tokens, policy, approvals, recorder, hosts, admission, tasks };
         Ok(Arc::new(gateway))
     }
 
@@ -91,6 +97,10 @@ impl Gateway {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    pub(crate) fn approvals(&self) -> &Approvals {
+        &self.approvals
     }
 
     pub(crate) fn recorder(&self) -> &Recorder {

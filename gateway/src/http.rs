@@ -6,6 +6,7 @@
 //! (the SDK). Whatever is refused on the way is answered with an HTTP status and a
 //! JSON-RPC error that say what is wrong, and leaves a record.
 
+mod approvals;
 mod body;
 mod listener;
 mod refusal;
@@ -31,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use listener::Listener;
 pub use tls::TlsFilesError;
 pub(crate) use tls::load as load_tls;
+
+pub use approvals::APPROVALS_PATH;
 
 use crate::caller::Caller;
 use crate::config::Config;
@@ -69,7 +72,7 @@ enum Way {
     Single,
 }
 
-/// Makes the routes: `/mcp` and `/healthz`.
+/// Makes the routes: `/mcp`, `/approvals` and `/healthz`.
 pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Router {
     let config = gateway.config();
     let sessions = Arc::new(Sessions::new(&config.limits));
@@ -87,6 +90,7 @@ pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Ro
         .route(MCP_PATH, any(serve))
         .route("/healthz", get(health))
         .with_state(Arc::new(endpoint))
+        .merge(approvals::routes().with_state(Arc::clone(gateway)))
 }
 
 fn protocol_config(config: &Config, shutdown: &CancellationToken) -> StreamableHttpServerConfig {

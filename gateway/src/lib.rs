@@ -6,6 +6,7 @@
 //! - `http`, `mcp`: from a socket to a call.
 //! - `pipeline`: the life of a call, told once.
 //! - `action`, `decide`: what is asked, and whether it may be done.
+//! - [`approvals`]: people who agree to what a rule asks about.
 //! - `record`: the journal, and the only way to a recorded intent.
 //! - `hosts`: the agents.
 //! - `tools`: one file for each tool.
@@ -16,10 +17,12 @@
 
 mod action;
 mod admission;
+pub mod approvals;
 mod call;
 mod caller;
 pub mod client;
 pub mod config;
+mod consent;
 mod decide;
 mod excerpt;
 mod fault;
@@ -33,6 +36,7 @@ mod pipeline;
 mod place;
 mod progress;
 mod record;
+mod recorded;
 mod result;
 mod service;
 pub mod tokens;
@@ -42,6 +46,7 @@ pub use config::{Config, ConfigError};
 pub use decide::PolicyError;
 pub use gateway::OpenError;
 pub use hosts::HostsError;
-pub use http::{MCP_PATH, TlsFilesError};
+pub use http::{APPROVALS_PATH, MCP_PATH, TlsFilesError};
 pub use record::RecorderError;
+pub use recorded::{Undecidable, recorded_call};
 pub use service::{EndError, Service, StartError};

@@ -1,7 +1,8 @@
 //! The life of a call, from arguments to answer, the same for every tool:
 //!
-//! call → place in line → input → place → action → decision → permit → recorded
-//! intent → host → recorded outcome → answer.
+//! call → place in line → input → place → action → decision → permit (where
+//! people are asked: once they agree) → recorded intent → host → recorded
+//! outcome → answer.
 //!
 //! The types hold the order: only the rules make a permit, only the recorder
 //! turns a permit into a [`RecordedIntent`], and only that moves a host. A call
@@ -13,10 +14,14 @@ use std::sync::Arc;
 
 use cofferdam_journal::Ending;
 use cofferdam_policy::Action;
+use cofferdam_trust::{action_digest, sha256};
 use rmcp::model::{CallToolResult, ErrorData};
+use tokio::sync::oneshot;
 
 use crate::action::WireAction;
+use crate::admission::Admitted;
 use crate::call::{Call, for_record};
+use crate::consent::{Asking, Consented, Leave};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::hosts::Host;
@@ -27,7 +32,7 @@ use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
 use crate::tools::{
     Acted, CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, Job, ListDirectory,
-    ReadFile, SearchFiles, Target, WriteFile, list_hosts,
+    ReadFile, SearchFiles, Target, WriteFile, check_approval, list_hosts,
 };
 
 /// A call that may be done, and is recorded as such.
@@ -49,6 +54,7 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, call: Call) -> Result<CallTool
         "get_system_info" => lead::<GetSystemInfo>(gateway, call).await,
         "check_command_exists" => lead::<CheckCommandExists>(gateway, call).await,
         "list_hosts" => list(gateway, call).await,
+        "check_approval" => check_approval(gateway, call).await,
         other => {
             let error = unknown_tool(other);
             gateway.recorder().failure(&call.origin, "UNKNOWN_TOOL", &error.message);
@@ -57,43 +63,73 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, call: Call) -> Result<CallTool
     })
 }
 
-/// Leads a call that a host answers, in a task of its own.
+/// Leads a call that a host answers, in a task of its own. Its caller gets an
+/// answer before the task has ended where people take their time to agree.
 async fn lead<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResult {
     let run_id = call.origin.run_id.clone();
     let gateway = Arc::clone(gateway);
     let task = Arc::clone(&gateway);
-    let task = gateway.tasks().spawn(async move { through::<T>(&task, call).await });
-    let answered = task.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())));
-    match answered {
-        Ok(answer) => present(&answer),
-        Err(fault) => fault.present(&run_id),
+    let (early, left) = oneshot::channel();
+    let leave = Leave::new(early);
+    let task = gateway.tasks().spawn(async move { answer::<T>(&task, call, leave).await });
+    tokio::select! {
+        answered = task => answered
+            .unwrap_or_else(|error| Fault::Internal(error.to_string()).present(&run_id)),
+        Ok(fault) = left => fault.present(&run_id),
     }
 }
 
-async fn through<T: HostTool>(gateway: &Gateway, call: Call) -> Result<T::Output, Fault> {
-    let recorder = gateway.recorder();
+/// What a caller gets; kept for later where they may not be there any more.
+async fn answer<T: HostTool>(
+    gateway: &Gateway,
+    mut call: Call,
+    mut leave: Leave,
+) -> CallToolResult {
+    let answered = through::<T>(gateway, &mut call, &mut leave).await;
+    let answer = match answered {
+        Ok(answer) => present(&answer),
+        Err(fault) => fault.present(&call.origin.run_id),
+    };
+    if let Some(request) = leave.request() {
+        keep(gateway, request, &answer);
+    }
+    answer
+}
+
+fn keep(gateway: &Gateway, request: &str, answer: &CallToolResult) {
+    let kept = serde_json::to_string(answer).map_err(|error| error.to_string()).and_then(|text| {
+        gateway.approvals().keep_result(request, &text).map_err(|error| error.to_string())
+    });
+    if let Err(error) = kept {
+        tracing::error!(request, error, "the result of a call that waited cannot be kept");
+    }
+}
+
+async fn through<T: HostTool>(
+    gateway: &Gateway,
+    call: &mut Call,
+    leave: &mut Leave,
+) -> Result<T::Output, Fault> {
     let action = for_record(&call.origin.tool, call.arguments.as_ref());
     let mut draft = Draft::new(&call.origin, action);
-    let place_in_line = gateway.admission().admit(&call.origin.caller.user).await;
-    let allowed = match place_in_line {
-        Ok(ref _held) => allow::<T>(gateway, &call, &mut draft),
-        Err(busy) => Err(busy.into()),
-    };
-    match allowed {
-        Ok(allowed) => act::<T>(gateway, &call, allowed).await,
+    match allow::<T>(gateway, call, &mut draft, leave).await {
+        Ok((allowed, _held)) => act::<T>(gateway, call, allowed).await,
         Err(fault) => {
-            recorder.stopped(draft, &fault);
+            gateway.recorder().stopped(draft, &fault);
             Err(fault)
         }
     }
 }
 
 /// From arguments to a recorded intent; nothing has been asked of a host yet.
-fn allow<T: HostTool>(
+async fn allow<T: HostTool>(
     gateway: &Gateway,
-    call: &Call,
+    call: &mut Call,
     draft: &mut Draft,
-) -> Result<Allowed<T::Wire>, Fault> {
+    leave: &mut Leave,
+) -> Result<(Allowed<T::Wire>, Admitted), Fault> {
+    let user = call.origin.caller.user.clone();
+    let mut held = gateway.admission().admit(&user).await?;
     let input: T::Input = parse(call.arguments.clone())?;
     let mut place = Place::resolve(gateway.config(), input.project(), input.host())?;
     draft.place(&place);
@@ -102,9 +138,26 @@ fn allow<T: HostTool>(
     place.layers = host.layers();
     let mut asked = T::ask(input, &place)?;
     T::fit(&mut asked.wire, gateway.config().limits.result_bytes.get());
-    let permit = gateway.policy().decide(&call.origin, Some(&place), asked.wire.action())?;
-    let intent = gateway.recorder().intent(permit, draft.clone(), asked)?;
-    Ok(Allowed { intent, host, place })
+    draft.shadow(gateway.policy().shadow(&call.origin, Some(&place), asked.wire.action()));
+    let (action, digest) = (asked.wire.action(), action_digest(&asked.wire));
+    let asking = Asking { gateway, call, place: Some(&place), action, digest };
+    let consented = match asking.at_once()? {
+        Ok(consented) => consented,
+        Err(question) => {
+            // Whoever waits for people takes no place from those who work.
+            drop(held);
+            asking.wait(&question, leave).await?;
+            held = gateway.admission().admit(&user).await?;
+            asking.at_once()?.map_err(|_| leave.stale())?
+        }
+    };
+    if leave.has_left(call) {
+        // From here on it is done for whoever agreed, too: nobody's going away
+        // ends it.
+        call.cancelled = gateway.approvals().lasting();
+    }
+    let intent = gateway.recorder().intent(consented, draft.clone(), asked)?;
+    Ok((Allowed { intent, host, place }, held))
 }
 
 /// Has the host act, and records how that ended before anybody hears of it.
@@ -148,19 +201,45 @@ async fn list(gateway: &Arc<Gateway>, call: Call) -> CallToolResult {
 
 async fn list_through(gateway: &Gateway, call: Call) -> Result<list_hosts::Output, Fault> {
     let recorder = gateway.recorder();
-    let Call { origin, arguments, .. } = call;
-    let draft = Draft::new(&origin, for_record(&origin.tool, arguments.as_ref()));
-    let permitted = parse::<list_hosts::Input>(arguments)
-        .map_err(Fault::from)
-        .and_then(|_| Ok(gateway.policy().decide(&origin, None, Action::ListHosts)?));
-    let entered = match permitted {
+    let mut draft =
+        Draft::new(&call.origin, for_record(&call.origin.tool, call.arguments.as_ref()));
+    draft.shadow(gateway.policy().shadow(&call.origin, None, Action::ListHosts));
+    let entered = match may_list(gateway, &call) {
         Ok(permit) => recorder.own_intent(permit, draft)?,
         Err(fault) => {
             recorder.stopped(draft, &fault);
             return Err(fault);
         }
     };
-    let answer = list_hosts::answer(gateway.config(), gateway.hosts(), origin.run_id);
+    let answer = list_hosts::answer(gateway.config(), gateway.hosts(), call.origin.run_id);
     recorder.end(entered, Ended::with(Ending::Completed), true).await?;
     Ok(answer)
+}
+
+fn may_list(gateway: &Gateway, call: &Call) -> Result<Consented, Fault> {
+    parse::<list_hosts::Input>(call.arguments.clone())?;
+    let digest = sha256(call.origin.tool.as_bytes());
+    let asking = Asking { gateway, call, place: None, action: Action::ListHosts, digest };
+    match asking.at_once()? {
+        Ok(consented) => Ok(consented),
+        Err(question) => Err(asking.request(&question)?),
+    }
+}
+
+/// Answers a call of `check_approval`, to whoever asked.
+async fn check_approval(gateway: &Gateway, call: Call) -> CallToolResult {
+    let Call { origin, arguments, .. } = call;
+    let recorder = gateway.recorder();
+    let draft = Draft::new(&origin, for_record(&origin.tool, arguments.as_ref()));
+    let answered = match parse(arguments) {
+        Ok(input) => check_approval::answer(gateway.approvals(), recorder, &origin, input).await,
+        Err(bad) => Err(bad.into()),
+    };
+    match answered {
+        Ok(answer) => present(&answer),
+        Err(fault) => {
+            recorder.stopped(draft, &fault);
+            fault.present(&origin.run_id)
+        }
+    }
 }

@@ -7,6 +7,7 @@
 //! is signed. Appending fixes the hash at once; the disk follows while the host
 //! already works, and the end of the call waits for it before an answer leaves.
 
+mod approval;
 mod flood;
 mod intent;
 mod sandbox;
@@ -14,7 +15,8 @@ mod sandbox;
 use std::collections::BTreeMap;
 
 use cofferdam_journal::{
-    AppendError, Call, Denial, Digest, Entry, Failure, Journal, Options, Outcome, Recovery, Subject,
+    AppendError, Call, Denial, Digest, Entry, Failure, Journal, Options, Outcome, Recovery, Shadow,
+    Subject,
 };
 use cofferdam_policy::Claims;
 use cofferdam_trust::{KeyError, PeerName, SigningKey};
@@ -159,6 +161,11 @@ impl Draft {
             action,
             ..Call::default()
         })
+    }
+
+    /// What the shadow rules say to it, where that differs.
+    pub(crate) fn shadow(&mut self, shadow: Option<Shadow>) {
+        self.0.shadow = shadow;
     }
 
     /// Where it would act.

@@ -86,6 +86,8 @@ impl Service {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), EndError> {
         let Self { gateway, listener, shutdown } = self;
         let router = router(&gateway, &shutdown);
+        let sweeper = Arc::clone(&gateway);
+        gateway.tasks().spawn(async move { sweeper.expire_approvals().await });
         let serving = tokio::spawn(listener.serve(router, shutdown.clone()));
         stop.await;
         tracing::info!("stopping: open calls are cancelled and recorded");

@@ -22,9 +22,24 @@ use zeroize::Zeroizing;
 
 pub use store::TokenStore;
 
-/// What every token begins with, so that secret scanners can find one that
-/// leaked.
+/// What the token of an MCP client begins with, so that secret scanners can find
+/// one that leaked.
 pub const PREFIX: &str = "cfd_";
+
+/// What an approver's token begins with.
+pub const APPROVER_PREFIX: &str = "cfa_";
+
+/// What a token is good for. One for the one is none for the other: who lets a
+/// program call with their token does not let it agree in their name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// MCP clients call with it.
+    #[default]
+    Client,
+    /// A person answers requests for approval with it.
+    Approver,
+}
 
 const SECRET_BYTES: usize = 32;
 
@@ -36,6 +51,8 @@ pub struct Token(Zeroizing<String>);
 pub struct NewToken {
     /// A name for people, unique among all tokens.
     pub name: String,
+    /// What it is good for.
+    pub purpose: Purpose,
     /// Who calls with it.
     pub user: String,
     /// The groups that the user is in.
@@ -55,6 +72,8 @@ pub struct TokenRecord {
     pub id: String,
     /// The name for people.
     pub name: String,
+    /// What it is good for.
+    pub purpose: Purpose,
     /// Who calls with it.
     pub user: String,
     /// The user's groups.
@@ -131,13 +150,32 @@ pub enum TokenError {
     Poisoned,
 }
 
+impl Purpose {
+    /// What its tokens begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Client => PREFIX,
+            Self::Approver => APPROVER_PREFIX,
+        }
+    }
+
+    /// As it stands in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Approver => "approver",
+        }
+    }
+}
+
 impl Token {
-    fn generate() -> Result<Self, TokenError> {
+    fn generate(purpose: Purpose) -> Result<Self, TokenError> {
         let mut secret = Zeroizing::new([0_u8; SECRET_BYTES]);
         aws_lc_rs::rand::SystemRandom::new()
             .fill(secret.as_mut())
             .map_err(|_| TokenError::Random)?;
-        Ok(Self(Zeroizing::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(*secret)))))
+        let prefix = purpose.prefix();
+        Ok(Self(Zeroizing::new(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(*secret)))))
     }
 
     /// The text, to be shown to its owner once.

@@ -5,6 +5,7 @@
 //! every call the same way, and a tool acts only on the [`RecordedIntent`] that
 //! it is handed.
 
+pub(crate) mod check_approval;
 mod check_command_exists;
 mod definition;
 mod execute_command;
@@ -135,6 +136,7 @@ pub(crate) fn definitions() -> &'static [Tool] {
             host_tool::<GetSystemInfo>(),
             host_tool::<CheckCommandExists>(),
             define::<list_hosts::Input, list_hosts::Output>(list_hosts::ABOUT),
+            define::<check_approval::Input, check_approval::Output>(check_approval::ABOUT),
         ]
     });
     &ALL

@@ -14,7 +14,7 @@ mod shortfall;
 
 use crate::action::Call;
 use crate::decision::{
-    Basis, Decision, Denial, Effect, Finding, Nearby, Pending, Permit, Reason, Verdict,
+    Ask, Basis, Decision, Denial, Effect, Finding, Nearby, Pending, Permit, Reason, Verdict,
 };
 use crate::rules::RuleSet;
 use crate::rules::matching::{Match, Purpose};
@@ -67,7 +67,7 @@ impl RuleSet {
                 let basis = Basis { grant, rules, policy_digest, table, call };
                 match asks {
                     None => Decision::Permit(Permit::new(basis)),
-                    Some(reasons) => Decision::Ask(Pending::new(basis, reasons)),
+                    Some(asks) => Decision::Ask(Pending::new(basis, asks)),
                 }
             }
             Outcome::Denied(reasons) => {
@@ -117,7 +117,10 @@ impl RuleSet {
         }
         let outcome = match combine(&chosen, question, &self.order) {
             Err(reason) => Outcome::Denied(vec![reason]),
-            Ok(basis) => Outcome::Permitted { basis: Box::new(basis), asks: asking(asks) },
+            Ok(basis) => Outcome::Permitted {
+                basis: Box::new(basis),
+                asks: asking(asks, &question.call.subject.client),
+            },
         };
         Judged { outcome, table }
     }
@@ -129,7 +132,7 @@ struct Judged {
 }
 
 enum Outcome {
-    Permitted { basis: Box<combine::Combined>, asks: Option<Vec<String>> },
+    Permitted { basis: Box<combine::Combined>, asks: Option<Vec<Ask>> },
     Denied(Vec<Reason>),
 }
 
@@ -209,14 +212,17 @@ fn choose<'r>(
     scopes.iter().map(|scope| best(*scope)).collect()
 }
 
-/// The reasons to ask a human, where there is an ask rule that matches a part
+/// Why people are asked, and who, where there is an ask rule that matches a part
 /// or may match it, or an allow rule that asks because of an argument.
-fn asking(mut asks: Vec<&Rule>) -> Option<Vec<String>> {
+fn asking(mut asks: Vec<&Rule>, client: &str) -> Option<Vec<Ask>> {
     asks.sort_by(|one, other| one.id.cmp(&other.id));
     asks.dedup_by(|one, other| one.id == other.id);
     (!asks.is_empty()).then(|| {
         asks.iter()
-            .map(|rule| rule.reason.clone().unwrap_or_else(|| format!("rule `{}`", rule.id)))
+            .map(|rule| Ask {
+                reason: rule.reason.clone().unwrap_or_else(|| format!("rule `{}`", rule.id)),
+                demand: rule.consent.demand(&rule.id, client),
+            })
             .collect()
     })
 }

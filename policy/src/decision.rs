@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::action::Call;
+use crate::approval::{Demand, Voter};
 use crate::grant::Grant;
 
 /// What the rules say to a call.
@@ -28,14 +29,23 @@ pub struct Permit {
     basis: Basis,
 }
 
-/// A call that the rules permit once a human agrees. Nothing can be done with
-/// it: no approval exists yet that would turn it into a [`Permit`].
+/// A call that the rules permit once people agree. Nothing can be done with it
+/// until [`approve`](Self::approve) has seen that enough did.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     basis: Basis,
-    /// Why a human is asked: the reasons that the ask rules give.
-    pub reasons: Vec<String>,
+    /// Why people are asked, and who; at least one.
+    asks: Vec<Ask>,
+}
+
+/// Why people are asked, and what is demanded of those who agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The reason that the rule gives.
+    pub reason: String,
+    /// What it demands.
+    pub demand: Demand,
 }
 
 /// What a positive decision stands on.
@@ -178,8 +188,12 @@ impl Permit {
 }
 
 impl Pending {
-    pub(crate) fn new(basis: Basis, reasons: Vec<String>) -> Self {
-        Self { basis, reasons }
+    pub(crate) fn new(basis: Basis, asks: Vec<Ask>) -> Self {
+        Self { basis, asks }
+    }
+
+    pub(crate) fn into_parts(self) -> (Basis, Vec<Ask>) {
+        (self.basis, self.asks)
     }
 
     /// What the permit would stand on.
@@ -187,26 +201,22 @@ impl Pending {
         &self.basis
     }
 
-    /// What it stands on, and why a human is asked.
-    pub(crate) fn into_parts(self) -> (Basis, Vec<String>) {
-        (self.basis, self.reasons)
+    /// Why people are asked, and who; at least one.
+    #[must_use]
+    pub fn asks(&self) -> &[Ask] {
+        &self.asks
     }
 
-    /// As refused where nobody can be asked: a denial that says so.
-    pub fn refuse(self) -> Denial {
-        let Basis { call, grant: _, rules, policy_digest, table } = self.basis;
-        let part = call.action.to_string();
-        let why = format!(
-            "rule {} wants a human to agree first, and approvals are not there yet",
-            rules.join(", ")
-        );
-        Denial {
-            call,
-            reasons: vec![Reason::Unclear { part, why }],
-            nearby: Nearby::default(),
-            policy_digest,
-            table,
-        }
+    /// Permits the call, where enough of those who agreed count for each rule
+    /// that asks.
+    ///
+    /// # Errors
+    /// The call still waits: somebody is missing.
+    pub fn approve(self, voters: &[Voter]) -> Result<Permit, Self> {
+        let asker = &self.basis.call.subject.user;
+        let missing = self.asks.iter().any(|ask| ask.demand.missing(asker, voters) > 0);
+        // Without anybody who is asked there is nobody who could agree.
+        if missing || self.asks.is_empty() { Err(self) } else { Ok(Permit::new(self.basis)) }
     }
 }
 

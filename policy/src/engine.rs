@@ -8,7 +8,8 @@
 //! language, such as Cedar, is added as a [`Restriction`].
 
 use crate::action::Call;
-use crate::decision::{Basis, Decision, Denial, Nearby, Pending, Permit, Reason};
+use crate::approval::Demand;
+use crate::decision::{Ask, Basis, Decision, Denial, Nearby, Pending, Permit, Reason};
 use crate::rules::RuleSet;
 
 /// Decides calls. The same call always gets the same decision.
@@ -77,23 +78,26 @@ impl<E: Engine, R: Restriction> Restricted<E, R> {
 
 impl<E: Engine, R: Restriction> Engine for Restricted<E, R> {
     fn decide(&self, call: Call) -> Decision {
-        let (basis, mut reasons) = match self.engine.decide(call) {
+        let (basis, mut asks) = match self.engine.decide(call) {
             Decision::Deny(denial) => return Decision::Deny(denial),
             Decision::Permit(permit) => (permit.into_basis(), None),
             Decision::Ask(pending) => {
-                let (basis, reasons) = pending.into_parts();
-                (basis, Some(reasons))
+                let (basis, asks) = pending.into_parts();
+                (basis, Some(asks))
             }
         };
         match self.restriction.rule_on(&basis) {
             Ok(Ruling::Stands) => {}
-            Ok(Ruling::Ask { reason }) => reasons.get_or_insert_default().push(reason),
+            Ok(Ruling::Ask { reason }) => {
+                let demand = Demand::plain(self.restriction.name());
+                asks.get_or_insert_default().push(Ask { reason, demand });
+            }
             Ok(Ruling::Deny { reason }) => return self.refused(basis, reason),
             Err(why) => return self.refused(basis, format!("it cannot be evaluated: {why}")),
         }
-        match reasons {
+        match asks {
             None => Decision::Permit(Permit::new(basis)),
-            Some(reasons) => Decision::Ask(Pending::new(basis, reasons)),
+            Some(asks) => Decision::Ask(Pending::new(basis, asks)),
         }
     }
 }
@@ -148,7 +152,8 @@ mod tests {
             assert_eq!(found, effects, "{ruling:?}");
         }
         let Decision::Ask(pending) = decided(ask(), "rm") else { panic!() };
-        assert_eq!(pending.reasons, ["careful", "why"]);
+        let reasons: Vec<&str> = pending.asks().iter().map(|ask| &*ask.reason).collect();
+        assert_eq!(reasons, ["careful", "why"]);
         let Decision::Deny(denial) = decided(Err("broken".to_owned()), "ls") else { panic!() };
         assert!(
             denial

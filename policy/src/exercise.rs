@@ -49,7 +49,11 @@ impl Decision {
     /// refused, and those that want people to agree.
     #[must_use]
     pub fn involved(&self) -> Vec<String> {
-        self.rules()
+        let mut rules: BTreeSet<String> = self.rules().into_iter().collect();
+        if let Self::Ask(pending) = self {
+            rules.extend(pending.asks().iter().map(|ask| ask.demand.rule.clone()));
+        }
+        rules.into_iter().collect()
     }
 }
 

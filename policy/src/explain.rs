@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::decision::{Decision, Denial, Finding, Reason, Verdict};
+use crate::decision::{Ask, Decision, Denial, Finding, Reason, Verdict};
 
 /// The most rows of a table that an explanation repeats.
 const MAX_ROWS: usize = 40;
@@ -48,8 +48,8 @@ impl Decision {
             }
             Self::Ask(pending) => {
                 let _ = writeln!(out, "a human must agree: {}", names(&pending.basis().rules));
-                for reason in &pending.reasons {
-                    let _ = writeln!(out, "  {reason}");
+                for Ask { reason, demand } in pending.asks() {
+                    let _ = writeln!(out, "  {reason}: {demand}");
                 }
                 let _ = writeln!(out, "then with {}", pending.basis().grant);
             }

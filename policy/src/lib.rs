@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod approval;
 mod compare;
 mod decide;
 mod decision;
@@ -31,9 +32,11 @@ pub use cofferdam_ceiling::{Bytes, Millis};
 pub use jiff::Timestamp;
 
 pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
+pub use approval::{Approvers, DEFAULT_OPEN, Demand, MAX_OPEN, MAX_PEOPLE, Uncounted, Voter};
 pub use compare::{ChangeKind, Difference, FacetChange, RuleChange};
 pub use decision::{
-    Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason, Verdict,
+    Ask, Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason,
+    Verdict,
 };
 pub use engine::{Engine, Restricted, Restriction, Ruling};
 pub use exercise::{Coverage, Unexercised};

@@ -25,6 +25,7 @@
 pub(crate) mod argument;
 mod case;
 pub(crate) mod condition;
+pub(crate) mod consent;
 mod error;
 mod file;
 pub(crate) mod matching;

@@ -85,6 +85,7 @@ impl Recorder {
             policy_digest: Some(Digest(decided.ceiling)),
             grant: decided.grant.as_ref().map_or(Value::Null, grant_value),
             gateway: Some(gateway_word(&verified)),
+            approval: verified.intent().approval.as_ref().map(|it| it.request.clone()),
         };
         let appended = self.journal.append(Entry::Intent(intent))?;
         appended.durable.wait().await?;

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use cofferdam_gateway::config::{Config, ConfigError};
-use cofferdam_gateway::tokens::{NewToken, TokenError, TokenRecord, TokenStore};
+use cofferdam_gateway::tokens::{NewToken, Purpose, TokenError, TokenRecord, TokenStore};
 use cofferdam_policy::{ClaimError, Claims};
 use serde::Serialize;
 
@@ -22,6 +22,10 @@ const CREATE_EXAMPLES: &str = "\
 A token for a person, for 90 days, straight into a file that only she can read:
   (umask 077; cofferdam token create laptop --user alice --group web \\
       --expires 90d > ~/.cofferdam-token)
+
+A credential for somebody who answers requests for approval:
+  (umask 077; cofferdam token create bob --approver --user bob --group release \\
+      > ~/.config/cofferdam/approver-token)
 
 Rules select callers by user, group, tenant and claims:
   cofferdam token create ci --user ci --claim team=infra --claim team=data";
@@ -47,6 +51,9 @@ pub(crate) enum Command {
         store: StoreArguments,
         /// A name for people, such as the machine that it is for.
         name: String,
+        /// Makes a token that answers requests for approval, and calls nothing.
+        #[arg(long)]
+        approver: bool,
         /// Who calls with it.
         #[arg(long)]
         user: String,
@@ -135,13 +142,14 @@ struct Revoked {
 
 pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, CommandError> {
     match command {
-        Command::Create { store, name, user, groups, tenant, claims: given, expires } => {
+        Command::Create { store, name, approver, user, groups, tenant, claims: given, expires } => {
             let mut claims = Claims::default();
             for (name, value) in &given {
                 claims.add(name, value)?;
             }
             let expires_at = expires.map(|span| unix_now() + span.as_secs());
-            let new = NewToken { name, user, groups, tenant, claims, expires_at };
+            let purpose = if approver { Purpose::Approver } else { Purpose::Client };
+            let new = NewToken { name, purpose, user, groups, tenant, claims, expires_at };
             let (token, record) = TokenStore::open(&store.path()?)?.create(&new)?;
             Ok(format.show(&Created { token: token.reveal().to_owned(), record }))
         }
@@ -200,14 +208,14 @@ impl Report for Listed {
         let rows: Vec<_> = self.tokens.iter().map(|token| row(token, now)).collect();
         write_table(
             out,
-            ["NAME", "USER", "GROUPS", "TENANT", "CLAIMS", "CREATED", "STATE", "ID"],
+            ["NAME", "FOR", "USER", "GROUPS", "TENANT", "CLAIMS", "CREATED", "STATE", "ID"],
             &rows,
         )
     }
 }
 
-fn row(token: &TokenRecord, now: u64) -> [String; 8] {
-    let TokenRecord { id, name, user, groups, tenant, claims, created_at, expires_at, revoked_at } =
+fn row(token: &TokenRecord, now: u64) -> [String; 9] {
+    let TokenRecord { id, name, purpose, user, groups, tenant, claims, created_at, expires_at, revoked_at } =
         token;
     let state = match (revoked_at, expires_at) {
         (Some(at), _) => format!("revoked {}", time::from_unix(*at)),
@@ -217,6 +225,7 @@ fn row(token: &TokenRecord, now: u64) -> [String; 8] {
     };
     [
         name.clone(),
+        purpose.name().to_owned(),
         user.clone(),
         groups.join(","),
         tenant.clone(),

@@ -27,10 +27,13 @@ pub(super) struct Raw {
     pub(super) journal: RawJournal,
     pub(super) state: PathBuf,
     pub(super) rules: PathBuf,
+    pub(super) rules_shadow: Option<PathBuf>,
     #[serde(default)]
     pub(super) host: Vec<RawHost>,
     #[serde(default)]
     pub(super) project: Vec<RawProject>,
+    #[serde(default)]
+    pub(super) approvals: RawApprovals,
     #[serde(default)]
     pub(super) limits: RawLimits,
 }
@@ -83,6 +86,24 @@ pub(super) struct RawProject {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct RawApprovals {
+    /// Beside the state file, where it is left out.
+    pub(super) state: Option<PathBuf>,
+    pub(super) patience_seconds: u64,
+    pub(super) open_requests: NonZeroUsize,
+    pub(super) open_requests_per_user: NonZeroUsize,
+    pub(super) webhook: Option<RawWebhook>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWebhook {
+    pub(super) url: Spanned<String>,
+    pub(super) secret: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct RawLimits {
     pub(super) body_bytes: NonZeroUsize,
     pub(super) sessions: NonZeroUsize,
@@ -94,14 +115,28 @@ pub(super) struct RawLimits {
     pub(super) result_bytes: NonZeroUsize,
 }
 
+impl Default for RawApprovals {
+    fn default() -> Self {
+        Self {
+            state: None,
+            // Clients give up after a minute.
+            patience_seconds: 50,
+            open_requests: count(1000),
+            open_requests_per_user: count(16),
+            webhook: None,
+        }
+    }
+}
+
+const fn count(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
 impl Default for RawLimits {
     fn default() -> Self {
-        const fn count(number: usize) -> NonZeroUsize {
-            match NonZeroUsize::new(number) {
-                Some(number) => number,
-                None => NonZeroUsize::MIN,
-            }
-        }
         Self {
             // A file of 4 MiB in base64 and its JSON fit, and so do 10 MB of
             // arguments, which are then refused by name and not by size.

@@ -1,6 +1,8 @@
 //! Turns a raw configuration into a resolved one. The only place where
 //! configured values are checked against each other.
 
+mod approvals;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -41,8 +43,10 @@ impl<'a> Resolver<'a> {
             journal,
             state,
             rules,
+            rules_shadow,
             host,
             project,
+            approvals,
             limits,
         } = raw;
         let tls = tls.map(|RawKeyPair { certificate, key }| self.key_pair(certificate, key));
@@ -61,8 +65,10 @@ impl<'a> Resolver<'a> {
             },
             signing_key: self.file(signing.key),
             journal: self.file(journal.directory),
+            approvals: self.approvals(approvals, &self.file(state.clone()))?,
             state: self.file(state),
             rules: self.file(rules),
+            rules_shadow: rules_shadow.map(|rules| self.file(rules)),
             hosts,
             projects,
             limits: self::limits(&limits),

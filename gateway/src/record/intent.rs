@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use cofferdam_journal::{Appended, Digest, Durable, Ending, Entry, Outcome, Usage};
-use cofferdam_policy::{Basis, Call, Limits as Granted, Permit, Subject as Asker, WorkspaceAccess};
+use cofferdam_policy::{Basis, Call, Limits as Granted, Subject as Asker, WorkspaceAccess};
 use cofferdam_proto::intent::v1 as wire;
 use cofferdam_trust::{action_digest, sign_intent};
 use prost_types::Timestamp;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Draft, Recorder};
 use crate::action::WireAction;
+use crate::consent::{Consent, Consented};
 use crate::fault::Fault;
 use crate::hosts::CheckedReceipt;
 use crate::tools::{Asked, Decision, Provenance};
@@ -65,18 +66,19 @@ impl Recorder {
     /// Records that `asked` was permitted, and signs it for the host.
     pub(crate) fn intent<W: WireAction>(
         &self,
-        permit: Permit,
+        consented: Consented,
         draft: Draft,
         asked: Asked<W>,
     ) -> Result<RecordedIntent<W>, Fault> {
         let Asked { wire: action, wall } = asked;
-        if permit.call().action != action.action() {
+        if consented.permit.call().action != action.action() {
             return Err(Fault::Internal("the permit is for another action".to_owned()));
         }
         let digest = action_digest(&action);
         let nonce = nonce()?;
         let session = draft.0.session.clone();
-        let (basis, entered, sequence) = self.enter(permit, draft, Some(digest))?;
+        let approval = consented.consent.clone().map(approval_on_wire);
+        let (basis, entered, sequence) = self.enter(consented, draft, Some(digest))?;
         let grant = grant(&basis, wall);
         let Basis { call, rules, policy_digest, grant: _, table: _ } = basis;
         let wall = grant.limits.map_or(LONGEST, |limits| match limits.wall_millis {
@@ -108,23 +110,25 @@ impl Recorder {
             issued_at: Some(Timestamp::from(now)),
             expires_at: Some(Timestamp::from(now + LIFETIME)),
             gateway: self.gateway.to_string(),
+            approval,
         };
         let signed = sign_intent(&self.key, &intent);
         Ok(RecordedIntent { action, signed, wall, provenance, entered })
     }
 
     /// Records that something was permitted which the gateway does by itself.
-    pub(crate) fn own_intent(&self, permit: Permit, draft: Draft) -> Result<Entered, Fault> {
-        let (_, entered, _) = self.enter(permit, draft, None)?;
+    pub(crate) fn own_intent(&self, consented: Consented, draft: Draft) -> Result<Entered, Fault> {
+        let (_, entered, _) = self.enter(consented, draft, None)?;
         Ok(entered)
     }
 
     fn enter(
         &self,
-        permit: Permit,
+        consented: Consented,
         draft: Draft,
         digest: Option<[u8; 32]>,
     ) -> Result<(Basis, Entered, u64), Fault> {
+        let Consented { permit, consent } = consented;
         let basis = permit.into_basis();
         let Draft(mut call) = draft;
         call.action_digest = digest.map(Digest);
@@ -142,6 +146,7 @@ impl Recorder {
                 "network": basis.grant.network.to_texts(),
             }),
             gateway: None,
+            approval: consent.map(|consent| consent.request),
         });
         let Appended { sequence, hash, durable } =
             self.journal.append(entry).map_err(Fault::Unrecorded)?;
@@ -252,6 +257,11 @@ fn subject_on_wire(subject: Asker) -> wire::Subject {
     // Claims are for the gateway's own rules; a host decides by none.
     let Asker { user, groups, client, tenant, claims: _ } = subject;
     wire::Subject { user, groups, client, tenant }
+}
+
+fn approval_on_wire(consent: Consent) -> wire::Approval {
+    let Consent { request, people } = consent;
+    wire::Approval { request, people }
 }
 
 fn nonce() -> Result<Vec<u8>, Fault> {

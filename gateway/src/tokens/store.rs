@@ -10,14 +10,14 @@ use cofferdam_policy::Claims;
 use cofferdam_trust::sha256;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
-use super::{NewToken, PREFIX, Token, TokenError, TokenRecord, Unauthenticated};
+use super::{NewToken, Purpose, Token, TokenError, TokenRecord, Unauthenticated};
 
 /// The schema that this program reads and writes.
 const SCHEMA: i64 = STEPS.len() as i64;
 
 /// What leads from each schema to the next; the first makes a new file. A step
 /// that was released is never changed.
-const STEPS: [&str; 2] = [CREATE, ADD_CLAIMS];
+const STEPS: [&str; 3] = [CREATE, ADD_CLAIMS, ADD_PURPOSE];
 
 const CREATE: &str = "
     CREATE TABLE token (
@@ -37,7 +37,11 @@ const CREATE: &str = "
 /// Claims as JSON: an object of lists of texts.
 const ADD_CLAIMS: &str = "ALTER TABLE token ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';";
 
-const COLUMNS: &str = "id, name, user, groups, tenant, claims, created_at, expires_at, revoked_at";
+/// See [`Purpose`]; every token from before is a client's.
+const ADD_PURPOSE: &str = "ALTER TABLE token ADD COLUMN purpose TEXT NOT NULL DEFAULT 'client';";
+
+const COLUMNS: &str =
+    "id, name, user, groups, tenant, claims, created_at, expires_at, revoked_at, purpose";
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
@@ -69,11 +73,12 @@ impl TokenStore {
     /// Makes a token and keeps its hash. The returned text is not kept anywhere.
     pub fn create(&self, new: &NewToken) -> Result<(Token, TokenRecord), TokenError> {
         check(new)?;
-        let token = Token::generate()?;
+        let token = Token::generate(new.purpose)?;
         let hash = sha256(token.reveal().as_bytes());
         let record = TokenRecord {
             id: uuid::Uuid::new_v4().to_string(),
             name: new.name.clone(),
+            purpose: new.purpose,
             user: new.user.clone(),
             groups: new.groups.clone(),
             tenant: new.tenant.clone(),
@@ -84,8 +89,8 @@ impl TokenStore {
         };
         let inserted = self.lock()?.execute(
             "INSERT INTO token
-             (hash, id, name, user, groups, tenant, claims, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             (hash, id, name, user, groups, tenant, claims, created_at, expires_at, purpose)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 hash,
                 record.id,
@@ -96,6 +101,7 @@ impl TokenStore {
                 claims_as_text(&record.claims)?,
                 record.created_at,
                 record.expires_at,
+                record.purpose.name(),
             ],
         );
         match inserted {
@@ -125,12 +131,24 @@ impl TokenStore {
         Ok(changed > 0)
     }
 
-    /// Whose token this is.
+    /// Whose token this is, of an MCP client.
     pub fn authenticate(&self, token: &str) -> Result<TokenRecord, Unauthenticated> {
-        if !token.starts_with(PREFIX) {
+        self.authenticate_for(token, Purpose::Client)
+    }
+
+    /// Whose token this is, for this purpose. One for another purpose is unknown.
+    pub fn authenticate_for(
+        &self,
+        token: &str,
+        purpose: Purpose,
+    ) -> Result<TokenRecord, Unauthenticated> {
+        if !token.starts_with(purpose.prefix()) {
             return Err(Unauthenticated::Unknown);
         }
         let found = self.find(&sha256(token.as_bytes()))?.ok_or(Unauthenticated::Unknown)?;
+        if found.purpose != purpose {
+            return Err(Unauthenticated::Unknown);
+        }
         if found.revoked_at.is_some() {
             return Err(Unauthenticated::Revoked(found.name));
         }
@@ -183,7 +201,21 @@ fn record_from(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
         created_at: row.get(6)?,
         expires_at: row.get(7)?,
         revoked_at: row.get(8)?,
+        purpose: purpose_from_text(&row.get::<_, String>(9)?)?,
     })
+}
+
+/// A purpose that this program does not know is good for nothing.
+fn purpose_from_text(text: &str) -> rusqlite::Result<Purpose> {
+    match text {
+        "client" => Ok(Purpose::Client),
+        "approver" => Ok(Purpose::Approver),
+        other => {
+            let error = format!("the purpose `{other}` is unknown").into();
+            let kind = rusqlite::types::Type::Text;
+            Err(rusqlite::Error::FromSqlConversionFailure(9, kind, error))
+        }
+    }
 }
 
 fn claims_as_text(claims: &Claims) -> rusqlite::Result<String> {
@@ -201,7 +233,7 @@ fn claims_from_text(text: &str) -> rusqlite::Result<Claims> {
 
 fn check(new: &NewToken) -> Result<(), TokenError> {
     // Claims are bounded by their type.
-    let NewToken { name, user, groups, tenant, claims: _, expires_at } = new;
+    let NewToken { name, purpose: _, user, groups, tenant, claims: _, expires_at } = new;
     let refuse = |field, problem: &str| Err(TokenError::Field { field, problem: problem.into() });
     let plain = |text: &str| text.len() <= 255 && !text.contains(char::is_control);
     if name.is_empty() || !plain(name) {

@@ -18,6 +18,7 @@ fn claims() -> Claims {
 
 fn new(name: &str) -> NewToken {
     NewToken {
+        purpose: Purpose::Client,
         name: name.into(),
         user: "ada".into(),
         groups: vec!["developers".into(), "release".into()],

@@ -63,6 +63,7 @@ async fn a_session_answers_only_the_token_that_opened_it() {
     let listed = served.post(LIST).header("mcp-session-id", &session).send().await.unwrap();
     assert_eq!(listed.status(), 200);
     let other = cofferdam_gateway::tokens::NewToken {
+        purpose: cofferdam_gateway::tokens::Purpose::Client,
         name: "other".into(),
         user: "eve".into(),
         groups: Vec::new(),

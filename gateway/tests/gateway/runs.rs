@@ -1,6 +1,6 @@
 //! Runs on a host that answers: what it is asked, and what its answer becomes.
 
-use cofferdam_gateway::tokens::NewToken;
+use cofferdam_gateway::tokens::{NewToken, Purpose};
 use cofferdam_proto::exec::v1::{Connection, Denial, Layer, Sandbox};
 use serde_json::{Value, json};
 
@@ -218,6 +218,7 @@ grant = { network = ["*.crates.io:443"] }
 async fn no_two_tokens_share_a_session_even_of_one_users_name() {
     let (served, host) = start(Script::default()).await;
     let twin = NewToken {
+        purpose: Purpose::Client,
         name: "twin".into(),
         user: "ada".into(),
         groups: vec!["developers".into()],

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cofferdam_gateway::tokens::{NewToken, TokenStore};
+use cofferdam_gateway::tokens::{NewToken, Purpose, TokenStore};
 use cofferdam_gateway::{Config, Service};
 use cofferdam_trust::{Authority, Lifetime, PeerName, SigningKey};
 use serde_json::{Value, json};
@@ -233,6 +233,7 @@ workspace = "/srv/site"
     std::fs::write(directory.join("gateway.toml"), config).unwrap();
     let store = TokenStore::open(&directory.join("state.sqlite")).unwrap();
     let new = NewToken {
+        purpose: Purpose::Client,
         name: "test".into(),
         user: "ada".into(),
         groups: vec!["developers".into()],

@@ -9,22 +9,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Facets, Told};
 use crate::decision::Effect;
 use crate::grant::{Limits, Programs};
+use crate::rules::RuleSet;
 use crate::rules::argument::{Element, Value};
 use crate::rules::condition::{Conditions, Validity};
+use crate::rules::consent::Consent;
 use crate::rules::program::{ProgramPattern, Which};
 use crate::rules::role::Roles;
 use crate::rules::rule::{Gives, Rule, Scope, Shell};
 use crate::rules::selector::{Names, Selectors, Subjects};
 use crate::rules::text::TextPattern;
-use crate::rules::RuleSet;
 
 /// Every rule by its id. The order of profiles stands among them: it says which
 /// grant is the narrower one.
 pub(super) fn of_all(rules: &RuleSet) -> BTreeMap<String, Told> {
-    let of_rules = rules
-        .rules
-        .iter()
-        .map(|rule| (rule.id.clone(), (rule.effect, facets(rule, &rules.roles))));
+    let of_rules =
+        rules.rules.iter().map(|rule| (rule.id.clone(), (rule.effect, facets(rule, &rules.roles))));
     let mut order = Facets::new();
     add(&mut order, "order", rules.order.names().join(", "));
     of_rules.chain([("(order of profiles)".to_owned(), (Effect::Allow, order))]).collect()
@@ -43,6 +42,7 @@ fn facets(rule: &Rule, roles: &Roles) -> Facets {
         shell,
         environment,
         gives,
+        consent,
     } = rule;
     let mut out = Facets::new();
     add(&mut out, "effect", effect.to_string());
@@ -59,6 +59,9 @@ fn facets(rule: &Rule, roles: &Roles) -> Facets {
         add_patterns(&mut out, "environment", names);
     }
     add_gives(&mut out, gives);
+    if *effect == Effect::Ask {
+        add_consent(&mut out, consent);
+    }
     out
 }
 
@@ -122,6 +125,16 @@ fn add_conditions(out: &mut Facets, conditions: &Conditions) {
     add_some(out, "when", when.as_ref().map(ToString::to_string));
     add_all(out, "require", layers.iter().cloned());
     add_all(out, "ask_if", ask_if.iter().map(value));
+}
+
+fn add_consent(out: &mut Facets, consent: &Consent) {
+    let Consent { people, own, approvers, session, open_seconds, attended } = consent;
+    add(out, "approval.people", people.to_string());
+    add(out, "approval.own", own.to_string());
+    add(out, "approval.approvers", approvers.to_string());
+    add(out, "approval.session", session.to_string());
+    add(out, "approval.open_seconds", open_seconds.to_string());
+    add_patterns(out, "approval.attended", attended);
 }
 
 /// Each name of a pattern by itself, so that one more shows as one more.

@@ -37,11 +37,8 @@ fn added_removed_and_changed_rules_are_told_by_what_changed() {
         removed: removed.iter().map(ToString::to_string).collect(),
         added: added.iter().map(ToString::to_string).collect(),
     };
-    let programs = facet(
-        "programs",
-        &["cat with any arguments"],
-        &["cat <path beneath workspace>"],
-    );
+    let programs =
+        facet("programs", &["cat with any arguments"], &["cat <path beneath workspace>"]);
     assert_eq!(
         found,
         [
@@ -63,10 +60,14 @@ fn added_removed_and_changed_rules_are_told_by_what_changed() {
 
 #[test]
 fn who_holds_a_role_and_the_kind_of_a_pattern_are_meaning() {
-    let with = |users: &str| format!("[roles]\nops = {{ users = [{users}] }}\n{LS}subjects = {{ roles = ['ops'] }}\n");
+    let with = |users: &str| {
+        format!("[roles]\nops = {{ users = [{users}] }}\n{LS}subjects = {{ roles = ['ops'] }}\n")
+    };
     assert_eq!(changes(&with("'ann'"), &with("'ann', 'bob'")).len(), 1);
     let argument = |pattern: &str| {
-        format!("[[rule]]\nid = 'a'\neffect = 'allow'\nprograms = [{{ name = 'x', args = [{pattern}] }}]\n")
+        format!(
+            "[[rule]]\nid = 'a'\neffect = 'allow'\nprograms = [{{ name = 'x', args = [{pattern}] }}]\n"
+        )
     };
     let kinds = ["'a?'", "{ glob = 'a?' }", "{ regex = 'a?' }"].map(argument);
     for one in &kinds {

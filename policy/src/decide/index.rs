@@ -31,9 +31,9 @@ pub(crate) struct Index {
     programs: Programs,
     paths: Paths,
     listing: Listing,
-    /// Deny and ask rules that name neither programs nor paths.
+    /// Those of the guards that name neither programs nor paths.
     blanket: Bits,
-    /// Deny and ask rules.
+    /// Deny and ask rules, and those that ask because of an argument.
     guards: Bits,
     /// Allow and ask rules that name programs.
     running: Bits,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::action::{Action, Execute, Host, Project};
+use crate::approval::Voter;
 use crate::grant::WorkspaceAccess;
 use crate::subject::Subject;
 
@@ -187,8 +188,11 @@ fn deny_beats_ask_beats_allow() {
     let Decision::Ask(pending) = rules(&format!("{allow}{ask}")).decide(program(&["x"])) else {
         panic!()
     };
-    assert_eq!(pending.reasons, ["careful"]);
-    assert!(pending.refuse().line().contains("wants a human"));
+    let reasons: Vec<&str> = pending.asks().iter().map(|ask| &*ask.reason).collect();
+    assert_eq!(reasons, ["careful"]);
+    let Err(pending) = pending.approve(&[]) else { panic!("nobody agreed") };
+    let bob = Voter { user: "bob".into(), groups: Vec::new() };
+    assert!(pending.approve(&[bob]).is_ok());
     assert_eq!(effect(&rules(ask), program(&["x"])), Effect::Ask);
     assert_eq!(effect(&rules(&format!("{allow}{ask}{deny}")), program(&["x"])), Effect::Deny);
 }

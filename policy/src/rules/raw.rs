@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use cofferdam_ceiling::Millis;
 use serde::de::{
     self, Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer,
 };
@@ -38,6 +39,7 @@ pub(super) struct RawRule {
     pub(super) when: Option<Spanned<RawWhen>>,
     pub(super) require: Texts,
     pub(super) ask_if: Option<Spanned<Vec<Spanned<RawArgument>>>>,
+    pub(super) approval: Option<Spanned<RawApproval>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -100,6 +102,19 @@ pub(super) struct RawProgram {
 pub(super) struct RawPath {
     pub(super) beneath: Spanned<String>,
     pub(super) mode: Mode,
+}
+
+/// Who has to agree, of an ask rule.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawApproval {
+    pub(super) people: Option<Spanned<u8>>,
+    pub(super) own: Option<bool>,
+    pub(super) users: Texts,
+    pub(super) groups: Texts,
+    pub(super) session: Option<bool>,
+    pub(super) open: Option<Spanned<Millis>>,
+    pub(super) attended: Texts,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

@@ -3,6 +3,7 @@
 
 mod argument;
 mod condition;
+mod consent;
 mod roles;
 mod sets;
 mod subjects;
@@ -66,6 +67,7 @@ impl Resolver<'_> {
             when,
             require,
             ask_if,
+            approval,
         } = raw;
         let effect = *effect.get_ref();
         self.check_id(&id);
@@ -78,6 +80,7 @@ impl Resolver<'_> {
         }
         let raw = RawConditions { valid, when, require, ask_if };
         let conditions = self.conditions(effect, programs.is_some(), raw);
+        let asks = if conditions.ask_if.is_empty() { effect } else { Effect::Ask };
         let labels = hosts
             .labels
             .into_iter()
@@ -101,6 +104,7 @@ impl Resolver<'_> {
             shell: shell.map(Spanned::into_inner).unwrap_or_default(),
             environment: environment.map(|names| self.patterns("environment", names.into_inner())),
             gives: self.gives(grant),
+            consent: self.consent(asks, approval),
             conditions,
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::condition::Conditions;
+use super::consent::Consent;
 use super::place::PathPattern;
 use super::program::ProgramPattern;
 use super::selector::Selectors;
@@ -26,6 +27,8 @@ pub(crate) struct Rule {
     /// Variables that a caller or a script may set; `None`: not said.
     pub(crate) environment: Option<Vec<TextPattern>>,
     pub(crate) gives: Gives,
+    /// Who has to agree, of an ask rule.
+    pub(crate) consent: Consent,
 }
 
 /// Whose rule it is, from wide to narrow. A narrower scope can only narrow.

@@ -149,6 +149,9 @@ pub struct Intent {
     /// In an agent's journal: the gateway's word for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewayWord>,
+    /// The request by which people agreed to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
 }
 
 /// Something was refused by the rules or the ceiling.

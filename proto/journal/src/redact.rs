@@ -52,9 +52,9 @@ pub fn redact_value(value: Value) -> Value {
 pub(crate) fn redact_entry(entry: Entry) -> Entry {
     let mut redactor = Redactor::new();
     match entry {
-        Entry::Intent(Intent { call, rules, policy_digest, grant, gateway }) => {
+        Entry::Intent(Intent { call, rules, policy_digest, grant, gateway, approval }) => {
             let call = redactor.call(call);
-            Entry::Intent(Intent { call, rules, policy_digest, grant, gateway })
+            Entry::Intent(Intent { call, rules, policy_digest, grant, gateway, approval })
         }
         Entry::Denial(Denial { call, rules, reasons, policy_digest, gateway }) => {
             let reasons = redactor.texts(reasons);

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cofferdam_gateway::tokens::{NewToken, TokenError, TokenStore};
+use cofferdam_gateway::tokens::{NewToken, Purpose, TokenError, TokenStore};
 use cofferdam_trust::{
     Authority, AuthorityError, DEFAULT_TRUST_DOMAIN, KeyError, Lifetime, NameError, PeerName, Role,
     SigningKey, VerifyingKey,
@@ -117,6 +117,7 @@ fn token(store: &Path, file: &Path, user: &str) -> Result<String, CredentialsErr
     }
     store.revoke(TOKEN)?;
     let (token, _) = store.create(&NewToken {
+        purpose: Purpose::Client,
         name: TOKEN.to_owned(),
         user: user.to_owned(),
         groups: Vec::new(),

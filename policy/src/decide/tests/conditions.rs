@@ -95,7 +95,7 @@ fn a_human_is_asked_where_an_argument_matches_or_may_match() {
     let Decision::Ask(pending) = rules.decide(program(&["git", "push", "--force"])) else {
         panic!()
     };
-    assert_eq!(pending.reasons, ["tags are public"]);
+    assert_eq!(pending.asks()[0].reason, "tags are public");
 }
 
 #[test]

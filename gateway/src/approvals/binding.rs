@@ -1,0 +1,91 @@
+//! What people agree to, made into one digest and into words.
+
+use cofferdam_policy::{Basis, Pending};
+use cofferdam_trust::sha256;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::request::{Asker, Question};
+use crate::call::Origin;
+
+/// Set before what is digested, so that the digest can stand for nothing else.
+const DOMAIN: &[u8] = b"cofferdam approval v1\0";
+
+/// Everything that an approval is bound to, in this order. A new field of any of
+/// it has to be added here.
+#[derive(Serialize)]
+struct Bound<'a> {
+    tool: &'a str,
+    action: String,
+    host: &'a str,
+    labels: &'a std::collections::BTreeMap<String, String>,
+    project: &'a str,
+    workspace: String,
+    user: &'a str,
+    groups: &'a [String],
+    client: &'a str,
+    tenant: &'a str,
+    claims: &'a cofferdam_policy::Claims,
+    grant: String,
+    rules: &'a [String],
+    policy: String,
+}
+
+/// The question to people about a call that waits. `action_digest` is that of
+/// the action as a host would get it, byte for byte; `arguments` is what people
+/// are shown.
+pub(crate) fn question(
+    pending: &Pending,
+    origin: &Origin,
+    action_digest: [u8; 32],
+    arguments: Value,
+) -> Result<Question, serde_json::Error> {
+    let Basis { call, grant, rules, policy_digest, table: _ } = pending.basis();
+    let policy_digest = hex(policy_digest);
+    let bound = Bound {
+        tool: &call.tool,
+        action: hex(&action_digest),
+        host: &call.host.name,
+        labels: &call.host.labels,
+        project: &call.project.name,
+        workspace: call.project.workspace.display().to_string(),
+        user: &call.subject.user,
+        groups: &call.subject.groups,
+        client: &call.subject.client,
+        tenant: &call.subject.tenant,
+        claims: &call.subject.claims,
+        grant: grant.to_string(),
+        rules,
+        policy: policy_digest.clone(),
+    };
+    let mut bytes = DOMAIN.to_vec();
+    serde_json::to_writer(&mut bytes, &bound)?;
+    let caller = &origin.caller;
+    Ok(Question {
+        binding: hex(&sha256(&bytes)),
+        asker: Asker {
+            user: caller.user.clone(),
+            groups: caller.groups.clone(),
+            tenant: caller.tenant.clone(),
+            claims: caller.claims.clone(),
+            client: origin.client.clone(),
+            token_id: caller.token_id.clone(),
+            session: origin.session.clone(),
+        },
+        run_id: origin.run_id.clone(),
+        project: call.project.name.clone(),
+        host: call.host.name.clone(),
+        tool: call.tool.clone(),
+        action: call.action.to_string(),
+        arguments,
+        grant: grant.to_string(),
+        rules: rules.clone(),
+        policy_digest,
+        reasons: pending.asks().iter().map(|ask| ask.reason.clone()).collect(),
+        demands: pending.asks().iter().map(|ask| ask.demand.clone()).collect(),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

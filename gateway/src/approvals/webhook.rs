@@ -1,0 +1,150 @@
+//! Tells an address of the owner's choice that a request waits or was answered.
+//!
+//! Each message is signed: `Cofferdam-Signature: v1=` and the hex HMAC-SHA256,
+//! under the shared secret, of `Cofferdam-Timestamp`, a dot, and the body
+//! (RFC 2104). The receiver learns what waits; it cannot answer without an
+//! approver's credential.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use serde_json::json;
+
+use super::{Request, now};
+use crate::config::WebhookConfig;
+
+/// Between two tries; a message is given up after the last.
+const RETRIES: [u64; 5] = [1, 4, 15, 60, 240];
+/// How long one try may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages under way at the same time; those beyond are left out, and logged.
+const UNDER_WAY: usize = 64;
+/// The shortest secret, in bytes.
+const MIN_SECRET: usize = 16;
+/// The longest secret, in bytes.
+const MAX_SECRET: u64 = 4096;
+
+/// Where messages go.
+#[derive(Debug, Clone)]
+pub(super) struct Webhook {
+    client: reqwest::Client,
+    url: String,
+    key: Arc<hmac::Key>,
+    places: Arc<tokio::sync::Semaphore>,
+}
+
+/// Why nobody can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The secret cannot be read.
+    #[error("cannot read the webhook's secret `{path}`: {source}")]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The secret is none.
+    #[error(
+        "the webhook's secret `{0}` has less than {MIN_SECRET} bytes; make one with \
+         `openssl rand -hex 32`"
+    )]
+    Short(PathBuf),
+    /// The HTTP client cannot be made.
+    #[error("cannot prepare the webhook: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+impl Webhook {
+    pub(super) fn new(config: &WebhookConfig) -> Result<Self, WebhookError> {
+        let path = &config.secret;
+        let failed = |source| WebhookError::Secret { path: path.clone(), source };
+        let secret = read_bounded(path).map_err(failed)?;
+        let secret = secret.trim_ascii();
+        if secret.len() < MIN_SECRET {
+            return Err(WebhookError::Short(path.clone()));
+        }
+        // Another part of the process may have installed one; either is ours.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut builder =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
+        if config.url.starts_with("http:") {
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self {
+            client: builder.build()?,
+            url: config.url.clone(),
+            key: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)),
+            places: Arc::new(tokio::sync::Semaphore::new(UNDER_WAY)),
+        })
+    }
+
+    /// Sends in a task of its own. `event` is `requested` or how it was settled.
+    pub(super) fn send(&self, event: &'static str, request: &Request) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            tracing::warn!(request = request.id, "too many webhook messages wait; one is left out");
+            return;
+        };
+        let body = json!({ "event": event, "approval": request }).to_string();
+        let (webhook, id) = (self.clone(), request.id.clone());
+        tokio::spawn(async move {
+            for delay in RETRIES {
+                match webhook.post(&body).await {
+                    Ok(()) => return drop(place),
+                    Err(error) => {
+                        tracing::warn!(request = id, %error, "the webhook was not taken; trying again in {delay} s");
+                    }
+                }
+                tokio::time::sleep(Duration::from_secs(delay)).await;
+            }
+            tracing::error!(request = id, "the webhook was not taken; nobody was told of it");
+        });
+    }
+
+    async fn post(&self, body: &str) -> reqwest::Result<()> {
+        let timestamp = now().to_string();
+        let signature = sign(&self.key, &timestamp, body);
+        let response = self
+            .client
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("cofferdam-timestamp", timestamp)
+            .header("cofferdam-signature", signature)
+            .body(body.to_owned())
+            .send()
+            .await?;
+        response.error_for_status().map(drop)
+    }
+}
+
+fn sign(key: &hmac::Key, timestamp: &str, body: &str) -> String {
+    let tag = hmac::sign(key, format!("{timestamp}.{body}").as_bytes());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("v1={hex}")
+}
+
+fn read_bounded(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_SECRET).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_what_the_page_says() {
+        // RFC 4231, test case 2: key «Jefe».
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"Jefe");
+        let tag = hmac::sign(&key, b"what do ya want for nothing?");
+        assert!(tag.as_ref().starts_with(&[0x5b, 0xdc, 0xc1, 0x46]));
+        let signed = sign(&key, "1700000000", "{}");
+        let expected = hmac::sign(&key, b"1700000000.{}");
+        let hex: String = expected.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(signed, format!("v1={hex}"));
+    }
+}
