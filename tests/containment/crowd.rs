@@ -69,14 +69,14 @@ fn all_at_once(caller: &Caller, round: &str, line: &str) -> Vec<Ran> {
         let caller = caller.clone().session(&format!("{round}-{number}"));
         let (line, all_told) = (sh(line), Arc::clone(&all_told));
         async move {
-            let mut live: Live = caller.begin(line).await.unwrap();
-            while live.ran.started.is_none() && live.next().await.unwrap() {}
+            let mut held: Live = caller.begin(line).await.unwrap();
+            while held.ran.started.is_none() && held.next().await.unwrap() {}
             all_told.wait().await;
-            if let Some(started) = &live.ran.started {
+            if let Some(started) = &held.ran.started {
                 let run_id = started.run_id.clone();
                 caller.exec().cancel_run(CancelRunRequest { run_id }).await.unwrap();
             }
-            live.follow().await.unwrap()
+            held.follow().await.unwrap()
         }
     };
     wait(async {

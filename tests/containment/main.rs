@@ -12,6 +12,7 @@ mod checklist;
 mod crowd;
 mod cves;
 mod damage;
+mod denials;
 mod disks;
 mod execution;
 mod files;

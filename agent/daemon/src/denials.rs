@@ -21,8 +21,11 @@ pub use host_files::FilesOfRun;
 /// Processes that are looked up in /proc in one turn of reading, at most: a
 /// flood of forks must not keep the agent busy.
 const LOOK_UPS: usize = 256;
-/// A record is there at the latest so long after the process ended.
-const LATE: Duration = Duration::from_millis(1);
+/// How long to wait for the records of a run that failed, again and again while
+/// there is none: a thread of the kernel passes them on (`kauditd`), and on a busy
+/// host it takes its turn after the run has ended.
+const LATE: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(4), Duration::from_millis(10)];
 /// How long to wait for the kernel's own count where records may be lost.
 const COUNTED: Duration = Duration::from_millis(100);
 
@@ -108,9 +111,12 @@ impl Denials {
     /// A run has ended, and nothing of it is left: what it was refused.
     pub async fn ended(&self, watched: Watched, failed: bool, context: &Context) -> Explained {
         self.read();
-        if failed {
-            tokio::time::sleep(LATE).await;
+        for late in LATE.into_iter().filter(|_| failed) {
+            tokio::time::sleep(late).await;
             self.read();
+            if self.lock().attribution.has_met(watched.key) {
+                break;
+            }
         }
         if self.lock().attribution.may_have_lost(watched.key) {
             tokio::time::sleep(COUNTED).await;

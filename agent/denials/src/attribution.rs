@@ -174,6 +174,12 @@ impl Attribution {
         self.runs.get(&key).is_some_and(|run| run.open_arrived() >= QUEUE)
     }
 
+    /// Whether anything is known of what this run was refused.
+    #[must_use]
+    pub fn has_met(&self, key: RunKey) -> bool {
+        self.runs.get(&key).is_some_and(Run::has_met)
+    }
+
     /// What is known of a run. What still comes of it is unattributed.
     pub fn run_ended(&mut self, key: RunKey) -> Found {
         let Some(run) = self.runs.remove(&key) else { return Found::default() };

@@ -44,6 +44,11 @@ impl Run {
         }
     }
 
+    /// Whether anything was told of it.
+    pub(super) fn has_met(&self) -> bool {
+        self.own > 0 || self.tally.total() > 0
+    }
+
     /// Whether one more domain can be followed.
     pub(super) fn has_room(&self) -> bool {
         self.domains.len() < MAX_DOMAINS
