@@ -97,7 +97,7 @@ impl Denials {
         since: Instant,
     ) -> Option<Watched> {
         self.source.get()?.as_ref().ok()?;
-        let pid = pid_of(process)?;
+        let pid = pid_of(process);
         let mut known = self.lock();
         known.last += 1;
         let key = RunKey(known.last);

@@ -53,8 +53,10 @@ pub struct RunKey(pub u64);
 pub struct Started {
     /// Its name.
     pub key: RunKey,
-    /// Its first process, as the host counts.
-    pub pid: u32,
+    /// Its first process, as the host counts; none where it had ended and was
+    /// reaped before anybody could ask. Then its user tells what it did, if that
+    /// has no other run.
+    pub pid: Option<u32>,
     /// Its user as the host counts, if nothing but cells of one session has
     /// that user; none in rootless mode, where it is a person's.
     pub uid: Option<u32>,
@@ -119,8 +121,10 @@ impl Attribution {
     /// A run has started. Its records may have come before.
     pub fn run_started(&mut self, started: Started) {
         let Started { key, pid, uid, since } = started;
-        self.first_processes.insert(pid, key);
         self.runs.insert(key, Run::new(pid, uid, since));
+        self.take_earlier_calls(key, since, uid);
+        let Some(pid) = pid else { return };
+        self.first_processes.insert(pid, key);
         for domain in self.waiting.domains_made_by(pid, uid) {
             self.adopt(domain, key);
         }
@@ -182,15 +186,45 @@ impl Attribution {
 
     /// What is known of a run. What still comes of it is unattributed.
     pub fn run_ended(&mut self, key: RunKey) -> Found {
+        let sure = self.take_unseen_domains(key);
         let Some(run) = self.runs.remove(&key) else { return Found::default() };
         // A later run may have the same process number already.
-        if self.first_processes.get(&run.pid) == Some(&key) {
-            self.first_processes.remove(&run.pid);
+        if let Some(pid) = run.pid
+            && self.first_processes.get(&pid) == Some(&key)
+        {
+            self.first_processes.remove(&pid);
         }
         self.domains.retain(|_, owner| *owner != key);
         let tainted = self.last_loss.is_some_and(|loss| loss >= run.since);
-        let loss = Loss { landlock: run.lost(), unknown: tainted || run.open_arrived() >= QUEUE };
+        let loss =
+            Loss { landlock: run.lost(), unknown: !sure || tainted || run.open_arrived() >= QUEUE };
         Found { refusals: run.tally.refusals, more: run.tally.more, own: run.own, loss }
+    }
+
+    /// Gives a run that is told the calls that came before, of processes that may be
+    /// gone again, where its user has no other run.
+    fn take_earlier_calls(&mut self, key: RunKey, since: Instant, uid: Option<u32>) {
+        let Some(uid) = uid.filter(|uid| self.only_of_user(*uid) == Some(key)) else { return };
+        for (call, count) in self.waiting.calls_since(since, uid) {
+            self.note(key, Refused::call(call), count);
+        }
+    }
+
+    /// Gives a run that ends, and whose first process nobody saw, the domains that
+    /// its user made. False where something may be another run's of that user.
+    fn take_unseen_domains(&mut self, key: RunKey) -> bool {
+        let Some(&Run { pid, uid, since, .. }) = self.runs.get(&key) else { return true };
+        let unsure = uid.is_some_and(|uid| self.waiting.has_calls_since(since, uid));
+        if pid.is_some() {
+            return !unsure;
+        }
+        let Some(uid) = uid.filter(|uid| self.only_of_user(*uid) == Some(key)) else {
+            return false;
+        };
+        for domain in self.waiting.domains_made_since(since, uid) {
+            self.adopt(domain, key);
+        }
+        !unsure
     }
 
     /// Records whose run never was told, is over, or could not be known.
@@ -239,7 +273,7 @@ impl Attribution {
             return;
         };
         let made_by_us = maker.exe.starts_with(b"/") && self.maker.ends_with(&maker.exe);
-        let ours = maker.pid == run.pid && made_by_us;
+        let ours = run.pid.is_none_or(|pid| pid == maker.pid) && made_by_us;
         run.follow(domain, ours);
         if run.arrived(domain, arrived) {
             run.tally.absorb(found.tally, MAX_REFUSALS);

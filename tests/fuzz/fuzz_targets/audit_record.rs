@@ -31,7 +31,7 @@ fn context() -> Context {
 fuzz_target!(|data: &[u8]| {
     let now = Instant::now();
     let mut attribution = Attribution::new(b"/usr/libexec/cofferdam-warden".to_vec());
-    attribution.run_started(Started { key: KEY, pid: 100, uid: Some(5000), since: now });
+    attribution.run_started(Started { key: KEY, pid: Some(100), uid: Some(5000), since: now });
     let mut taken = 0_u64;
     for record in records(data).flatten() {
         if let Event::Access(access) = &record.event {

@@ -9,7 +9,7 @@ use crate::refusal::Tally;
 /// A run.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) pid: u32,
+    pub(super) pid: Option<u32>,
     pub(super) uid: Option<u32>,
     pub(super) since: Instant,
     pub(super) tally: Tally,
@@ -32,7 +32,7 @@ struct Layer {
 }
 
 impl Run {
-    pub(super) fn new(pid: u32, uid: Option<u32>, since: Instant) -> Self {
+    pub(super) fn new(pid: Option<u32>, uid: Option<u32>, since: Instant) -> Self {
         Self {
             pid,
             uid,

@@ -19,7 +19,7 @@ impl Fixture {
     }
 
     fn start(&mut self, key: RunKey, pid: u32, uid: u32) {
-        let started = Started { key, pid, uid: Some(uid), since: self.now };
+        let started = Started { key, pid: Some(pid), uid: Some(uid), since: self.now };
         self.attribution.run_started(started);
     }
 
@@ -160,9 +160,55 @@ fn a_call_is_of_the_first_process_a_looked_up_one_or_the_only_run_of_the_user() 
 }
 
 #[test]
+fn a_run_that_was_over_before_anybody_looked_has_what_its_user_did_meanwhile() {
+    let mut it = Fixture::new();
+    // Of the run before: it came too late.
+    it.refuse(6, 1);
+    it.made(6, 90, 5000, MAKER);
+    it.now += Duration::from_millis(1);
+    let since = it.now;
+    // Before the agent knows of the run, and after.
+    it.call(100, 5000, None);
+    it.refuse(7, 22);
+    it.attribution.run_started(Started { key: ONE, pid: None, uid: Some(5000), since });
+    it.made(7, 100, 5000, MAKER);
+    it.refuse(8, 23);
+    it.made(8, 300, 6000, MAKER);
+    let found = it.end(ONE);
+    assert_eq!(found.refusals.len(), 2, "{found:?}");
+    assert_eq!(found.loss, Loss::default());
+}
+
+#[test]
+fn a_call_of_a_child_that_came_before_its_run_was_told_is_the_runs() {
+    let mut it = Fixture::new();
+    it.call(101, 5000, None);
+    it.start(ONE, 100, 5000);
+    assert_eq!(it.end(ONE).refusals.len(), 1);
+    // Where another run of the user could have made it, both are told to be unsure.
+    it.start(ONE, 100, 5000);
+    it.start(TWO, 200, 5000);
+    it.call(102, 5000, None);
+    assert!(it.end(ONE).loss.unknown && it.end(TWO).loss.unknown);
+}
+
+#[test]
+fn whose_it_was_is_not_guessed_where_the_user_has_two_runs() {
+    let mut it = Fixture::new();
+    it.start(TWO, 200, 5000);
+    let since = it.now;
+    it.attribution.run_started(Started { key: ONE, pid: None, uid: Some(5000), since });
+    it.refuse(7, 22);
+    it.made(7, 100, 5000, MAKER);
+    let found = it.end(ONE);
+    assert_eq!(found.refusals, []);
+    assert!(found.loss.unknown, "but it is told that something may be missing");
+}
+
+#[test]
 fn a_person_s_own_programs_are_not_taken_for_a_run() {
     let mut it = Fixture::new();
-    let started = Started { key: ONE, pid: 100, uid: None, since: it.now };
+    let started = Started { key: ONE, pid: Some(100), uid: None, since: it.now };
     it.attribution.run_started(started);
     it.call(999, 1000, None);
     assert_eq!(it.end(ONE), Found::default());

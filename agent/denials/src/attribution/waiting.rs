@@ -107,11 +107,32 @@ impl Waiting {
         found.map(|orphan| orphan.domain).collect()
     }
 
+    /// Domains that this user made at that time or later.
+    pub(super) fn domains_made_since(&self, since: Instant, uid: u32) -> Vec<u64> {
+        let its = |it: &&Orphan| {
+            it.since >= since && it.maker.as_ref().is_some_and(|maker| maker.uid == uid)
+        };
+        self.domains.iter().filter(its).map(|orphan| orphan.domain).collect()
+    }
+
+    /// Whether calls of this user came at that time or later.
+    pub(super) fn has_calls_since(&self, since: Instant, uid: u32) -> bool {
+        self.calls.iter().any(|it| it.since >= since && it.call.uid == uid)
+    }
+
+    /// Takes the calls of this user that came at that time or later.
+    pub(super) fn calls_since(&mut self, since: Instant, uid: u32) -> Vec<(Seccomp, u64)> {
+        self.take_calls(|it| it.since >= since && it.call.uid == uid)
+    }
+
     /// Takes the calls of this process.
     pub(super) fn calls_of(&mut self, pid: u32, uid: Option<u32>) -> Vec<(Seccomp, u64)> {
         let its = |call: &Seccomp| call.pid == pid && uid.is_none_or(|uid| call.uid == uid);
-        let (taken, left) =
-            std::mem::take(&mut self.calls).into_iter().partition(|it| its(&it.call));
+        self.take_calls(|it| its(&it.call))
+    }
+
+    fn take_calls(&mut self, its: impl Fn(&Caller) -> bool) -> Vec<(Seccomp, u64)> {
+        let (taken, left) = std::mem::take(&mut self.calls).into_iter().partition(its);
         self.calls = left;
         let taken: VecDeque<Caller> = taken;
         taken.into_iter().map(|call| (call.call, call.count)).collect()

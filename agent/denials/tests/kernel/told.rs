@@ -39,7 +39,7 @@ impl Agent {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let started = Started { key, pid: child.id(), uid: Some(0), since };
+        let started = Started { key, pid: Some(child.id()), uid: Some(0), since };
         self.attribution.run_started(started);
         child
     }
