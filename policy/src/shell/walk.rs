@@ -175,6 +175,8 @@ impl Walker {
     fn pipeline(&mut self, pipeline: &ast::Pipeline) {
         match pipeline.seq.as_slice() {
             [one] => self.part(one),
+            // `!` and `time` of nothing: bash takes some of it, but not all.
+            [] => self.opaque("a command is missing"),
             several => {
                 for one in several {
                     self.apart(|walker| walker.part(one));
