@@ -215,3 +215,30 @@ pub(super) fn timestamp(time: &prost_types::Timestamp) -> Option<String> {
 pub(super) fn rfc3339(time: jiff::Timestamp) -> Option<String> {
     time.round(jiff::Unit::Second).ok().map(|time| time.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_told_with_its_sender_and_why_and_without_where_the_host_does_not_say() {
+        let told = |sender, evidence: &str| {
+            OutcomeView::from(Ending::Signalled {
+                signal: 9,
+                name: "SIGKILL".to_owned(),
+                sender,
+                evidence: evidence.to_owned(),
+            })
+        };
+        let view = told(Sender::Process, "the kernel keeps no record of which");
+        assert_eq!(view.sender, Some("process"));
+        assert_eq!(
+            view.detail.unwrap(),
+            "ended by signal 9 (SIGKILL), sent by a process of the cell, or root on the host: \
+             the kernel keeps no record of which"
+        );
+        let view = told(Sender::Unsaid, "");
+        assert_eq!(view.sender, None);
+        assert_eq!(view.detail.unwrap(), "ended by signal 9 (SIGKILL)");
+    }
+}

@@ -224,3 +224,23 @@ fn micros(duration: Option<prost_types::Duration>) -> u64 {
     let nanos = u64::try_from(nanos).unwrap_or(0);
     seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_before_senders_were_told_is_read_and_written_as_it_was() {
+        let old = r#"{"kind":"signalled","signal":9,"name":"SIGKILL"}"#;
+        let ending: Ending = serde_json::from_str(old).unwrap();
+        let Ending::Signalled { sender, .. } = &ending else { panic!("{ending:?}") };
+        assert_eq!(*sender, Sender::Unsaid);
+        assert_eq!(serde_json::to_string(&ending).unwrap(), old);
+    }
+
+    #[test]
+    fn a_sender_of_a_later_version_says_nothing() {
+        assert_eq!(Sender::from_wire(2), Sender::KernelOrProcess);
+        assert_eq!(Sender::from_wire(99), Sender::Unsaid);
+    }
+}

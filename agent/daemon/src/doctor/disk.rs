@@ -13,8 +13,8 @@ const ENTRIES: usize = 1000;
 
 /// One line for all roots; none where there is no root.
 pub(super) fn bounds(ceiling: &Ceiling) -> Vec<Ability> {
-    let roots = ceiling.workspaces.roots.iter().map(|root| root.as_path());
-    let looked: Vec<_> = roots.map(look).collect();
+    let roots = &ceiling.workspaces.roots;
+    let looked: Vec<_> = roots.iter().map(|root| look(root.as_path())).collect();
     if looked.is_empty() {
         return Vec::new();
     }
@@ -32,24 +32,25 @@ pub(super) fn bounds(ceiling: &Ceiling) -> Vec<Ability> {
 fn look(root: &Path) -> (String, Option<String>) {
     let shown = root.display();
     let workspaces = workspaces(root);
-    let of = workspaces.len();
-    let mut open = None;
-    let mut held = 0;
+    let all = workspaces.len();
+    let mut other = None;
+    let mut bounded = 0;
     for workspace in workspaces {
         let disk = Disk::of(&workspace);
         match disk.room() {
-            Ok(room) if room.is_bounded() => held += 1,
-            Ok(room) => open = open.or(Some((disk, workspace, room.in_words()))),
+            Ok(now) if now.is_bounded() => bounded += 1,
+            Ok(now) => other = other.or(Some((disk, workspace, now.in_words()))),
             Err(error) => {
                 let why = format!("`{}` cannot be asked: {error}", workspace.display());
-                open = open.or(Some((disk, workspace, why)));
+                other = other.or(Some((disk, workspace, why)));
             }
         }
     }
-    match open {
-        None => (format!("`{shown}`: a limit holds each of {of}"), None),
+    match other {
+        None => (format!("`{shown}`: a limit holds each of {all}"), None),
         Some((disk, workspace, why)) => {
-            let words = format!("`{shown}`: a limit holds {held} of {of}; the first other: {why}");
+            let words =
+                format!("`{shown}`: a limit holds {bounded} of {all}; the first other: {why}");
             (words, Some(remedy(&disk, &workspace)))
         }
     }

@@ -139,6 +139,16 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_stands_with_its_sender() {
+        let (signal, name, evidence) = (9, "SIGKILL".to_owned(), "nobody knows".to_owned());
+        let sender = cofferdam_journal::Sender::Process;
+        let told = ending(&Ending::Signalled { signal, name, sender, evidence });
+        let expected = "ended by SIGKILL, sent by a process of the cell, or root on the host: \
+                        nobody knows";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn a_long_action_is_cut_at_a_character() {
         let shown = action(&Value::String("é".repeat(300)));
         assert_eq!(shown.chars().count(), MAX_ACTION + 1);
