@@ -2,8 +2,13 @@
 //! Pure: asks no gateway and no host.
 
 mod check;
+mod diff;
 mod explain;
+mod past;
+mod replay;
+mod shadow;
 mod test;
+mod told;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use cofferdam_gateway::{Config, ConfigError};
+use cofferdam_journal::Broken;
 use cofferdam_policy::{ClaimError, RuleErrors, RuleSet};
 use cofferdam_trust::sha256;
 
@@ -26,6 +33,13 @@ pub(crate) enum Command {
     Check(check::Arguments),
     /// Tells what the rules say to a call, and why.
     Explain(Box<explain::Arguments>),
+    /// Tells what is different about new rules, and which calls they decide
+    /// differently.
+    Diff(diff::Arguments),
+    /// Tells which recorded calls rules would decide differently.
+    Replay(replay::Arguments),
+    /// Tells what a gateway's shadow rules would have decided differently.
+    Shadow(shadow::Arguments),
     /// Runs the tests in rule files, and tells which rules no test exercises.
     Test(test::Arguments),
 }
@@ -47,6 +61,15 @@ pub(crate) enum PolicyError {
     /// The claims cannot be taken.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// The gateway's configuration.
+    #[error("{0}; name the gateway's configuration with --config")]
+    Config(#[from] ConfigError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] Broken),
+    /// The journal is none of a gateway.
+    #[error("this is an agent's journal; give the gateway's, which has the calls as they were asked")]
+    AgentsJournal,
     /// The call is none.
     #[error("this is no call: {0}")]
     Call(&'static str),
@@ -58,12 +81,23 @@ pub(crate) fn run(command: Command, format: Format) -> ExitCode {
     let answered = match command {
         Command::Check(arguments) => check::run(&arguments, format),
         Command::Explain(arguments) => explain::run(*arguments, format),
+        Command::Diff(arguments) => diff::run(&arguments, format),
+        Command::Replay(arguments) => replay::run(&arguments, format),
+        Command::Shadow(arguments) => shadow::run(&arguments, format),
         Command::Test(arguments) => test::run(&arguments, format),
     };
     answered.unwrap_or_else(|error| {
         failure(&error, format);
         ExitCode::from(2)
     })
+}
+
+/// These files, or those that the gateway decides by.
+fn files_or_configured(paths: &[PathBuf], config: &Config) -> Result<Files, PolicyError> {
+    match paths {
+        [] => Files::read(std::slice::from_ref(&config.rules)),
+        paths => Files::read(paths),
+    }
 }
 
 /// Rule files as the parser takes them.

@@ -40,6 +40,18 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A point in time on the command line: RFC 3339, or a [`span`] before now.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let back = span(text).map_err(|_| {
+        format!("`{text}` is neither a time such as `2026-01-31T00:00:00Z` nor a span such as `7d`")
+    })?;
+    let then = SystemTime::now().checked_sub(back).map(Timestamp::try_from);
+    then.and_then(Result::ok).ok_or_else(|| format!("`{text}` leads beyond the calendar"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +62,16 @@ mod tests {
         assert_eq!(span("30m"), Ok(Duration::from_mins(30)));
         for text in ["", "d", "90", "90 d", "1w", "0h", "-1d", "1.5h", "99999999999999999999d"] {
             assert!(span(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_a_span_before_now() {
+        assert_eq!(moment("1970-01-01T00:00:00Z"), Ok(Timestamp::UNIX_EPOCH));
+        let day = moment("1d").unwrap();
+        assert!(day < Timestamp::now() && day > Timestamp::UNIX_EPOCH);
+        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "999999d"] {
+            assert!(moment(text).is_err(), "{text:?}");
         }
     }
 
