@@ -1,5 +1,7 @@
 //! What is seen of a command line, and what is not.
 
+mod hostile;
+
 use super::*;
 
 fn parse(line: &str) -> Script {
@@ -238,69 +240,6 @@ fn arguments_are_known_or_not() {
             literal("x=1"),
         ]
     );
-}
-
-/// In a debug build on a test thread's stack of 2 MiB.
-#[test]
-fn deep_and_hostile_nesting_is_refused_in_time() {
-    for opener in [
-        "(",
-        "((",
-        "$(",
-        "$((",
-        "${",
-        "$[",
-        "`",
-        "{ ",
-        "\"$(",
-        "<(",
-        "if ",
-        "while ",
-        "case x in x) ",
-        "! ",
-        "a=(",
-        "a[",
-        "[[ ( ",
-        "[[ x =~ ( a ",
-        "f() { ",
-        "function f ",
-        "coproc ",
-        "( a ",
-        "{a,",
-        "for x in a; do ",
-        "<<a ",
-        "<<a\n",
-        "'",
-        "\\",
-        "a|",
-        "a&&",
-        "$'",
-        "!(",
-        "@(",
-        "x(",
-        "$(<<a ",
-        "${x <<a ",
-        ">& ",
-        "&> ",
-        "<<< ",
-        "time ",
-        "if a; then ",
-        "~+",
-        "[[ ! ",
-    ] {
-        for count in [40, 10_000] {
-            let script = parse(&opener.repeat(count));
-            assert!(script.commands.len() <= 20_000);
-        }
-    }
-    for (open, close) in [("(", ")"), ("$(", ")"), ("{ ", "a; }"), ("( ", "; )"), ("( a; ", ") ")] {
-        let line = format!("{}a{}", open.repeat(10_000), close.repeat(10_000));
-        assert!(parse(&line).is_opaque());
-    }
-    let deepest = format!("{}a; {}", "{ ".repeat(48), "}; ".repeat(48));
-    assert!(!parse(&deepest).is_opaque(), "{:?}", parse(&deepest).opaque);
-    let tests = format!("{}a{}", "if b; then ".repeat(48), "; fi".repeat(48));
-    assert!(!parse(&tests).is_opaque());
 }
 
 mod random {

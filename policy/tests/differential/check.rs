@@ -19,7 +19,13 @@ pub(crate) fn differences(bash: &mut Bash, line: &str, script: &Script) -> Vec<S
     if script.is_opaque() {
         return Vec::new();
     }
-    MOODS
+    // Only what stubs say and end with can lead elsewhere.
+    let moods = if line.contains(['$', '`', '&', '|', '!']) || line.contains("do") {
+        MOODS.as_slice()
+    } else {
+        &MOODS[..1]
+    };
+    moods
         .iter()
         .flat_map(|mood| in_one(&bash.run(line, *mood), script))
         .map(|wrong| format!("{line:?}: {wrong}; seen: {}", seen(script)))

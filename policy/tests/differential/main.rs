@@ -24,7 +24,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 /// where `COFFERDAM_SHELL_LINES` does not say another number (then without an
 /// end in time).
 const LINES: usize = 4000;
-const LONGEST: Duration = Duration::from_secs(12);
+const LONGEST: Duration = Duration::from_secs(8);
 
 #[test]
 fn bash_runs_nothing_of_the_corpus_that_the_parser_does_not_see() {
