@@ -46,5 +46,7 @@ pub use grant::{
 };
 pub use path::PathProblem;
 pub use rules::{Case, Excerpt, LAYERS, Place, RuleError, RuleErrors, RuleSet, TestResult};
-pub use shell::{MAX_OPAQUE, MAX_SCRIPT, Redirection, Script, SimpleCommand, Word};
+pub use shell::{
+    Judgement, MAX_OPAQUE, MAX_SCRIPT, Redirection, Row, Script, SimpleCommand, Table, Word,
+};
 pub use subject::{ClaimError, Claims, Subject};

@@ -13,6 +13,7 @@ mod certainty;
 mod closing;
 mod guard;
 mod redirect;
+mod table;
 mod test;
 mod variable;
 mod walk;
@@ -21,6 +22,7 @@ mod word;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use table::{Judgement, Row, Table};
 pub use word::Word;
 
 use crate::text::shown;
