@@ -52,6 +52,10 @@ bench: ## Ratios against a bare spawn, calls per second, memory; writes tests/be
 	$(CARGO) build --release --workspace --bins
 	@exec target/release/cofferdam-bench $(ARGS)
 
+.PHONY: bench-policy
+bench-policy: ## Ten thousand rules: how long they take to read and to decide, against trying each
+	$(CARGO) bench --package cofferdam-policy --bench decide
+
 .PHONY: bench-sandbox
 bench-sandbox: ## The sandbox against a bare spawn and other sandboxes; writes tests/bench/SANDBOX.md
 	$(CARGO) build --release --workspace --bins

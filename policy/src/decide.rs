@@ -64,7 +64,7 @@ impl RuleSet {
         match outcome {
             Outcome::Permitted { basis, asks } => {
                 let combine::Combined { grant, rules } = *basis;
-                let basis = Basis { grant, rules, policy_digest, table, call };
+                let basis = Basis { call, grant, rules, policy_digest, table };
                 match asks {
                     None => Decision::Permit(Permit::new(basis)),
                     Some(asks) => Decision::Ask(Pending::new(basis, asks)),

@@ -75,7 +75,9 @@ impl Index {
             all: none(),
             rules: rules.len(),
         };
-        (0_u32..).zip(rules).for_each(|(number, rule)| index.insert(number, rule));
+        for (number, rule) in (0_u32..).zip(rules) {
+            index.insert(number, rule);
+        }
         index.paths.sort();
         index
     }
@@ -83,8 +85,12 @@ impl Index {
     fn insert(&mut self, number: u32, rule: &Rule) {
         self.all.insert(number);
         self.selection.insert(number, rule);
-        rule.programs.iter().for_each(|pattern| self.programs.insert(number, pattern));
-        rule.paths.iter().for_each(|pattern| self.paths.insert(number, pattern));
+        for pattern in &rule.programs {
+            self.programs.insert(number, pattern);
+        }
+        for pattern in &rule.paths {
+            self.paths.insert(number, pattern);
+        }
         if rule.selectors.tools.is_some() {
             self.tooled.insert(number);
         }
@@ -153,7 +159,7 @@ impl Index {
     }
 
     /// Those that may nearly permit a part: with other arguments, another mode,
-    /// or not in a command line.
+    /// at another time, or not in a command line.
     pub(super) fn near(
         &self,
         meant: &Meant,
@@ -167,7 +173,8 @@ impl Index {
             }
             Part::Path { used, .. } => self.paths.add(used, around.workspace, &mut found),
             Part::Opaque(_) | Part::Shell => found.copy(&self.running),
-            Part::Lookup(_) | Part::Host(_) => {}
+            Part::Lookup(program) => self.programs.add(program, First::Any, around, &mut found),
+            Part::Host(_) => found.unite(&self.tooled),
         }
         found.narrow(&meant.tool);
         found.into_iter()

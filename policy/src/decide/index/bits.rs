@@ -98,7 +98,9 @@ impl Table {
             Postings::Few(list) if list.len() < self.rules / 32 + 1 => list.push(rule),
             Postings::Few(list) => {
                 let mut bits = Bits::none(self.rules);
-                list.iter().chain([&rule]).for_each(|rule| bits.insert(*rule));
+                for rule in list.iter().chain([&rule]) {
+                    bits.insert(*rule);
+                }
                 *postings = Postings::Many(bits);
             }
         }
@@ -108,7 +110,11 @@ impl Table {
     pub(super) fn add(&self, key: &[u8], bits: &mut Bits) {
         match self.postings.get(key) {
             None => {}
-            Some(Postings::Few(list)) => list.iter().for_each(|rule| bits.insert(*rule)),
+            Some(Postings::Few(list)) => {
+                for rule in list {
+                    bits.insert(*rule);
+                }
+            }
             Some(Postings::Many(many)) => bits.unite(many),
         }
     }
@@ -128,7 +134,9 @@ mod tests {
 
     fn of(rules: usize, numbers: &[u32]) -> Bits {
         let mut bits = Bits::none(rules);
-        numbers.iter().for_each(|number| bits.insert(*number));
+        for number in numbers {
+            bits.insert(*number);
+        }
         bits
     }
 

@@ -80,14 +80,16 @@ impl Tree {
 
     fn add_above(&self, path: &[u8], bits: &mut Bits) {
         self.table.add(b"", bits);
-        let slashes = (0..path.len()).filter(|at| path[*at] == b'/');
-        slashes.for_each(|at| self.table.add(&path[..=at], bits));
+        for at in (0..path.len()).filter(|at| path[*at] == b'/') {
+            self.table.add(&path[..=at], bits);
+        }
     }
 
     fn add_beneath(&self, path: &[u8], bits: &mut Bits) {
         let from = self.sorted.partition_point(|key| **key < *path);
-        let beneath = self.sorted[from..].iter().take_while(|key| key.starts_with(path));
-        beneath.for_each(|key| self.table.add(key, bits));
+        for key in self.sorted[from..].iter().take_while(|key| key.starts_with(path)) {
+            self.table.add(key, bits);
+        }
     }
 }
 

@@ -69,7 +69,9 @@ impl Programs {
             }
             Which::Path(path) => self.insert_name(rule, file_name(path.as_bytes()), pattern),
             Which::Names(names) => {
-                names.iter().for_each(|name| self.insert_name(rule, name.as_bytes(), pattern));
+                for name in names {
+                    self.insert_name(rule, name.as_bytes(), pattern);
+                }
             }
         }
     }
@@ -79,7 +81,9 @@ impl Programs {
         match fixed(pattern) {
             None => self.loose.insert(name, rule),
             Some(texts) => {
-                texts.iter().for_each(|text| self.first.insert(&with(name, text.as_bytes()), rule));
+                for text in texts {
+                    self.first.insert(&with(name, text.as_bytes()), rule);
+                }
             }
         }
     }
@@ -96,17 +100,15 @@ impl Programs {
         let bare = !program.contains(&b'/');
         let location =
             if bare { None } else { locate(program, around.directory, around.workspace).ok() };
-        match &location {
-            Some(Location::At(path)) => {
-                let path = path.as_os_str().as_bytes();
-                let slashes = (0..path.len()).filter(|at| path[*at] == b'/');
-                slashes.for_each(|at| self.under.add(&path[..=at], bits));
-                self.add_name(file_name(path), first, bits);
+        if let Some(Location::At(path)) = &location {
+            let path = path.as_os_str().as_bytes();
+            for at in (0..path.len()).filter(|at| path[*at] == b'/') {
+                self.under.add(&path[..=at], bits);
             }
-            _ => {
-                bits.unite(&self.under_any);
-                self.add_name(if bare { program } else { file_name(program) }, first, bits);
-            }
+            self.add_name(file_name(path), first, bits);
+        } else {
+            bits.unite(&self.under_any);
+            self.add_name(if bare { program } else { file_name(program) }, first, bits);
         }
     }
 

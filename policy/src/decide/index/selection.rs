@@ -74,7 +74,9 @@ impl Selection {
         match roles {
             None => self.roles.open.insert(number),
             Some(roles) => {
-                roles.iter().for_each(|role| self.roles.whole.insert(&role.to_le_bytes(), number));
+                for role in roles {
+                    self.roles.whole.insert(&role.to_le_bytes(), number);
+                }
             }
         }
     }
@@ -123,7 +125,11 @@ impl Field {
     fn insert(&mut self, rule: u32, names: &Names) {
         match names {
             None => self.open.insert(rule),
-            Some(names) => names.iter().for_each(|name| self.insert_pattern(rule, "", name)),
+            Some(names) => {
+                for name in names {
+                    self.insert_pattern(rule, "", name);
+                }
+            }
         }
     }
 
@@ -131,7 +137,9 @@ impl Field {
     fn insert_first(&mut self, rule: u32, pairs: &BTreeMap<String, Vec<TextPattern>>) {
         let Some((name, values)) = pairs.first_key_value() else { return self.open.insert(rule) };
         let name = pair(name, "");
-        values.iter().for_each(|value| self.insert_pattern(rule, &name, value));
+        for value in values {
+            self.insert_pattern(rule, &name, value);
+        }
     }
 
     fn insert_pattern(&mut self, rule: u32, before: &str, pattern: &TextPattern) {

@@ -1,0 +1,163 @@
+//! Random calls, out of the names that the rules have, too.
+
+use std::collections::BTreeSet;
+
+use cofferdam_policy::{Action, Call, Execute, Host, Project, Subject};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+pub(crate) fn call() -> impl Strategy<Value = Call> {
+    let groups = subsequence(vec!["devs".to_owned(), "admins".to_owned()], 0..=2);
+    let claims = select(&[None, Some("x1"), Some("y")][..]);
+    let subject = (select(&["ann", "bob"][..]), groups, select(&["", "t1"][..]), claims).prop_map(
+        |(user, groups, tenant, team)| {
+            let mut subject = Subject {
+                user: user.to_owned(),
+                groups,
+                tenant: tenant.to_owned(),
+                client: "opencode".to_owned(),
+                ..Subject::default()
+            };
+            if let Some(team) = team {
+                subject.claims.add("team", team).unwrap();
+            }
+            subject
+        },
+    );
+    let labels = subsequence(vec![("stage", "prod"), ("stage", "test"), ("zone", "a")], 0..=3);
+    const LAYERS: [Option<&[&str]>; 3] =
+        [None, Some(&["landlock"]), Some(&["landlock", "seccomp"])];
+    let layers = select(&LAYERS[..]);
+    let host = (select(&["web-1", "db"][..]), labels, layers).prop_map(|(name, labels, layers)| {
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Host {
+            name: name.to_owned(),
+            labels: labels.into_iter().map(own).collect(),
+            layers: layers.map(|layers| layers.iter().map(|layer| (*layer).to_owned()).collect()),
+        }
+    });
+    let project = select(&["web", "docs"][..]);
+    let at = select(&["2025-06-01T12:00:00Z", "2026-06-01T12:00:00Z"][..]);
+    (subject, host, project, asked(), at).prop_map(|(subject, host, project, asked, at)| {
+        let (tool, action) = asked;
+        Call {
+            subject,
+            project: Project { name: project.to_owned(), workspace: "/srv/work".into() },
+            host,
+            tool: tool.to_owned(),
+            action,
+            at: at.parse::<Timestamp>().unwrap(),
+        }
+    })
+}
+
+fn asked() -> impl Strategy<Value = (&'static str, Action)> {
+    prop_oneof![
+        5 => programs().prop_map(|action| ("execute_command", action)),
+        5 => lines().prop_map(|action| ("execute_command", action)),
+        4 => files(),
+        1 => select(&["git", "/opt/git", "/usr/bin/ls", "nc"][..])
+            .prop_map(|name| ("check_command_exists", Action::FindProgram { program: name.into() })),
+        1 => Just(("list_hosts", Action::ListHosts)),
+        1 => Just(("get_system_info", Action::DescribeHost)),
+    ]
+}
+
+fn programs() -> impl Strategy<Value = Action> {
+    let name = select(
+        &["git", "ls", "rm", "/usr/bin/git", "/opt/git", "./git", "a/../git", "/usr/../opt/x", "x"]
+            [..],
+    );
+    let words = select(
+        &[
+            "log",
+            "push",
+            "-f",
+            "-n",
+            "3",
+            "-n3",
+            "--depth=2",
+            "--depth",
+            "a.rs",
+            "a/b.rs",
+            "/etc",
+            "",
+        ][..],
+    );
+    let directory = select(&["", "", "", "a", "..", "/srv/work/a/b", "/etc"][..]);
+    let variables = subsequence(vec!["RUST_LOG", "PATH", "HOME_X"], 0..=1);
+    (
+        name,
+        proptest::collection::vec(words, 0..4),
+        directory,
+        prop_oneof![3 => Just(Vec::new()), 1 => variables],
+    )
+        .prop_map(|(name, words, directory, variables)| {
+            let words = words.into_iter().map(|word| word.as_bytes().to_vec()).collect();
+            let mut execute = Execute::program(name, words);
+            execute.working_directory = directory.into();
+            execute.environment_names =
+                variables.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+            Action::Execute(execute)
+        })
+}
+
+fn lines() -> impl Strategy<Value = Action> {
+    let commands = select(
+        &[
+            "git log",
+            "git push -f",
+            "git log \"$x\"",
+            "git $x",
+            "ls a.rs *.rs",
+            "rm x",
+            "/opt/git log",
+            "./git log",
+            "echo hi",
+            "cd a",
+            "cd ..",
+            "cat < a/x",
+            "ls > a/b/out",
+            "git log >> /etc/x",
+            "RUST_LOG=1 git log",
+            "eval x",
+            "$x log",
+            "git log -n 3",
+        ][..],
+    );
+    let between = select(&["; ", " && ", " | "][..]);
+    (proptest::collection::vec(commands, 1..4), between).prop_map(|(commands, between)| {
+        Action::Execute(Execute::command_line(commands.join(between)))
+    })
+}
+
+fn files() -> impl Strategy<Value = (&'static str, Action)> {
+    let path = select(
+        &[
+            ".",
+            "a",
+            "a/b",
+            "a/b/c",
+            "a/../x",
+            "../x",
+            "/etc",
+            "/etc/passwd",
+            "/srv",
+            "/",
+            "/srv/work/a/x",
+            "",
+        ][..],
+    );
+    let tool = select(&["read_file", "write_file", "list_directory", "search_files", "stat"][..]);
+    (path, tool).prop_map(|(path, tool)| {
+        let path = path.into();
+        match tool {
+            "read_file" => (tool, Action::ReadFile { path }),
+            "write_file" => (tool, Action::WriteFile { path }),
+            "list_directory" => (tool, Action::ListDirectory { path, recursive: true }),
+            "search_files" => (tool, Action::SearchFiles { path }),
+            _ => ("list_directory", Action::StatFile { path }),
+        }
+    })
+}
