@@ -2,19 +2,16 @@
 
 mod shadow;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cofferdam_policy::{
     Action, Call, Decision, Denial, Host, Pending, Permit, Project, RuleErrors, RuleSet, Subject,
     Timestamp,
 };
-use cofferdam_trust::sha256;
 
 use crate::call::Origin;
 use crate::place::Place;
-
-/// The largest rule file, in bytes.
-const MAX_FILE: u64 = 4 * 1024 * 1024;
+use crate::rule_files::{RuleFiles, RuleFilesError};
 
 /// The rules of this gateway.
 #[derive(Debug)]
@@ -27,14 +24,9 @@ pub(crate) struct Policy {
 /// Why there are no rules to decide by. A gateway does not start without.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// The file cannot be read.
-    #[error("cannot read the rule file `{path}`: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    Files(#[from] RuleFilesError),
     /// The rules are not right.
     #[error("the rules are not right; `cofferdam policy check` tells more:\n{0}")]
     Rules(#[from] RuleErrors),
@@ -71,10 +63,7 @@ impl Policy {
     /// Loads the rules, and runs the tests that stand in their file: rules that
     /// do not decide what their author expects are not taken.
     pub(crate) fn load(path: &Path) -> Result<Self, PolicyError> {
-        let text = read_bounded(path)
-            .map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
-        let name = path.display().to_string();
-        let rules = RuleSet::parse(&[(&name, &text)], sha256(text.as_bytes()))?;
+        let rules = RuleFiles::load(&[path])?.parse()?;
         match rules.check_tests() {
             Ok(()) => Ok(Self { rules, shadow: None }),
             Err(failed) => Err(PolicyError::Tests {
@@ -147,15 +136,4 @@ fn project(place: &Place) -> Project {
 
 fn host(place: &Place) -> Host {
     Host { name: place.host.clone(), labels: place.labels.clone(), layers: place.layers.clone() }
-}
-
-fn read_bounded(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE {
-        let message = format!("longer than {MAX_FILE} bytes");
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(text)
 }

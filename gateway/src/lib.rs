@@ -38,6 +38,7 @@ mod progress;
 mod record;
 mod recorded;
 mod result;
+pub mod rule_files;
 mod service;
 pub mod tokens;
 mod tools;

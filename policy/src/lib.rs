@@ -24,6 +24,7 @@ mod explain;
 mod grant;
 mod path;
 mod rules;
+mod schema;
 mod shell;
 mod subject;
 mod text;
@@ -45,7 +46,11 @@ pub use grant::{
     WorkspaceAccess,
 };
 pub use path::PathProblem;
-pub use rules::{Case, Excerpt, LAYERS, Place, RuleError, RuleErrors, RuleSet, TestResult};
+pub use rules::{
+    Case, Excerpt, Include, LAYERS, MAX_INCLUDES, PACKS, Pack, Place, RuleError, RuleErrors,
+    RuleSet, TestResult,
+};
+pub use schema::SCHEMA;
 pub use shell::{
     Judgement, MAX_OPAQUE, MAX_SCRIPT, Redirection, Row, Script, SimpleCommand, Table, Word,
 };

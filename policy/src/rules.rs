@@ -28,7 +28,9 @@ pub(crate) mod condition;
 pub(crate) mod consent;
 mod error;
 mod file;
+mod include;
 pub(crate) mod matching;
+mod pack;
 pub(crate) mod place;
 pub(crate) mod program;
 mod raw;
@@ -44,12 +46,15 @@ pub(crate) use argument::Surroundings;
 pub use case::{Case, TestResult};
 pub use condition::LAYERS;
 pub use error::{Excerpt, Place, RuleError, RuleErrors};
+pub use include::{Include, MAX_INCLUDES};
+pub use pack::{PACKS, Pack};
 
 use crate::decide::Index;
 use crate::grant::ProfileOrder;
 use error::{Report, Source, line_starts};
 use file::File;
-use resolve::{Resolver, RoleNames, Sets};
+use include::Includes;
+use resolve::{Resolver, RoleNames, Sets, Uses};
 use role::Roles;
 use rule::{Rule, SCOPES, Scope};
 
@@ -72,8 +77,30 @@ impl RuleSet {
     /// digest of those texts; it stands in each decision.
     ///
     /// # Errors
-    /// All that is wrong, as far as it can be told at once.
+    /// All that is wrong, as far as it can be told at once; also an `include`,
+    /// because rules would be missing: see [`parse_whole`](Self::parse_whole).
     pub fn parse(files: &[(&str, &str)], digest: [u8; 32]) -> Result<Self, RuleErrors> {
+        Self::read(files, Includes::Refused, |_| digest)
+    }
+
+    /// As [`parse`](Self::parse), of files together with all those that they
+    /// include. `digest` is asked for the digest of these texts and of the packs
+    /// that they use, which come behind them.
+    ///
+    /// # Errors
+    /// All that is wrong, as far as it can be told at once.
+    pub fn parse_whole(
+        files: &[(&str, &str)],
+        digest: impl FnOnce(&[(&str, &str)]) -> [u8; 32],
+    ) -> Result<Self, RuleErrors> {
+        Self::read(files, Includes::Followed, digest)
+    }
+
+    fn read(
+        files: &[(&str, &str)],
+        includes: Includes,
+        digest: impl FnOnce(&[(&str, &str)]) -> [u8; 32],
+    ) -> Result<Self, RuleErrors> {
         let mut report = Report::default();
         let lines: Vec<Vec<usize>> = files.iter().map(|(_, text)| line_starts(text)).collect();
         let mut read: Vec<File<'_>> = files
@@ -81,11 +108,20 @@ impl RuleSet {
             .zip(&lines)
             .map(|((file, text), lines)| file::read(Source { file, text, lines }, &mut report))
             .collect();
+        if includes == Includes::Refused {
+            include::refuse(&read, &mut report);
+        }
         let sets = Sets::collect(&mut read, &mut report);
         let order = profile_order(&mut read, &mut report);
         let (names, roles) = resolve::resolve_roles(&mut read, &sets, &mut report);
-        let (rules, cases) = resolve_all(read, &sets, &names, &mut report);
+        let Uses { rules: packed, packs, .. } =
+            Uses::collect(&mut read, &sets, &names, &mut report);
+        let (rules, cases) = resolve_all(read, packed, &sets, &names, &mut report);
         report.finish()?;
+        let packs: Vec<(String, &str)> =
+            packs.into_values().map(|pack| (pack.file(), pack.text)).collect();
+        let packs = packs.iter().map(|(file, text)| (file.as_str(), *text));
+        let digest = digest(&files.iter().copied().chain(packs).collect::<Vec<_>>());
         let base = SCOPES
             .into_iter()
             .find(|scope| rules.values().any(|rule| rule.scope == *scope && rule.is_positive()));
@@ -150,11 +186,11 @@ fn profile_order(files: &mut [File<'_>], report: &mut Report) -> ProfileOrder {
 
 fn resolve_all(
     files: Vec<File<'_>>,
+    mut rules: BTreeMap<String, Rule>,
     sets: &Sets,
     roles: &RoleNames,
     report: &mut Report,
 ) -> (BTreeMap<String, Rule>, Vec<Case>) {
-    let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
     let mut tests = Vec::new();
     for file in files {
         let source = file.source;

@@ -10,21 +10,17 @@ mod shadow;
 mod test;
 mod told;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use cofferdam_gateway::rule_files::{RuleFiles, RuleFilesError};
 use cofferdam_gateway::{Config, ConfigError};
 use cofferdam_journal::Broken;
-use cofferdam_policy::{ClaimError, RuleErrors, RuleSet};
-use cofferdam_trust::sha256;
+use cofferdam_policy::{ClaimError, RuleErrors, RuleSet, SCHEMA};
 
-use crate::report::{Format, failure};
-
-/// The largest rule file, in bytes; a gateway takes no larger one.
-const MAX_FILE: u64 = 4 * 1024 * 1024;
+use crate::report::{Format, failure, settled};
 
 /// What to do with rules.
 #[derive(Debug, Subcommand)]
@@ -42,19 +38,16 @@ pub(crate) enum Command {
     Shadow(shadow::Arguments),
     /// Runs the tests in rule files, and tells which rules no test exercises.
     Test(test::Arguments),
+    /// Prints the JSON Schema of rule files, with which editors complete them.
+    Schema,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PolicyError {
     /// A file cannot be read.
-    #[error("cannot read the rule file `{path}`: {source}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Files(#[from] RuleFilesError),
     /// The rules are wrong, so that nothing follows from them.
     #[error("the rules are wrong, and a gateway would not take them:\n{0}")]
     Rules(#[from] RuleErrors),
@@ -85,6 +78,7 @@ pub(crate) fn run(command: Command, format: Format) -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments, format),
         Command::Shadow(arguments) => shadow::run(&arguments, format),
         Command::Test(arguments) => test::run(&arguments, format),
+        Command::Schema => Ok(settled(io::stdout().write_all(SCHEMA.as_bytes()))),
     };
     answered.unwrap_or_else(|error| {
         failure(&error, format);
@@ -100,30 +94,16 @@ fn files_or_configured(paths: &[PathBuf], config: &Config) -> Result<Files, Poli
     }
 }
 
-/// Rule files as the parser takes them.
-struct Files(Vec<(String, String)>);
+/// Rule files with all that they include.
+struct Files(RuleFiles);
 
 impl Files {
     fn read(paths: &[PathBuf]) -> Result<Self, PolicyError> {
-        let one = |path: &PathBuf| read(path).map(|text| (path.display().to_string(), text));
-        paths.iter().map(one).collect::<Result<_, _>>().map(Self)
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        Ok(Self(RuleFiles::load(&paths)?))
     }
 
     fn parse(&self) -> Result<RuleSet, RuleErrors> {
-        let files: Vec<_> = self.0.iter().map(|(name, text)| (&**name, &**text)).collect();
-        let texts: Vec<&[u8]> = self.0.iter().map(|(_, text)| text.as_bytes()).collect();
-        RuleSet::parse(&files, sha256(&texts.concat()))
+        self.0.parse()
     }
-}
-
-fn read(path: &Path) -> Result<String, PolicyError> {
-    let failed = |source| PolicyError::Read { path: path.to_owned(), source };
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
-        .map_err(failed)?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(failed(io::Error::other(format!("it is longer than {MAX_FILE} bytes"))));
-    }
-    Ok(text)
 }

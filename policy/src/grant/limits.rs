@@ -41,6 +41,21 @@ impl Limits {
         }
     }
 
+    /// These, and where one is not set, the other's.
+    #[must_use]
+    pub(crate) fn or(self, other: Self) -> Self {
+        let Self { memory, processes, cpu_millis, wall, output, file_size, open_files } = self;
+        Self {
+            memory: memory.or(other.memory),
+            processes: processes.or(other.processes),
+            cpu_millis: cpu_millis.or(other.cpu_millis),
+            wall: wall.or(other.wall),
+            output: output.or(other.output),
+            file_size: file_size.or(other.file_size),
+            open_files: open_files.or(other.open_files),
+        }
+    }
+
     /// The name of the first limit that is zero, with which nothing can run.
     #[must_use]
     pub fn zero(&self) -> Option<&'static str> {

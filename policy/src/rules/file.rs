@@ -9,12 +9,16 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Report, Source};
-use super::raw::{RawRule, RawSubjects, RawTest};
+use super::raw::{RawPack, RawRule, RawSubjects, RawTest};
 
 /// The largest rule file, in bytes.
 pub(crate) const MAX_FILE: usize = 4 * 1024 * 1024;
 /// The most rules, and the most tests, of all files together.
 pub(super) const MAX_RULES: usize = 20_000;
+
+/// What may stand at the top of a file.
+pub(super) const KEYS: [&str; 9] =
+    ["version", "include", "profiles", "sets", "roles", "packs", "pack", "rule", "test"];
 
 /// A file's tables.
 pub(super) struct File<'a> {
@@ -23,6 +27,11 @@ pub(super) struct File<'a> {
     /// Each with its alternatives.
     pub(super) roles: Vec<(Spanned<String>, Vec<RawSubjects>)>,
     pub(super) profiles: Option<Spanned<Vec<String>>>,
+    /// Which other files belong to the rules.
+    pub(super) includes: Vec<Spanned<String>>,
+    /// Packs for everybody.
+    pub(super) packs: Vec<Spanned<String>>,
+    pub(super) uses: Vec<RawPack>,
     pub(super) rules: Vec<(Range<usize>, RawRule)>,
     pub(super) tests: Vec<(Range<usize>, RawTest)>,
 }
@@ -34,6 +43,9 @@ pub(super) fn read<'a>(source: Source<'a>, report: &mut Report) -> File<'a> {
         sets: Vec::new(),
         roles: Vec::new(),
         profiles: None,
+        includes: Vec::new(),
+        packs: Vec::new(),
+        uses: Vec::new(),
         rules: Vec::new(),
         tests: Vec::new(),
     };
@@ -85,11 +97,18 @@ impl<'a> File<'a> {
             "profiles" => self.profiles = self.typed("profiles", value, report),
             "sets" => self.set_table(value, report),
             "roles" => self.role_table(value, report),
+            "include" => {
+                self.includes = self.typed("include", value, report).unwrap_or_default();
+            }
+            "packs" => self.packs = self.typed("packs", value, report).unwrap_or_default(),
+            "pack" => {
+                let uses = self.array("pack", "name", value, report);
+                self.uses = uses.into_iter().map(|(_, raw)| raw).collect();
+            }
             "rule" => self.rules = self.array("rule", "id", value, report),
             "test" => self.tests = self.array("test", "name", value, report),
             other => {
-                let message =
-                    "it is unknown; there are version, profiles, sets, roles, rule and test";
+                let message = format!("it is unknown; there are {}", KEYS.join(", "));
                 report.add(self.source, key.span(), other, message);
             }
         }

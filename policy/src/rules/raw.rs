@@ -42,6 +42,48 @@ pub(super) struct RawRule {
     pub(super) approval: Option<Spanned<RawApproval>>,
 }
 
+/// A use of a pack: a rule without what it permits, which is the pack's.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPack {
+    pub(super) name: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) effect: Option<Spanned<Effect>>,
+    #[serde(default)]
+    pub(super) scope: Scope,
+    #[serde(default)]
+    pub(super) subjects: RawSubjects,
+    #[serde(default)]
+    pub(super) hosts: RawHosts,
+    pub(super) projects: Texts,
+    pub(super) valid: Option<Spanned<RawValid>>,
+    pub(super) when: Option<Spanned<RawWhen>>,
+    pub(super) require: Texts,
+    pub(super) approval: Option<Spanned<RawApproval>>,
+    pub(super) grant: Option<Spanned<RawGrant>>,
+}
+
+impl RawPack {
+    /// As `packs = ["name"]` has it: for everybody, with the pack's grants.
+    pub(super) fn plain(name: Spanned<String>) -> Self {
+        Self {
+            name,
+            alias: None,
+            effect: None,
+            scope: Scope::default(),
+            subjects: RawSubjects::default(),
+            hosts: RawHosts::default(),
+            projects: None,
+            valid: None,
+            when: None,
+            require: None,
+            approval: None,
+            grant: None,
+        }
+    }
+}
+
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSubjects {

@@ -4,6 +4,7 @@
 mod argument;
 mod condition;
 mod consent;
+mod pack;
 mod roles;
 mod sets;
 mod subjects;
@@ -16,7 +17,9 @@ use toml::Spanned;
 use super::error::{Report, Source, choices};
 use super::place::{PathPattern, Root};
 use super::program::{ProgramPattern, Which};
-use super::raw::{RawConditions, RawGrant, RawPath, RawProgram, RawRule, Texts};
+use super::raw::{
+    RawConditions, RawGrant, RawHosts, RawPath, RawProgram, RawRule, RawSubjects, Texts,
+};
 use super::rule::{Effect, Gives, Rule, Shell};
 use super::selector::{Names, Selectors};
 use super::text::TextPattern;
@@ -24,6 +27,7 @@ use crate::action::TOOLS;
 use crate::grant::{MAX_DESTINATIONS, Network, ProgramPath, Programs};
 use crate::text::shown;
 
+pub(super) use pack::Uses;
 pub(super) use roles::{RoleNames, resolve as resolve_roles};
 pub(super) use sets::Sets;
 
@@ -81,18 +85,7 @@ impl Resolver<'_> {
         let raw = RawConditions { valid, when, require, ask_if };
         let conditions = self.conditions(effect, programs.is_some(), raw);
         let asks = if conditions.ask_if.is_empty() { effect } else { Effect::Ask };
-        let labels = hosts
-            .labels
-            .into_iter()
-            .map(|(label, value)| (label, self.patterns("hosts.labels", vec![value])))
-            .collect();
-        let selectors = Selectors {
-            subjects: self.subjects("subjects.", subjects),
-            hosts: self.names("hosts.names", hosts.names),
-            labels,
-            projects: self.names("projects", projects),
-            tools: self.names("tools", tools),
-        };
+        let selectors = self.selectors(subjects, hosts, projects, tools);
         Rule {
             id: id.into_inner(),
             effect,
@@ -106,6 +99,27 @@ impl Resolver<'_> {
             gives: self.gives(grant),
             consent: self.consent(asks, approval),
             conditions,
+        }
+    }
+
+    fn selectors(
+        &mut self,
+        subjects: RawSubjects,
+        hosts: RawHosts,
+        projects: Texts,
+        tools: Texts,
+    ) -> Selectors {
+        let labels = hosts
+            .labels
+            .into_iter()
+            .map(|(label, value)| (label, self.patterns("hosts.labels", vec![value])))
+            .collect();
+        Selectors {
+            subjects: self.subjects("subjects.", subjects),
+            hosts: self.names("hosts.names", hosts.names),
+            labels,
+            projects: self.names("projects", projects),
+            tools: self.names("tools", tools),
         }
     }
 

@@ -4,7 +4,9 @@ use super::*;
 use crate::decision::Effect;
 
 mod conditions;
+mod packs;
 mod roles;
+mod schema;
 
 const EXAMPLE: &str = include_str!("../../../packaging/config/rules.toml");
 
