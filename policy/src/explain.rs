@@ -40,7 +40,12 @@ impl Decision {
             "{} asks on host `{}` in project `{}`: {}\n",
             call.subject, call.host.name, call.project.name, call.action
         );
-        append_table(&mut out, table);
+        match self.command_table() {
+            Some(table) => {
+                let _ = write!(out, "{table}");
+            }
+            None => append_table(&mut out, table),
+        }
         match self {
             Self::Permit(permit) => {
                 let _ = writeln!(out, "permitted by {}", names(permit.rules()));

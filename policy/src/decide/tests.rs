@@ -137,8 +137,8 @@ grant = { profile = "readonly", workspace_access = "write" }
         assert_eq!(decision.effect(), expected, "{text}: {}", decision.explain());
     }
     let explained = rules.decide(line("git log; rm x")).explain();
-    assert!(explained.contains("run `git log`: rule `git`"), "{explained}");
-    assert!(explained.contains("run `rm x`: no rule"), "{explained}");
+    assert!(explained.contains("git log  permitted by `git`"), "{explained}");
+    assert!(explained.contains("rm x     no rule permits it"), "{explained}");
 }
 
 #[test]

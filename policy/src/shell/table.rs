@@ -8,13 +8,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Script, Word};
+use super::{Redirection, Script, SimpleCommand, Word};
 use crate::action::{Action, Execute};
 use crate::decision::{Decision, Finding, Verdict};
 use crate::text::shown;
 
-/// The most rows that are made; [`Table::more`] counts the others.
-pub const MAX_ROWS: usize = 64;
+/// The most rows that are made; the others are counted.
+const MAX_ROWS: usize = 64;
 /// The most arguments of a row.
 const MAX_ARGUMENTS: usize = 32;
 
@@ -32,7 +32,7 @@ pub struct Table {
 /// One command or redirection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// The program, or `<`, `>` for a redirection.
+    /// The program, `<` or `>` for a redirection, or `the line as a whole`.
     pub program: String,
     /// Its arguments, or the redirection's file; `<unknown>` where one depends on
     /// the run.
@@ -51,6 +51,9 @@ pub enum Judgement {
     Permitted,
     /// A part of the shell that runs nothing and reaches nothing.
     Harmless,
+    /// Nothing denies it; the line as a whole is what needs a rule, as not all of
+    /// it can be seen.
+    PartOfOpaque,
     /// A rule denies it, or may.
     Denied,
     /// No rule permits it.
@@ -79,41 +82,29 @@ impl Decision {
 
 impl Table {
     /// The verdicts stand in the order of the script, behind the one on what is
-    /// opaque.
+    /// opaque, before the one on the shell alone.
     fn new(script: &Script, verdicts: &[Verdict]) -> Self {
-        let behind = usize::from(script.is_opaque());
-        let verdicts = verdicts.get(behind..).unwrap_or_default();
-        let commands = script.commands.iter().map(|command| {
-            let arguments = command.arguments.iter().take(MAX_ARGUMENTS).map(Word::to_string);
-            let mut arguments: Vec<String> = arguments.collect();
-            if command.arguments.len() > MAX_ARGUMENTS {
-                arguments.push("…".to_owned());
-            }
-            (shown(&command.program), arguments)
-        });
-        let redirections = script
-            .redirections
-            .iter()
-            .map(|one| (if one.writes { ">" } else { "<" }.to_owned(), vec![shown(&one.path)]));
-        let rows = commands.chain(redirections).take(MAX_ROWS).enumerate();
-        let rows: Vec<Row> = rows
-            .map(|(at, (program, arguments))| {
-                let (decision, rules) = judged(verdicts.get(at));
-                Row { program, arguments, rules, decision }
-            })
-            .collect();
+        let opaque = script.is_opaque();
+        let (whole, verdicts) = if opaque {
+            (verdicts.first(), verdicts.get(1..).unwrap_or_default())
+        } else {
+            (None, verdicts)
+        };
+        let commands = script.commands.iter().map(Row::of_command);
+        let redirections = script.redirections.iter().map(Row::of_redirection);
         let all = script.commands.len() + script.redirections.len();
-        Self { more: all - rows.len(), rows, opaque: script.opaque.clone() }
-    }
-}
-
-fn judged(verdict: Option<&Verdict>) -> (Judgement, Vec<String>) {
-    match verdict.map(|verdict| &verdict.finding) {
-        Some(Finding::Permitted(rules)) => (Judgement::Permitted, rules.clone()),
-        Some(Finding::Harmless) => (Judgement::Harmless, Vec::new()),
-        Some(Finding::Denied(rule)) => (Judgement::Denied, vec![rule.clone()]),
-        Some(Finding::NotPermitted) => (Judgement::NotPermitted, Vec::new()),
-        None => (Judgement::NotJudged, Vec::new()),
+        let whole = whole.or(verdicts.get(all)).map(|verdict| Row::of_line().judged(verdict));
+        let seen = commands.chain(redirections).take(MAX_ROWS).enumerate().map(|(at, row)| {
+            let Some(verdict) = verdicts.get(at) else { return row };
+            let harmless = script.commands.get(at).is_none_or(|command| command.harmless);
+            let mut row = row.judged(verdict);
+            if opaque && !harmless && row.decision == Judgement::Harmless {
+                row.decision = Judgement::PartOfOpaque;
+            }
+            row
+        });
+        let rows = whole.into_iter().chain(seen).collect();
+        Self { more: all.saturating_sub(MAX_ROWS), rows, opaque: script.opaque.clone() }
     }
 }
 
@@ -136,6 +127,39 @@ impl fmt::Display for Table {
 }
 
 impl Row {
+    /// The shell itself, where some rule has to permit that it runs at all.
+    fn of_line() -> Self {
+        Self::new("the line as a whole".to_owned(), Vec::new())
+    }
+
+    fn of_command(command: &SimpleCommand) -> Self {
+        let arguments = command.arguments.iter().take(MAX_ARGUMENTS).map(Word::to_string);
+        let mut arguments: Vec<String> = arguments.collect();
+        if command.arguments.len() > MAX_ARGUMENTS {
+            arguments.push("…".to_owned());
+        }
+        Self::new(shown(&command.program), arguments)
+    }
+
+    fn of_redirection(redirection: &Redirection) -> Self {
+        let direction = if redirection.writes { ">" } else { "<" };
+        Self::new(direction.to_owned(), vec![shown(&redirection.path)])
+    }
+
+    fn new(program: String, arguments: Vec<String>) -> Self {
+        Self { program, arguments, rules: Vec::new(), decision: Judgement::NotJudged }
+    }
+
+    fn judged(mut self, verdict: &Verdict) -> Self {
+        (self.decision, self.rules) = match &verdict.finding {
+            Finding::Permitted(rules) => (Judgement::Permitted, rules.clone()),
+            Finding::Harmless => (Judgement::Harmless, Vec::new()),
+            Finding::Denied(rule) => (Judgement::Denied, vec![rule.clone()]),
+            Finding::NotPermitted => (Judgement::NotPermitted, Vec::new()),
+        };
+        self
+    }
+
     fn columns(&self) -> [String; 2] {
         /// The most characters of the first column.
         const WIDEST: usize = 60;
@@ -151,6 +175,7 @@ impl Row {
         let decision = match self.decision {
             Judgement::Permitted => format!("permitted by `{rules}`"),
             Judgement::Harmless => "harmless".to_owned(),
+            Judgement::PartOfOpaque => "no rule denies it".to_owned(),
             Judgement::Denied => format!("denied by `{rules}`"),
             Judgement::NotPermitted => "no rule permits it".to_owned(),
             Judgement::NotJudged => "not judged".to_owned(),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cofferdam_policy::{
-    Action, Call, Claims, Effect, Execute, Host, LAYERS, Project, Subject, TOOLS, Timestamp,
+    Action, Call, Claims, Effect, Execute, Host, LAYERS, Project, Subject, TOOLS, Table, Timestamp,
 };
 use serde::Serialize;
 
@@ -97,6 +97,9 @@ struct Explanation {
     line: String,
     #[serde(rename = "explanation")]
     story: String,
+    /// Each command of a command line, with what the rules say to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<Table>,
 }
 
 pub(super) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, PolicyError> {
@@ -107,6 +110,7 @@ pub(super) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, Poli
         rules: decision.rules(),
         line: decision.line(),
         story: decision.explain(),
+        table: decision.command_table(),
     });
     Ok(if decision.effect() == Effect::Allow { shown } else { ExitCode::FAILURE })
 }

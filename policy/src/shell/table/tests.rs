@@ -66,8 +66,27 @@ fn an_opaque_line_tells_why_and_keeps_its_rows_beside_their_verdicts() {
     assert_eq!(table.opaque.len(), 1);
     let rows: Vec<(&str, Judgement)> =
         table.rows.iter().map(|row| (row.program.as_str(), row.decision)).collect();
-    assert_eq!(rows[2], ("rm", Judgement::Denied));
+    assert_eq!(
+        rows,
+        [
+            ("the line as a whole", Judgement::Denied),
+            ("eval", Judgement::Harmless),
+            ("git", Judgement::PartOfOpaque),
+            ("rm", Judgement::Denied),
+        ]
+    );
     assert!(table.to_string().contains("not seen through: `eval`"), "{table}");
+}
+
+#[test]
+fn a_line_that_runs_no_program_needs_a_rule_for_the_shell() {
+    let table = table("echo x");
+    let rows: Vec<(&str, Judgement)> =
+        table.rows.iter().map(|row| (row.program.as_str(), row.decision)).collect();
+    assert_eq!(
+        rows,
+        [("the line as a whole", Judgement::Permitted), ("echo", Judgement::Harmless)]
+    );
 }
 
 #[test]
