@@ -17,14 +17,15 @@ mod store;
 mod webhook;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use answering::VoteFault;
-pub(crate) use binding::question;
+pub(crate) use binding::{Exactly, question};
+pub(crate) use request::ELICITATION;
 pub use request::{Asker, Question, Request, Scope, State, Verdict, Vote};
 pub use store::ApprovalError;
 use store::{Bounds, Store};
@@ -35,6 +36,11 @@ use crate::config::ApprovalsConfig;
 
 /// Between two looks for what ran out of time.
 const SWEEP: Duration = Duration::from_secs(2);
+/// So many looks between two times of forgetting what is long over.
+const FORGET: u32 = 300;
+/// Callers that wait to hear of a change at the same time; those beyond hear at
+/// once how it stands.
+const WATCHING: usize = 256;
 
 /// The requests for approval of one gateway.
 #[derive(Debug)]
@@ -46,6 +52,7 @@ pub(crate) struct Approvals {
     changed: watch::Sender<()>,
     /// Requests that a call of this process waits for.
     waiting: Arc<Mutex<HashSet<String>>>,
+    watching: Semaphore,
     webhook: Option<Webhook>,
     shutdown: CancellationToken,
 }
@@ -60,7 +67,7 @@ pub(crate) struct Wait {
     pub(crate) place: Option<Place>,
 }
 
-/// Holds the one place at a request.
+/// Holds the one place at a request, until the call that waits has its result.
 #[derive(Debug)]
 pub(crate) struct Place {
     id: String,
@@ -94,6 +101,7 @@ impl Approvals {
             patience: config.patience,
             changed: watch::Sender::new(()),
             waiting: Arc::default(),
+            watching: Semaphore::new(WATCHING),
             webhook: config.webhook.as_ref().map(Webhook::new).transpose()?,
             shutdown: shutdown.clone(),
         })
@@ -109,20 +117,50 @@ impl Approvals {
         self.patience
     }
 
-    /// Uses what people agreed to; none: they have not.
-    pub(crate) fn take(&self, question: &Question) -> Result<Option<Request>, ApprovalError> {
+    /// Uses what people agreed to, where it is `usable`; none: they have not.
+    /// What was agreed to once belongs to the call that waits for it, which is
+    /// the one at this `place`, before any other.
+    pub(crate) fn take(
+        &self,
+        question: &Question,
+        place: Option<&Place>,
+        usable: impl Fn(&Request) -> bool,
+    ) -> Result<Option<Request>, ApprovalError> {
         let Question { binding, asker, .. } = question;
-        self.store.take(binding, &asker.token_id, &asker.session, now())
+        let own = place.map(|place| place.id.as_str());
+        let free = |request: &Request| {
+            let is_own = own == Some(request.id.as_str());
+            is_own || request.scope == Some(Scope::Session) || !self.is_waited_for(&request.id)
+        };
+        let usable = |request: &Request| free(request) && usable(request);
+        self.store.take(binding, &asker.token_id, &asker.session, now(), usable)
     }
 
-    /// The open request for this question, made if need be.
-    pub(crate) fn ask(&self, question: &Question) -> Result<Wait, ApprovalError> {
-        let store::Asked { request, is_new } = self.store.ask(question, self.bounds, now())?;
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The open request for this question, made if need be, unless `record`
+    /// fails.
+    pub(crate) fn ask<E: From<ApprovalError>>(
+        &self,
+        question: &Question,
+        record: impl FnOnce(&Request) -> Result<(), E>,
+    ) -> Result<Wait, E> {
+        let store::Asked { request, is_new } =
+            self.store.ask(question, self.bounds, now(), record)?;
+        let mut waiting = self.waiting();
         let place = waiting
             .insert(request.id.clone())
             .then(|| Place { id: request.id.clone(), waiting: Arc::clone(&self.waiting) });
+        drop(waiting);
         Ok(Wait { request, is_new, place })
+    }
+
+    /// Whether a call of this process waits for the request, or is being done
+    /// after it was agreed to.
+    pub(crate) fn is_waited_for(&self, id: &str) -> bool {
+        self.waiting().contains(id)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the request is no longer open.
@@ -174,13 +212,16 @@ impl Approvals {
         self.store.own(id, token_id)
     }
 
-    /// Requests in this state, or all; newest first.
+    /// Requests in this state, or all; of this tenant, or of all; newest first.
+    /// What is open is listed in full, of the rest at most `limit`.
     pub(crate) fn list(
         &self,
         state: Option<State>,
+        tenant: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Request>, ApprovalError> {
-        self.store.list(state, limit)
+        let limit = if state == Some(State::Pending) { self.bounds.all.max(limit) } else { limit };
+        self.store.list(state, tenant, limit)
     }
 
     /// Keeps what the call that waited came to, and wakes who waits for that.
@@ -195,11 +236,13 @@ impl Approvals {
         self.changed.subscribe()
     }
 
-    /// Resolves after the next change, or when the time is over.
-    pub(crate) async fn change(&self, mut changed: watch::Receiver<()>, within: Duration) {
+    /// True after the next change; false when the time is over, and at once where
+    /// too many wait or the gateway stops.
+    pub(crate) async fn change(&self, mut changed: watch::Receiver<()>, within: Duration) -> bool {
+        let Ok(_place) = self.watching.try_acquire() else { return false };
         tokio::select! {
-            _ = tokio::time::timeout(within, changed.changed()) => {}
-            () = self.shutdown.cancelled() => {}
+            changed = tokio::time::timeout(within, changed.changed()) => changed.is_ok(),
+            () = self.shutdown.cancelled() => false,
         }
     }
 
@@ -212,7 +255,14 @@ impl Approvals {
 
     /// Marks what runs out of time, and hands it to `record`, until shutdown.
     pub(crate) async fn sweep(&self, record: impl Fn(&Request)) {
+        let mut look = 0_u32;
         loop {
+            look = look.wrapping_add(1);
+            if look % FORGET == 1
+                && let Err(error) = self.store.forget(now())
+            {
+                tracing::error!(%error, "old approvals cannot be forgotten");
+            }
             match self.store.expire(now()) {
                 Ok(expired) if expired.is_empty() => {}
                 Ok(expired) => {

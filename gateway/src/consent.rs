@@ -10,12 +10,16 @@ use cofferdam_policy::{Action, Pending, Permit};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::approvals::{Answer, ApprovalError, Question, Request, State, Wait, question};
+use crate::approvals::{
+    Answer, ApprovalError, ELICITATION, Exactly, Place as Waiting, Question, Request, State,
+    Verdict, Wait, question,
+};
 use crate::call::Call;
 use crate::decide::Decided;
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::place::Place;
+use crate::tokens::Unauthenticated;
 
 /// A permit, and the people that it rests on.
 pub(crate) struct Consented {
@@ -52,6 +56,14 @@ pub(crate) enum Lacking {
     )]
     Stale(String),
     #[error(
+        "what people agreed to (request {0}) does not hold any more: the same call was made again \
+         and used it, or a credential that they answered with was revoked; nothing was done. Call \
+         again to ask them anew"
+    )]
+    Spent(String),
+    #[error("people agreed to the request {id}, and nothing was done: {why}")]
+    Caller { id: String, why: Unauthenticated },
+    #[error(
         "the gateway stops; the request {0} stays open, and the same call can be made once people \
          have agreed"
     )]
@@ -63,27 +75,29 @@ pub(crate) enum Lacking {
 /// Tells a caller early that their call waits, and remembers for what.
 pub(crate) struct Leave {
     early: Option<oneshot::Sender<Fault>>,
-    request: Option<String>,
+    waited: Option<Waited>,
+}
+
+/// What a call waited for.
+struct Waited {
+    request: String,
+    /// Nobody else waits for it, until this call's result is kept.
+    place: Waiting,
 }
 
 impl Leave {
     pub(crate) fn new(early: oneshot::Sender<Fault>) -> Self {
-        Self { early: Some(early), request: None }
+        Self { early: Some(early), waited: None }
     }
 
     /// The request that the call waited for.
     pub(crate) fn request(&self) -> Option<&str> {
-        self.request.as_deref()
-    }
-
-    /// What people agreed to is not what the rules ask about now.
-    pub(crate) fn stale(&self) -> Lacking {
-        Lacking::Stale(self.request.clone().unwrap_or_default())
+        self.waited.as_ref().map(|waited| waited.request.as_str())
     }
 
     /// Whether the caller may not be there any more to hear the answer.
     pub(crate) fn has_left(&self, call: &Call) -> bool {
-        self.request.is_some() && (self.early.is_none() || call.cancelled.is_cancelled())
+        self.waited.is_some() && (self.early.is_none() || call.cancelled.is_cancelled())
     }
 
     fn now(&mut self, lacking: Lacking) {
@@ -100,25 +114,66 @@ pub(crate) struct Asking<'a> {
     pub(crate) call: &'a Call,
     pub(crate) place: Option<&'a Place>,
     pub(crate) action: Action,
-    /// Digest of the action as a host would get it.
-    pub(crate) digest: [u8; 32],
+    pub(crate) exactly: Exactly,
 }
 
 impl Asking<'_> {
     /// What the rules say now, with what people agreed to already.
     pub(crate) fn at_once(&self) -> Result<Result<Consented, Box<Question>>, Fault> {
-        let Self { gateway, call, place, action, digest } = self;
-        let pending = match gateway.policy().decide(&call.origin, *place, action.clone())? {
+        self.consented(None)
+    }
+
+    /// The same, for the call that waited until people agreed. The rules may have
+    /// changed meanwhile, and so may everything else.
+    pub(crate) fn after(&self, leave: &Leave) -> Result<Consented, Fault> {
+        let Some(Waited { request, place }) = &leave.waited else {
+            return Err(Fault::Internal("a call that waited for nothing goes on".to_owned()));
+        };
+        let token = &self.call.origin.caller.token_id;
+        if let Err(why) = self.gateway.tokens().still(token) {
+            return Err(Lacking::Caller { id: request.clone(), why }.into());
+        }
+        match self.consented(Some(place))? {
+            Ok(consented) => Ok(consented),
+            Err(question) => Err(self.lapsed(request, &question)?.into()),
+        }
+    }
+
+    fn consented(
+        &self,
+        place: Option<&Waiting>,
+    ) -> Result<Result<Consented, Box<Question>>, Fault> {
+        let Self { gateway, call, action, exactly, .. } = self;
+        let pending = match gateway.policy().decide(&call.origin, self.place, action.clone())? {
             Decided::Permit(permit) => return Ok(Ok(Consented { permit, consent: None })),
             Decided::Ask(pending) => pending,
         };
-        let shown = shown(call);
-        let question = question(&pending, &call.origin, *digest, shown)
+        let question = question(&pending, &call.origin, *exactly, shown(call))
             .map_err(|error| Fault::Internal(error.to_string()))?;
-        match gateway.approvals().take(&question).map_err(Lacking::from)? {
+        let usable = |request: &Request| self.stands(request);
+        match gateway.approvals().take(&question, place, usable)? {
             None => Ok(Err(Box::new(question))),
             Some(request) => Ok(Ok(self.used(pending, &request)?)),
         }
+    }
+
+    /// Whether nobody's credential was revoked after they agreed with it.
+    fn stands(&self, request: &Request) -> bool {
+        let votes = request.votes.iter().filter(|vote| vote.through != ELICITATION);
+        let mut agreed = votes.filter(|vote| vote.verdict == Verdict::Approve);
+        // Where that cannot be told, it does not stand.
+        let revoked = |id: &str| self.gateway.tokens().is_revoked(id).unwrap_or(true);
+        agreed.all(|vote| !revoked(&vote.through))
+    }
+
+    /// Why what people agreed to is not what is needed now.
+    fn lapsed(&self, request: &str, question: &Question) -> Result<Lacking, Fault> {
+        let request = self.gateway.approvals().get(request)?;
+        Ok(match agreed(&request) {
+            Err(lacking) => lacking,
+            Ok(()) if request.question.binding == question.binding => Lacking::Spent(request.id),
+            Ok(()) => Lacking::Stale(request.id),
+        })
     }
 
     fn used(&self, pending: Pending, request: &Request) -> Result<Consented, Fault> {
@@ -143,11 +198,11 @@ impl Asking<'_> {
     pub(crate) async fn wait(&self, question: &Question, leave: &mut Leave) -> Result<(), Fault> {
         let approvals = self.gateway.approvals();
         let Wait { request, is_new: _, place } = self.enter(question)?;
-        let Some(_place) = place else {
+        let Some(place) = place else {
             return Err(open(&request, DONE).into());
         };
         let id = request.id.clone();
-        leave.request = Some(id.clone());
+        leave.waited = Some(Waited { request: id.clone(), place });
         let line = format!("waits for people to agree: cofferdam approve {id}");
         self.call.progress.last_line().send_replace(line);
         let settled = approvals.settled(id.clone());
@@ -156,10 +211,11 @@ impl Asking<'_> {
             answer = &mut settled => answer,
             () = tokio::time::sleep(approvals.patience()) => {
                 leave.now(open(&request, DONE));
+                self.call.progress.fall_silent();
                 settled.await
             }
         };
-        match answer.map_err(Lacking::from)? {
+        match answer? {
             Answer::Stopping => Err(Lacking::Stopping(id).into()),
             Answer::Settled(request) => agreed(&request).map_err(Fault::from),
         }
@@ -167,17 +223,19 @@ impl Asking<'_> {
 
     fn enter(&self, question: &Question) -> Result<Wait, Fault> {
         let approvals = self.gateway.approvals();
-        let wait = approvals.ask(question).map_err(Lacking::from)?;
+        let wait = approvals.ask(question, |request| {
+            self.gateway.recorder().approval(request, ApprovalStep::Requested, None)
+        })?;
         if wait.is_new {
-            self.gateway.recorder().approval(&wait.request, ApprovalStep::Requested, None)?;
             approvals.announce("requested", &wait.request);
-            tracing::info!(
-                request = wait.request.id,
-                "a call waits for people: {}",
-                question.action
-            );
+            tracing::info!(request = wait.request.id, "a call waits for people");
         }
-        Ok(wait)
+        match wait.request.state {
+            State::Refused => Err(agreed(&wait.request)
+                .err()
+                .map_or_else(|| Fault::Internal("a refusal is none".to_owned()), Fault::from)),
+            _ => Ok(wait),
+        }
     }
 }
 
@@ -227,6 +285,12 @@ fn shown(call: &Call) -> Value {
     crate::call::for_record(&call.origin.tool, Some(arguments))
 }
 
+impl From<ApprovalError> for Fault {
+    fn from(error: ApprovalError) -> Self {
+        Lacking::from(error).into()
+    }
+}
+
 impl Lacking {
     /// A stable word.
     pub(crate) fn reason(&self) -> &'static str {
@@ -236,6 +300,8 @@ impl Lacking {
             Self::Expired(_) => "APPROVAL_EXPIRED",
             Self::Withdrawn(_) => "APPROVAL_WITHDRAWN",
             Self::Stale(_) => "APPROVAL_STALE",
+            Self::Spent(_) => "APPROVAL_SPENT",
+            Self::Caller { .. } => "UNAUTHENTICATED",
             Self::Stopping(_) => "STOPPING",
             Self::Failed(ApprovalError::TooMany(_)) => "TOO_MANY_APPROVALS",
             Self::Failed(_) => "APPROVAL_FAILED",
@@ -250,6 +316,8 @@ impl Lacking {
             | Self::Expired(id)
             | Self::Withdrawn(id)
             | Self::Stale(id)
+            | Self::Spent(id)
+            | Self::Caller { id, .. }
             | Self::Stopping(id) => vec![("approval", json!(id))],
             Self::Failed(_) => Vec::new(),
         }

@@ -20,8 +20,9 @@ use tokio::sync::oneshot;
 
 use crate::action::WireAction;
 use crate::admission::Admitted;
+use crate::approvals::Exactly;
 use crate::call::{Call, for_record};
-use crate::consent::{Asking, Consented, Leave};
+use crate::consent::{Asking, Consented, Lacking, Leave};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::hosts::Host;
@@ -86,11 +87,13 @@ async fn answer<T: HostTool>(
     mut leave: Leave,
 ) -> CallToolResult {
     let answered = through::<T>(gateway, &mut call, &mut leave).await;
+    // A request that stays open has no result yet.
+    let stays_open = matches!(&answered, Err(Fault::Consent(Lacking::Stopping(_))));
     let answer = match answered {
         Ok(answer) => present(&answer),
         Err(fault) => fault.present(&call.origin.run_id),
     };
-    if let Some(request) = leave.request() {
+    if let Some(request) = leave.request().filter(|_| !stays_open) {
         keep(gateway, request, &answer);
     }
     answer
@@ -139,8 +142,9 @@ async fn allow<T: HostTool>(
     let mut asked = T::ask(input, &place)?;
     T::fit(&mut asked.wire, gateway.config().limits.result_bytes.get());
     draft.shadow(gateway.policy().shadow(&call.origin, Some(&place), asked.wire.action()));
-    let (action, digest) = (asked.wire.action(), action_digest(&asked.wire));
-    let asking = Asking { gateway, call, place: Some(&place), action, digest };
+    let exactly = Exactly { action: action_digest(&asked.wire), wall: asked.wall };
+    let action = asked.wire.action();
+    let asking = Asking { gateway, call, place: Some(&place), action, exactly };
     let consented = match asking.at_once()? {
         Ok(consented) => consented,
         Err(question) => {
@@ -148,7 +152,7 @@ async fn allow<T: HostTool>(
             drop(held);
             asking.wait(&question, leave).await?;
             held = gateway.admission().admit(&user).await?;
-            asking.at_once()?.map_err(|_| leave.stale())?
+            asking.after(leave)?
         }
     };
     if leave.has_left(call) {
@@ -218,8 +222,8 @@ async fn list_through(gateway: &Gateway, call: Call) -> Result<list_hosts::Outpu
 
 fn may_list(gateway: &Gateway, call: &Call) -> Result<Consented, Fault> {
     parse::<list_hosts::Input>(call.arguments.clone())?;
-    let digest = sha256(call.origin.tool.as_bytes());
-    let asking = Asking { gateway, call, place: None, action: Action::ListHosts, digest };
+    let exactly = Exactly { action: sha256(call.origin.tool.as_bytes()), wall: None };
+    let asking = Asking { gateway, call, place: None, action: Action::ListHosts, exactly };
     match asking.at_once()? {
         Ok(consented) => Ok(consented),
         Err(question) => Err(asking.request(&question)?),
@@ -228,18 +232,28 @@ fn may_list(gateway: &Gateway, call: &Call) -> Result<Consented, Fault> {
 
 /// Answers a call of `check_approval`, to whoever asked.
 async fn check_approval(gateway: &Gateway, call: Call) -> CallToolResult {
+    let run_id = call.origin.run_id.clone();
+    match check_through(gateway, call).await {
+        Ok(answer) => present(&answer),
+        Err(fault) => fault.present(&run_id),
+    }
+}
+
+async fn check_through(gateway: &Gateway, call: Call) -> Result<check_approval::Output, Fault> {
     let Call { origin, arguments, .. } = call;
     let recorder = gateway.recorder();
     let draft = Draft::new(&origin, for_record(&origin.tool, arguments.as_ref()));
-    let answered = match parse(arguments) {
-        Ok(input) => check_approval::answer(gateway.approvals(), recorder, &origin, input).await,
-        Err(bad) => Err(bad.into()),
-    };
-    match answered {
-        Ok(answer) => present(&answer),
-        Err(fault) => {
+    let input = match parse(arguments) {
+        Ok(input) => input,
+        Err(bad) => {
+            let fault = Fault::from(bad);
             recorder.stopped(draft, &fault);
-            fault.present(&origin.run_id)
+            return Err(fault);
         }
-    }
+    };
+    let entered = recorder.unruled(draft)?;
+    let answered = check_approval::answer(gateway.approvals(), recorder, &origin, input).await;
+    let ending = answered.as_ref().map_or_else(Fault::ending, |_| Ending::Completed);
+    recorder.end(entered, Ended::with(ending), true).await?;
+    answered
 }

@@ -41,11 +41,18 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
+impl Progress {
+    /// Tells nothing more: the request was answered.
+    pub(crate) fn fall_silent(&self) {
         if let Some(teller) = &self.teller {
             teller.abort();
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.fall_silent();
     }
 }
 

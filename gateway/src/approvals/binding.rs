@@ -1,5 +1,7 @@
 //! What people agree to, made into one digest and into words.
 
+use std::time::Duration;
+
 use cofferdam_policy::{Basis, Pending};
 use cofferdam_trust::sha256;
 use serde::Serialize;
@@ -17,6 +19,8 @@ const DOMAIN: &[u8] = b"cofferdam approval v1\0";
 struct Bound<'a> {
     tool: &'a str,
     action: String,
+    /// The caller's own time limit, which is none of the action's bytes.
+    wall_millis: Option<u64>,
     host: &'a str,
     labels: &'a std::collections::BTreeMap<String, String>,
     project: &'a str,
@@ -31,20 +35,29 @@ struct Bound<'a> {
     policy: String,
 }
 
-/// The question to people about a call that waits. `action_digest` is that of
-/// the action as a host would get it, byte for byte; `arguments` is what people
-/// are shown.
+/// What is to be done, exactly.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exactly {
+    /// Digest of the action as a host would get it, byte for byte.
+    pub(crate) action: [u8; 32],
+    /// The longest that the caller lets it take.
+    pub(crate) wall: Option<Duration>,
+}
+
+/// The question to people about a call that waits. `arguments` is what people are
+/// shown.
 pub(crate) fn question(
     pending: &Pending,
     origin: &Origin,
-    action_digest: [u8; 32],
+    exactly: Exactly,
     arguments: Value,
 ) -> Result<Question, serde_json::Error> {
     let Basis { call, grant, rules, policy_digest, table: _ } = pending.basis();
     let policy_digest = hex(policy_digest);
     let bound = Bound {
         tool: &call.tool,
-        action: hex(&action_digest),
+        action: hex(&exactly.action),
+        wall_millis: exactly.wall.map(millis),
         host: &call.host.name,
         labels: &call.host.labels,
         project: &call.project.name,
@@ -84,6 +97,10 @@ pub(crate) fn question(
         reasons: pending.asks().iter().map(|ask| ask.reason.clone()).collect(),
         demands: pending.asks().iter().map(|ask| ask.demand.clone()).collect(),
     })
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -107,6 +107,10 @@ pub enum Scope {
     Session,
 }
 
+/// Instead of a credential's id: who asks said so at their own client, whose word
+/// the rule takes.
+pub(crate) const ELICITATION: &str = "elicitation";
+
 /// One person's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +155,12 @@ impl Request {
         self.question.demands.iter().map(missing).max().unwrap_or(1)
     }
 
+    /// How long it can be answered, and what was agreed to once can be used, in
+    /// seconds: by the rule that leaves least.
+    pub(super) fn open_seconds(&self) -> u64 {
+        self.question.open_seconds()
+    }
+
     /// For how much all who agreed did; a rule may allow no more than once.
     pub(super) fn agreed_scope(&self) -> Scope {
         let agreed = self.votes.iter().filter(|vote| vote.verdict == Verdict::Approve);
@@ -159,6 +169,12 @@ impl Request {
             true => narrowest,
             false => Scope::Once,
         }
+    }
+}
+
+impl Question {
+    pub(super) fn open_seconds(&self) -> u64 {
+        self.demands.iter().map(|demand| demand.open_seconds).min().unwrap_or(0)
     }
 }
 

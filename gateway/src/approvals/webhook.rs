@@ -5,12 +5,17 @@
 //! (RFC 2104). The receiver learns what waits; it cannot answer without an
 //! approver's credential.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use cofferdam_journal::redact_value;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::{Request, now};
 use crate::config::WebhookConfig;
@@ -46,6 +51,9 @@ pub enum WebhookError {
         /// Why.
         source: std::io::Error,
     },
+    /// Everybody can read it.
+    #[error("the webhook's secret `{0}` can be read by everybody: `chmod o= {0}`")]
+    Exposed(PathBuf),
     /// The secret is none.
     #[error(
         "the webhook's secret `{0}` has less than {MIN_SECRET} bytes; make one with \
@@ -61,7 +69,12 @@ impl Webhook {
     pub(super) fn new(config: &WebhookConfig) -> Result<Self, WebhookError> {
         let path = &config.secret;
         let failed = |source| WebhookError::Secret { path: path.clone(), source };
-        let secret = read_bounded(path).map_err(failed)?;
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.permissions().mode() & 0o007 != 0 {
+            return Err(WebhookError::Exposed(path.clone()));
+        }
+        let mut secret = Zeroizing::new(Vec::new());
+        file.take(MAX_SECRET).read_to_end(&mut secret).map_err(failed)?;
         let secret = secret.trim_ascii();
         if secret.len() < MIN_SECRET {
             return Err(WebhookError::Short(path.clone()));
@@ -87,19 +100,19 @@ impl Webhook {
             tracing::warn!(request = request.id, "too many webhook messages wait; one is left out");
             return;
         };
-        let body = json!({ "event": event, "approval": request }).to_string();
+        let body = body(event, request);
         let (webhook, id) = (self.clone(), request.id.clone());
         tokio::spawn(async move {
-            for delay in RETRIES {
-                match webhook.post(&body).await {
-                    Ok(()) => return drop(place),
-                    Err(error) => {
-                        tracing::warn!(request = id, %error, "the webhook was not taken; trying again in {delay} s");
-                    }
-                }
+            let _place = place;
+            for delay in RETRIES.map(Some).into_iter().chain([None]) {
+                let Err(error) = webhook.post(&body).await else { return };
+                let Some(delay) = delay else {
+                    tracing::error!(request = id, %error, "the webhook was not taken: nobody was told");
+                    return;
+                };
+                tracing::warn!(request = id, %error, "the webhook was not taken; trying again in {delay} s");
                 tokio::time::sleep(Duration::from_secs(delay)).await;
             }
-            tracing::error!(request = id, "the webhook was not taken; nobody was told of it");
         });
     }
 
@@ -119,17 +132,20 @@ impl Webhook {
     }
 }
 
+/// What the receiver is told: without secrets, as far as they can be told apart,
+/// because it passes through hands that no credential was given to.
+fn body(event: &str, request: &Request) -> String {
+    let request = match serde_json::to_value(request) {
+        Ok(request) => redact_value(request),
+        Err(_) => json!({ "id": request.id }),
+    };
+    json!({ "event": event, "approval": request }).to_string()
+}
+
 fn sign(key: &hmac::Key, timestamp: &str, body: &str) -> String {
     let tag = hmac::sign(key, format!("{timestamp}.{body}").as_bytes());
     let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("v1={hex}")
-}
-
-fn read_bounded(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_SECRET).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!   "…", "scope": "once" | "session", "note": "…"}`: an answer. `binding` is
 //!   repeated from what was shown, so that nobody answers to something else.
 //!
-//! It takes an approver's token and no other; a browser has no business here.
+//! It takes an approver's token and no other; a browser has no business here. An
+//! approver whose token names a tenant sees that tenant's requests only.
 
 use std::sync::Arc;
 
@@ -85,9 +86,10 @@ async fn list(
     RawQuery(query): RawQuery,
 ) -> Response {
     answered(&gateway, || {
-        approver(&gateway, &headers)?;
+        let who = approver(&gateway, &headers)?;
         let state = query.as_deref().map(wanted).transpose()?;
-        Ok(json!({ "approvals": gateway.approvals().list(state, LISTED)? }))
+        let tenant = Some(who.tenant.as_str()).filter(|tenant| !tenant.is_empty());
+        Ok(json!({ "approvals": gateway.approvals().list(state, tenant, LISTED)? }))
     })
 }
 
@@ -105,8 +107,8 @@ async fn show(
     headers: HeaderMap,
 ) -> Response {
     answered(&gateway, || {
-        approver(&gateway, &headers)?;
-        Ok(json!({ "approval": gateway.approvals().get(&id)? }))
+        let who = approver(&gateway, &headers)?;
+        Ok(json!({ "approval": visible(&gateway, &id, &who)? }))
     })
 }
 
@@ -144,6 +146,7 @@ fn vote(
     if !gateway.recorder().is_writable() {
         return Err(Unanswered::Record("the journal cannot be written".to_owned()));
     }
+    visible(gateway, id, who)?;
     let vote = Vote {
         voter: Voter { user: who.user.clone(), groups: who.groups.clone() },
         through: who.id.clone(),
@@ -156,6 +159,17 @@ fn vote(
         VoteFault::Approval(error) => Unanswered::Approval(error),
         VoteFault::Record(fault) => Unanswered::Record(fault.to_string()),
     })
+}
+
+/// The request, where this approver may see it: one of a tenant sees that
+/// tenant's, and of others no more than of those that never were.
+fn visible(gateway: &Gateway, id: &str, who: &TokenRecord) -> Result<Request, ApprovalError> {
+    let request = gateway.approvals().get(id)?;
+    if who.tenant.is_empty() || request.question.asker.tenant == who.tenant {
+        Ok(request)
+    } else {
+        Err(ApprovalError::Unknown(id.to_owned()))
+    }
 }
 
 fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<TokenRecord, Unanswered> {

@@ -111,6 +111,7 @@ impl Recorder {
             expires_at: Some(Timestamp::from(now + LIFETIME)),
             gateway: self.gateway.to_string(),
             approval,
+            policy: None,
         };
         let signed = sign_intent(&self.key, &intent);
         Ok(RecordedIntent { action, signed, wall, provenance, entered })
@@ -120,6 +121,16 @@ impl Recorder {
     pub(crate) fn own_intent(&self, consented: Consented, draft: Draft) -> Result<Entered, Fault> {
         let (_, entered, _) = self.enter(consented, draft, None)?;
         Ok(entered)
+    }
+
+    /// Records that somebody asks after what is their own, which no rule is about.
+    pub(crate) fn unruled(&self, draft: Draft) -> Result<Entered, Fault> {
+        let Draft(call) = draft;
+        let run_id = call.run_id.clone();
+        let entry = Entry::Intent(cofferdam_journal::Intent { call, ..Default::default() });
+        let Appended { hash, durable, .. } =
+            self.journal.append(entry).map_err(Fault::Unrecorded)?;
+        Ok(Entered { run_id, hash: Digest(hash), durable })
     }
 
     fn enter(

@@ -149,13 +149,25 @@ impl TokenStore {
         if found.purpose != purpose {
             return Err(Unauthenticated::Unknown);
         }
-        if found.revoked_at.is_some() {
-            return Err(Unauthenticated::Revoked(found.name));
-        }
-        if found.expires_at.is_some_and(|end| end <= now()) {
-            return Err(Unauthenticated::Expired(found.name));
-        }
-        Ok(found)
+        still_valid(found)
+    }
+
+    /// The token with this id, where it still counts: for what was begun with it
+    /// a while ago.
+    pub fn still(&self, id: &str) -> Result<TokenRecord, Unauthenticated> {
+        still_valid(self.by_id(id)?.ok_or(Unauthenticated::Unknown)?)
+    }
+
+    /// Whether the token with this id was revoked, or never was.
+    pub fn is_revoked(&self, id: &str) -> Result<bool, TokenError> {
+        Ok(self.by_id(id)?.is_none_or(|token| token.revoked_at.is_some()))
+    }
+
+    fn by_id(&self, id: &str) -> Result<Option<TokenRecord>, TokenError> {
+        let connection = self.lock()?;
+        let mut statement =
+            connection.prepare_cached(&format!("SELECT {COLUMNS} FROM token WHERE id = ?1"))?;
+        Ok(statement.query_row(params![id], record_from).optional()?)
     }
 
     fn find(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, TokenError> {
@@ -168,6 +180,16 @@ impl TokenStore {
     fn lock(&self) -> Result<MutexGuard<'_, Connection>, TokenError> {
         self.connection.lock().map_err(|_| TokenError::Poisoned)
     }
+}
+
+fn still_valid(token: TokenRecord) -> Result<TokenRecord, Unauthenticated> {
+    if token.revoked_at.is_some() {
+        return Err(Unauthenticated::Revoked(token.name));
+    }
+    if token.expires_at.is_some_and(|end| end <= now()) {
+        return Err(Unauthenticated::Expired(token.name));
+    }
+    Ok(token)
 }
 
 fn prepare_schema(connection: &mut Connection, path: &Path) -> Result<(), TokenError> {

@@ -57,7 +57,7 @@ fn default_wait() -> u64 {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Output {
     approval: String,
-    /// pending, approved (and being done), used (done), refused, expired or withdrawn.
+    /// pending, approved, used (being done, or done), refused, expired or withdrawn.
     state: &'static str,
     /// What was asked for, in words.
     action: String,
@@ -75,6 +75,9 @@ pub(crate) struct Output {
     #[serde(skip)]
     #[schemars(skip)]
     in_words: String,
+    #[serde(skip)]
+    #[schemars(skip)]
+    is_worked_on: bool,
     #[serde(skip)]
     #[schemars(skip)]
     failed: bool,
@@ -103,25 +106,34 @@ pub(crate) async fn answer(
     let until = tokio::time::Instant::now() + Duration::from_secs(wait_seconds);
     loop {
         let change = approvals.changes();
+        // Looked at first: what is not worked on any more has all its result.
+        let is_worked_on = approvals.is_waited_for(&approval);
         let (request, result) = approvals.own(&approval, token).map_err(told)?;
         let left = until.saturating_duration_since(tokio::time::Instant::now());
-        if left.is_zero() || is_settled(&request, result.is_some()) {
-            return shown(request, result.as_deref(), origin);
+        let settled = is_settled(&request, result.is_some(), is_worked_on);
+        if settled || left.is_zero() || !approvals.change(change, left).await {
+            // What came in the last moment counts, too.
+            let (request, result) = approvals.own(&approval, token).map_err(told)?;
+            return shown(request, result.as_deref(), is_worked_on, origin);
         }
-        approvals.change(change, left).await;
     }
 }
 
 /// Whether waiting brings nothing new.
-fn is_settled(request: &Request, has_result: bool) -> bool {
+fn is_settled(request: &Request, has_result: bool, is_worked_on: bool) -> bool {
     match request.state {
         State::Pending => false,
-        State::Approved | State::Used => has_result,
+        State::Approved | State::Used => has_result || !is_worked_on,
         State::Refused | State::Expired | State::Withdrawn => true,
     }
 }
 
-fn shown(request: Request, result: Option<&str>, origin: &Origin) -> Result<Output, Fault> {
+fn shown(
+    request: Request,
+    result: Option<&str>,
+    is_worked_on: bool,
+    origin: &Origin,
+) -> Result<Output, Fault> {
     let kept: Option<CallToolResult> = result
         .map(serde_json::from_str)
         .transpose()
@@ -133,6 +145,7 @@ fn shown(request: Request, result: Option<&str>, origin: &Origin) -> Result<Outp
     let seconds = i64::try_from(request.expires_at).unwrap_or(i64::MAX);
     Ok(Output {
         state: request.state.name(),
+        is_worked_on,
         agreed: request.voters().into_iter().map(|voter| voter.user).collect(),
         missing: if request.state == State::Pending { request.missing() } else { 0 },
         expires_at: Timestamp::from_second(seconds).ok().and_then(rfc3339),
@@ -171,8 +184,15 @@ impl Answer for Output {
             ("pending", _) => {
                 format!("the request {} waits for {} more to agree", self.approval, self.missing)
             }
-            ("approved" | "used", false) => {
+            ("approved" | "used", false) if self.is_worked_on => {
                 format!("people agreed to the request {}; it is being done", self.approval)
+            }
+            ("approved", false) => format!(
+                "people agreed to the request {}: make the same call again, and it is done",
+                self.approval
+            ),
+            ("used", false) => {
+                format!("the request {} was used; its result is not kept here", self.approval)
             }
             (state, _) => format!("the request {} is {state}", self.approval),
         }

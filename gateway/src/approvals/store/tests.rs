@@ -1,9 +1,9 @@
 //! Hostile and hurried users of the store.
 
-use cofferdam_policy::{Demand, Voter};
+use cofferdam_policy::{Demand, Uncounted, Voter};
 use serde_json::Value;
 
-use super::super::request::Asker;
+use super::super::request::{Asker, Question, Scope, Verdict, Vote};
 use super::*;
 
 const BOUNDS: Bounds = Bounds { all: 3, each: 2 };
@@ -51,6 +51,10 @@ fn vote(user: &str, verdict: Verdict, scope: Scope, at: u64) -> Vote {
     }
 }
 
+fn ask(store: &Store, question: &Question, now: u64) -> Result<Asked, ApprovalError> {
+    store.ask(question, BOUNDS, now, |_| Ok(()))
+}
+
 fn counted(store: &Store, id: &str, binding: &str, vote: Vote) -> Result<Request, ApprovalError> {
     store.vote(id, binding, vote, |_| Ok(()))
 }
@@ -60,18 +64,18 @@ fn yes(user: &str) -> Vote {
 }
 
 fn take(store: &Store, binding: &str, session: &str, now: u64) -> bool {
-    store.take(binding, "token of ann", session, now).unwrap().is_some()
+    store.take(binding, "token of ann", session, now, |_| true).unwrap().is_some()
 }
 
 #[test]
 fn what_was_agreed_to_once_is_used_once() {
     let (_directory, store) = store();
-    let asked = store.ask(&question("a", "ann", vec![Demand::plain("push")]), BOUNDS, 0).unwrap();
+    let asked = ask(&store, &question("a", "ann", vec![Demand::plain("push")]), 0).unwrap();
     assert!(!take(&store, "a", "s1", 1));
     let request = counted(&store, &asked.request.id, "a", yes("bob")).unwrap();
     assert_eq!(request.state, State::Approved);
     assert!(!take(&store, "another action", "s1", 11));
-    assert!(store.take("a", "token of eve", "s1", 11).unwrap().is_none());
+    assert!(store.take("a", "token of eve", "s1", 11, |_| true).unwrap().is_none());
     assert!(take(&store, "a", "s2", 11));
     assert!(!take(&store, "a", "s1", 11));
     assert_eq!(store.get(&asked.request.id).unwrap().state, State::Used);
@@ -80,7 +84,7 @@ fn what_was_agreed_to_once_is_used_once() {
 #[test]
 fn agreed_to_for_a_session_it_holds_there_and_for_a_while() {
     let (_directory, store) = store();
-    let id = store.ask(&question("a", "ann", vec![Demand::plain("push")]), BOUNDS, 0).unwrap();
+    let id = ask(&store, &question("a", "ann", vec![Demand::plain("push")]), 0).unwrap();
     let id = id.request.id;
     counted(&store, &id, "a", vote("bob", Verdict::Approve, Scope::Session, 10)).unwrap();
     assert!(take(&store, "a", "s1", 11) && take(&store, "a", "s1", 12));
@@ -94,7 +98,7 @@ fn agreed_to_for_a_session_it_holds_there_and_for_a_while() {
 fn a_rule_can_allow_no_more_than_once() {
     let (_directory, store) = store();
     let demand = Demand { session: false, ..Demand::plain("push") };
-    let id = store.ask(&question("a", "ann", vec![demand]), BOUNDS, 0).unwrap().request.id;
+    let id = ask(&store, &question("a", "ann", vec![demand]), 0).unwrap().request.id;
     let request =
         counted(&store, &id, "a", vote("bob", Verdict::Approve, Scope::Session, 1)).unwrap();
     assert_eq!(request.scope, Some(Scope::Once));
@@ -104,7 +108,7 @@ fn a_rule_can_allow_no_more_than_once() {
 fn one_refusal_ends_it_and_nobody_can_change_their_mind() {
     let (_directory, store) = store();
     let demand = Demand { people: 2, ..Demand::plain("push") };
-    let id = store.ask(&question("a", "ann", vec![demand]), BOUNDS, 0).unwrap().request.id;
+    let id = ask(&store, &question("a", "ann", vec![demand]), 0).unwrap().request.id;
     assert_eq!(counted(&store, &id, "a", yes("bob")).unwrap().state, State::Pending);
     assert!(matches!(counted(&store, &id, "a", yes("bob")), Err(ApprovalError::Twice { .. })));
     let no = vote("eve", Verdict::Refuse, Scope::Once, 10);
@@ -116,7 +120,7 @@ fn one_refusal_ends_it_and_nobody_can_change_their_mind() {
 #[test]
 fn who_asks_has_no_say_not_even_to_refuse() {
     let (_directory, store) = store();
-    let asked = store.ask(&question("a", "ann", vec![Demand::plain("push")]), BOUNDS, 0).unwrap();
+    let asked = ask(&store, &question("a", "ann", vec![Demand::plain("push")]), 0).unwrap();
     for verdict in [Verdict::Approve, Verdict::Refuse] {
         let own = vote("ann", verdict, Scope::Once, 10);
         let error = counted(&store, &asked.request.id, "a", own).unwrap_err();
@@ -128,7 +132,7 @@ fn who_asks_has_no_say_not_even_to_refuse() {
 fn an_answer_is_to_what_was_shown_and_in_time() {
     let (_directory, store) = store();
     let demand = Demand { open_seconds: 60, ..Demand::plain("push") };
-    let id = store.ask(&question("a", "ann", vec![demand]), BOUNDS, 0).unwrap().request.id;
+    let id = ask(&store, &question("a", "ann", vec![demand]), 0).unwrap().request.id;
     let error = counted(&store, &id, "b", yes("bob")).unwrap_err();
     assert!(matches!(error, ApprovalError::AnotherAction(_)), "{error}");
     let late = vote("bob", Verdict::Approve, Scope::Once, 60);
@@ -141,24 +145,24 @@ fn an_answer_is_to_what_was_shown_and_in_time() {
 #[test]
 fn the_same_question_is_asked_once_and_requests_are_bounded() {
     let (_directory, store) = store();
-    let ask = |binding: &str, user: &str| {
-        store.ask(&question(binding, user, vec![Demand::plain("push")]), BOUNDS, 0)
+    let asked = |binding: &str, user: &str| {
+        ask(&store, &question(binding, user, vec![Demand::plain("push")]), 0)
     };
-    let first = ask("a", "ann").unwrap();
-    let again = ask("a", "ann").unwrap();
+    let first = asked("a", "ann").unwrap();
+    let again = asked("a", "ann").unwrap();
     assert!(first.is_new && !again.is_new);
     assert_eq!(first.request.id, again.request.id);
     // Another subject's is another, even of the same binding.
-    assert!(ask("a", "bob").unwrap().is_new);
-    ask("b", "ann").unwrap();
-    assert!(matches!(ask("c", "ann"), Err(ApprovalError::TooMany(_))));
-    assert!(matches!(ask("c", "eve"), Err(ApprovalError::TooMany(_))));
+    assert!(asked("a", "bob").unwrap().is_new);
+    asked("b", "ann").unwrap();
+    assert!(matches!(asked("c", "ann"), Err(ApprovalError::TooMany(_))));
+    assert!(matches!(asked("c", "eve"), Err(ApprovalError::TooMany(_))));
 }
 
 #[test]
 fn requests_survive_a_restart_and_are_told_to_their_owner_only() {
     let (directory, store) = store();
-    let asked = store.ask(&question("a", "ann", vec![Demand::plain("push")]), BOUNDS, 0).unwrap();
+    let asked = ask(&store, &question("a", "ann", vec![Demand::plain("push")]), 0).unwrap();
     let id = asked.request.id.clone();
     store.keep_result(&id, "{}").unwrap();
     drop(store);
@@ -174,7 +178,7 @@ fn requests_survive_a_restart_and_are_told_to_their_owner_only() {
 #[test]
 fn of_many_calls_at_once_one_uses_it() {
     let (_directory, store) = store();
-    let asked = store.ask(&question("a", "ann", vec![Demand::plain("push")]), BOUNDS, 0).unwrap();
+    let asked = ask(&store, &question("a", "ann", vec![Demand::plain("push")]), 0).unwrap();
     counted(&store, &asked.request.id, "a", yes("bob")).unwrap();
     let used = std::thread::scope(|scope| {
         let takers: Vec<_> = (0..8).map(|_| scope.spawn(|| take(&store, "a", "s1", 11))).collect();
@@ -186,8 +190,97 @@ fn of_many_calls_at_once_one_uses_it() {
 #[test]
 fn an_answer_that_cannot_be_recorded_is_not_counted() {
     let (_directory, store) = store();
-    let asked = store.ask(&question("a", "ann", vec![Demand::plain("push")]), BOUNDS, 0).unwrap();
+    let asked = ask(&store, &question("a", "ann", vec![Demand::plain("push")]), 0).unwrap();
     let full = |_: &Request| Err(ApprovalError::Broken("the disk is full".into()));
     assert!(store.vote(&asked.request.id, "a", yes("bob"), full).is_err());
     assert_eq!(store.get(&asked.request.id).unwrap(), asked.request);
+}
+
+#[test]
+fn a_question_that_cannot_be_recorded_is_not_asked() {
+    let (_directory, store) = store();
+    let full = |_: &Request| Err(ApprovalError::Broken("the disk is full".into()));
+    let question = question("a", "ann", vec![Demand::plain("push")]);
+    assert!(store.ask(&question, BOUNDS, 0, full).is_err());
+    assert!(store.list(None, None, 10).unwrap().is_empty());
+}
+
+#[test]
+fn what_was_refused_is_not_asked_again_until_it_would_have_expired() {
+    let (_directory, store) = store();
+    let question = question("a", "ann", vec![Demand::plain("push")]);
+    let first = ask(&store, &question, 0).unwrap().request;
+    counted(&store, &first.id, "a", vote("bob", Verdict::Refuse, Scope::Once, 10)).unwrap();
+    let again = ask(&store, &question, 11).unwrap();
+    assert!(!again.is_new);
+    assert_eq!((again.request.id, again.request.state), (first.id.clone(), State::Refused));
+    let later = ask(&store, &question, first.expires_at).unwrap();
+    assert!(later.is_new && later.request.id != first.id);
+}
+
+#[test]
+fn what_was_agreed_to_can_be_refused_while_it_is_not_used_up() {
+    let (_directory, store) = store();
+    let question = question("a", "ann", vec![Demand::plain("push")]);
+    let id = ask(&store, &question, 0).unwrap().request.id;
+    counted(&store, &id, "a", vote("bob", Verdict::Approve, Scope::Session, 10)).unwrap();
+    assert!(take(&store, "a", "s1", 11));
+    let refused = counted(&store, &id, "a", vote("bob", Verdict::Refuse, Scope::Once, 12)).unwrap();
+    assert_eq!(refused.state, State::Refused);
+    assert!(!take(&store, "a", "s1", 13));
+    // It is refused for as long as people have to answer, not for the session.
+    assert!(ask(&store, &question, refused.expires_at).unwrap().is_new);
+    assert!(refused.expires_at < SESSION_SECONDS);
+    let again = counted(&store, &id, "a", vote("eve", Verdict::Refuse, Scope::Once, 14));
+    assert!(matches!(again, Err(ApprovalError::Over { .. })));
+}
+
+#[test]
+fn asking_and_taking_back_in_turn_is_bounded_too() {
+    const NOON: u64 = 12 * 60 * 60;
+    let (_directory, store) = store();
+    for turn in 0..BOUNDS.each {
+        let question = question(&format!("{turn}"), "ann", vec![Demand::plain("push")]);
+        let id = ask(&store, &question, NOON).unwrap().request.id;
+        store.withdraw(&id, "token of ann").unwrap();
+    }
+    let more = question("more", "ann", vec![Demand::plain("push")]);
+    assert!(matches!(ask(&store, &more, NOON + 1), Err(ApprovalError::TooMany(_))));
+    assert!(ask(&store, &more, 2 * NOON).unwrap().is_new);
+}
+
+#[test]
+fn what_is_not_usable_is_not_used_up() {
+    let (_directory, store) = store();
+    let id = ask(&store, &question("a", "ann", vec![Demand::plain("push")]), 0).unwrap().request.id;
+    counted(&store, &id, "a", yes("bob")).unwrap();
+    assert!(store.take("a", "token of ann", "s1", 11, |_| false).unwrap().is_none());
+    assert!(take(&store, "a", "s1", 12));
+}
+
+#[test]
+fn results_are_forgotten_before_requests_are() {
+    let (_directory, store) = store();
+    let question = question("a", "ann", vec![Demand::plain("push")]);
+    let request = ask(&store, &question, 0).unwrap().request;
+    store.keep_result(&request.id, "{}").unwrap();
+    store.withdraw(&request.id, "token of ann").unwrap();
+    let result = || store.own(&request.id, "token of ann").map(|(_, result)| result);
+    store.forget(request.expires_at + RESULT_KEPT).unwrap();
+    assert_eq!(result().unwrap().as_deref(), Some("{}"));
+    store.forget(request.expires_at + RESULT_KEPT + 1).unwrap();
+    assert_eq!(result().unwrap(), None);
+    store.forget(request.expires_at + KEPT + 1).unwrap();
+    assert!(matches!(result(), Err(ApprovalError::Unknown(_))));
+}
+
+#[test]
+fn a_list_can_be_of_one_tenant() {
+    let (_directory, store) = store();
+    let mut question = question("a", "ann", vec![Demand::plain("push")]);
+    question.asker.tenant = "shop".into();
+    ask(&store, &question, 0).unwrap();
+    let count = |state, tenant| store.list(state, tenant, 10).unwrap().len();
+    assert_eq!((count(None, None), count(Some(State::Pending), Some("shop"))), (1, 1));
+    assert_eq!((count(None, Some("bank")), count(Some(State::Used), None)), (0, 0));
 }
