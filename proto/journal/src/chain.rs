@@ -70,7 +70,8 @@ impl<'k> Chain<'k> {
             | Body::Denial(_)
             | Body::Failure(_)
             | Body::Outcome(_)
-            | Body::Approval(_) => {
+            | Body::Approval(_)
+            | Body::Policy(_) => {
                 self.in_use = true;
                 Ok(())
             }

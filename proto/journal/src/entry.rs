@@ -6,6 +6,7 @@
 
 mod approval;
 mod encoded;
+mod policy;
 mod shadow;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use approval::{Approval, ApprovalStep};
+pub use policy::{Policy, PolicyStep};
 pub use shadow::Shadow;
 
 use crate::digest::Digest;
@@ -34,6 +36,8 @@ pub enum Entry {
     Outcome(Outcome),
     /// A step on the way from a question to a person's answer.
     Approval(Approval),
+    /// Other rules were taken or refused.
+    Policy(Policy),
 }
 
 /// What a record holds.
@@ -54,6 +58,8 @@ pub enum Body {
     Outcome(Outcome),
     /// See [`Entry::Approval`].
     Approval(Approval),
+    /// See [`Entry::Policy`].
+    Policy(Policy),
     /// Signs everything before.
     Checkpoint(Checkpoint),
 }
@@ -110,6 +116,10 @@ pub struct Call {
     /// that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Shadow>,
+    /// In a gateway's journal: the version of the rules that decided, which is
+    /// the sequence of the [`Policy`] record by which they were taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<u64>,
     /// Salt of the digests that stand for secrets in this record. The journal
     /// sets it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -274,6 +284,7 @@ impl From<Entry> for Body {
             Entry::Failure(it) => Self::Failure(it),
             Entry::Outcome(it) => Self::Outcome(it),
             Entry::Approval(it) => Self::Approval(it),
+            Entry::Policy(it) => Self::Policy(it),
         }
     }
 }
@@ -306,6 +317,7 @@ impl Body {
             Self::Failure(_) => "failure",
             Self::Outcome(_) => "outcome",
             Self::Approval(_) => "approval",
+            Self::Policy(_) => "policy",
             Self::Checkpoint(_) => "checkpoint",
         }
     }

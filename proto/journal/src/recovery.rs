@@ -66,6 +66,7 @@ impl Open {
             | Body::Denial(_)
             | Body::Failure(_)
             | Body::Approval(_)
+            | Body::Policy(_)
             | Body::Checkpoint(_) => {}
         }
     }

@@ -15,7 +15,7 @@ use cofferdam_trust::{hex, sha256};
 use serde_json::{Map, Value};
 
 use crate::ending::Ending;
-use crate::entry::{Approval, Call, Denial, Entry, Failure, Intent, Outcome, Subject};
+use crate::entry::{Approval, Call, Denial, Entry, Failure, Intent, Outcome, Policy, Subject};
 
 use patterns::{is_secret_flag, is_secret_name};
 
@@ -73,6 +73,10 @@ pub(crate) fn redact_entry(entry: Entry) -> Entry {
             let call = redactor.call(call);
             Entry::Approval(Approval { call, note, ..approval })
         }
+        Entry::Policy(policy) => {
+            let error = redactor.text(&policy.error);
+            Entry::Policy(Policy { error, ..policy })
+        }
     }
 }
 
@@ -95,6 +99,7 @@ impl Redactor {
             action,
             action_digest,
             shadow,
+            policy_version,
             salt: _,
         } = call;
         let mut call = Call {
@@ -107,6 +112,7 @@ impl Redactor {
             action: self.value(action, 0),
             action_digest,
             shadow,
+            policy_version,
             salt: String::new(),
         };
         call.salt = self.used_salt();

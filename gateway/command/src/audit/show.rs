@@ -51,8 +51,8 @@ pub(crate) struct Arguments {
     tail: Option<usize>,
 }
 
-const KINDS: [&str; 8] =
-    ["opened", "key", "intent", "denial", "failure", "outcome", "approval", "checkpoint"];
+const KINDS: [&str; 9] =
+    ["opened", "key", "intent", "denial", "failure", "outcome", "approval", "policy", "checkpoint"];
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, AuditError> {
     let mut out = io::stdout().lock();
@@ -124,6 +124,10 @@ fn call(body: &Body) -> Option<&Call> {
         Body::Denial(denial) => Some(&denial.call),
         Body::Failure(failure) => Some(&failure.call),
         Body::Approval(approval) => Some(&approval.call),
-        Body::Opened(_) | Body::Key(_) | Body::Outcome(_) | Body::Checkpoint(_) => None,
+        Body::Opened(_)
+        | Body::Key(_)
+        | Body::Outcome(_)
+        | Body::Policy(_)
+        | Body::Checkpoint(_) => None,
     }
 }

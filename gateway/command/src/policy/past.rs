@@ -126,6 +126,7 @@ impl Source {
             | Body::Failure(_)
             | Body::Outcome(_)
             | Body::Approval(_)
+            | Body::Policy(_)
             | Body::Checkpoint(_) => return Ok(None),
         };
         let at = time.parse::<Timestamp>();

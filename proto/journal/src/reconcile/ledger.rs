@@ -54,7 +54,11 @@ impl Ledger {
                 }
                 Body::Denial(body) => drop(refused.insert(body.call.run_id)),
                 Body::Failure(body) => drop(refused.insert(body.call.run_id)),
-                Body::Opened(_) | Body::Key(_) | Body::Checkpoint(_) | Body::Approval(_) => {}
+                Body::Opened(_)
+                | Body::Key(_)
+                | Body::Checkpoint(_)
+                | Body::Approval(_)
+                | Body::Policy(_) => {}
             }
         }
         let chain = walk.finish()?.chain;

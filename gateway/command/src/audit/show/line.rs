@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use cofferdam_journal::{Approval, Body, Call, Ending, Outcome, Record};
+use cofferdam_journal::{Approval, Body, Call, Ending, Outcome, Policy, Record};
 use serde_json::Value;
 
 use super::sandbox;
@@ -49,6 +49,7 @@ fn told(body: &Body) -> String {
             format!("{}  {}{took}{proof}", outcome.run_id, ending(&outcome.ending))
         }
         Body::Approval(approval) => step(approval),
+        Body::Policy(policy) => rules(policy),
         Body::Checkpoint(checkpoint) => {
             format!("signs everything up to record {}", checkpoint.sequence)
         }
@@ -62,6 +63,15 @@ fn step(approval: &Approval) -> String {
     let scope = if scope.is_empty() { String::new() } else { format!(" ({scope})") };
     let note = if note.is_empty() { String::new() } else { format!(": {note}") };
     format!("{}  {request} {}{by}{scope}{note}", asked(call), step.name())
+}
+
+/// What happened to the rules, and which are in force.
+fn rules(policy: &Policy) -> String {
+    let Policy { step, shadow, path, policy_digest, error } = policy;
+    let kind = if *shadow { "shadow rules" } else { "rules" };
+    let digest = policy_digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+    let error = if error.is_empty() { String::new() } else { format!(": {error}") };
+    format!("{kind} {} from {path}; in force: {digest}{error}", step.name())
 }
 
 /// Who asked for what, where. Much of it may be unknown.
