@@ -70,7 +70,10 @@ pub enum CapError {
         known: String,
     },
     /// The ceiling does not allow the profile.
-    #[error("the profile `{0}` is not allowed on this host")]
+    #[error(
+        "the profile `{0}` is not allowed on this host; its owner would add it to `profiles.allow` \
+         of the ceiling"
+    )]
     Profile(String),
     /// The workspace is not a path.
     #[error("the workspace `{path}` cannot be one: {problem}")]
@@ -82,7 +85,8 @@ pub enum CapError {
     },
     /// The ceiling does not allow the workspace.
     #[error(
-        "the workspace `{path}` is not allowed on this host; it must be {roots} or lie beneath"
+        "the workspace `{path}` is not allowed on this host; it must be {roots} or lie beneath, or \
+         the host's owner adds it to `workspaces.roots` of the ceiling"
     )]
     Workspace {
         /// What was asked for.
@@ -103,7 +107,10 @@ pub enum CapError {
     #[error("the grant names {0} programs; at most {MAX_PROGRAMS} are taken: name directories")]
     TooManyPrograms(usize),
     /// None of the grant's programs is allowed.
-    #[error("none of the grant's programs may be executed on this host")]
+    #[error(
+        "none of the grant's programs may be executed on this host; its owner would add them to \
+         `programs.execute` of the ceiling"
+    )]
     NoProgram,
     /// A limit leaves nothing.
     #[error(transparent)]
@@ -121,7 +128,7 @@ impl CapError {
             Self::Profile(_) => "ceiling.profiles.allow",
             Self::Workspace { .. } => "ceiling.workspaces.roots",
             Self::NoProgram => "ceiling.programs.execute",
-            Self::Limit(_) => "ceiling.limits",
+            Self::Limit(error) => error.rule(),
             Self::UnknownProfile { .. }
             | Self::WorkspacePath { .. }
             | Self::Access

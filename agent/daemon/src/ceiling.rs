@@ -1,21 +1,47 @@
 //! The ceiling as the agent reads it: anew whenever the file changed, so that
 //! an edit counts at the next call. The warden reads it for itself.
+//!
+//! Two tables of the file are the agent's alone, and root skips them: whom the
+//! gateways may act for ([`Callers`]) and what their rules must be
+//! ([`RequiredPolicy`]). Both come from the same bytes as the rest.
+
+mod callers;
+mod pattern;
+mod policy;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cofferdam_ceiling::{Ceiling, LoadError};
 use cofferdam_trust::sha256;
+use serde::Deserialize;
+
+pub use callers::{CallerError, Callers};
+pub use pattern::Pattern;
+pub use policy::{PolicyError, RequiredPolicy};
 
 /// A ceiling, and which one it is.
 #[derive(Debug)]
 pub struct Current {
     /// What it says.
     pub ceiling: Ceiling,
+    /// Whom the gateways may act for.
+    pub callers: Callers,
+    /// What their rules must be.
+    pub policy: RequiredPolicy,
     /// SHA-256 of its file, for the journal.
     pub digest: [u8; 32],
+}
+
+/// The tables that only the agent reads; the rest of the file is [`Ceiling`]'s.
+#[derive(Debug, Deserialize)]
+struct OwnTables {
+    #[serde(default)]
+    callers: Callers,
+    #[serde(default)]
+    policy: RequiredPolicy,
 }
 
 /// The ceiling's file.
@@ -35,6 +61,20 @@ struct Stamp {
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+}
+
+impl Current {
+    /// Reads the file at `path`, which root or `owner` must own.
+    ///
+    /// # Errors
+    /// Where it is missing, untrusted or means nothing.
+    pub fn load(path: &Path, owner: u32) -> Result<Self, LoadError> {
+        let (ceiling, text) = cofferdam_ceiling::load(path, owner)?;
+        let own = toml::from_str(&text);
+        let OwnTables { callers, policy } =
+            own.map_err(|source| LoadError::Parse(path.into(), Box::new(source)))?;
+        Ok(Self { ceiling, callers, policy, digest: sha256(text.as_bytes()) })
+    }
 }
 
 impl Ceilings {
@@ -58,10 +98,7 @@ impl Ceilings {
             return Ok(Arc::clone(current));
         }
         *read = None;
-        let ceiling = cofferdam_ceiling::load(&self.path, self.owner)?;
-        let text =
-            fs::read(&self.path).map_err(|source| LoadError::Read(self.path.clone(), source))?;
-        let current = Arc::new(Current { ceiling, digest: sha256(&text) });
+        let current = Arc::new(Current::load(&self.path, self.owner)?);
         // A file that was changed in between is read again next time.
         if let Some(stamp) = stamp.filter(|stamp| self.stamp() == Some(*stamp)) {
             *read = Some((stamp, Arc::clone(&current)));
@@ -103,5 +140,25 @@ mod tests {
         assert!(ceilings.current().is_err());
         fs::remove_file(&path).unwrap();
         assert!(ceilings.current().is_err());
+    }
+
+    #[test]
+    fn the_agents_own_tables_are_read_from_the_same_file_and_refused_with_their_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ceiling.toml");
+        let load = |more: &str| {
+            fs::write(&path, format!("{EXAMPLE}\n{more}")).unwrap();
+            Current::load(&path, rustix::process::geteuid().as_raw())
+        };
+        assert_eq!(load("").unwrap().callers, Callers::default());
+        assert_ne!(load("[callers]\nusers = ['a']").unwrap().callers, Callers::default());
+        for (more, words) in [
+            ("[callers]\nuser = ['a']", "unknown field `user`"),
+            ("[callers]\nusers = 1", "invalid type"),
+            ("[policy]\nrequire_signed = true", "`policy.keys` is empty"),
+        ] {
+            let refused = load(more).unwrap_err().to_string();
+            assert!(refused.contains(words) && refused.contains("line"), "{more}: {refused}");
+        }
     }
 }

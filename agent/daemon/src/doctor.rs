@@ -10,6 +10,7 @@ mod disk;
 mod findings;
 mod identity;
 mod leases;
+mod narrowing;
 mod page;
 mod places;
 mod prerequisites;
@@ -79,6 +80,8 @@ pub fn examine(subject: &Subject) -> Result<Findings, UserError> {
 /// used as paths of trials alone.
 fn workspace_roots(subject: &Subject, owner: u32) -> Vec<PathBuf> {
     let Ok(config) = Config::load(subject.path()) else { return Vec::new() };
-    let Ok(ceiling) = cofferdam_ceiling::load(&config.ceiling, owner) else { return Vec::new() };
+    let Ok((ceiling, _)) = cofferdam_ceiling::load(&config.ceiling, owner) else {
+        return Vec::new();
+    };
     ceiling.workspaces.roots.iter().map(|root| root.as_path().to_owned()).collect()
 }

@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::cap::{CapError, NetworkError};
+use crate::ceiling::{CallerError, PolicyError};
 use crate::cell::{BuildError, StartError};
 use crate::intent::IntentError;
 use crate::peers::PeerError;
@@ -22,6 +23,7 @@ use crate::planner::PlanError;
 use crate::registry::RegistryError;
 use crate::replay::ReplayError;
 use crate::validate::InvalidField;
+use crate::versions::VersionError;
 use crate::warden::WardenError;
 
 /// The domain of every reason.
@@ -167,6 +169,40 @@ impl From<ReplayError> for Fault {
             ReplayError::Full => (Code::ResourceExhausted, "TOO_MANY_INTENTS"),
         };
         Self::new(code, reason, &error)
+    }
+}
+
+impl From<CallerError> for Fault {
+    fn from(error: CallerError) -> Self {
+        let rule = match error {
+            CallerError::Denied { .. } => "ceiling.callers.deny_users",
+            CallerError::Unknown { .. } | CallerError::Nobody => "ceiling.callers",
+            CallerError::Tenant { .. } => "ceiling.callers.tenants",
+        };
+        Self::new(Code::PermissionDenied, "CALLER_NOT_ALLOWED", &error).by(rule)
+    }
+}
+
+impl From<PolicyError> for Fault {
+    fn from(error: PolicyError) -> Self {
+        let (reason, rule) = match error {
+            PolicyError::Unsigned => ("POLICY_UNSIGNED", "ceiling.policy.require_signed"),
+            PolicyError::Signature(_) => ("POLICY_SIGNATURE", "ceiling.policy.keys"),
+            PolicyError::OtherRules => ("POLICY_SIGNATURE", "ceiling.policy.require_signed"),
+            PolicyError::Old { .. } => ("POLICY_TOO_OLD", "ceiling.policy.minimum_version"),
+        };
+        Self::new(Code::PermissionDenied, reason, &error).by(rule)
+    }
+}
+
+impl From<VersionError> for Fault {
+    fn from(error: VersionError) -> Self {
+        let (code, reason) = match error {
+            VersionError::Rollback { .. } => (Code::PermissionDenied, "POLICY_TOO_OLD"),
+            VersionError::Reused(_) => (Code::PermissionDenied, "POLICY_VERSION_REUSED"),
+            VersionError::File { .. } => (Code::Unavailable, "POLICY_VERSION_UNKNOWN"),
+        };
+        Self::new(code, reason, &error).by("ceiling.policy.require_signed")
     }
 }
 

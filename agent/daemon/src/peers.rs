@@ -42,7 +42,10 @@ pub enum PeerError {
     #[error("{0} is no gateway; only gateways call agents")]
     NotAGateway(PeerName),
     /// Not a gateway of this host.
-    #[error("{0} is not in `peers.gateways` of this host's ceiling")]
+    #[error(
+        "{0} is not in `peers.gateways` of this host's ceiling; its owner would add it there if it \
+         may act here"
+    )]
     NotAllowed(PeerName),
     /// The certificate ended while the connection was open.
     #[error("the certificate of {0} has expired; connect again with a new one")]

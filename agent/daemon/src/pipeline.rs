@@ -1,10 +1,12 @@
 //! The life of a call on the host.
 //!
-//! `Gateway → Verified → Capped → Recorded → plan → cell → outcome → receipt`:
+//! `Gateway → Verified → Admitted → Capped → Recorded → plan → cell → outcome →
+//! receipt`:
 //! each step takes what only the step before it makes. Who may call at all is
 //! decided by [`crate::peers`]; what comes after the intent is durable always
 //! ends in an outcome in the journal.
 
+mod admission;
 mod files;
 mod host;
 mod places;
@@ -30,6 +32,7 @@ use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
 use crate::usage::Counters;
+use crate::versions::Versions;
 
 pub use files::file_call;
 pub use host::describe_host;
@@ -55,6 +58,8 @@ pub struct Agent {
     pub intents: Intents,
     /// Which were seen.
     pub replays: Replays,
+    /// The highest version of signed rules.
+    pub versions: Versions,
     /// The journal.
     pub recorder: Arc<Recorder>,
     /// The runs.

@@ -38,6 +38,7 @@ use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
 use crate::usage::Counters;
+use crate::versions::{Versions, versions_in};
 use crate::warden::{Endpoint, Warden};
 
 /// The largest request: a file's content and what surrounds it.
@@ -144,6 +145,7 @@ fn assemble(
         profiles,
         programs,
         replays,
+        versions: Versions::new(versions_in(&config.journal)),
         recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
         registry: Registry::new(config.limits),
         cells: Arc::new(cells),

@@ -44,7 +44,7 @@ impl CeilingFile {
 
     /// What it allows now.
     pub(crate) fn list(&self) -> Result<AllowList, CeilingError> {
-        let ceiling = cofferdam_ceiling::load(&self.path, self.owner)?;
+        let (ceiling, _) = cofferdam_ceiling::load(&self.path, self.owner)?;
         let parse = |text: &String| {
             text.parse()
                 .map_err(|problem| CeilingError::Destination { text: text.clone(), problem })

@@ -207,7 +207,7 @@ impl Warden {
     }
 
     fn admit(&self, plan: CellPlan) -> Result<Admitted, Refused> {
-        let ceiling = cofferdam_ceiling::load(&self.ceiling, geteuid().as_raw())
+        let (ceiling, _) = cofferdam_ceiling::load(&self.ceiling, geteuid().as_raw())
             .map_err(|error| (Refusal::Ceiling, error.to_string()))?;
         admit::admit(plan, &ceiling, self.cells.len()).map_err(|error| match error {
             AboveCeiling::Cells(_) => (Refusal::Exhausted, error.to_string()),

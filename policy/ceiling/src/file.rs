@@ -25,11 +25,11 @@ pub enum LoadError {
 
 /// Reads the ceiling at `path`, which must be a regular file of at most
 /// [`MAX_FILE`] bytes, not a symlink, owned by root or by `owner`, and writable
-/// by nobody else.
+/// by nobody else. With the text that it says this in.
 ///
 /// # Errors
 /// See [`LoadError`].
-pub fn load(path: &Path, owner: u32) -> Result<Ceiling, LoadError> {
+pub fn load(path: &Path, owner: u32) -> Result<(Ceiling, String), LoadError> {
     let read = |source| LoadError::Read(path.into(), source);
     let untrusted = |problem: String| Err(LoadError::Untrusted(path.into(), problem));
     // O_NONBLOCK: a FIFO must not hold root up.
@@ -49,17 +49,17 @@ pub fn load(path: &Path, owner: u32) -> Result<Ceiling, LoadError> {
         return untrusted(format!("has mode {:o}: others can write it", metadata.mode() & 0o7777));
     }
     let text = read_bounded(&mut file).map_err(read)?;
-    Ceiling::parse(&text).map_err(|source| LoadError::Parse(path.into(), Box::new(source)))
+    let parsed = Ceiling::parse(&text);
+    let parsed = parsed.map_err(|source| LoadError::Parse(path.into(), Box::new(source)))?;
+    Ok((parsed, text))
 }
 
 fn read_bounded(file: &mut File) -> io::Result<String> {
     let mut text = String::new();
     file.take(MAX_FILE + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("longer than {MAX_FILE} bytes"),
-        ));
+        let why = format!("longer than {MAX_FILE} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(text)
 }

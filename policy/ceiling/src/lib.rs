@@ -12,7 +12,7 @@ mod quantity;
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 pub use file::{LoadError, load};
 pub use quantity::{Bytes, Millis};
@@ -36,6 +36,10 @@ pub struct Ceiling {
     pub programs: Programs,
     /// Which profiles may be used.
     pub profiles: Profiles,
+    /// Whom the gateways may act for. The agent reads it; root skips it.
+    pub callers: Option<IgnoredAny>,
+    /// What the gateways' rules must be. The agent reads it; root skips it.
+    pub policy: Option<IgnoredAny>,
     /// What of the network may be had.
     #[serde(default)]
     pub network: Network,
@@ -54,10 +58,8 @@ pub struct Version;
 impl TryFrom<u32> for Version {
     type Error = String;
     fn try_from(number: u32) -> Result<Self, String> {
-        match number {
-            1 => Ok(Self),
-            other => Err(format!("version {other} is unknown; this program reads version 1")),
-        }
+        let unknown = || format!("version {number} is unknown; this program reads version 1");
+        (number == 1).then_some(Self).ok_or_else(unknown)
     }
 }
 
@@ -110,14 +112,12 @@ pub struct Profiles {
 
 /// What of the network may be had. `none` is always allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Network {
     /// The host's own network, with everything that is on it.
-    #[serde(default)]
     pub allow_host: bool,
     /// What cells may reach through the proxy, at most. Names and addresses are
     /// checked by the agent and the proxy: root reads them and nothing more.
-    #[serde(default)]
     pub proxy: Vec<String>,
 }
 
@@ -127,6 +127,12 @@ pub struct Network {
 pub struct Limits {
     /// Cells at the same time, 1 to 10,000.
     pub cells: u32,
+    /// Cells that sessions of one user keep at the same time; the agent's to hold.
+    pub cells_per_user: Option<u32>,
+    /// Calls under way at the same time; the agent's to hold.
+    pub runs: Option<u32>,
+    /// Calls of one user under way at the same time; the agent's to hold.
+    pub runs_per_user: Option<u32>,
     /// Memory of one cell.
     pub memory: Bytes,
     /// Swap of one cell, on top of its memory.
@@ -150,11 +156,10 @@ pub struct Limits {
 
 /// How strictly.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Enforcement {
     /// Cells may be built although a protection is missing on this host; each
     /// outcome says which. For trying things out, not for a host that matters.
-    #[serde(default)]
     pub allow_degraded: bool,
 }
 

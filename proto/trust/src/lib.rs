@@ -25,6 +25,7 @@ mod digest;
 mod identity;
 mod name;
 mod peer;
+mod policy;
 mod private_file;
 mod signed;
 mod signing;
@@ -39,6 +40,7 @@ pub use digest::{action_digest, hex, sha256};
 pub use identity::{Identity, IdentityError};
 pub use name::{DEFAULT_TRUST_DOMAIN, NameError, PeerName, Role};
 pub use peer::{Peer, PeerError};
+pub use policy::{PolicyWord, PolicyWordError, sign_policy, verify_policy};
 pub use private_file::PrivateFileError;
 pub use signed::{
     MAX_SIGNED, SignatureError, receipt_matches, sign_intent, sign_receipt, verify_intent,

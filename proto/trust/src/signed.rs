@@ -19,7 +19,7 @@ pub enum SignatureError {
     /// Too long to be looked at.
     #[error("the signed {what} has {length} bytes; at most {MAX_SIGNED} are taken")]
     TooLong {
-        /// Intent or receipt.
+        /// Intent, receipt or policy.
         what: &'static str,
         /// Its length in bytes.
         length: usize,
@@ -29,7 +29,7 @@ pub enum SignatureError {
         "the {what} is signed by the key `{key_id}`, which is not among the trusted keys; add the signer's public key to the configuration if it is right"
     )]
     UnknownKey {
-        /// Intent or receipt.
+        /// Intent, receipt or policy.
         what: &'static str,
         /// The key it names, cut to a readable length.
         key_id: String,
@@ -39,13 +39,13 @@ pub enum SignatureError {
         "the signature of the {what} is wrong: it was changed after signing, or another key signed it"
     )]
     Invalid {
-        /// Intent or receipt.
+        /// Intent, receipt or policy.
         what: &'static str,
     },
     /// Signed, yet not a message of this kind.
     #[error("the signed {what} cannot be decoded: {reason}; the signer runs another version")]
     Undecodable {
-        /// Intent or receipt.
+        /// Intent, receipt or policy.
         what: &'static str,
         /// What the decoder says.
         reason: String,
@@ -87,7 +87,7 @@ pub fn receipt_matches(receipt: &Receipt, intent: &SignedIntent) -> bool {
     receipt.intent_digest == sha256(&intent.intent)
 }
 
-fn verify<M: Message + Default>(
+pub(crate) fn verify<M: Message + Default>(
     keys: &TrustedKeys,
     what: &'static str,
     purpose: Purpose,

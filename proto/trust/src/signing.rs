@@ -1,4 +1,4 @@
-//! Ed25519 keys that sign intents, receipts and journal checkpoints.
+//! Ed25519 keys that sign intents, receipts, journal checkpoints and rules.
 //!
 //! A signature is made for one [`Purpose`] and never verifies for another: the
 //! purpose's text stands before the signed bytes. A private key leaves this
@@ -48,6 +48,8 @@ pub enum Purpose {
     Head,
     /// A journal owner's change from one signing key to the next.
     KeyChange,
+    /// A publisher's word for a set of rules.
+    Policy,
 }
 
 impl Purpose {
@@ -60,6 +62,7 @@ impl Purpose {
             Self::Checkpoint => b"cofferdam checkpoint v1\0",
             Self::Head => b"cofferdam head v1\0",
             Self::KeyChange => b"cofferdam key change v1\0",
+            Self::Policy => b"cofferdam policy v1\0",
         }
     }
 

@@ -48,8 +48,20 @@ impl CappedLimits {
 
 /// The ceiling gives nothing of something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this host's ceiling gives no {0}")]
+#[error(
+    "this host gives nothing of it: `{}` of its ceiling is zero, or too little to be of use; its \
+     owner would raise it",
+    .0.trim_start_matches("ceiling.")
+)]
 pub struct LimitError(&'static str);
+
+impl LimitError {
+    /// The ceiling's key that decided.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        self.0
+    }
+}
 
 /// What is asked for, or what the profile says, and at most what the ceiling
 /// gives.
@@ -79,22 +91,42 @@ pub(super) fn cap(
         open_files,
     } = *asked;
     Ok(CappedLimits {
-        memory_bytes: long("memory", memory_bytes, profile.memory_bytes, most.memory.0)?,
+        memory_bytes: long(
+            "ceiling.limits.memory",
+            memory_bytes,
+            profile.memory_bytes,
+            most.memory.0,
+        )?,
         swap_bytes: profile.swap_bytes.min(most.swap.0),
-        processes: short("processes", processes, profile.processes, most.processes)?,
-        cpu_millis: short("cpu", cpu_millis, profile.cpu_millis, most.cpu_millis)?,
+        processes: short("ceiling.limits.processes", processes, profile.processes, most.processes)?,
+        cpu_millis: short(
+            "ceiling.limits.cpu_millis",
+            cpu_millis,
+            profile.cpu_millis,
+            most.cpu_millis,
+        )?,
         cpu_weight: profile.cpu_weight,
         io_bytes_per_second: profile.io_bytes_per_second,
         idle_millis: profile.idle_millis,
-        wall_millis: long("wall time", wall_millis, profile.wall_millis, most.wall.0)?,
-        output_bytes: long("output", output_bytes, profile.output_bytes, most.output.0)?,
+        wall_millis: long("ceiling.limits.wall", wall_millis, profile.wall_millis, most.wall.0)?,
+        output_bytes: long(
+            "ceiling.limits.output",
+            output_bytes,
+            profile.output_bytes,
+            most.output.0,
+        )?,
         file_size_bytes: long(
-            "file size",
+            "ceiling.limits.file_size",
             file_size_bytes,
             profile.file_size_bytes,
             most.file_size.0,
         )?,
-        open_files: short("open files", open_files, profile.open_files, most.open_files)?,
+        open_files: short(
+            "ceiling.limits.open_files",
+            open_files,
+            profile.open_files,
+            most.open_files,
+        )?,
     })
 }
 
@@ -121,7 +153,7 @@ pub(super) fn scratch(
     places
         .iter()
         .map(|place| {
-            let bytes = share(place.bytes).ok_or(LimitError("scratch space"))?;
+            let bytes = share(place.bytes).ok_or(LimitError("ceiling.limits.scratch"))?;
             Ok(Scratch { path: place.path.clone(), bytes, execute: place.execute && execute })
         })
         .collect()

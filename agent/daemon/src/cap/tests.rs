@@ -97,7 +97,7 @@ fn a_ceiling_that_gives_nothing_is_a_denial() {
     let mut none = ceiling();
     none.limits.memory.0 = 0;
     let refused = cap(grant(), Need::Whatever, &profiles(), &none).unwrap_err();
-    assert_eq!(refused.rule(), "ceiling.limits");
+    assert_eq!(refused.rule(), "ceiling.limits.memory");
     let mut tight = ceiling();
     tight.limits.scratch.0 = 1 << 20;
     let scratch = cap(grant(), Need::Whatever, &profiles(), &tight).unwrap().scratch;

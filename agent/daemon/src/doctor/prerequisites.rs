@@ -9,7 +9,8 @@ use cofferdam_ceiling::Ceiling;
 use cofferdam_profile::Profiles;
 use rustix::process::geteuid;
 
-use super::{CONFIGURATION, disk, identity, leases, places, reach};
+use super::{CONFIGURATION, disk, identity, leases, narrowing, places, reach};
+use crate::ceiling::Current;
 use crate::config::Config;
 
 /// What was looked at.
@@ -40,6 +41,8 @@ impl Prerequisites {
         ];
         let (line, ceiling) = ceiling(&config);
         lines.push(line);
+        lines.extend(ceiling.iter().flat_map(narrowing::lines));
+        let ceiling = ceiling.map(|current| current.ceiling);
         lines.push(profiles(&config, ceiling.as_ref()));
         lines.push(places::worker(&config.worker, ceiling.as_ref()));
         lines.extend(identity::lines(&config));
@@ -86,19 +89,19 @@ pub(super) fn partial(name: &'static str, detail: impl Into<String>) -> Ability 
     Ability::new(name, Need::Required, State::Partial, detail)
 }
 
-fn ceiling(config: &Config) -> (Ability, Option<Ceiling>) {
+fn ceiling(config: &Config) -> (Ability, Option<Current>) {
     let name = "agent.ceiling";
-    match cofferdam_ceiling::load(&config.ceiling, geteuid().as_raw()) {
-        Ok(ceiling) if ceiling.peers.gateways.is_empty() => {
+    match Current::load(&config.ceiling, geteuid().as_raw()) {
+        Ok(current) if current.ceiling.peers.gateways.is_empty() => {
             let line = partial(name, format!("{}: trusted", config.ceiling.display()))
                 .means("no gateway may call: `peers.gateways` is empty")
                 .fix("peers.gateways = [\"spiffe://cofferdam/gateway/NAME\"]");
-            (line, Some(ceiling))
+            (line, Some(current))
         }
-        Ok(ceiling) => {
+        Ok(current) => {
             let line = there(name, format!("{}: trusted", config.ceiling.display()))
                 .means("agent and warden refuse whatever is above it");
-            (line, Some(ceiling))
+            (line, Some(current))
         }
         Err(error) => {
             let line = missing(name, error.to_string()).means("nothing is allowed").fix(format!(

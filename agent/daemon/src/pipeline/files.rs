@@ -70,7 +70,7 @@ fn check(
         | Operation::HoldPlaces(_)
         | Operation::ReleasePlaces(_) => Need::Read,
     };
-    let current = agent.ceilings.current()?;
+    let current = agent.admit(verified)?;
     let mut capped = cap(verified.grant(), need, &agent.profiles, &current.ceiling)?;
     worker::narrow(&mut capped.limits);
     let decided = Decided { ceiling: current.digest, grant: Some(capped.grant()) };

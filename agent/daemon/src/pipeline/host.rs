@@ -35,7 +35,7 @@ pub async fn describe_host(
         .map_err(|error| agent.refuse_unverified(gateway, "HostService.GetHost", error))?;
     let action = json!({"get_host": agent.name});
     let current =
-        agent.ceilings.current().map_err(|error| agent.refuse(&verified, action.clone(), error))?;
+        agent.admit(&verified).map_err(|fault| agent.refuse(&verified, action.clone(), fault))?;
     if let Err(error) = agent.replays.take(&verified, now) {
         return Err(agent.refuse(&verified, action, error));
     }

@@ -111,7 +111,8 @@ impl Ground {
 }
 
 fn load(path: &Path) -> Result<Ceiling, LoadError> {
-    cofferdam_ceiling::load(path, rustix::process::geteuid().as_raw())
+    let (ceiling, _) = cofferdam_ceiling::load(path, rustix::process::geteuid().as_raw())?;
+    Ok(ceiling)
 }
 
 fn profile(asked: Option<&str>, ceiling: &Ceiling) -> Result<String, GroundError> {

@@ -2,6 +2,7 @@
 //! as an ordinary user rootless.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod ceiling;
 mod confinement;
 mod doctor;
 mod files;
