@@ -102,8 +102,17 @@ impl RuleFiles {
     /// # Errors
     /// All that is wrong.
     pub fn parse(&self) -> Result<RuleSet, RuleErrors> {
-        let files: Vec<(&str, &str)> =
-            self.files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
+        self.parse_with(None)
+    }
+
+    /// As [`parse`](Self::parse), with one more file, given as name and text,
+    /// which is on no disk and so includes nothing.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn parse_with(&self, more: Option<(&str, &str)>) -> Result<RuleSet, RuleErrors> {
+        let own = self.files.iter().map(|file| (file.name.as_str(), file.text.as_str()));
+        let files: Vec<(&str, &str)> = own.chain(more).collect();
         RuleSet::parse_whole(&files, digest)
     }
 

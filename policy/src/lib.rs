@@ -27,6 +27,7 @@ mod rules;
 mod schema;
 mod shell;
 mod subject;
+mod who;
 mod text;
 
 pub use cofferdam_ceiling::{Bytes, Millis};
@@ -55,3 +56,4 @@ pub use shell::{
     Judgement, MAX_OPAQUE, MAX_SCRIPT, Redirection, Row, Script, SimpleCommand, Table, Word,
 };
 pub use subject::{ClaimError, Claims, Subject};
+pub use who::Asker;

@@ -135,6 +135,11 @@ impl RuleSet {
         &self.digest
     }
 
+    /// The profiles, from narrow to wide, as far as the files order them.
+    pub fn profiles(&self) -> &[String] {
+        self.order.names()
+    }
+
     /// How many rules there are.
     pub fn len(&self) -> usize {
         self.rules.len()

@@ -1,14 +1,18 @@
 //! `cofferdam policy`: are the rules right, and what do they say to a call?
 //! Pure: asks no gateway and no host.
 
+mod asked;
 mod check;
 mod diff;
 mod explain;
+mod learn;
 mod past;
 mod replay;
 mod shadow;
+mod simulate;
 mod test;
 mod told;
+mod who_can;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use cofferdam_gateway::rule_files::{RuleFiles, RuleFilesError};
+use cofferdam_gateway::tokens::TokenError;
 use cofferdam_gateway::{Config, ConfigError};
 use cofferdam_journal::Broken;
 use cofferdam_policy::{ClaimError, RuleErrors, RuleSet, SCHEMA};
@@ -36,6 +41,12 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Tells what a gateway's shadow rules would have decided differently.
     Shadow(shadow::Arguments),
+    /// Proposes rules for calls that were denied because no rule permits them.
+    Learn(learn::Arguments),
+    /// Tells who may do something, who after an approval, and who may not.
+    WhoCan(Box<who_can::Arguments>),
+    /// Decides calls that are typed in, line by line.
+    Simulate(simulate::Arguments),
     /// Runs the tests in rule files, and tells which rules no test exercises.
     Test(test::Arguments),
     /// Prints the JSON Schema of rule files, with which editors complete them.
@@ -63,6 +74,17 @@ pub(crate) enum PolicyError {
     /// The journal is none of a gateway.
     #[error("this is an agent's journal; give the gateway's, which has the calls as they were asked")]
     AgentsJournal,
+    /// Something else than a rule file cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The tokens cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The call is none.
     #[error("this is no call: {0}")]
     Call(&'static str),
@@ -77,6 +99,9 @@ pub(crate) fn run(command: Command, format: Format) -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments, format),
         Command::Replay(arguments) => replay::run(&arguments, format),
         Command::Shadow(arguments) => shadow::run(&arguments, format),
+        Command::Learn(arguments) => learn::run(&arguments, format),
+        Command::WhoCan(arguments) => who_can::run(&arguments, format),
+        Command::Simulate(arguments) => simulate::run(&arguments, format),
         Command::Test(arguments) => test::run(&arguments, format),
         Command::Schema => Ok(settled(io::stdout().write_all(SCHEMA.as_bytes()))),
     };
@@ -104,6 +129,11 @@ impl Files {
     }
 
     fn parse(&self) -> Result<RuleSet, RuleErrors> {
-        self.0.parse()
+        self.parse_with(None)
+    }
+
+    /// Together with one more, given as name and text.
+    fn parse_with(&self, more: Option<(&str, &str)>) -> Result<RuleSet, RuleErrors> {
+        self.0.parse_with(more)
     }
 }

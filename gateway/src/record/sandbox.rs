@@ -56,14 +56,18 @@ fn layer(layer: &Layer) -> Value {
 }
 
 fn denial(denial: &Denial) -> Value {
-    let Denial { layer, operation, object, count, setting, remedy: _ } = denial;
-    json!({
+    let Denial { layer, operation, object, count, setting, remedy } = denial;
+    let mut told = json!({
         "layer": text(layer),
         "operation": text(operation),
         "object": text(object),
         "count": count,
         "setting": text(setting),
-    })
+    });
+    if !remedy.is_empty() {
+        told["remedy"] = text(remedy);
+    }
+    told
 }
 
 fn connection(connection: &Connection) -> Value {

@@ -11,6 +11,7 @@ mod limits;
 mod records;
 mod runs;
 mod service;
+mod shadow;
 mod stdio;
 mod tls;
 

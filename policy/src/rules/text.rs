@@ -71,6 +71,11 @@ impl TextPattern {
         }
     }
 
+    /// As it is written.
+    pub(crate) fn written(&self) -> &str {
+        &self.written
+    }
+
     /// Whether it names one text only.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self.matcher, Matcher::Exact)

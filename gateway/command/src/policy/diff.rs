@@ -103,7 +103,8 @@ struct Side {
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, PolicyError> {
-    let one = |path: &PathBuf| Ok::<_, PolicyError>(Files::read(std::slice::from_ref(path))?.parse()?);
+    let one =
+        |path: &PathBuf| Ok::<_, PolicyError>(Files::read(std::slice::from_ref(path))?.parse()?);
     let (old, new) = (one(&arguments.old)?, one(&arguments.new)?);
     let rules = old.changes(&new).into_iter().map(RuleView::from).collect();
     let mut compared = Compared { rules, ..Compared::default() };

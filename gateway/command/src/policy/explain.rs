@@ -13,6 +13,7 @@ use cofferdam_policy::{
 };
 use serde::Serialize;
 
+use super::asked::label;
 use super::{Files, PolicyError};
 use crate::report::{Format, Report};
 
@@ -173,11 +174,6 @@ impl Arguments {
         execute.environment_names = self.environment.iter().cloned().collect();
         Ok(execute)
     }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`"))?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Report for Explanation {

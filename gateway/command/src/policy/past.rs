@@ -101,6 +101,28 @@ impl Source {
         Ok(found)
     }
 
+    /// Hands over each record of that time, whatever it says; broken ones are
+    /// left to [`each`](Self::each).
+    pub(super) fn each_record(
+        &self,
+        config: &Config,
+        mut take: impl FnMut(&Record),
+    ) -> Result<(), PolicyError> {
+        let records = read(self.journal.as_ref().unwrap_or(&config.journal))?;
+        records
+            .flatten()
+            .filter(|record| self.is_within(&record.time))
+            .for_each(|record| take(&record));
+        Ok(())
+    }
+
+    /// A time that is none is told where the call is decided.
+    fn is_within(&self, time: &str) -> bool {
+        time.parse::<Timestamp>().map_or(true, |at| {
+            self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|end| at < end)
+        })
+    }
+
     fn past(
         &self,
         config: &Config,
@@ -109,8 +131,12 @@ impl Source {
     ) -> Result<Option<Past>, PolicyError> {
         let Record { time, body, .. } = record;
         let (call, effect, rules) = match body {
-            Body::Intent(intent) if intent.gateway.is_some() => return Err(PolicyError::AgentsJournal),
-            Body::Denial(denial) if denial.gateway.is_some() => return Err(PolicyError::AgentsJournal),
+            Body::Intent(intent) if intent.gateway.is_some() => {
+                return Err(PolicyError::AgentsJournal);
+            }
+            Body::Denial(denial) if denial.gateway.is_some() => {
+                return Err(PolicyError::AgentsJournal);
+            }
             Body::Intent(intent) => match intent.approval {
                 Some(request) if asked.contains(&request) => return Ok(None),
                 Some(_) => (intent.call, Effect::Ask, intent.rules),
@@ -129,14 +155,10 @@ impl Source {
             | Body::Policy(_)
             | Body::Checkpoint(_) => return Ok(None),
         };
-        let at = time.parse::<Timestamp>();
-        let within = at.as_ref().map_or(true, |at| {
-            self.since.is_none_or(|since| *at >= since) && self.until.is_none_or(|end| *at < end)
-        });
-        if !within {
+        if !self.is_within(&time) {
             return Ok(None);
         }
-        let again = match at {
+        let again = match time.parse() {
             Ok(at) => recorded_call(config, &call, at).map_err(|why| why.to_string()),
             Err(error) => Err(format!("its time is none: {error}")),
         };

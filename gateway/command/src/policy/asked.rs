@@ -1,0 +1,117 @@
+//! What is asked and where, on the command line.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use clap::Args;
+use cofferdam_policy::{Action, Call, Execute, Host, LAYERS, Project, Subject, TOOLS, Timestamp};
+
+use super::PolicyError;
+
+/// A call without who asks.
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The tool.
+    #[arg(long, value_name = "NAME", default_value = "execute_command", value_parser = TOOLS)]
+    tool: String,
+    /// A shell command line.
+    #[arg(long, value_name = "LINE", conflicts_with = "program")]
+    command: Option<String>,
+    /// The path of a file tool.
+    #[arg(long)]
+    path: Option<OsString>,
+    /// A program and its arguments, without a shell.
+    #[arg(last = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
+}
+
+/// Where.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    /// The host.
+    #[arg(long, default_value = "")]
+    pub(super) host: String,
+    /// A label of the host; may be repeated.
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// A layer that the host can hold a cell with, such as `landlock`; may be
+    /// repeated. Default: the host has said nothing.
+    #[arg(long = "layer", value_name = "NAME", value_parser = LAYERS)]
+    layers: Vec<String>,
+    /// The project.
+    #[arg(long, default_value = "")]
+    pub(super) project: String,
+    /// The project's workspace.
+    #[arg(long, value_name = "DIR", default_value = "/workspace")]
+    workspace: PathBuf,
+}
+
+impl Place {
+    /// A call there, now.
+    pub(super) fn call(&self, subject: Subject, tool: &str, action: Action) -> Call {
+        let Self { host, labels, layers, project, workspace } = self;
+        let layers = (!layers.is_empty()).then(|| layers.iter().cloned().collect());
+        Call {
+            subject,
+            project: Project { name: project.clone(), workspace: workspace.clone() },
+            host: Host { name: host.clone(), labels: labels.iter().cloned().collect(), layers },
+            tool: tool.to_owned(),
+            action,
+            at: Timestamp::now(),
+        }
+    }
+}
+
+impl Asked {
+    /// The call, asked by `subject`.
+    pub(super) fn call(&self, subject: Subject) -> Result<Call, PolicyError> {
+        Ok(self.place.call(subject, &self.tool, self.action()?))
+    }
+
+    pub(super) fn action(&self) -> Result<Action, PolicyError> {
+        let program = || self.program.iter().map(|word| word.clone().into_vec());
+        match (&self.command, self.program.is_empty(), self.tool.as_str()) {
+            (Some(line), _, "execute_command") => {
+                Ok(Action::Execute(Execute::command_line(line.as_str())))
+            }
+            (None, false, "execute_command") => {
+                let mut words = program();
+                let name = words.next().unwrap_or_default();
+                Ok(Action::Execute(Execute::program(name, words.collect())))
+            }
+            (None, true, "execute_command") => {
+                Err(PolicyError::Call("give --command LINE, or a program after `--`"))
+            }
+            (_, _, tool) => {
+                let path = self.path.clone().map(OsString::into_vec);
+                action_of(tool, path.or_else(|| program().next()))
+            }
+        }
+    }
+}
+
+/// The action of a tool other than `execute_command`.
+pub(super) fn action_of(tool: &str, object: Option<Vec<u8>>) -> Result<Action, PolicyError> {
+    let path = |wanted| object.clone().ok_or(PolicyError::Call(wanted));
+    Ok(match tool {
+        "check_command_exists" => {
+            Action::FindProgram { program: path("give a program's name after `--`")? }
+        }
+        "read_file" => Action::ReadFile { path: path("give --path")? },
+        "write_file" => Action::WriteFile { path: path("give --path")? },
+        "list_directory" => Action::ListDirectory { path: path("give --path")?, recursive: false },
+        "search_files" => Action::SearchFiles { path: path("give --path")? },
+        "get_system_info" => Action::DescribeHost,
+        "list_hosts" => Action::ListHosts,
+        _ => return Err(PolicyError::Call("this tool is not known")),
+    })
+}
+
+/// `NAME=VALUE`.
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,175 @@
+//! Rules that are proposed, and the proof that each does what it says: it is
+//! read together with the rules that there are, permits the calls that it was
+//! made for, none of the others that are refused, and lets every test pass that
+//! passed before. What a deny rule names stays denied: deny beats allow.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use cofferdam_policy::{Call, Effect, RuleSet};
+use serde::Serialize;
+
+use super::super::Files;
+use super::wanted::{Wanted, literal, quoted};
+
+/// Calls that one rule shall permit.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) users: BTreeSet<String>,
+    pub(super) host: String,
+    pub(super) project: String,
+    pub(super) wanted: Wanted,
+    /// Indices of the calls.
+    pub(super) calls: Vec<usize>,
+    pub(super) first: String,
+    pub(super) last: String,
+    /// One of them, in words.
+    pub(super) example: String,
+    /// Why it was denied, in one line.
+    pub(super) why: String,
+}
+
+/// A rule that was tried.
+#[derive(Debug, Serialize)]
+pub(super) struct Proposal {
+    pub(super) id: String,
+    pub(super) count: usize,
+    pub(super) users: Vec<String>,
+    pub(super) host: String,
+    pub(super) project: String,
+    pub(super) first: String,
+    pub(super) last: String,
+    pub(super) example: String,
+    pub(super) why: String,
+    /// What to think of before it is taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
+    /// The rule.
+    pub(super) toml: String,
+}
+
+/// The rules that there are, and the calls that they refuse.
+pub(super) struct Bench<'a> {
+    pub(super) files: &'a Files,
+    pub(super) rules: &'a RuleSet,
+    pub(super) refused: &'a [Call],
+}
+
+impl Bench<'_> {
+    /// The smallest rule for a wish.
+    ///
+    /// # Errors
+    /// Why none was found.
+    pub(super) fn propose(&self, wish: &Wish, id: String) -> Result<Proposal, String> {
+        let mut found = None;
+        let mut why = String::new();
+        for (scope, profile) in self.variants() {
+            match self.try_out(&rule(&id, wish, &wish.wanted, scope, profile)?, &wish.calls) {
+                Ok(()) => {
+                    found = Some((scope, profile));
+                    break;
+                }
+                Err(problem) if why.is_empty() => why = problem,
+                Err(_) => {}
+            }
+        }
+        let Some((scope, profile)) = found else { return Err(why) };
+        let mut wanted = wish.wanted.clone();
+        // What other rules permit already is left out.
+        while let Some(less) = wanted.without_one().into_iter().find(|less| {
+            rule(&id, wish, less, scope, profile)
+                .is_ok_and(|text| self.try_out(&text, &wish.calls).is_ok())
+        }) {
+            wanted = less;
+        }
+        let toml = rule(&id, wish, &wanted, scope, profile)?;
+        Ok(Proposal {
+            count: wish.calls.len(),
+            users: wish.users.iter().cloned().collect(),
+            host: wish.host.clone(),
+            project: wish.project.clone(),
+            first: wish.first.clone(),
+            last: wish.last.clone(),
+            example: wish.example.clone(),
+            why: wish.why.clone(),
+            warnings: warnings(&wanted),
+            id,
+            toml,
+        })
+    }
+
+    /// From what says least to what says most.
+    fn variants(&self) -> Vec<(Option<&'static str>, Option<&str>)> {
+        let mut out = Vec::new();
+        for scope in [None, Some("system"), Some("project"), Some("user")] {
+            out.push((scope, None));
+            out.extend(self.rules.profiles().iter().map(|profile| (scope, Some(&**profile))));
+        }
+        out
+    }
+
+    fn try_out(&self, rule: &str, calls: &[usize]) -> Result<(), String> {
+        let text = format!("version = 1\n{rule}");
+        let rules =
+            self.files.parse_with(Some(("proposed", &text))).map_err(|error| error.to_string())?;
+        for (index, call) in self.refused.iter().enumerate() {
+            let decision = rules.decide(call.clone());
+            let permitted = decision.effect() == Effect::Allow;
+            match (calls.contains(&index), permitted) {
+                (true, false) => return Err(decision.line()),
+                (false, true) => return Err(format!("it would permit more: {}", call.action)),
+                (true, true) | (false, false) => {}
+            }
+        }
+        let failing = |rules: &RuleSet| -> BTreeSet<String> {
+            let failed = rules.run_tests().into_iter().filter(|test| !test.passed);
+            failed.map(|test| test.name).collect()
+        };
+        match failing(&rules).difference(&failing(self.rules)).next() {
+            Some(test) => Err(format!("the test «{test}» would fail")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn warnings(wanted: &Wanted) -> Vec<String> {
+    let interpreters = wanted.interpreters();
+    let mut out = Vec::new();
+    if !interpreters.is_empty() {
+        out.push(format!(
+            "`{}` can run anything it is given: what it does is held by the profile alone",
+            interpreters.join("`, `")
+        ));
+    }
+    if !wanted.paths.is_empty() {
+        out.push("a path covers what lies beneath it, too".to_owned());
+    }
+    out
+}
+
+fn rule(
+    id: &str,
+    wish: &Wish,
+    wanted: &Wanted,
+    scope: Option<&str>,
+    profile: Option<&str>,
+) -> Result<String, String> {
+    let users: Vec<String> =
+        wish.users.iter().map(|user| literal(user).map(quoted)).collect::<Result<_, _>>()?;
+    let mut out = format!("[[rule]]\nid = {}\neffect = \"allow\"\n", quoted(id));
+    if let Some(scope) = scope {
+        let _ = writeln!(out, "scope = \"{scope}\"");
+    }
+    let _ = writeln!(out, "subjects = {{ users = [{}] }}", users.join(", "));
+    if !wish.host.is_empty() {
+        let _ = writeln!(out, "hosts = {{ names = [{}] }}", quoted(literal(&wish.host)?));
+    }
+    if !wish.project.is_empty() {
+        let _ = writeln!(out, "projects = [{}]", quoted(literal(&wish.project)?));
+    }
+    wanted.write(&mut out);
+    if let Some(profile) = profile {
+        let _ = writeln!(out, "grant = {{ profile = {} }}", quoted(profile));
+    }
+    Ok(out)
+}
