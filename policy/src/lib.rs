@@ -27,8 +27,9 @@ mod rules;
 mod schema;
 mod shell;
 mod subject;
-mod who;
 mod text;
+mod warning;
+mod who;
 
 pub use cofferdam_ceiling::{Bytes, Millis};
 pub use jiff::Timestamp;
@@ -56,4 +57,5 @@ pub use shell::{
     Judgement, MAX_OPAQUE, MAX_SCRIPT, Redirection, Row, Script, SimpleCommand, Table, Word,
 };
 pub use subject::{ClaimError, Claims, Subject};
+pub use warning::{Warning, WarningKind};
 pub use who::Asker;

@@ -45,6 +45,7 @@ use std::collections::BTreeMap;
 pub(crate) use argument::Surroundings;
 pub use case::{Case, TestResult};
 pub use condition::LAYERS;
+pub(crate) use error::append_place;
 pub use error::{Excerpt, Place, RuleError, RuleErrors};
 pub use include::{Include, MAX_INCLUDES};
 pub use pack::{PACKS, Pack};
@@ -70,6 +71,8 @@ pub struct RuleSet {
     pub(crate) digest: [u8; 32],
     cases: Vec<Case>,
     pub(crate) index: Index,
+    /// Names of sets that nothing uses, and where they are.
+    pub(crate) unused_sets: Vec<(String, Place)>,
 }
 
 impl RuleSet {
@@ -127,7 +130,8 @@ impl RuleSet {
             .find(|scope| rules.values().any(|rule| rule.scope == *scope && rule.is_positive()));
         let rules: Vec<Rule> = rules.into_values().collect();
         let index = Index::new(&rules);
-        Ok(Self { rules, roles, order, base, digest, cases, index })
+        let unused_sets = sets.into_unused();
+        Ok(Self { rules, roles, order, base, digest, cases, index, unused_sets })
     }
 
     /// The digest that was given with the files.

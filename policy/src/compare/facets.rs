@@ -43,6 +43,7 @@ fn facets(rule: &Rule, roles: &Roles) -> Facets {
         environment,
         gives,
         consent,
+        place: _,
     } = rule;
     let mut out = Facets::new();
     add(&mut out, "effect", effect.to_string());

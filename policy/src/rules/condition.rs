@@ -49,6 +49,11 @@ pub(crate) struct Validity {
 }
 
 impl Conditions {
+    /// Whether the rule applies whatever the time and the host.
+    pub(crate) fn are_none(&self) -> bool {
+        self.valid == Validity::default() && self.when.is_none() && self.layers.is_empty()
+    }
+
     /// Whether the rule applies at this time.
     pub(crate) fn in_time(&self, at: Timestamp) -> bool {
         self.valid.covers(at) && self.when.as_ref().is_none_or(|window| window.covers(at))

@@ -10,6 +10,7 @@ mod similar;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
+pub(crate) use excerpt::append as append_place;
 pub use excerpt::{Excerpt, Place};
 pub(super) use similar::choices;
 

@@ -87,6 +87,7 @@ impl Resolver<'_> {
         let asks = if conditions.ask_if.is_empty() { effect } else { Effect::Ask };
         let selectors = self.selectors(subjects, hosts, projects, tools);
         Rule {
+            place: self.source.at(id.span()),
             id: id.into_inner(),
             effect,
             reason,

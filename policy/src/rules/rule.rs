@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::condition::Conditions;
 use super::consent::Consent;
+use super::error::Place;
 use super::place::PathPattern;
 use super::program::ProgramPattern;
 use super::selector::Selectors;
@@ -29,6 +30,8 @@ pub(crate) struct Rule {
     pub(crate) gives: Gives,
     /// Who has to agree, of an ask rule.
     pub(crate) consent: Consent,
+    /// Where its id stands.
+    pub(crate) place: Place,
 }
 
 /// Whose rule it is, from wide to narrow. A narrower scope can only narrow.

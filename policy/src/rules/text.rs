@@ -76,6 +76,11 @@ impl TextPattern {
         &self.written
     }
 
+    /// Whether every text matches.
+    pub(crate) fn is_everything(&self) -> bool {
+        matches!(&self.matcher, Matcher::Glob(_)) && self.written == "**"
+    }
+
     /// Whether it names one text only.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self.matcher, Matcher::Exact)

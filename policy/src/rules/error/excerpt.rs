@@ -71,7 +71,7 @@ impl fmt::Display for Place {
 }
 
 /// The place as several lines, ready to follow a message.
-pub(in super::super) fn append(out: &mut String, place: &Place) {
+pub(crate) fn append(out: &mut String, place: &Place) {
     let number = place.line.to_string();
     let margin = " ".repeat(number.len());
     let Excerpt { text, start, width } = &place.excerpt;

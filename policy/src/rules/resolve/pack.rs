@@ -120,6 +120,7 @@ impl Overlay {
             conditions: Conditions { ask_if, ..over.conditions.clone() },
             gives,
             consent: over.consent.clone(),
+            place: over.place.clone(),
             ..rule
         }
     }
@@ -141,6 +142,7 @@ impl Resolver<'_> {
             approval,
             grant,
         } = raw;
+        let place = self.source.at(name.span());
         let effect = effect.unwrap_or_else(|| Spanned::new(name.span(), Effect::Allow));
         if *effect.get_ref() == Effect::Deny {
             let message = "a pack says what may be done; use it with \"allow\" or \"ask\"";
@@ -161,6 +163,7 @@ impl Resolver<'_> {
             environment: None,
             gives: self.gives(grant),
             consent: self.consent(effect, approval),
+            place,
         })
     }
 }

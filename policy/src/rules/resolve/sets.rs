@@ -1,15 +1,24 @@
 //! Sets: names for lists of texts, written `@name` where a list is wanted.
 //! A set holds texts only, no other sets, so that there are no cycles.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::super::error::{Report, choices};
+use super::super::error::{Place, Report, choices};
 use super::super::file::File;
 
 /// All sets of all files.
 #[derive(Debug, Default)]
-pub(in super::super) struct Sets(BTreeMap<String, Vec<String>>);
+pub(in super::super) struct Sets(BTreeMap<String, Set>);
+
+#[derive(Debug)]
+struct Set {
+    members: Vec<String>,
+    place: Place,
+    /// Whether something named it.
+    used: Cell<bool>,
+}
 
 impl Sets {
     /// Collects the sets of all files.
@@ -27,7 +36,10 @@ impl Sets {
                     report.add(file.source, name.span(), &key, message);
                 }
                 match sets.entry(name.get_ref().clone()) {
-                    Entry::Vacant(place) => drop(place.insert(members)),
+                    Entry::Vacant(entry) => {
+                        let place = file.source.at(name.span());
+                        entry.insert(Set { members, place, used: Cell::new(false) });
+                    }
                     Entry::Occupied(_) => {
                         let message = "there is a set of this name already; give it another one";
                         report.add(file.source, name.span(), &key, message);
@@ -44,9 +56,17 @@ impl Sets {
         if name.starts_with('@') {
             return Ok(vec![name.to_owned()]);
         }
-        self.0.get(name).cloned().ok_or_else(|| {
+        let set = self.0.get(name).ok_or_else(|| {
             let known = self.0.keys().map(String::as_str);
             format!("no set is named `{name}`; {}", choices(name, known))
-        })
+        })?;
+        set.used.set(true);
+        Ok(set.members.clone())
+    }
+
+    /// Those that nothing named, once all is resolved.
+    pub(in super::super) fn into_unused(self) -> Vec<(String, Place)> {
+        let unused = self.0.into_iter().filter(|(_, set)| !set.used.get());
+        unused.map(|(name, set)| (name, set.place)).collect()
     }
 }

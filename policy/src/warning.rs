@@ -1,0 +1,113 @@
+//! What is right in rule files and still not what somebody meant: rules that
+//! never permit anything, that say the same and give different things, sets that
+//! nothing uses, and grants of programs that can run any other program.
+//!
+//! Rules are taken with all of these; `cofferdam policy check` tells them.
+//! Invariant: a warning that a rule is in vain is only given where it surely is.
+
+mod clash;
+mod cover;
+mod runner;
+mod vain;
+
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+
+use crate::rules::{Place, RuleSet, append_place};
+
+/// Something that may not be meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Warning {
+    /// Where.
+    pub place: Place,
+    /// Of which kind.
+    pub kind: WarningKind,
+    /// The rule or set, such as `rule git-read`.
+    pub key: String,
+    /// What is odd.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+    /// Another place that has to do with it, and what is there.
+    pub other: Option<(String, Place)>,
+}
+
+/// Kinds of warnings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WarningKind {
+    /// The rule never permits anything, because others refuse it all.
+    Unreachable,
+    /// Two rules permit the same and give different things.
+    Contradictory,
+    /// The rule is not valid any more.
+    Expired,
+    /// Nothing uses the set.
+    UnusedSet,
+    /// The rule permits a program that can run any other.
+    RunsAnything,
+}
+
+impl fmt::Display for WarningKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Unreachable => "unreachable",
+            Self::Contradictory => "contradictory",
+            Self::Expired => "expired",
+            Self::UnusedSet => "unused-set",
+            Self::RunsAnything => "runs-anything",
+        })
+    }
+}
+
+impl Warning {
+    /// Several lines: what is odd, the line of the file with a caret under the
+    /// place, and what to do. ASCII only, and ends with a line end.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let Self { place, kind, key, message, help, other } = self;
+        let mut out = format!("warning[{kind}]: {key}: {message}\n");
+        append_place(&mut out, place);
+        if let Some((what, place)) = other {
+            let _ = writeln!(out, "note: {what}");
+            append_place(&mut out, place);
+        }
+        let _ = writeln!(out, "{} = help: {help}", " ".repeat(place.line.to_string().len()));
+        out
+    }
+}
+
+impl RuleSet {
+    /// Everything that may not be meant, in the order of the places. `now` tells
+    /// which rules are not valid any more.
+    #[must_use]
+    pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
+        let mut all = vain::find(self);
+        all.extend(clash::find(&self.rules));
+        all.extend(runner::find(&self.rules));
+        all.extend(self.rules.iter().filter_map(|rule| {
+            let until = rule.conditions.valid.until.filter(|until| *until <= now)?;
+            Some(Warning {
+                place: rule.place.clone(),
+                kind: WarningKind::Expired,
+                key: format!("rule {}", rule.id),
+                message: format!("it was valid until {until:.0}"),
+                help: "take the rule out, or give it another time".to_owned(),
+                other: None,
+            })
+        }));
+        all.extend(self.unused_sets.iter().map(|(name, place)| Warning {
+            place: place.clone(),
+            kind: WarningKind::UnusedSet,
+            key: format!("sets.{name}"),
+            message: "nothing uses it".to_owned(),
+            help: format!("write \"@{name}\" where it is meant, or take it out"),
+            other: None,
+        }));
+        all.sort();
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests;
