@@ -15,7 +15,7 @@ use cofferdam_proto::intent::v1::{Grant, Limits, WorkspaceAccess};
 mod limits;
 mod network;
 
-pub use limits::{CappedLimits, LimitError};
+pub use limits::{CappedLimits, Crowd, LimitError};
 pub use network::{CappedNetwork, NetworkError};
 
 /// Programs that a grant may name.
@@ -51,6 +51,8 @@ pub struct Capped {
     pub network: CappedNetwork,
     /// Limits.
     pub limits: CappedLimits,
+    /// How many at the same time.
+    pub crowd: Crowd,
     /// A profile of this host that may execute what was made in a workspace, if
     /// the ceiling allows one.
     pub building: Option<String>,
@@ -195,6 +197,7 @@ pub fn cap(
         scratch: limits::scratch(&profile.scratch, &ceiling.limits, execute)?,
         network: network::cap(&network, profile, &ceiling.network)?,
         limits: limits::cap(&limits.unwrap_or_default(), &profile.limits, &ceiling.limits)?,
+        crowd: Crowd::of(&ceiling.limits),
         allow_degraded: profile.allow_degraded() && ceiling.enforcement.allow_degraded,
         building: building(profiles, ceiling),
         profile: profile.clone(),

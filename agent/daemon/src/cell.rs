@@ -94,6 +94,12 @@ pub enum BuildError {
         /// On what, and what to do.
         detail: String,
     },
+    /// The user has as many as the host's owner gives one.
+    #[error(
+        "this user has {0} cells on this host already, as many as `limits.cells_per_user` of its \
+         ceiling allows; try again when a run has ended, or its owner raises it"
+    )]
+    TooMany(u32),
     /// The builder ended without a word.
     #[error("the cell ended while it was being built")]
     Vanished,

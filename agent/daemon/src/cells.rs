@@ -13,6 +13,7 @@
 //! being there ([`crate::places`]).
 
 mod built;
+mod claim;
 mod errands;
 mod footing;
 mod held;
@@ -33,9 +34,11 @@ use crate::cell::{BuildError, Cell};
 use crate::disks::Disk;
 use crate::places::Places;
 use crate::programs::{Pins, Programs};
+use crate::registry::User;
 use crate::warden::{Warden, WardenError};
 
 use built::Built;
+use claim::{Claim, Claims};
 pub use errands::ErrandError;
 pub use footing::Footing;
 use footing::Ground;
@@ -54,12 +57,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// A caller's working context: who, where, in which of his sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey {
-    /// The gateway that speaks for the caller.
-    pub gateway: String,
-    /// The user.
-    pub user: String,
-    /// The tenant.
-    pub tenant: String,
+    /// The user, as a gateway names them.
+    pub user: User,
     /// The client program, as it calls itself.
     pub client: String,
     /// The project.
@@ -72,6 +71,8 @@ pub struct SessionKey {
 /// Which cell is wanted.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
+    /// Whose it counts as.
+    pub user: User,
     /// Whose; `None` for a cell that dies with the call.
     pub session: Option<SessionKey>,
     /// What it is for, beside other cells of the session.
@@ -91,6 +92,8 @@ pub struct Wanted<'a> {
 pub struct Cells {
     warden: Arc<Warden>,
     kept: Mutex<Kept>,
+    /// How many each user has.
+    claims: Claims,
     /// Prepared cells at most.
     stock: usize,
     /// The placeholders that cells rely on.
@@ -159,7 +162,8 @@ impl Cells {
     #[must_use]
     pub fn new(material: Material) -> Self {
         let Material { warden, stock, places, programs, worker, hostname } = material;
-        Self { warden, kept: Mutex::default(), stock, places, programs, worker, hostname }
+        let (kept, claims) = (Mutex::default(), Claims::default());
+        Self { warden, kept, claims, stock, places, programs, worker, hostname }
     }
 
     /// The placeholders that they rely on.
@@ -208,13 +212,14 @@ impl Cells {
 
     /// A cell that nobody had before.
     async fn fresh(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Arc<Shared>, BuildError> {
-        let Wanted { session: _, purpose: _, plan, footing, capped, idle } = wanted;
+        let Wanted { user, session: _, purpose: _, plan, footing, capped, idle } = wanted;
+        let claim = Some(self.claim(&user, capped.crowd.cells_per_user).await?);
         let cell = if let Some(cell) = self.take_prepared(&plan, &footing.cell) {
-            cell
+            Built { claim, ..cell }
         } else {
             let places = self.rely(capped).await;
             let disk = disk_of(&plan);
-            Built { cell: self.build(plan.clone()).await?, places, disk }
+            Built { cell: self.build(plan.clone()).await?, places, disk, claim }
         };
         self.prepare(&plan, &footing.cell, capped);
         let alone = cell.cgroup().is_empty().then(|| Arc::new(Semaphore::new(1)));
@@ -228,6 +233,23 @@ impl Cells {
             alone,
             given_up: AtomicBool::new(false),
         }))
+    }
+
+    /// One more cell for the user; where the ceiling allows them no more, an idle one
+    /// of theirs makes room.
+    async fn claim(&self, user: &User, most: Option<u32>) -> Result<Claim, BuildError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(claim) = self.claims.take(user, most) {
+                return Ok(claim);
+            }
+            if Instant::now() >= deadline {
+                return Err(BuildError::TooMany(most.unwrap_or_default()));
+            }
+            if !self.end_idle(|session| session.user == *user).await {
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
     }
 
     /// Builds a cell; where the ceiling allows no more, an idle one makes room.
@@ -283,7 +305,7 @@ impl Cells {
             match built {
                 Ok(cell) if !kept.stopping => {
                     let disk = disk_of(&plan);
-                    let cell = Built { cell, places, disk };
+                    let cell = Built { cell, places, disk, claim: None };
                     kept.stock.push(Spare { cell, plan, pins, since: Instant::now() });
                 }
                 Ok(_) => {}
@@ -301,7 +323,13 @@ impl Cells {
             spare.cell.end(&self.warden).await;
             return true;
         }
-        let slots: Vec<_> = self.lock().sessions.values().cloned().collect();
+        self.end_idle(|_| true).await
+    }
+
+    /// Ends the idle cell of these sessions that was used least lately; false where
+    /// there is none.
+    async fn end_idle(&self, of: impl Fn(&SessionKey) -> bool) -> bool {
+        let slots = self.slots(of);
         let mut idle = Vec::new();
         for slot in slots {
             let Ok(guard) = Arc::clone(&slot).try_lock_owned() else { continue };
@@ -316,6 +344,12 @@ impl Cells {
             shared.cell.end(&self.warden).await;
         }
         true
+    }
+
+    fn slots(&self, of: impl Fn(&SessionKey) -> bool) -> Vec<Arc<Slot>> {
+        let kept = self.lock();
+        let sessions = kept.sessions.iter().filter(|((session, ..), _)| of(session));
+        sessions.map(|(_, slot)| Arc::clone(slot)).collect()
     }
 
     /// Ends what was idle for too long, for as long as the agent lives.

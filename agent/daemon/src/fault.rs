@@ -250,13 +250,20 @@ impl From<AppendError> for Fault {
 
 impl From<RegistryError> for Fault {
     fn from(error: RegistryError) -> Self {
+        let rule = match error {
+            RegistryError::Crowded(_) => "ceiling.limits.runs",
+            RegistryError::CrowdedByUser(_) => "ceiling.limits.runs_per_user",
+            _ => "",
+        };
         let (code, reason) = match error {
             RegistryError::OtherAction => (Code::AlreadyExists, "RUN_ID_USED"),
             RegistryError::Unknown => (Code::NotFound, "RUN_UNKNOWN"),
-            RegistryError::Busy(_) => (Code::ResourceExhausted, "TOO_MANY_RUNS"),
+            RegistryError::Busy(_)
+            | RegistryError::Crowded(_)
+            | RegistryError::CrowdedByUser(_) => (Code::ResourceExhausted, "TOO_MANY_RUNS"),
             RegistryError::Stopping => (Code::Unavailable, "AGENT_STOPPING"),
         };
-        Self::new(code, reason, &error)
+        Self::new(code, reason, &error).by(rule)
     }
 }
 
@@ -277,6 +284,10 @@ impl From<BuildError> for Fault {
                 (Code::FailedPrecondition, "WARDEN_REFUSED")
             }
             BuildError::Warden(_) => (Code::Unavailable, "WARDEN_UNAVAILABLE"),
+            BuildError::TooMany(_) => {
+                let fault = Self::new(Code::ResourceExhausted, "TOO_MANY_CELLS", &error);
+                return fault.by("ceiling.limits.cells_per_user");
+            }
             BuildError::Failed { .. } => (Code::FailedPrecondition, "CELL_NOT_BUILT"),
             BuildError::Socket(_) | BuildError::Vanished | BuildError::Late => {
                 (Code::Internal, "CELL_NOT_BUILT")

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cofferdam_plan::{CellId, LayerReport};
 use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::Layer;
+use cofferdam_proto::intent::v1::Subject;
 
 use crate::ceiling::Ceilings;
 use crate::cells::{Cells, SessionKey};
@@ -29,7 +30,7 @@ use crate::planner::Naming;
 use crate::programs::Programs;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
-use crate::registry::Registry;
+use crate::registry::{Registry, User};
 use crate::replay::Replays;
 use crate::usage::Counters;
 use crate::versions::Versions;
@@ -86,15 +87,20 @@ impl Agent {
         }
     }
 
+    /// The caller, as whose all of this counts.
+    fn user(verified: &Verified) -> User {
+        let intent = verified.intent();
+        let Subject { user, tenant, .. } = intent.subject.clone().unwrap_or_default();
+        User { gateway: intent.gateway.clone(), tenant, user }
+    }
+
     /// The caller's session on this host.
     fn session(verified: &Verified) -> SessionKey {
         let intent = verified.intent();
-        let subject = intent.subject.clone().unwrap_or_default();
+        let client = intent.subject.as_ref().map(|subject| subject.client.clone());
         SessionKey {
-            gateway: intent.gateway.clone(),
-            user: subject.user,
-            tenant: subject.tenant,
-            client: subject.client,
+            user: Self::user(verified),
+            client: client.unwrap_or_default(),
             project: intent.project.clone(),
             session: intent.session.clone(),
         }

@@ -5,6 +5,7 @@
 //! another action it is refused, so that a retry never runs a command twice.
 //! What ended is kept within bounds; [`crate::replay`] remembers ids for longer.
 
+mod places;
 mod run;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,20 +14,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cofferdam_plan::RunId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::cap::Crowd;
 use crate::config::Limits;
+use places::Places;
 
 /// How long a call waits for a place.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+pub use places::{Place, User};
 pub use run::{Begin, Run, State};
 
 /// All runs.
 #[derive(Debug)]
 pub struct Registry {
     runs: Mutex<Runs>,
-    places: Arc<Semaphore>,
+    places: Places,
     limits: Limits,
 }
 
@@ -48,8 +51,24 @@ pub enum RegistryError {
     #[error("there is no run with this id here, or it ended long ago")]
     Unknown,
     /// All places are taken.
-    #[error("this host runs {0} calls already, as many as its `limits.runs` allows; try again")]
+    #[error(
+        "this host runs {0} calls already, as many as `limits.runs` of its agent.toml allows; try \
+         again"
+    )]
     Busy(usize),
+    /// All that the host's owner gives are taken.
+    #[error(
+        "this host runs {0} calls already, as many as `limits.runs` of its ceiling allows; try \
+         again, or its owner raises it"
+    )]
+    Crowded(u32),
+    /// All that the host's owner gives one user are taken.
+    #[error(
+        "{0} calls of this user are under way on this host already, as many as \
+         `limits.runs_per_user` of its ceiling allows; try again when one has ended, or its owner \
+         raises it"
+    )]
+    CrowdedByUser(u32),
     /// The agent stops.
     #[error("the agent is stopping and starts nothing new")]
     Stopping,
@@ -64,34 +83,25 @@ pub enum Entered {
     New(Arc<Run>),
 }
 
-/// The right to hold a cell. Given back by dropping it.
-#[derive(Debug)]
-pub struct Place {
-    _permit: OwnedSemaphorePermit,
-}
-
 impl Registry {
     /// An empty one.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let places = Arc::new(Semaphore::new(limits.runs));
+        let places = Places::new(limits.runs);
         Self { runs: Mutex::default(), places, limits }
     }
 
-    /// Takes the right to hold a cell; waits a while for one where all are
-    /// taken, because most calls are short.
+    /// Takes the right to hold a cell for a call of `user`, at most as many as
+    /// `most` says; waits a while for one where all are taken.
     ///
     /// # Errors
     /// Where none came free in time, or the agent stops.
-    pub async fn place(&self) -> Result<Place, RegistryError> {
-        let free = Arc::clone(&self.places).acquire_owned();
-        let Ok(Ok(permit)) = tokio::time::timeout(PATIENCE, free).await else {
-            return Err(RegistryError::Busy(self.limits.runs));
-        };
+    pub async fn place(&self, user: &User, most: Crowd) -> Result<Place, RegistryError> {
+        let place = self.places.take(user, most).await?;
         if self.lock().stopping {
             return Err(RegistryError::Stopping);
         }
-        Ok(Place { _permit: permit })
+        Ok(place)
     }
 
     /// Attaches to the run that `begin` names, or enters it as a new one.
@@ -159,8 +169,7 @@ impl Registry {
 
     /// Waits until no call holds a cell.
     pub async fn empty(&self) {
-        let all = u32::try_from(self.limits.runs).unwrap_or(u32::MAX);
-        drop(self.places.acquire_many(all).await);
+        self.places.empty().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Runs> {
@@ -210,11 +219,13 @@ mod tests {
     #[tokio::test]
     async fn places_are_bounded_and_come_back() {
         let registry = registry(1);
-        let place = registry.place().await.unwrap();
-        assert_eq!(registry.place().await.unwrap_err(), RegistryError::Busy(1));
-        let (waited, ()) = tokio::join!(registry.place(), async { drop(place) });
+        let user = User { gateway: String::new(), tenant: String::new(), user: "alice".to_owned() };
+        let place = async || registry.place(&user, Crowd::default()).await;
+        let held = place().await.unwrap();
+        assert_eq!(place().await.unwrap_err(), RegistryError::Busy(1));
+        let (waited, ()) = tokio::join!(place(), async { drop(held) });
         drop(waited.unwrap());
         registry.stop();
-        assert_eq!(registry.place().await.unwrap_err(), RegistryError::Stopping);
+        assert_eq!(place().await.unwrap_err(), RegistryError::Stopping);
     }
 }

@@ -31,6 +31,24 @@ pub struct CappedLimits {
     pub open_files: u32,
 }
 
+/// How many of everything at the same time; what is left out is not limited here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Crowd {
+    /// Calls of everybody.
+    pub runs: Option<u32>,
+    /// Calls of one user.
+    pub runs_per_user: Option<u32>,
+    /// Cells of one user.
+    pub cells_per_user: Option<u32>,
+}
+
+impl Crowd {
+    pub(super) fn of(most: &ceiling::Limits) -> Self {
+        let ceiling::Limits { runs, runs_per_user, cells_per_user, .. } = *most;
+        Self { runs, runs_per_user, cells_per_user }
+    }
+}
+
 impl CappedLimits {
     /// What the cgroup of one run keeps.
     #[must_use]

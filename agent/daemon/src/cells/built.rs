@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use super::claim::Claim;
 use crate::cell::Cell;
 use crate::disks::Disk;
 use crate::places::Reliance;
@@ -17,14 +18,16 @@ pub(super) struct Built {
     pub(super) places: Option<Reliance>,
     /// Where its workspace lies; `None` where it cannot write there.
     pub(super) disk: Option<Disk>,
+    /// Whose it counts as; `None` for one that waits for somebody.
+    pub(super) claim: Option<Claim>,
 }
 
 impl Built {
     /// Ends the cell and waits until nothing of it is left.
     pub(super) async fn end(self, warden: &Warden) {
-        let Self { cell, places, disk: _ } = self;
+        let Self { cell, places, disk: _, claim } = self;
         cell.end(warden).await;
-        drop(places);
+        drop((places, claim));
     }
 }
 

@@ -82,7 +82,7 @@ impl FileCall {
     async fn live(self, agent: Arc<Agent>) -> Result<(Answer, SignedReceipt), Fault> {
         let Self { verified, capped, operation, decided } = self;
         let action = describe::operation(&operation);
-        let place = match agent.registry.place().await {
+        let place = match agent.registry.place(&Agent::user(&verified), capped.crowd).await {
             Ok(place) => place,
             Err(error) => return Err(agent.refuse(&verified, action, error)),
         };
@@ -160,6 +160,7 @@ async fn work(
     let surveyed = survey(purpose)?;
     let plan = plan_cell(capped, &surveyed, purpose, naming)?;
     let wanted = Wanted {
+        user: Agent::user(recorded.verified()),
         session: Some(Agent::session(recorded.verified())),
         purpose: if capped.write { "write files" } else { "read files" },
         plan,

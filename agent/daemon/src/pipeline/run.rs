@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Agent;
 use super::supervise::{Supervised, supervise};
-use crate::cap::{Capped, CappedNetwork, Need, cap};
+use crate::cap::{Capped, CappedNetwork, Crowd, Need, cap};
 use crate::cell::Fate;
 use crate::cells::{Footing, Held, Wanted};
 use crate::clock;
@@ -129,7 +129,8 @@ impl Beginning {
     async fn live(self, agent: Arc<Agent>, run: Arc<Run>) {
         let Self { verified, whole, capped, command, action, decided } = self;
         let ceiling = decided.ceiling;
-        let (recorded, place) = match record(&agent, verified, action, decided).await {
+        let (recorded, place) = match record(&agent, verified, action, decided, capped.crowd).await
+        {
             Ok(recorded) => recorded,
             Err(fault) => {
                 agent.registry.leave(run.id());
@@ -150,8 +151,9 @@ async fn record(
     verified: Verified,
     action: Value,
     decided: Decided,
+    most: Crowd,
 ) -> Result<(Recorded, Place), Fault> {
-    let place = match agent.registry.place().await {
+    let place = match agent.registry.place(&Agent::user(&verified), most).await {
         Ok(place) => place,
         Err(error) => return Err(agent.refuse(&verified, action, error)),
     };
@@ -258,6 +260,7 @@ impl Running<'_> {
         let own = if landlock == plan.landlock { Vec::new() } else { landlock };
         let run = (!own.is_empty()).then(|| (own.clone(), Arc::clone(survey.pins())));
         let wanted = Wanted {
+            user: Agent::user(recorded.verified()),
             session: (!command.one_shot).then(|| Agent::session(recorded.verified())),
             purpose: if capped.write { "change" } else { "look" },
             plan,

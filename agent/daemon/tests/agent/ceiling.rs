@@ -5,12 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use cofferdam_proto::exec::v1::{CancelRunRequest, StartRunResponse};
 use cofferdam_proto::intent::v1::{Intent, Subject};
 use cofferdam_trust::{SigningKey, sign_policy};
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
 
-use crate::gateway::{Gateway, reason, sh};
+use crate::gateway::{Followed, Gateway, reason, sh};
 use crate::host::Host;
 
 /// Appends to the ceiling of a host that is to start.
@@ -114,6 +115,8 @@ async fn a_host_can_require_signed_rules_that_never_go_back() {
     assert_eq!(run(&gateway, 2, 1).await.unwrap(), 0);
     assert_eq!(run(&gateway, 4, 2).await.unwrap(), 0);
     assert_eq!(reason(&run(&gateway, 4, 3).await.unwrap_err()), "POLICY_VERSION_REUSED");
+    // A crash loses refusals of the last moment, not what was seen.
+    host.expect_records("denial", 5);
     host.crash_and_restart();
     let gateway = Gateway::of(&host);
     let back = run(&gateway, 2, 1).await.unwrap_err();
@@ -122,4 +125,87 @@ async fn a_host_can_require_signed_rules_that_never_go_back() {
     assert_eq!(run(&gateway, 4, 2).await.unwrap(), 0);
     assert!(!host.workspace.join("made").exists());
     host.expect_records("denial", 6);
+}
+
+/// A run that goes on until it is cancelled.
+struct Sleeping {
+    run_id: String,
+    events: Streaming<StartRunResponse>,
+}
+
+impl Sleeping {
+    async fn end(mut self, gateway: &Gateway) {
+        let request = CancelRunRequest { run_id: self.run_id };
+        gateway.exec().cancel_run(request).await.unwrap();
+        while self.events.message().await.unwrap().is_some() {}
+    }
+}
+
+/// Starts a run of `user` in one of their sessions.
+async fn sleeping(gateway: &Gateway, user: &str, session: &str) -> Sleeping {
+    let mut run_id = String::new();
+    let request = gateway.request(sh("echo begun; sleep 60"), |intent| {
+        subject(user, &[], "")(intent);
+        session.clone_into(&mut intent.session);
+        run_id.clone_from(&intent.run_id);
+    });
+    let mut events = gateway.exec().start_run(request).await.unwrap().into_inner();
+    let mut followed = Followed::default();
+    while followed.stdout.is_empty() {
+        followed.take(events.message().await.unwrap().unwrap().event.unwrap());
+    }
+    Sleeping { run_id, events }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_under_way_are_capped_for_the_host_and_for_each_user() {
+    let host = Host::start_with(|directory| {
+        let ceiling = directory.join("host/ceiling.toml");
+        let text = fs::read_to_string(&ceiling).unwrap();
+        let limits = "[limits]\nruns = 3\nruns_per_user = 2";
+        fs::write(&ceiling, text.replace("[limits]", limits)).unwrap();
+    });
+    let gateway = Gateway::of(&host);
+    let first = sleeping(&gateway, "alice", "1").await;
+    let _second = sleeping(&gateway, "alice", "2").await;
+    let call = async |user: &str| {
+        gateway.run(gateway.request(sh("touch made"), subject(user, &[], ""))).await
+    };
+    let refused = call("alice").await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert_eq!(rule(&refused), "ceiling.limits.runs_per_user");
+    let _third = sleeping(&gateway, "bob", "1").await;
+    let refused = call("carol").await.unwrap_err();
+    assert_eq!(rule(&refused), "ceiling.limits.runs");
+    assert!(refused.message().contains("its owner raises it"), "{}", refused.message());
+    assert!(!host.workspace.join("made").exists());
+    first.end(&gateway).await;
+    assert_eq!(call("carol").await.unwrap().code(), 0);
+    host.expect_records("failure", 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_users_cells_are_capped_and_idle_ones_make_room() {
+    let host = Host::start_with(|directory| {
+        let ceiling = directory.join("host/ceiling.toml");
+        let text = fs::read_to_string(&ceiling).unwrap();
+        fs::write(&ceiling, text.replace("[limits]", "[limits]\ncells_per_user = 1")).unwrap();
+    });
+    let gateway = Gateway::of(&host);
+    let call = async |user: &str, session: &str| {
+        let request = gateway.request(sh("true"), |intent| {
+            subject(user, &[], "")(intent);
+            session.clone_into(&mut intent.session);
+        });
+        gateway.run(request).await.unwrap()
+    };
+    for session in ["1", "2", "1"] {
+        assert_eq!(call("alice", session).await.code(), 0, "an idle cell makes room");
+    }
+    let busy = sleeping(&gateway, "alice", "1").await;
+    let refused = format!("{:?}", call("alice", "2").await.ending());
+    assert!(refused.contains("`limits.cells_per_user` of its ceiling"), "{refused}");
+    assert_eq!(call("bob", "1").await.code(), 0, "others have their own");
+    busy.end(&gateway).await;
+    assert_eq!(call("alice", "2").await.code(), 0);
 }
