@@ -183,9 +183,14 @@ fn profile_order(files: &mut [File<'_>], report: &mut Report) -> ProfileOrder {
         sorted.sort();
         sorted.dedup();
         if sorted.len() != profiles.len() {
-            report.add(file.source, span, "profiles", "a profile is listed twice");
+            report.add(file.source, span, "profiles", "a profile is listed twice; take one out");
         } else if order.is_some() {
-            report.add(file.source, span, "profiles", "another file lists the profiles already");
+            report.add(
+                file.source,
+                span,
+                "profiles",
+                "another file lists the profiles already; list them in one",
+            );
         } else {
             order = Some(profiles);
         }

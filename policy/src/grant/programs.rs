@@ -26,8 +26,8 @@ pub struct ProgramPath(String);
 /// A text that is not a [`ProgramPath`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an absolute path of a program without `.`, `..` or `//` (a directory ends in \
-     `/`)"
+    "`{0}` is not an absolute path of a program; write it without `.`, `..` and `//`, and a \
+     directory with `/` at its end"
 )]
 pub struct ProgramPathError(pub String);
 

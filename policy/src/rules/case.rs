@@ -169,16 +169,24 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
             execute(Execute::program(program, args.unwrap_or_default()))
         }
         ("execute_command", None, None, Some(line), None) => execute(Execute::command_line(line)),
-        ("execute_command", ..) => return Err("give program (and args), or command".into()),
+        ("execute_command", ..) => {
+            return Err("it is not said what is run; give program (and args), or command".into());
+        }
         ("check_command_exists", Some(program), None, None, None) => {
             Action::FindProgram { program: program.into_bytes() }
         }
-        ("check_command_exists", ..) => return Err("give program, and nothing else".into()),
+        ("check_command_exists", ..) => {
+            return Err("this tool takes a program; give program, and nothing else".into());
+        }
         ("get_system_info", None, None, None, None) => Action::DescribeHost,
         ("list_hosts", None, None, None, None) => Action::ListHosts,
-        ("get_system_info" | "list_hosts", ..) => return Err("this tool takes nothing".into()),
+        ("get_system_info" | "list_hosts", ..) => {
+            return Err("this tool takes nothing; leave the rest out".into());
+        }
         (other, None, None, None, Some(path)) => file_action(other, path.into_bytes())?,
-        (other, ..) if TOOLS.contains(&other) => return Err("give path, and nothing else".into()),
+        (other, ..) if TOOLS.contains(&other) => {
+            return Err("this tool takes a path; give path, and nothing else".into());
+        }
         (other, ..) => return Err(unknown(other)),
     };
     let at = match at {

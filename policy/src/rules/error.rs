@@ -10,6 +10,7 @@ mod similar;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
+use advice::Advice;
 pub(crate) use excerpt::append as append_place;
 pub use excerpt::{Excerpt, Place};
 pub(super) use similar::choices;
@@ -106,14 +107,31 @@ impl Report {
         key: impl Into<String>,
         message: impl Into<String>,
     ) {
+        self.note(source, span, &key.into(), advice::split(&message.into()));
+    }
+
+    /// Notes one error in the words of a parser, which say what is wrong only.
+    #[track_caller]
+    pub(super) fn add_parsed(
+        &mut self,
+        source: Source<'_>,
+        span: Range<usize>,
+        key: impl Into<String>,
+        message: &str,
+    ) {
+        self.note(source, span, &key.into(), advice::advise(message));
+    }
+
+    #[track_caller]
+    fn note(&mut self, source: Source<'_>, span: Range<usize>, key: &str, advice: Advice) {
         if self.errors.len() == MAX_ERRORS {
             self.omitted += 1;
             return;
         }
-        let advice::Advice { problem, help } = advice::advise(&message.into());
+        let Advice { problem, help } = advice;
         self.errors.push(RuleError {
             place: source.at(span),
-            key: excerpt::escaped(&shown(key.into().as_bytes())),
+            key: excerpt::escaped(&shown(key.as_bytes())),
             message: problem,
             help,
             #[cfg(test)]
@@ -149,3 +167,6 @@ impl Source<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod golden;

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, DeserializeOwned, IntoDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Report, Source};
+use super::error::{Report, Source, choices};
 use super::raw::{RawPack, RawRule, RawSubjects, RawTest};
 
 /// The largest rule file, in bytes.
@@ -60,7 +60,7 @@ pub(super) fn read<'a>(source: Source<'a>, report: &mut Report) -> File<'a> {
     }
     let (document, errors) = DeTable::parse_recoverable(source.text);
     for error in &errors {
-        report.add(source, error.span().unwrap_or(0..0), "TOML", error.message());
+        report.add_parsed(source, error.span().unwrap_or(0..0), "TOML", error.message());
     }
     if !errors.is_empty() {
         return file;
@@ -108,7 +108,7 @@ impl<'a> File<'a> {
             "rule" => self.rules = self.array("rule", "id", value, report),
             "test" => self.tests = self.array("test", "name", value, report),
             other => {
-                let message = format!("it is unknown; there are {}", KEYS.join(", "));
+                let message = format!("it is unknown; {}", choices(other, KEYS));
                 report.add(self.source, key.span(), other, message);
             }
         }
@@ -124,7 +124,7 @@ impl<'a> File<'a> {
         let span = value.span();
         T::deserialize(value.into_deserializer())
             .map_err(|error| {
-                report.add(self.source, error.span().unwrap_or(span), key, error.message());
+                report.add_parsed(self.source, error.span().unwrap_or(span), key, error.message());
             })
             .ok()
     }
@@ -132,7 +132,7 @@ impl<'a> File<'a> {
     fn set_table(&mut self, value: Spanned<DeValue<'a>>, report: &mut Report) {
         let span = value.span();
         let DeValue::Table(table) = value.into_inner() else {
-            let message = "it is a table of lists: `[sets]`, then `devs = [\"ann\", \"bo\"]`";
+            let message = "it is a table of lists; write `[sets]`, then `devs = [\"ann\", \"bo\"]`";
             return report.add(self.source, span, "sets", message);
         };
         for (name, value) in table {
@@ -146,7 +146,8 @@ impl<'a> File<'a> {
     fn role_table(&mut self, value: Spanned<DeValue<'a>>, report: &mut Report) {
         let span = value.span();
         let DeValue::Table(table) = value.into_inner() else {
-            let message = "it is a table of roles: `[roles]`, then `ops = { users = [\"ann\"] }`";
+            let message =
+                "it is a table of roles; write `[roles]`, then `ops = { users = [\"ann\"] }`";
             return report.add(self.source, span, "roles", message);
         };
         for (name, value) in table {
@@ -175,11 +176,21 @@ impl<'a> File<'a> {
     ) -> Vec<(Range<usize>, T)> {
         let span = value.span();
         let DeValue::Array(elements) = value.into_inner() else {
-            report.add(self.source, span, what, format!("write `[[{what}]]` above each {what}"));
+            report.add(
+                self.source,
+                span,
+                what,
+                format!("it is no list of tables; write `[[{what}]]` above each {what}"),
+            );
             return Vec::new();
         };
         if elements.len() > MAX_RULES {
-            report.add(self.source, span, what, format!("there are more than {MAX_RULES}"));
+            report.add(
+                self.source,
+                span,
+                what,
+                format!("there are more than {MAX_RULES}; use sets and globs, and write fewer"),
+            );
             return Vec::new();
         }
         let mut out = Vec::with_capacity(elements.len());

@@ -62,8 +62,8 @@ impl Root {
             (false, true) if text == "/" => Ok(Self::Absolute("/".into())),
             (false, true) => Ok(Self::Absolute(trimmed.into())),
             (_, false) => Err(format!(
-                "`{text}` is neither `workspace`, `workspace/…` nor an absolute path without `.`, \
-                 `..` and `//`"
+                "`{text}` is neither `workspace`, `workspace/...` nor an absolute path; write one of \
+                 them, without `.`, `..` and `//`"
             )),
         }
     }

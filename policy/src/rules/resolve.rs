@@ -45,6 +45,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    #[track_caller]
     fn add(&mut self, span: Range<usize>, key: &str, message: impl Into<String>) {
         let key = format!("{}: {key}", self.key);
         self.report.add(self.source, span, key, message);
@@ -128,8 +129,9 @@ impl Resolver<'_> {
         let text = id.get_ref();
         let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
         if text.is_empty() || text.len() > MAX_ID || !text.bytes().all(good) {
-            let message =
-                format!("an id has 1 to {MAX_ID} ASCII letters, digits and `-`, `_`, `.`, `/`");
+            let message = format!(
+                "an id has 1 to {MAX_ID} bytes; write ASCII letters, digits and `-`, `_`, `.`, `/`"
+            );
             self.add(id.span(), "id", message);
         }
     }
@@ -207,7 +209,7 @@ impl Resolver<'_> {
             (None, None, None, Some(under), None) => self.program_path(&under, true),
             (None, None, None, None, Some(true)) => Some(Which::Any),
             _ => {
-                let message = "give exactly one of name, names, path, under, or any = true";
+                let message = "it names no program, or in several ways; give exactly one of name, names, path, under, or any = true";
                 self.add(span, "programs", message);
                 None
             }
@@ -280,7 +282,11 @@ impl Resolver<'_> {
         let span = raw.span();
         let RawGrant { profile, workspace_access, programs, limits, network } = raw.into_inner();
         if let Some(name) = limits.zero() {
-            self.add(span, "grant.limits", format!("`{name}` is zero, so that nothing could run"));
+            self.add(
+                span,
+                "grant.limits",
+                format!("`{name}` is zero, so that nothing could run; give more, or leave it out"),
+            );
         }
         if let Some(programs) = &programs {
             self.check_not_empty("grant.programs", programs);
@@ -312,7 +318,8 @@ impl Resolver<'_> {
             }
         }
         if destinations.len() > MAX_DESTINATIONS {
-            let message = format!("a host takes at most {MAX_DESTINATIONS} destinations");
+            let message =
+                format!("a host takes at most {MAX_DESTINATIONS} destinations; take some out");
             self.add(span, KEY, message);
         }
         Network::only(destinations)

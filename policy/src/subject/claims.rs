@@ -17,7 +17,7 @@ pub struct Claims(BTreeMap<String, Vec<String>>);
 pub enum ClaimError {
     /// A name or value is of no use.
     #[error(
-        "a claim's name and value have 1 to {} bytes each and no control characters",
+        "a claim's name and value have 1 to {} bytes each and no control characters; write others",
         Claims::MAX_BYTES
     )]
     Text,

@@ -17,7 +17,15 @@ pub(super) struct Advice {
     pub(super) help: String,
 }
 
-/// Takes a message apart, and adds what to do where it does not say so.
+/// Takes one of our own messages apart.
+pub(super) fn split(message: &str) -> Advice {
+    let message = bounded(&escaped(message.trim()));
+    let (problem, help) = message.split_once("; ").unwrap_or((&message, ""));
+    Advice { problem: problem.to_owned(), help: help.to_owned() }
+}
+
+/// Says what to do about a message of a parser. Some of those are ours too: our
+/// types check themselves when they are read.
 pub(super) fn advise(message: &str) -> Advice {
     let message = bounded(&escaped(message.trim()));
     if let Some((problem, listed)) = message.split_once(", expected ")
@@ -47,7 +55,10 @@ fn parsers(message: &str) -> String {
         return format!("add `{field} = ...`");
     }
     if let Some(wanted) = after(", expected ") {
-        return format!("write {wanted} here");
+        return format!("write {} here", plain(wanted));
+    }
+    if let Some(example) = after(" such as ") {
+        return format!("write one such as {example}");
     }
     if message.starts_with("duplicate ") {
         return "leave one of the two out".to_owned();
@@ -56,6 +67,19 @@ fn parsers(message: &str) -> String {
         return "nest less deep".to_owned();
     }
     "correct it; a text stands in quotes, a list in [ ], a table in { }".to_owned()
+}
+
+/// What a parser wants, in the words of rule files.
+fn plain(wanted: &str) -> &str {
+    match wanted {
+        "a string" => "a text in quotes",
+        "a sequence" => "a list in [ ]",
+        "a boolean" => "true or false",
+        "u8" | "u32" | "u64" | "i64" | "usize" => "a whole number",
+        "a map" => "a table in { }",
+        wanted if wanted.starts_with("struct ") => "a table in { }",
+        wanted => wanted,
+    }
 }
 
 fn bounded(message: &str) -> String {
@@ -87,7 +111,7 @@ mod tests {
             (
                 "invalid type: integer `3`, expected a string",
                 "invalid type: integer `3`, expected a string",
-                "write a string here",
+                "write a text in quotes here",
             ),
             ("duplicate key", "duplicate key", "leave one of the two out"),
         ] {

@@ -10,7 +10,7 @@ use super::super::raw::{RawArgument, RawArgumentTable, RawNumber, RawRest};
 use super::super::text::TextPattern;
 use super::Resolver;
 
-const KINDS: &str = "give exactly one of one_of, glob, regex, beneath, number, any = true, any_of, \
+const KINDS: &str = "it says nothing, or several things; give exactly one of one_of, glob, regex, beneath, number, any = true, any_of, \
                      none_of, flag with value, optional, or rest";
 
 impl Resolver<'_> {
@@ -21,7 +21,13 @@ impl Resolver<'_> {
         let span = raw.span();
         let raw = raw.into_inner();
         if raw.len() > MAX_PATTERNS {
-            self.add(span, "args", format!("there are more than {MAX_PATTERNS} patterns"));
+            self.add(
+                span,
+                "args",
+                format!(
+                    "there are more than {MAX_PATTERNS} patterns; write fewer, or two programs"
+                ),
+            );
             return None;
         }
         let elements: Vec<Option<Element>> = raw
@@ -62,7 +68,11 @@ impl Resolver<'_> {
         value: Spanned<RawArgument>,
     ) -> Option<Element> {
         if !name.starts_with('-') || name.trim_start_matches('-').is_empty() || name.contains('=') {
-            self.add(span, "args.flag", "a flag starts with `-`, has a name and no `=`");
+            self.add(
+                span,
+                "args.flag",
+                "it is no flag; a flag starts with `-`, has a name and no `=`",
+            );
             return None;
         }
         let value = self.single("args", value)?;
@@ -88,7 +98,11 @@ impl Resolver<'_> {
         if let Element::One(value) = self.element(span.clone(), raw.into_inner())? {
             return Some(value);
         }
-        self.add(span, key, "here a pattern of exactly one argument is wanted");
+        self.add(
+            span,
+            key,
+            "here a pattern of exactly one argument is wanted; take optional, rest or flag out",
+        );
         None
     }
 
@@ -116,7 +130,7 @@ impl Resolver<'_> {
                 Ok(Value::Number { min, max })
             }
             RawArgumentTable { number: Some(_), .. } => {
-                Err("`min` is above `max`, so that no number matches".to_owned())
+                Err("`min` is above `max`, so that no number matches; turn them around".to_owned())
             }
             RawArgumentTable { any: Some(true), .. } => Ok(Value::Any),
             _ => Err(KINDS.to_owned()),
@@ -133,7 +147,13 @@ impl Resolver<'_> {
     ) -> Option<Vec<Value>> {
         self.check_not_empty(key, &list);
         if list.get_ref().len() > MAX_PATTERNS {
-            self.add(list.span(), key, format!("there are more than {MAX_PATTERNS} patterns"));
+            self.add(
+                list.span(),
+                key,
+                format!(
+                    "there are more than {MAX_PATTERNS} patterns; write fewer, or two programs"
+                ),
+            );
             return None;
         }
         let all: Vec<Option<Value>> =

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::super::argument::Value;
 use super::super::condition::window::{DAYS, Window, Zone, clock};
 use super::super::condition::{Conditions, LAYERS, Validity};
+use super::super::error::choices;
 use super::super::raw::{RawArgument, RawConditions, RawValid, RawWhen, Texts};
 use super::super::rule::Effect;
 use super::Resolver;
@@ -26,7 +27,8 @@ impl Resolver<'_> {
             self.add(require.span(), "require", message);
         }
         if let Some(ask_if) = ask_if.as_ref().filter(|_| effect != Effect::Allow) {
-            let message = "`ask_if` belongs to a rule that allows without asking else";
+            let message =
+                "`ask_if` belongs to a rule that allows without asking else; leave it out";
             self.add(ask_if.span(), "ask_if", message);
         }
         if let Some(ask_if) = ask_if.as_ref().filter(|_| !runs) {
@@ -47,8 +49,10 @@ impl Resolver<'_> {
         let given = (from.is_some(), until.is_some());
         let (from, until) = (self.moment("valid.from", from), self.moment("valid.until", until));
         let problem = match (from, until) {
-            (Some(from), Some(until)) if from >= until => "`until` is not after `from`",
-            _ if given == (false, false) => "give `from`, `until` or both",
+            (Some(from), Some(until)) if from >= until => {
+                "`until` is not after `from`; give a later time"
+            }
+            _ if given == (false, false) => "it says no time; give `from`, `until` or both",
             _ => return Validity { from, until },
         };
         self.add(span, "valid", problem);
@@ -69,7 +73,7 @@ impl Resolver<'_> {
         let span = raw.span();
         let RawWhen { days, from, until, zone } = raw.into_inner();
         if days.is_none() && from.is_none() && until.is_none() {
-            self.add(span, "when", "give days, or from and until");
+            self.add(span, "when", "it says no time; give days, or from and until");
             return None;
         }
         let days = self.days(days);
@@ -98,7 +102,7 @@ impl Resolver<'_> {
             match DAYS.iter().find(|(name, _)| name == text.get_ref()) {
                 Some((_, day)) => found.push(*day),
                 None => {
-                    let message = "a day is one of mon, tue, wed, thu, fri, sat, sun";
+                    let message = "it is no day; a day is one of mon, tue, wed, thu, fri, sat, sun";
                     self.add(text.span(), "when.days", message);
                 }
             }
@@ -126,8 +130,7 @@ impl Resolver<'_> {
                 layers.push(text.into_inner());
             } else {
                 let name = crate::text::shown(text.get_ref().as_bytes());
-                let message =
-                    format!("no layer is named `{name}`; there are {}", LAYERS.join(", "));
+                let message = format!("no layer is named `{name}`; {}", choices(&name, LAYERS));
                 self.add(text.span(), "require", message);
             }
         }

@@ -21,19 +21,25 @@ impl Resolver<'_> {
         let known = Consent::default();
         if let Some(people) = people.as_ref().filter(|it| !(1..=MAX_PEOPLE).contains(it.get_ref()))
         {
-            let message = format!("give a number from 1 to {MAX_PEOPLE}");
+            let message = format!(
+                "nobody, or too many, would have to agree; give a number from 1 to {MAX_PEOPLE}"
+            );
             self.add(people.span(), "approval.people", message);
         }
         let longest = u64::try_from(MAX_OPEN.as_millis()).unwrap_or(u64::MAX);
         if let Some(open) = open.as_ref().filter(|it| !(1000..=longest).contains(&it.get_ref().0)) {
-            self.add(open.span(), "approval.open", "give one second to seven days, such as \"1h\"");
+            self.add(
+                open.span(),
+                "approval.open",
+                "it is too short or too long; give one second to seven days, such as \"1h\"",
+            );
         }
         let own = own.unwrap_or(known.own);
         let people = people.map_or(known.people, Spanned::into_inner);
         if let Some(attended) = &attended
             && !(own && people == 1)
         {
-            let message = "who sits at the client agrees to their own request, alone: that needs \
+            let message = "who sits at the client agrees to their own request, alone; that needs \
                            `own = true` and `people = 1`";
             self.add(attended.span(), "approval.attended", message);
         }
@@ -67,7 +73,7 @@ impl Resolver<'_> {
         let names = self.expand(key, names.into_inner());
         for name in &names {
             if name.get_ref().is_empty() || name.get_ref().contains(['*', '?']) {
-                let message = "give exact names; patterns are not taken here";
+                let message = "it is no exact name; patterns are not taken here";
                 self.add(name.span(), key, message);
             }
         }

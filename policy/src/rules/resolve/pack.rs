@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::super::condition::Conditions;
-use super::super::error::{Report, Source, line_starts};
+use super::super::error::{Report, Source, choices, line_starts};
 use super::super::file::{self, File};
 use super::super::pack::{PACKS, Pack};
 use super::super::raw::{RawConditions, RawPack};
@@ -57,9 +57,9 @@ impl Uses {
         let given = raw.alias.clone().unwrap_or_else(|| raw.name.clone());
         let key = format!("pack {}", given.get_ref());
         let Some(pack) = Pack::find(raw.name.get_ref()) else {
-            let known = PACKS.map(|pack| pack.name).join(", ");
+            let known = choices(raw.name.get_ref(), PACKS.map(|pack| pack.name));
             let name = crate::text::shown(raw.name.get_ref().as_bytes());
-            let message = format!("no pack is named `{name}`; there are: {known}");
+            let message = format!("no pack is named `{name}`; {known}");
             return report.add(source, raw.name.span(), key, message);
         };
         let place = source.place(given.span().start);

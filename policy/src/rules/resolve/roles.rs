@@ -127,14 +127,21 @@ fn collect<'a>(files: &mut [File<'a>], report: &mut Report) -> BTreeMap<String, 
             let span = name.span();
             let key = format!("roles.{}", name.get_ref());
             if written.len() == MAX_ROLES {
-                report.add(source, span, "roles", format!("there are more than {MAX_ROLES}"));
+                report.add(
+                    source,
+                    span,
+                    "roles",
+                    format!("there are more than {MAX_ROLES}; take some out"),
+                );
                 return written;
             }
             match written.entry(name.get_ref().clone()) {
                 Entry::Occupied(other) => {
                     let other = other.get();
                     let place = other.source.place(other.name.span().start);
-                    let message = format!("there is a role of this name already, at {place}");
+                    let message = format!(
+                        "there is a role of this name already, at {place}; give this one another"
+                    );
                     report.add(source, span, key, message);
                 }
                 Entry::Vacant(place) => {

@@ -45,7 +45,7 @@ fn a_deny_rule_beats_a_pack() {
 #[test]
 fn what_is_wrong_with_a_use_is_told_where_it_stands() {
     for (text, start, part) in [
-        ("packs = [\"git\"]", "rules.toml:2:10: pack git", "no pack is named `git`; there are: "),
+        ("packs = [\"git\"]", "rules.toml:2:10: pack git", "no pack is named `git`; "),
         (
             "packs = [\"search\", \"search\"]",
             "rules.toml:2:20: pack search",
