@@ -15,7 +15,7 @@ use crate::approvals::{
     Verdict, Wait, question,
 };
 use crate::call::Call;
-use crate::decide::Decided;
+use crate::decide::{Decided, Policy};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::place::Place;
@@ -119,13 +119,16 @@ pub(crate) struct Asking<'a> {
 
 impl Asking<'_> {
     /// What the rules say now, with what people agreed to already.
-    pub(crate) fn at_once(&self) -> Result<Result<Consented, Box<Question>>, Fault> {
-        self.consented(None)
+    pub(crate) fn at_once(
+        &self,
+        policy: &Policy,
+    ) -> Result<Result<Consented, Box<Question>>, Fault> {
+        self.consented(policy, None)
     }
 
     /// The same, for the call that waited until people agreed. The rules may have
     /// changed meanwhile, and so may everything else.
-    pub(crate) fn after(&self, leave: &Leave) -> Result<Consented, Fault> {
+    pub(crate) fn after(&self, policy: &Policy, leave: &Leave) -> Result<Consented, Fault> {
         let Some(Waited { request, place }) = &leave.waited else {
             return Err(Fault::Internal("a call that waited for nothing goes on".to_owned()));
         };
@@ -133,7 +136,7 @@ impl Asking<'_> {
         if let Err(why) = self.gateway.tokens().still(token) {
             return Err(Lacking::Caller { id: request.clone(), why }.into());
         }
-        match self.consented(Some(place))? {
+        match self.consented(policy, Some(place))? {
             Ok(consented) => Ok(consented),
             Err(question) => Err(self.lapsed(request, &question)?.into()),
         }
@@ -141,10 +144,11 @@ impl Asking<'_> {
 
     fn consented(
         &self,
+        policy: &Policy,
         place: Option<&Waiting>,
     ) -> Result<Result<Consented, Box<Question>>, Fault> {
         let Self { gateway, call, action, exactly, .. } = self;
-        let pending = match gateway.policy().decide(&call.origin, self.place, action.clone())? {
+        let pending = match policy.decide(&call.origin, self.place, action.clone())? {
             Decided::Permit(permit) => return Ok(Ok(Consented { permit, consent: None })),
             Decided::Ask(pending) => pending,
         };

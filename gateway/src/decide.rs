@@ -1,8 +1,11 @@
 //! Asks the rules. The only place that makes a policy call of a tool call.
 
+mod policies;
+mod reload;
 mod shadow;
+mod source;
 
-use std::path::Path;
+use std::sync::Arc;
 
 use cofferdam_policy::{
     Action, Call, Decision, Denial, Host, Pending, Permit, Project, RuleErrors, RuleSet, Subject,
@@ -11,17 +14,22 @@ use cofferdam_policy::{
 
 use crate::call::Origin;
 use crate::place::Place;
-use crate::rule_files::{RuleFiles, RuleFilesError};
+use crate::rule_files::RuleFilesError;
 
-/// The rules of this gateway.
+pub(crate) use policies::{Judged, Policies};
+pub(crate) use reload::reload;
+
+/// The rules of this gateway, as they were at one time.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
+    /// The sequence of the record by which they were taken.
+    version: u64,
     /// Rules that only look on.
-    shadow: Option<RuleSet>,
+    shadow: Option<Arc<RuleSet>>,
 }
 
-/// Why there are no rules to decide by. A gateway does not start without.
+/// Why rules are not taken. A gateway does not start without any.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// A file cannot be read.
@@ -60,20 +68,9 @@ pub(crate) enum Decided {
 }
 
 impl Policy {
-    /// Loads the rules, and runs the tests that stand in their file: rules that
-    /// do not decide what their author expects are not taken.
-    pub(crate) fn load(path: &Path) -> Result<Self, PolicyError> {
-        let rules = RuleFiles::load(&[path])?.parse()?;
-        match rules.check_tests() {
-            Ok(()) => Ok(Self { rules, shadow: None }),
-            Err(failed) => Err(PolicyError::Tests {
-                failed: failed
-                    .iter()
-                    .map(|test| format!("{}: {}: {}", test.place, test.name, test.problem))
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            }),
-        }
+    /// The version of the rules that decide, for the record.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Whether `origin` may do `action` there; nowhere: at the gateway itself.

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::approvals::{Approvals, OpenApprovalsError};
 use crate::config::Config;
-use crate::decide::{Policy, PolicyError};
+use crate::decide::{Judged, Policies, Policy, PolicyError};
 use crate::hosts::{Hosts, HostsError};
 use crate::record::{Recorder, RecorderError};
 use crate::tokens::{TokenError, TokenStore};
@@ -20,7 +20,7 @@ use crate::tokens::{TokenError, TokenStore};
 pub(crate) struct Gateway {
     config: Config,
     tokens: TokenStore,
-    policy: Policy,
+    policies: Policies,
     approvals: Approvals,
     recorder: Recorder,
     hosts: Hosts,
@@ -62,6 +62,9 @@ pub enum OpenError {
     /// The journal.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+    /// Which rules decide cannot be recorded.
+    #[error("cannot record which rules decide: {0}")]
+    Unrecorded(#[source] cofferdam_journal::AppendError),
     /// The hosts.
     #[error(transparent)]
     Hosts(#[from] HostsError),
@@ -75,16 +78,25 @@ impl Gateway {
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, OpenError> {
         let identity = load_identity(&config)?;
-        let policy = Policy::load(&config.rules)?.with_shadow(config.rules_shadow.as_deref());
+        let rules = Judged::load(&config.rules)?;
         let tokens = TokenStore::open(&config.state)?;
         let approvals = Approvals::open(&config.approvals, shutdown)?;
         let (recorder, lost) = Recorder::open(&config, identity.name())?;
+        let policies = Policies::begin(&config, rules, &recorder).map_err(OpenError::Unrecorded)?;
         let tasks = TaskTracker::new();
         let hosts = Hosts::prepare(&config.hosts, &identity, &tasks, shutdown)?;
         hosts.end_lost(&lost, &tasks, shutdown);
         let admission = Admission::new(&config.limits);
-        let gateway = Self { config, tokens, policy, approvals, recorder, hosts, admission, tasks };
-        Ok(Arc::new(gateway))
+        Ok(Arc::new(Self {
+            config,
+            tokens,
+            policies,
+            approvals,
+            recorder,
+            hosts,
+            admission,
+            tasks,
+        }))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -95,8 +107,13 @@ impl Gateway {
         &self.tokens
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
+    /// The policy that is in force now. A call takes it once.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policies.now()
+    }
+
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     pub(crate) fn approvals(&self) -> &Approvals {

@@ -107,11 +107,18 @@ fn protocol_config(config: &Config, shutdown: &CancellationToken) -> StreamableH
 
 /// Tells a load balancer whether calls can be served: not without a journal.
 async fn health(State(endpoint): State<Arc<Endpoint>>) -> Response {
-    if endpoint.gateway.recorder().is_writable() {
-        (StatusCode::OK, "ok\n").into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n").into_response()
+    let gateway = &endpoint.gateway;
+    if !gateway.recorder().is_writable() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n")
+            .into_response();
     }
+    // What is wrong with them is not for strangers; the log and the journal say.
+    let detail = if gateway.policies().is_refused() {
+        "ok\nnew rules were refused; those taken before are in force\n"
+    } else {
+        "ok\n"
+    };
+    (StatusCode::OK, detail).into_response()
 }
 
 async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {

@@ -23,6 +23,7 @@ use crate::admission::Admitted;
 use crate::approvals::Exactly;
 use crate::call::{Call, for_record};
 use crate::consent::{Asking, Consented, Lacking, Leave};
+use crate::decide::Policy;
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::hosts::Host;
@@ -141,18 +142,24 @@ async fn allow<T: HostTool>(
     place.layers = host.layers();
     let mut asked = T::ask(input, &place)?;
     T::fit(&mut asked.wire, gateway.config().limits.result_bytes.get());
-    draft.shadow(gateway.policy().shadow(&call.origin, Some(&place), asked.wire.action()));
+    let policy = gateway.policy();
+    draft.policy(policy.version(), policy.shadow(&call.origin, Some(&place), asked.wire.action()));
     let exactly = Exactly { action: action_digest(&asked.wire), wall: asked.wall };
     let action = asked.wire.action();
     let asking = Asking { gateway, call, place: Some(&place), action, exactly };
-    let consented = match asking.at_once()? {
+    let consented = match asking.at_once(&policy)? {
         Ok(consented) => consented,
         Err(question) => {
             // Whoever waits for people takes no place from those who work.
             drop(held);
             asking.wait(&question, leave).await?;
             held = gateway.admission().admit(&user).await?;
-            asking.after(leave)?
+            let policy = gateway.policy();
+            draft.policy(
+                policy.version(),
+                policy.shadow(&call.origin, Some(&place), asked.wire.action()),
+            );
+            asking.after(&policy, leave)?
         }
     };
     if leave.has_left(call) {
@@ -207,8 +214,9 @@ async fn list_through(gateway: &Gateway, call: Call) -> Result<list_hosts::Outpu
     let recorder = gateway.recorder();
     let mut draft =
         Draft::new(&call.origin, for_record(&call.origin.tool, call.arguments.as_ref()));
-    draft.shadow(gateway.policy().shadow(&call.origin, None, Action::ListHosts));
-    let entered = match may_list(gateway, &call) {
+    let policy = gateway.policy();
+    draft.policy(policy.version(), policy.shadow(&call.origin, None, Action::ListHosts));
+    let entered = match may_list(gateway, &policy, &call) {
         Ok(permit) => recorder.own_intent(permit, draft)?,
         Err(fault) => {
             recorder.stopped(draft, &fault);
@@ -220,11 +228,11 @@ async fn list_through(gateway: &Gateway, call: Call) -> Result<list_hosts::Outpu
     Ok(answer)
 }
 
-fn may_list(gateway: &Gateway, call: &Call) -> Result<Consented, Fault> {
+fn may_list(gateway: &Gateway, policy: &Policy, call: &Call) -> Result<Consented, Fault> {
     parse::<list_hosts::Input>(call.arguments.clone())?;
     let exactly = Exactly { action: sha256(call.origin.tool.as_bytes()), wall: None };
     let asking = Asking { gateway, call, place: None, action: Action::ListHosts, exactly };
-    match asking.at_once()? {
+    match asking.at_once(policy)? {
         Ok(consented) => Ok(consented),
         Err(question) => Err(asking.request(&question)?),
     }

@@ -127,6 +127,11 @@ impl Recorder {
         }));
     }
 
+    /// Records which rules decide, or why others do not; gives its sequence.
+    pub(crate) fn policy(&self, policy: cofferdam_journal::Policy) -> Result<u64, AppendError> {
+        Ok(self.journal.append(Entry::Policy(policy))?.sequence)
+    }
+
     /// Whether anything can still be recorded.
     pub(crate) fn is_writable(&self) -> bool {
         self.journal.failure().is_none()
@@ -163,8 +168,10 @@ impl Draft {
         })
     }
 
-    /// What the shadow rules say to it, where that differs.
-    pub(crate) fn shadow(&mut self, shadow: Option<Shadow>) {
+    /// Which rules decide about it, and what the shadow rules say where that
+    /// differs.
+    pub(crate) fn policy(&mut self, version: u64, shadow: Option<Shadow>) {
+        self.0.policy_version = Some(version);
         self.0.shadow = shadow;
     }
 

@@ -116,6 +116,14 @@ impl RuleFiles {
         RuleSet::parse_whole(&files, digest)
     }
 
+    /// Whether both say the same under the same names, wherever they lie.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let says =
+            |one: &RuleFile, other: &RuleFile| one.name == other.name && one.text == other.text;
+        self.files.len() == other.files.len()
+            && self.files.iter().zip(&other.files).all(|(one, other)| says(one, other))
+    }
+
     fn add_first(&mut self, path: &Path) -> Result<(), RuleFilesError> {
         let failed = |source| RuleFilesError::Read { path: path.to_owned(), source };
         let is_directory = std::fs::metadata(path).map_err(failed)?.is_dir();

@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::decide::reload;
 use crate::gateway::{Gateway, OpenError};
 use crate::http::{Listener, MCP_PATH, TlsFilesError, load_tls, router};
 
@@ -22,6 +24,8 @@ pub struct Service {
     gateway: Arc<Gateway>,
     listener: Listener,
     shutdown: CancellationToken,
+    /// Taken at the start, so that no SIGHUP ends the service from then on.
+    hangup: Signal,
 }
 
 /// Why the service cannot start.
@@ -44,6 +48,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// SIGHUP cannot be waited for.
+    #[error("cannot wait for SIGHUP: {0}")]
+    Signal(#[source] std::io::Error),
     /// The start was broken off.
     #[error("the start was broken off: {0}")]
     Broken(#[from] tokio::task::JoinError),
@@ -58,6 +65,7 @@ impl Service {
     /// Opens and binds everything that `config` names.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let shutdown = CancellationToken::new();
+        let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
         let tls = config.tls.as_ref().map(load_tls).transpose()?;
         let (address, connections) = (config.listen, config.limits.connections.get());
         let listener = Listener::bind(address, tls, connections)
@@ -66,7 +74,7 @@ impl Service {
         let token = shutdown.clone();
         // The journal is read from end to end here.
         let open = tokio::task::spawn_blocking(move || Gateway::open(config, &token));
-        Ok(Self { gateway: open.await??, listener, shutdown })
+        Ok(Self { gateway: open.await??, listener, shutdown, hangup })
     }
 
     /// The bound address.
@@ -84,10 +92,11 @@ impl Service {
 
     /// Serves until `stop` resolves, then ends in order.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), EndError> {
-        let Self { gateway, listener, shutdown } = self;
+        let Self { gateway, listener, shutdown, hangup } = self;
         let router = router(&gateway, &shutdown);
         let sweeper = Arc::clone(&gateway);
         gateway.tasks().spawn(async move { sweeper.expire_approvals().await });
+        gateway.tasks().spawn(reload(Arc::clone(&gateway), hangup, shutdown.clone()));
         let serving = tokio::spawn(listener.serve(router, shutdown.clone()));
         stop.await;
         tracing::info!("stopping: open calls are cancelled and recorded");

@@ -3,9 +3,7 @@
 //! Invariant: shadow rules never change an answer. What they would have decided
 //! is worked out beside the decision, and goes nowhere but into the record, and
 //! only where it differs. Shadow rules that cannot be taken stop nothing: the
-//! gateway says so and decides as without them.
-
-use std::path::Path;
+//! gateway says so, and decides as ever.
 
 use cofferdam_journal::{Digest, Shadow};
 use cofferdam_policy::{Action, Difference};
@@ -15,27 +13,6 @@ use crate::call::Origin;
 use crate::place::Place;
 
 impl Policy {
-    /// Has the rules in `path` look on; none: nobody does.
-    pub(crate) fn with_shadow(self, path: Option<&Path>) -> Self {
-        let Some(path) = path else { return self };
-        let shadow = match Self::load(path) {
-            Ok(Self { rules, .. }) => {
-                tracing::info!(path = %path.display(), rules = rules.len(), "shadow rules look on");
-                Some(rules)
-            }
-            Err(error) => {
-                tracing::error!(
-                    path = %path.display(),
-                    %error,
-                    "THE SHADOW RULES ARE NOT TAKEN: calls are decided by the rules as ever, and \
-                     nothing is compared; set `rules_shadow` right and restart the gateway"
-                );
-                None
-            }
-        };
-        Self { shadow, ..self }
-    }
-
     /// What the shadow rules would have decided, where that differs.
     pub(crate) fn shadow(
         &self,

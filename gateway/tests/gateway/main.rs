@@ -9,6 +9,7 @@ mod eras;
 mod host;
 mod limits;
 mod records;
+mod reload;
 mod runs;
 mod service;
 mod shadow;

@@ -11,6 +11,12 @@ use crate::service::Served;
 
 /// The bodies of the records of one kind, in order.
 pub(crate) fn bodies(served: &Served, kind: &str) -> Vec<Value> {
+    let all = records(served).into_iter().filter(|record| record["kind"] == kind);
+    all.map(|record| record["body"].clone()).collect()
+}
+
+/// All records, in order.
+pub(crate) fn records(served: &Served) -> Vec<Value> {
     cofferdam_journal::verify(&served.journal(), None).unwrap();
     let mut segments: Vec<_> = std::fs::read_dir(served.journal())
         .unwrap()
@@ -22,7 +28,7 @@ pub(crate) fn bodies(served: &Served, kind: &str) -> Vec<Value> {
     let records = lines.flat_map(|text| {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
     });
-    records.filter(|record| record["kind"] == kind).map(|record| record["body"].clone()).collect()
+    records.collect()
 }
 
 #[tokio::test]
