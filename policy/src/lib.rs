@@ -15,6 +15,7 @@
 
 mod action;
 mod approval;
+mod bundle;
 mod compare;
 mod decide;
 mod decision;
@@ -36,6 +37,7 @@ pub use jiff::Timestamp;
 
 pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
 pub use approval::{Approvers, DEFAULT_OPEN, Demand, MAX_OPEN, MAX_PEOPLE, Uncounted, Voter};
+pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Seal};
 pub use compare::{ChangeKind, Difference, FacetChange, RuleChange};
 pub use decision::{
     Ask, Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason,

@@ -9,6 +9,7 @@ use cofferdam_ceiling::LoadError;
 use cofferdam_journal::AppendError;
 use cofferdam_proto::file::v1::{FileError, FileErrorKind};
 use cofferdam_proto::intent::v1::SignedReceipt;
+use cofferdam_trust::PolicyVersionError;
 use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
@@ -23,7 +24,6 @@ use crate::planner::PlanError;
 use crate::registry::RegistryError;
 use crate::replay::ReplayError;
 use crate::validate::InvalidField;
-use crate::versions::VersionError;
 use crate::warden::WardenError;
 
 /// The domain of every reason.
@@ -195,12 +195,12 @@ impl From<PolicyError> for Fault {
     }
 }
 
-impl From<VersionError> for Fault {
-    fn from(error: VersionError) -> Self {
+impl From<PolicyVersionError> for Fault {
+    fn from(error: PolicyVersionError) -> Self {
         let (code, reason) = match error {
-            VersionError::Rollback { .. } => (Code::PermissionDenied, "POLICY_TOO_OLD"),
-            VersionError::Reused(_) => (Code::PermissionDenied, "POLICY_VERSION_REUSED"),
-            VersionError::File { .. } => (Code::Unavailable, "POLICY_VERSION_UNKNOWN"),
+            PolicyVersionError::Rollback { .. } => (Code::PermissionDenied, "POLICY_TOO_OLD"),
+            PolicyVersionError::Reused(_) => (Code::PermissionDenied, "POLICY_VERSION_REUSED"),
+            PolicyVersionError::File { .. } => (Code::Unavailable, "POLICY_VERSION_UNKNOWN"),
         };
         Self::new(code, reason, &error).by("ceiling.policy.require_signed")
     }

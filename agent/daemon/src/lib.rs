@@ -60,6 +60,5 @@ pub mod streams;
 pub mod sys;
 pub mod usage;
 pub mod validate;
-pub mod versions;
 pub mod warden;
 pub mod worker;

@@ -21,6 +21,7 @@ use cofferdam_plan::{CellId, LayerReport};
 use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::Layer;
 use cofferdam_proto::intent::v1::Subject;
+use cofferdam_trust::PolicyVersions;
 
 use crate::ceiling::Ceilings;
 use crate::cells::{Cells, SessionKey};
@@ -33,7 +34,6 @@ use crate::record::Recorder;
 use crate::registry::{Registry, User};
 use crate::replay::Replays;
 use crate::usage::Counters;
-use crate::versions::Versions;
 
 pub use files::file_call;
 pub use host::describe_host;
@@ -60,7 +60,7 @@ pub struct Agent {
     /// Which were seen.
     pub replays: Replays,
     /// The highest version of signed rules.
-    pub versions: Versions,
+    pub versions: PolicyVersions,
     /// The journal.
     pub recorder: Arc<Recorder>,
     /// The runs.

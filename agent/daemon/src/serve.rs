@@ -13,7 +13,9 @@ use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::exec_service_server::ExecServiceServer;
 use cofferdam_proto::file::v1::file_service_server::FileServiceServer;
 use cofferdam_proto::host::v1::host_service_server::HostServiceServer;
-use cofferdam_trust::{Identity, Role, SigningKey, TlsListener, TrustedKeys, server_config};
+use cofferdam_trust::{
+    Identity, PolicyVersions, Role, SigningKey, TlsListener, TrustedKeys, server_config,
+};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -38,7 +40,6 @@ use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
 use crate::usage::Counters;
-use crate::versions::{Versions, versions_in};
 use crate::warden::{Endpoint, Warden};
 
 /// The largest request: a file's content and what surrounds it.
@@ -145,7 +146,7 @@ fn assemble(
         profiles,
         programs,
         replays,
-        versions: Versions::new(versions_in(&config.journal)),
+        versions: PolicyVersions::new(config.journal.join("policy.json")),
         recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
         registry: Registry::new(config.limits),
         cells: Arc::new(cells),

@@ -30,6 +30,7 @@ mod private_file;
 mod signed;
 mod signing;
 mod tls;
+mod versions;
 
 pub use acceptor::{Handshakes, ServerConfigHandle, TlsConnection, TlsListener};
 pub use authority::{
@@ -48,3 +49,4 @@ pub use signed::{
 };
 pub use signing::{KeyError, Purpose, SigningKey, TrustedKeys, VerifyingKey};
 pub use tls::{TlsError, client_config, server_config};
+pub use versions::{PolicyVersionError, PolicyVersions};

@@ -2,7 +2,7 @@
 //!
 //! With `require_signed` the agent does nothing for rules that no publisher of
 //! `keys` signed, nor for a version below `minimum_version`, nor for one below
-//! the highest that it has seen ([`crate::versions`]). A captured gateway can
+//! the highest that it has seen ([`cofferdam_trust::PolicyVersions`]). A captured gateway can
 //! then still misuse the rules that are there, and neither write its own nor go
 //! back to older ones.
 

@@ -121,7 +121,7 @@ async fn a_host_can_require_signed_rules_that_never_go_back() {
     let gateway = Gateway::of(&host);
     let back = run(&gateway, 2, 1).await.unwrap_err();
     assert_eq!(reason(&back), "POLICY_TOO_OLD");
-    assert!(back.message().contains("has seen version 4 already"), "{}", back.message());
+    assert!(back.message().contains("version 4 was taken here already"), "{}", back.message());
     assert_eq!(run(&gateway, 4, 2).await.unwrap(), 0);
     assert!(!host.workspace.join("made").exists());
     host.expect_records("denial", 6);

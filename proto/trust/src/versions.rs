@@ -1,32 +1,27 @@
-//! The highest version of signed rules that this host has acted for, so that a
-//! gateway cannot go back to older ones: `policy.json` beside the journal's
-//! files.
+//! The highest version of signed rules that was taken here, so that rules never
+//! go back to older ones. A gateway keeps it beside its state, an agent beside
+//! its journal.
 //!
-//! It is written before anything is done for a new version, durably and as a
-//! whole. What cannot be read or written is a refusal: a host that forgot what
-//! it saw would take anything. Used only where the ceiling requires signed
-//! rules.
+//! The file is written before the rules count, durably and as a whole. What
+//! cannot be read or written is a refusal: who forgot what they saw would take
+//! anything.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use cofferdam_trust::{PolicyWord, hex};
 use serde::{Deserialize, Serialize};
+
+use crate::digest::hex;
+use crate::policy::PolicyWord;
 
 /// The largest file, in bytes.
 const MAX_FILE: u64 = 4096;
 
-/// Where the versions of an agent with this journal are kept.
-#[must_use]
-pub fn versions_in(journal: &Path) -> PathBuf {
-    journal.join("policy.json")
-}
-
-/// What was seen.
+/// What was taken.
 #[derive(Debug)]
-pub struct Versions {
+pub struct PolicyVersions {
     path: PathBuf,
     /// As on disk; `None` before the first look.
     seen: Mutex<Option<Seen>>,
@@ -42,28 +37,28 @@ struct Seen {
 
 /// Why rules do not count although they are signed.
 #[derive(Debug, thiserror::Error)]
-pub enum VersionError {
+pub enum PolicyVersionError {
     /// Newer ones were here before.
     #[error(
-        "the gateway's rules are version {version}, and this host has seen version {seen} already: \
-         rules do not go back; load the newest bundle into the gateway"
+        "the signed rules are version {version}, and version {seen} was taken here already: rules do \
+         not go back; load the newest bundle into the gateway, or sign these with a higher version"
     )]
     Rollback {
         /// Which they are.
         version: u64,
-        /// Which was seen.
+        /// Which was taken.
         seen: u64,
     },
     /// Two sets of rules claim to be one version.
     #[error(
-        "the gateway's rules are version {0}, and this host has seen other rules of that version: \
-         sign them again with a higher one"
+        "the signed rules are version {0}, and other rules of that version were taken here already: \
+         sign these with a higher one"
     )]
     Reused(u64),
-    /// What was seen cannot be told.
+    /// What was taken cannot be told.
     #[error(
-        "cannot tell which version of the rules this host has seen: `{path}`: {source}; its owner \
-         looks at the file, and removes it only to let rules begin anew"
+        "cannot tell which version of signed rules was taken here: `{path}`: {source}; mend it, and \
+         remove it only to let versions begin anew"
     )]
     File {
         /// Where it is kept.
@@ -73,7 +68,7 @@ pub enum VersionError {
     },
 }
 
-impl Versions {
+impl PolicyVersions {
     /// Those that are kept at `path`; nothing is read yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
@@ -83,10 +78,10 @@ impl Versions {
     /// Takes rules that are no older than any before. May wait for the disk.
     ///
     /// # Errors
-    /// See [`VersionError`].
-    pub fn take(&self, word: &PolicyWord) -> Result<(), VersionError> {
+    /// See [`PolicyVersionError`].
+    pub fn take(&self, word: &PolicyWord) -> Result<(), PolicyVersionError> {
         let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = |source| VersionError::File { path: self.path.clone(), source };
+        let failed = |source| PolicyVersionError::File { path: self.path.clone(), source };
         let seen = match known.take() {
             Some(seen) => seen,
             None => read(&self.path).map_err(failed)?,
@@ -97,10 +92,10 @@ impl Versions {
             return Ok(());
         }
         if now.version < seen.version {
-            return Err(VersionError::Rollback { version: now.version, seen: seen.version });
+            return Err(PolicyVersionError::Rollback { version: now.version, seen: seen.version });
         }
         if now.version == seen.version {
-            return Err(VersionError::Reused(now.version));
+            return Err(PolicyVersionError::Reused(now.version));
         }
         write(&self.path, &now).map_err(failed)?;
         *seen = now;
@@ -131,9 +126,8 @@ fn write(path: &Path, seen: &Seen) -> io::Result<()> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use cofferdam_trust::{SigningKey, TrustedKeys, sign_policy, verify_policy};
-
     use super::*;
+    use crate::{SigningKey, TrustedKeys, sign_policy, verify_policy};
 
     fn word(version: u64, digest: u8) -> PolicyWord {
         let key = SigningKey::generate().unwrap();
@@ -144,15 +138,15 @@ mod tests {
     #[test]
     fn versions_never_go_back_not_even_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
-        let path = versions_in(directory.path());
-        let versions = Versions::new(path.clone());
+        let path = directory.path().join("policy.json");
+        let versions = PolicyVersions::new(path.clone());
         versions.take(&word(3, 1)).unwrap();
         versions.take(&word(3, 1)).unwrap();
         versions.take(&word(5, 2)).unwrap();
-        for versions in [versions, Versions::new(path)] {
+        for versions in [versions, PolicyVersions::new(path)] {
             let refused = versions.take(&word(4, 1)).unwrap_err();
-            assert!(matches!(refused, VersionError::Rollback { version: 4, seen: 5 }));
-            assert!(matches!(versions.take(&word(5, 3)), Err(VersionError::Reused(5))));
+            assert!(matches!(refused, PolicyVersionError::Rollback { version: 4, seen: 5 }));
+            assert!(matches!(versions.take(&word(5, 3)), Err(PolicyVersionError::Reused(5))));
             versions.take(&word(5, 2)).unwrap();
         }
     }
@@ -160,13 +154,13 @@ mod tests {
     #[test]
     fn what_cannot_be_read_or_written_is_a_refusal() {
         let directory = tempfile::tempdir().unwrap();
-        let path = versions_in(directory.path());
+        let path = directory.path().join("policy.json");
         for broken in ["", "{}", "{\"version\":1,\"digest\":\"\",\"more\":1}"] {
             fs::write(&path, broken).unwrap();
-            let refused = Versions::new(path.clone()).take(&word(1, 1)).unwrap_err();
-            assert!(matches!(refused, VersionError::File { .. }), "{broken}: {refused}");
+            let refused = PolicyVersions::new(path.clone()).take(&word(1, 1)).unwrap_err();
+            assert!(matches!(refused, PolicyVersionError::File { .. }), "{broken}: {refused}");
         }
-        let nowhere = Versions::new(directory.path().join("missing/policy.json"));
+        let nowhere = PolicyVersions::new(directory.path().join("missing/policy.json"));
         assert!(nowhere.take(&word(1, 1)).is_err());
         assert!(nowhere.take(&word(1, 1)).is_err());
     }
