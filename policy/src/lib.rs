@@ -39,6 +39,7 @@ pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
 pub use approval::{Approvers, DEFAULT_OPEN, Demand, MAX_OPEN, MAX_PEOPLE, Uncounted, Voter};
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Seal};
 pub use compare::{ChangeKind, Difference, FacetChange, RuleChange};
+pub use decide::{Failed, Nearest};
 pub use decision::{
     Ask, Basis, Decision, Denial, Effect, Finding, MAX_NEARBY, Nearby, Pending, Permit, Reason,
     Verdict,

@@ -9,6 +9,7 @@ use crate::grant::WorkspaceAccess;
 use crate::subject::Subject;
 
 mod conditions;
+mod nearest;
 mod network;
 
 const WORKSPACE: &str = "/srv/work";

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cofferdam_policy::{
-    Action, Call, Claims, Effect, Execute, Host, LAYERS, Project, Subject, TOOLS, Table, Timestamp,
+    Action, Call, Claims, Effect, Execute, Host, LAYERS, Nearest, Project, Subject, TOOLS, Table, Timestamp,
 };
 use serde::Serialize;
 
@@ -98,19 +98,45 @@ struct Explanation {
     line: String,
     #[serde(rename = "explanation")]
     story: String,
+    /// Where no rule permits it: the rule that comes nearest, and what failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest: Option<NearestView>,
     /// Each command of a command line, with what the rules say to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     table: Option<Table>,
 }
 
+#[derive(Debug, Serialize)]
+struct NearestView {
+    rule: String,
+    /// The part of the call that nothing permits.
+    part: String,
+    /// A stable word: what failed first, such as `arguments` or `subject`.
+    failed: String,
+    why: String,
+    #[serde(skip)]
+    line: String,
+}
+
+impl From<Nearest> for NearestView {
+    fn from(nearest: Nearest) -> Self {
+        let line = nearest.to_string();
+        let Nearest { rule, part, failed, why } = nearest;
+        Self { rule, part, failed: failed.to_string(), why, line }
+    }
+}
+
 pub(super) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, PolicyError> {
     let rules = Files::read(&arguments.files)?.parse()?;
-    let decision = rules.decide(arguments.call()?);
+    let call = arguments.call()?;
+    let nearest = rules.nearest(&call).map(NearestView::from);
+    let decision = rules.decide(call);
     let shown = format.show(&Explanation {
         effect: decision.effect().to_string(),
         rules: decision.rules(),
         line: decision.line(),
         story: decision.explain(),
+        nearest,
         table: decision.command_table(),
     });
     Ok(if decision.effect() == Effect::Allow { shown } else { ExitCode::FAILURE })
@@ -178,6 +204,7 @@ impl Arguments {
 
 impl Report for Explanation {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.story.trim_end())
+        writeln!(out, "{}", self.story.trim_end())?;
+        self.nearest.iter().try_for_each(|nearest| writeln!(out, "nearest: {}", nearest.line))
     }
 }
