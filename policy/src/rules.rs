@@ -116,10 +116,10 @@ impl RuleSet {
         }
         let sets = Sets::collect(&mut read, &mut report);
         let order = profile_order(&mut read, &mut report);
-        let (names, roles) = resolve::resolve_roles(&mut read, &sets, &mut report);
+        let (role_names, role_set) = resolve::resolve_roles(&mut read, &sets, &mut report);
         let Uses { rules: packed, packs, .. } =
-            Uses::collect(&mut read, &sets, &names, &mut report);
-        let (rules, cases) = resolve_all(read, packed, &sets, &names, &mut report);
+            Uses::collect(&mut read, &sets, &role_names, &mut report);
+        let (rules, cases) = resolve_all(read, packed, &sets, &role_names, &mut report);
         report.finish()?;
         let packs: Vec<(String, &str)> =
             packs.into_values().map(|pack| (pack.file(), pack.text)).collect();
@@ -131,7 +131,7 @@ impl RuleSet {
         let rules: Vec<Rule> = rules.into_values().collect();
         let index = Index::new(&rules);
         let unused_sets = sets.into_unused();
-        Ok(Self { rules, roles, order, base, digest, cases, index, unused_sets })
+        Ok(Self { rules, roles: role_set, order, base, digest, cases, index, unused_sets })
     }
 
     /// The digest that was given with the files.
@@ -202,7 +202,7 @@ fn resolve_all(
     files: Vec<File<'_>>,
     mut rules: BTreeMap<String, Rule>,
     sets: &Sets,
-    roles: &RoleNames,
+    role_names: &RoleNames,
     report: &mut Report,
 ) -> (BTreeMap<String, Rule>, Vec<Case>) {
     let mut tests = Vec::new();
@@ -212,7 +212,8 @@ fn resolve_all(
             let (id, id_span) = (raw.id.get_ref().clone(), raw.id.span());
             let key = format!("rule {id}");
             let report = &mut *report;
-            let rule = Resolver { source, sets, roles, report, key: key.clone() }.rule(span, raw);
+            let rule = Resolver { source, sets, roles: role_names, report, key: key.clone() }
+                .rule(span, raw);
             if rules.insert(id, rule).is_some() {
                 let message = "there is a rule of this id already; give it another one";
                 report.add(source, id_span, key, message);

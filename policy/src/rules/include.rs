@@ -6,6 +6,8 @@
 //! `include` that nobody followed is refused, because a deny rule could be in
 //! what is missing.
 
+use std::path::Path;
+
 use super::error::{Place, Report, RuleErrors, Source, line_starts};
 use super::file::{self, File};
 use crate::text::shown;
@@ -78,7 +80,8 @@ fn problem(path: &str) -> Option<&'static str> {
     if directory.contains('*') {
         return Some("has `*` in a directory; it may stand in the last part only");
     }
-    let ends = name.ends_with(".toml") && !name.starts_with('.');
+    let is_rule_file = Path::new(name).extension().is_some_and(|extension| extension == "toml");
+    let ends = is_rule_file && !name.starts_with('.');
     (!ends)
         .then_some("is no rule file; the name has to end with `.toml` and to start without a dot")
 }

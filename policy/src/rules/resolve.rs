@@ -138,7 +138,7 @@ impl Resolver<'_> {
 
     /// A misspelt tool would never match, and a deny rule never fire.
     fn check_tools(&mut self, tools: &Texts) {
-        for tool in tools.iter().flat_map(|tools| tools.get_ref()) {
+        for tool in tools.iter().flat_map(Spanned::get_ref) {
             let name = tool.get_ref();
             if !name.starts_with('@') && !TOOLS.contains(&name.as_str()) {
                 let message = format!("no tool is named `{name}`; {}", choices(name, TOOLS));

@@ -77,7 +77,8 @@ impl Resolver<'_> {
             return None;
         }
         let days = self.days(days);
-        let bounds = (self.clock("when.from", &from)?, self.clock("when.until", &until)?);
+        let bounds =
+            (self.clock("when.from", from.as_ref())?, self.clock("when.until", until.as_ref())?);
         if let (Some(_), Some(until)) = (&from, &until)
             && bounds.0 == bounds.1
         {
@@ -99,19 +100,18 @@ impl Resolver<'_> {
         self.check_not_empty("when.days", &days);
         let mut found = Vec::new();
         for text in days.into_inner() {
-            match DAYS.iter().find(|(name, _)| name == text.get_ref()) {
-                Some((_, day)) => found.push(*day),
-                None => {
-                    let message = "it is no day; a day is one of mon, tue, wed, thu, fri, sat, sun";
-                    self.add(text.span(), "when.days", message);
-                }
+            if let Some((_, day)) = DAYS.iter().find(|(name, _)| name == text.get_ref()) {
+                found.push(*day);
+            } else {
+                let message = "it is no day; a day is one of mon, tue, wed, thu, fri, sat, sun";
+                self.add(text.span(), "when.days", message);
             }
         }
         (!found.is_empty()).then_some(found)
     }
 
     /// Midnight, where it is left out.
-    fn clock(&mut self, key: &str, text: &Option<Spanned<String>>) -> Option<Time> {
+    fn clock(&mut self, key: &str, text: Option<&Spanned<String>>) -> Option<Time> {
         let Some(text) = text else { return Some(Time::midnight()) };
         let found = clock(text.get_ref());
         if found.is_none() {

@@ -30,17 +30,17 @@ impl Uses {
     pub(in super::super) fn collect(
         files: &mut [File<'_>],
         sets: &Sets,
-        roles: &RoleNames,
+        role_names: &RoleNames,
         report: &mut Report,
     ) -> Self {
         let mut uses = Self::default();
         for file in files {
             let source = file.source;
             for name in file.packs.drain(..) {
-                uses.add(source, RawPack::plain(name), sets, roles, report);
+                uses.add(source, RawPack::plain(name), sets, role_names, report);
             }
             for raw in file.uses.drain(..) {
-                uses.add(source, raw, sets, roles, report);
+                uses.add(source, raw, sets, role_names, report);
             }
         }
         uses
@@ -51,7 +51,7 @@ impl Uses {
         source: Source<'_>,
         raw: RawPack,
         sets: &Sets,
-        roles: &RoleNames,
+        role_names: &RoleNames,
         report: &mut Report,
     ) {
         let given = raw.alias.clone().unwrap_or_else(|| raw.name.clone());
@@ -71,7 +71,7 @@ impl Uses {
         }
         let lines = line_starts(pack.text);
         let rules = pack_rules(pack, &lines, report);
-        let mut resolver = Resolver { source, sets, roles, report, key };
+        let mut resolver = Resolver { source, sets, roles: role_names, report, key };
         resolver.check_id(&given);
         let over = resolver.overlay(raw);
         for rule in rules {

@@ -80,7 +80,7 @@ impl<'w> Sorting<'w, '_, '_> {
         let Some(role) = self.written.get(name) else { return };
         self.way.push(name);
         let named = role.alternatives.iter().filter_map(|one| one.roles.as_ref());
-        for text in named.flat_map(|texts| texts.get_ref()) {
+        for text in named.flat_map(Spanned::get_ref) {
             // What a set holds besides, and what is unknown, is told later.
             for next in self.sets.expand(text.get_ref()).unwrap_or_default() {
                 let Some((next, _)) = self.written.get_key_value(&next) else { continue };

@@ -31,12 +31,11 @@ impl Resolver<'_> {
         let names = self.expand(key, texts.into_inner());
         let mut numbers = Vec::with_capacity(names.len());
         for name in names {
-            match self.roles.number(name.get_ref()) {
-                Some(number) => numbers.push(number),
-                None => {
-                    let message = self.roles.unknown(name.get_ref());
-                    self.add(Spanned::span(&name), key, message);
-                }
+            if let Some(number) = self.roles.number(name.get_ref()) {
+                numbers.push(number);
+            } else {
+                let message = self.roles.unknown(name.get_ref());
+                self.add(Spanned::span(&name), key, message);
             }
         }
         Some(numbers)

@@ -1,5 +1,7 @@
 //! Roles and claims: who holds what, and what is wrong with them.
 
+use std::fmt::Write as _;
+
 use super::{error, parse};
 use crate::subject::{Claims, Subject};
 
@@ -12,8 +14,8 @@ fn with_roles(roles: &str, asked: &str) -> String {
     )
 }
 
-fn holds(roles: &str, asked: &str, subject: &Subject) -> bool {
-    let rules = parse(&with_roles(roles, asked)).unwrap_or_else(|errors| panic!("{errors}"));
+fn holds(written: &str, asked: &str, subject: &Subject) -> bool {
+    let rules = parse(&with_roles(written, asked)).unwrap_or_else(|errors| panic!("{errors}"));
     rules.rules[0].selectors.subjects.select(subject, &rules.roles.held_by(subject))
 }
 
@@ -56,7 +58,7 @@ fn many_ways_to_the_same_role_take_no_longer_than_one() {
     for level in 1..400 {
         let below = level - 1;
         let one = format!("{{ roles = [\"r{below}\", \"r{below}\"] }}");
-        roles.push_str(&format!("r{level} = [{one}, {one}]\n"));
+        writeln!(roles, "r{level} = [{one}, {one}]").unwrap();
     }
     assert!(holds(&roles, "r399", &subject("ann", &[], &[])));
     assert!(!holds(&roles, "r399", &subject("bo", &[], &[])));
@@ -110,7 +112,10 @@ fn roles_that_mean_nothing_or_everybody_are_refused() {
             .to_string()
             .contains("two:3:1: roles.a: there is a role of this name already, at one:3:1")
     );
-    let many: String = (0..1001).map(|one| format!("r{one} = {{ users = [\"x\"] }}\n")).collect();
+    let mut many = String::new();
+    for number in 0..1001 {
+        writeln!(many, "r{number} = {{ users = [\"x\"] }}").unwrap();
+    }
     assert!(error(&with_roles(&many, "r1")).contains("more than 1000"));
 }
 
