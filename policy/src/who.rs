@@ -5,6 +5,7 @@
 //! is no plain name stands for all who match it: somebody is made up who does.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use crate::rules::RuleSet;
 use crate::rules::role::Roles;
@@ -21,7 +22,8 @@ const NOBODY: &str = "(anybody)";
 /// Somebody who may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker {
-    /// Who it is, in words: `ann`, `anybody in ops`, `everybody else`.
+    /// Who it is, in words: `ann`, `anybody in ops`, `everybody else`, or `everybody`
+    /// where the rules tell nobody apart.
     pub name: String,
     /// As the rules see them.
     pub subject: Subject,
@@ -42,7 +44,8 @@ impl RuleSet {
             }
         }
         out.sort_by(|one, other| one.name.cmp(&other.name));
-        out.push(Asker { name: "everybody else".to_owned(), subject: nobody() });
+        let name = if out.is_empty() { "everybody" } else { "everybody else" };
+        out.push(Asker { name: name.to_owned(), subject: nobody() });
         out
     }
 }
@@ -101,7 +104,9 @@ fn vary(found: &mut Vec<Subject>, names: &Names, set: impl Fn(&mut Subject, Stri
             Some(other)
         })
         .collect();
-    found.iter_mut().for_each(|subject| set(subject, first.clone()));
+    for subject in found.iter_mut() {
+        set(subject, first.clone());
+    }
     found.extend(others);
 }
 
@@ -114,16 +119,16 @@ fn name(subject: &Subject) -> String {
     let Subject { user, groups, client, tenant, claims } = subject;
     let mut out = if user == NOBODY { "anybody".to_owned() } else { user.clone() };
     if !groups.is_empty() {
-        out.push_str(&format!(" in {}", groups.join(", ")));
+        let _ = write!(out, " in {}", groups.join(", "));
     }
     if !tenant.is_empty() {
-        out.push_str(&format!(" of {tenant}"));
+        let _ = write!(out, " of {tenant}");
     }
     for (claim, values) in claims.iter() {
-        out.push_str(&format!(" with {claim}={}", values.join(",")));
+        let _ = write!(out, " with {claim}={}", values.join(","));
     }
     if !client.is_empty() {
-        out.push_str(&format!(" by {client}"));
+        let _ = write!(out, " by {client}");
     }
     out
 }

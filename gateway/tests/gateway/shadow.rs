@@ -21,7 +21,8 @@ async fn shadow_rules_change_no_answer_and_what_they_would_say_is_recorded() {
     let rules = "version = 1\n\
         [[rule]]\nid = 'ls-only'\neffect = 'allow'\nprograms = [{ names = ['ls', 'sudo'] }]\n\
         grant = { profile = 'build', workspace_access = 'write' }\n\
-        [[rule]]\nid = 'list'\neffect = 'allow'\ntools = ['list_hosts']\n";
+        [[rule]]\nid = 'list'\neffect = 'allow'\ntools = ['list_hosts']\n\
+        grant = { profile = 'readonly' }\n";
     let mut served = watched(rules).await;
     for (program, reason) in
         [("ls", "HOST_UNREACHABLE"), ("cat", "HOST_UNREACHABLE"), ("sudo", "DENIED")]

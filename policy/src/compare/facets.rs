@@ -144,7 +144,10 @@ fn program(pattern: &ProgramPattern) -> Vec<String> {
     let arguments = match arguments {
         None => " with any arguments".to_owned(),
         Some(list) if list.0.is_empty() => " without arguments".to_owned(),
-        Some(list) => list.0.iter().map(|one| format!(" {}", element(one))).collect(),
+        Some(list) => {
+            let told: Vec<String> = list.0.iter().map(element).collect();
+            format!(" {}", told.join(" "))
+        }
     };
     let names = match which {
         Which::Any => vec!["any program".to_owned()],

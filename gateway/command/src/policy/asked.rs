@@ -95,7 +95,7 @@ impl Asked {
 
 /// The action of a tool other than `execute_command`.
 pub(super) fn action_of(tool: &str, object: Option<Vec<u8>>) -> Result<Action, PolicyError> {
-    let path = |wanted| object.clone().ok_or(PolicyError::Call(wanted));
+    let path = |wanted| object.ok_or(PolicyError::Call(wanted));
     Ok(match tool {
         "check_command_exists" => {
             Action::FindProgram { program: path("give a program's name after `--`")? }

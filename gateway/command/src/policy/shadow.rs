@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, Pol
     })?;
     summary.broken = broken;
     summary.groups = groups.into_values().collect();
-    summary.groups.sort_by(|one, other| other.count.cmp(&one.count));
+    summary.groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     let good = summary.groups.is_empty() && broken == 0;
     let shown = format.show(&summary);
     Ok(if good { shown } else { ExitCode::FAILURE })

@@ -119,7 +119,7 @@ fn answer(
 ) -> io::Result<()> {
     let Asked { tool, action } = asked;
     let call = context.place.call(context.subject.clone(), tool, action);
-    let (asker, action) = (call.subject.to_string(), call.action.to_string());
+    let (who, action) = (call.subject.to_string(), call.action.to_string());
     let decision = rules.decide(call);
     let explanation = decision.explain();
     if format == Format::Human {
@@ -127,7 +127,7 @@ fn answer(
     }
     let told = Told::of(&decision);
     let Place { host, project, .. } = &context.place;
-    write_json(out, &Answer { line, asker, host, project, action, told, explanation })
+    write_json(out, &Answer { line, asker: who, host, project, action, told, explanation })
 }
 
 fn misread(out: &mut impl Write, line: &str, error: String, format: Format) -> io::Result<()> {

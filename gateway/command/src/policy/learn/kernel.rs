@@ -58,7 +58,7 @@ impl Refusals {
     /// The most frequent first.
     pub(super) fn into_list(self) -> Vec<Refusal> {
         let mut all: Vec<Refusal> = self.found.into_values().collect();
-        all.sort_by(|one, other| other.count.cmp(&one.count));
+        all.sort_by_key(|refusal| std::cmp::Reverse(refusal.count));
         all
     }
 

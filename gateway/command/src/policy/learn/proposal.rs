@@ -121,12 +121,12 @@ impl Bench<'_> {
                 (true, true) | (false, false) => {}
             }
         }
-        let failing = |rules: &RuleSet| -> BTreeSet<String> {
+        let failures = |rules: &RuleSet| -> BTreeSet<String> {
             let failed = rules.run_tests().into_iter().filter(|test| !test.passed);
             failed.map(|test| test.name).collect()
         };
-        match failing(&rules).difference(&failing(self.rules)).next() {
-            Some(test) => Err(format!("the test «{test}» would fail")),
+        match failures(&rules).difference(&failures(self.rules)).next() {
+            Some(failing) => Err(format!("the test «{failing}» would fail")),
             None => Ok(()),
         }
     }
