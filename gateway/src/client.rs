@@ -1,9 +1,11 @@
 //! A small MCP client for a gateway: what `cofferdam call` and `cofferdam mcp`
-//! use.
+//! use, and what `cofferdam approve` does.
 //!
 //! [`Client`] calls one tool after the other; [`bridge()`] gives a client that
-//! speaks stdio the gateway's HTTP endpoint.
+//! speaks stdio the gateway's HTTP endpoint; [`Approvals`] answers requests for
+//! approval.
 
+mod approvals;
 mod bridge;
 
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use rmcp::transport::streamable_http_client::{
 use rmcp::{ClientHandler, ServiceExt};
 use zeroize::Zeroizing;
 
+pub use approvals::{Answer, Approvals, ApprovalsError};
 pub use bridge::{BridgeError, bridge};
 pub use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};
 
@@ -27,7 +30,7 @@ pub use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};
 pub struct Endpoint {
     /// The MCP URL, such as `http://127.0.0.1:8460/mcp`.
     pub url: String,
-    /// The bearer token.
+    /// The bearer token, of the purpose that is needed.
     pub token: Zeroizing<String>,
     /// A PEM file with authorities that the gateway's certificate may come
     /// from, besides the system's.
@@ -76,7 +79,7 @@ pub enum ClientError {
 }
 
 impl Endpoint {
-    fn transport(&self) -> Result<StreamableHttpClientTransport<reqwest::Client>, ClientError> {
+    fn http_client(&self) -> Result<reqwest::Client, ClientError> {
         // Another part of the process may have installed one; either is ours.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -91,9 +94,13 @@ impl Endpoint {
                 .map_err(|source| ClientError::Authorities { path: path.clone(), source })?;
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?);
         }
+        Ok(builder.build()?)
+    }
+
+    fn transport(&self) -> Result<StreamableHttpClientTransport<reqwest::Client>, ClientError> {
         let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str())
             .auth_header(self.token.as_str());
-        Ok(StreamableHttpClientTransport::with_client(builder.build()?, config))
+        Ok(StreamableHttpClientTransport::with_client(self.http_client()?, config))
     }
 }
 

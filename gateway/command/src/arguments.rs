@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{audit, call, dev, host, mcp, pki, policy, profile, token};
+use crate::{approve, audit, call, dev, host, mcp, pki, policy, profile, token};
 
 const EXAMPLES: &str = "\
 Try everything on this machine, with nothing to set up:
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Dev(dev::Arguments),
     /// Calls a tool of a gateway, as an MCP client would.
     Call(call::Arguments),
+    /// Answers calls that wait for people to agree.
+    Approve(approve::Arguments),
     /// Gives MCP clients that speak stdio a gateway.
     Mcp(mcp::Arguments),
     /// Tells about the hosts behind a gateway.

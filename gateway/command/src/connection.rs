@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cofferdam_gateway::client::Endpoint;
+use zeroize::Zeroizing;
 
 /// The variable that holds a token.
 const TOKEN: &str = "COFFERDAM_TOKEN";
@@ -14,9 +15,19 @@ const TOKEN: &str = "COFFERDAM_TOKEN";
 /// The longest token file, in bytes.
 const MAX_TOKEN: u64 = 4096;
 
-/// Which gateway.
+/// Which gateway, and whose token.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
+    #[command(flatten)]
+    gateway: Gateway,
+    /// A file with the token. Default: the variable COFFERDAM_TOKEN.
+    #[arg(long, env = "COFFERDAM_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// Which gateway.
+#[derive(Debug, Args)]
+pub(crate) struct Gateway {
     /// The MCP URL of the gateway.
     #[arg(
         long,
@@ -25,9 +36,6 @@ pub(crate) struct Connection {
         default_value = "http://127.0.0.1:8460/mcp"
     )]
     url: String,
-    /// A file with the token. Default: the variable COFFERDAM_TOKEN.
-    #[arg(long, env = "COFFERDAM_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
     /// A PEM file with an authority that the gateway's certificate comes from,
     /// besides the system's.
     #[arg(long, env = "COFFERDAM_AUTHORITIES", value_name = "FILE")]
@@ -59,13 +67,21 @@ pub(crate) enum ConnectionError {
     NotAToken(String),
 }
 
-impl Connection {
-    /// The gateway and the token.
-    pub(crate) fn endpoint(self) -> Result<Endpoint, ConnectionError> {
-        let Self { url, token_file, authorities } = self;
+impl Gateway {
+    /// The gateway, with this token.
+    pub(crate) fn with_token(self, token: Zeroizing<String>) -> Result<Endpoint, ConnectionError> {
+        let Self { url, authorities } = self;
         if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(ConnectionError::Url(url));
         }
+        Ok(Endpoint { url, token, authorities })
+    }
+}
+
+impl Connection {
+    /// The gateway and the token.
+    pub(crate) fn endpoint(self) -> Result<Endpoint, ConnectionError> {
+        let Self { gateway, token_file } = self;
         let (token, origin) = match token_file {
             Some(path) => (read(&path)?, format!("the file `{}`", path.display())),
             None => (
@@ -73,12 +89,17 @@ impl Connection {
                 format!("the variable {TOKEN}"),
             ),
         };
-        let token = token.trim();
-        if token.is_empty() || token.contains(|c: char| !c.is_ascii_graphic()) {
-            return Err(ConnectionError::NotAToken(origin));
-        }
-        Ok(Endpoint { url, token: token.to_owned().into(), authorities })
+        gateway.with_token(one_line(&token, origin)?)
     }
+}
+
+/// The token in a text that is read from somewhere.
+pub(crate) fn one_line(text: &str, origin: String) -> Result<Zeroizing<String>, ConnectionError> {
+    let token = text.trim();
+    if token.is_empty() || token.contains(|c: char| !c.is_ascii_graphic()) {
+        return Err(ConnectionError::NotAToken(origin));
+    }
+    Ok(token.to_owned().into())
 }
 
 fn read(path: &Path) -> Result<String, ConnectionError> {
@@ -103,12 +124,8 @@ mod tests {
     fn with_token(content: &str) -> Result<Endpoint, ConnectionError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content.as_bytes()).unwrap();
-        Connection {
-            url: "http://127.0.0.1:1/mcp".into(),
-            token_file: Some(file.path().to_owned()),
-            authorities: None,
-        }
-        .endpoint()
+        let gateway = Gateway { url: "http://127.0.0.1:1/mcp".into(), authorities: None };
+        Connection { gateway, token_file: Some(file.path().to_owned()) }.endpoint()
     }
 
     #[test]

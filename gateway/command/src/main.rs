@@ -1,5 +1,5 @@
 //! `cofferdam`, the person's command: one program to try everything (`dev`), to
-//! ask a gateway (`call`, `mcp`, `host`), and to look after it (`token`, `pki`,
+//! ask a gateway (`call`, `mcp`, `host`), to agree to what it asks (`approve`), and to look after it (`token`, `pki`,
 //! `policy`, `profile`, `audit`).
 //!
 //! Words: a **report** is what a command found out, and is shown to a person or,
@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod approve;
 mod arguments;
 mod audit;
 mod call;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
 fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
     Ok(match command {
         Command::Dev(arguments) => dev::run(arguments, format)?,
+        Command::Approve(arguments) => approve::run(arguments, format),
         Command::Call(arguments) => call::run(arguments, format),
         Command::Mcp(arguments) => mcp::run(arguments)?,
         Command::Host(command) => host::run(command, format)?,

@@ -1,0 +1,53 @@
+//! The terminal in which a person is asked.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use rustix::termios::{QueueSelector, tcflush};
+
+/// A terminal with somebody in front of it, as far as that can be told.
+pub(super) struct Terminal(());
+
+/// Why nobody can be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TerminalError {
+    /// There is none.
+    #[error(
+        "there is no terminal to show the request and ask in: look at it with `cofferdam approve \
+         list --json`, and answer with `cofferdam approve ID --yes`"
+    )]
+    Nobody,
+    /// It fails.
+    #[error("the terminal fails: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Terminal {
+    /// Input and output both have to be one.
+    pub(super) fn open() -> Result<Self, TerminalError> {
+        if io::stdin().is_terminal() && io::stdout().is_terminal() {
+            Ok(Self(()))
+        } else {
+            Err(TerminalError::Nobody)
+        }
+    }
+
+    pub(super) fn say(&mut self, text: &str) -> Result<(), TerminalError> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// What was typed after the question, without spaces around it; none: the end
+    /// of the input.
+    pub(super) fn ask(&mut self, question: &str) -> Result<Option<String>, TerminalError> {
+        // What was typed before the question was no answer to it.
+        tcflush(io::stdin(), QueueSelector::IFlush).map_err(io::Error::from)?;
+        self.say(question)?;
+        let mut line = String::new();
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            self.say("\n")?;
+            return Ok(None);
+        }
+        Ok(Some(line.trim().to_owned()))
+    }
+}
