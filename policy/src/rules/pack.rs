@@ -17,11 +17,17 @@ pub struct Pack {
 }
 
 /// All packs, in the byte order of their names.
-pub const PACKS: [Pack; 4] = [
+pub const PACKS: [Pack; 10] = [
+    Pack { name: "build-c", text: include_str!("../../packs/build-c.toml") },
+    Pack { name: "build-node", text: include_str!("../../packs/build-node.toml") },
+    Pack { name: "build-python", text: include_str!("../../packs/build-python.toml") },
+    Pack { name: "build-rust", text: include_str!("../../packs/build-rust.toml") },
     Pack { name: "files", text: include_str!("../../packs/files.toml") },
     Pack { name: "git-read", text: include_str!("../../packs/git-read.toml") },
     Pack { name: "git-write", text: include_str!("../../packs/git-write.toml") },
+    Pack { name: "package-read", text: include_str!("../../packs/package-read.toml") },
     Pack { name: "search", text: include_str!("../../packs/search.toml") },
+    Pack { name: "test-runners", text: include_str!("../../packs/test-runners.toml") },
 ];
 
 impl Pack {
