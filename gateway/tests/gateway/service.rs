@@ -76,8 +76,17 @@ impl Served {
 
     /// Starts with a host that answers, and with these rules instead of the usual.
     pub(crate) async fn start_with_host(rules: Option<&str>, script: Script) -> (Self, TestHost) {
+        Self::start_with_host_and(rules, script, "").await
+    }
+
+    /// The same, with more lines at the end of the configuration.
+    pub(crate) async fn start_with_host_and(
+        rules: Option<&str>,
+        script: Script,
+        more: &str,
+    ) -> (Self, TestHost) {
         let directory = TempDir::new().unwrap();
-        let token = prepare(directory.path(), "");
+        let token = prepare(directory.path(), more);
         if let Some(rules) = rules {
             std::fs::write(directory.path().join("rules.toml"), rules).unwrap();
         }
