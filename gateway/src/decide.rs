@@ -8,8 +8,8 @@ mod source;
 use std::sync::Arc;
 
 use cofferdam_policy::{
-    Action, Call, Decision, Denial, Host, Pending, Permit, Project, RuleErrors, RuleSet, Subject,
-    Timestamp,
+    Action, Call, Decision, Denial, Engine, Host, Pending, Permit, Project, RuleErrors, RuleSet,
+    Subject, Timestamp,
 };
 
 use crate::call::Origin;
@@ -73,6 +73,12 @@ impl Policy {
         self.version
     }
 
+    /// What decides: the rules, and what restricts them further where there is
+    /// such a thing.
+    fn engine(&self) -> &dyn Engine {
+        &*self.rules
+    }
+
     /// Whether `origin` may do `action` there; nowhere: at the gateway itself.
     pub(crate) fn decide(
         &self,
@@ -80,7 +86,7 @@ impl Policy {
         place: Option<&Place>,
         action: Action,
     ) -> Result<Decided, Refused> {
-        match self.rules.decide(policy_call(subject(origin), &origin.tool, place, action)) {
+        match self.engine().decide(policy_call(subject(origin), &origin.tool, place, action)) {
             Decision::Permit(permit) => Ok(Decided::Permit(permit)),
             Decision::Ask(pending) => Ok(Decided::Ask(pending)),
             Decision::Deny(denial) => Err(Refused::new(&denial)),

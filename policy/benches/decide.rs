@@ -80,10 +80,10 @@ fn measure(policy: &Policy, rounds: usize) -> Result<Measured, String> {
     let mut quick = times(&calls, rounds, |call| rules.decide(call));
     let mut slow = times(&calls, rounds.div_ceil(100), |call| rules.decide_by_scan(call));
     Ok(Measured {
-        reading: at(&mut readings, 0.5),
-        half: at(&mut quick, 0.5),
-        late: at(&mut quick, 0.99),
-        scan: at(&mut slow, 0.5),
+        reading: at(&mut readings, 50),
+        half: at(&mut quick, 50),
+        late: at(&mut quick, 99),
+        scan: at(&mut slow, 50),
     })
 }
 
@@ -108,10 +108,10 @@ fn own_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// The time that this share of all does not exceed.
-fn at(times: &mut [Duration], share: f64) -> Duration {
+/// The time that so many percent of all do not exceed.
+fn at(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
-    let place = (times.len() as f64 * share) as usize;
+    let place = times.len() * percent / 100;
     times[place.min(times.len() - 1)]
 }
 

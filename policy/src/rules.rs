@@ -45,8 +45,8 @@ use std::collections::BTreeMap;
 pub(crate) use argument::Surroundings;
 pub use case::{Case, TestResult};
 pub use condition::LAYERS;
-pub(crate) use error::append_place;
 pub use error::{Excerpt, Place, RuleError, RuleErrors};
+pub(crate) use error::{append_place, escaped};
 pub use include::{Include, MAX_INCLUDES};
 pub use pack::{PACKS, Pack};
 

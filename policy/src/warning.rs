@@ -14,7 +14,8 @@ use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 
-use crate::rules::{Place, RuleSet, append_place};
+use crate::rules::{Place, RuleSet, append_place, escaped};
+use crate::text::shown;
 
 /// Something that may not be meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,10 +67,12 @@ impl Warning {
     #[must_use]
     pub fn render(&self) -> String {
         let Self { place, kind, key, message, help, other } = self;
+        // Names of sets and programs may hold anything.
+        let [key, message, help] = [key, message, help].map(|text| escaped(text));
         let mut out = format!("warning[{kind}]: {key}: {message}\n");
         append_place(&mut out, place);
         if let Some((what, place)) = other {
-            let _ = writeln!(out, "note: {what}");
+            let _ = writeln!(out, "note: {}", escaped(what));
             append_place(&mut out, place);
         }
         let _ = writeln!(out, "{} = help: {help}", " ".repeat(place.line.to_string().len()));
@@ -99,9 +102,9 @@ impl RuleSet {
         all.extend(self.unused_sets.iter().map(|(name, place)| Warning {
             place: place.clone(),
             kind: WarningKind::UnusedSet,
-            key: format!("sets.{name}"),
+            key: format!("sets.{}", shown(name.as_bytes())),
             message: "nothing uses it".to_owned(),
-            help: format!("write \"@{name}\" where it is meant, or take it out"),
+            help: "write its name with an @ where it is meant, or take it out".to_owned(),
             other: None,
         }));
         all.sort();

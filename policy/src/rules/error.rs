@@ -11,8 +11,8 @@ use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use advice::Advice;
-pub(crate) use excerpt::append as append_place;
 pub use excerpt::{Excerpt, Place};
+pub(crate) use excerpt::{append as append_place, escaped};
 pub(super) use similar::choices;
 
 use super::text::Expressions;
@@ -131,7 +131,7 @@ impl Report {
         let Advice { problem, help } = advice;
         self.errors.push(RuleError {
             place: source.at(span),
-            key: excerpt::escaped(&shown(key.as_bytes())),
+            key: escaped(&shown(key.as_bytes())),
             message: problem,
             help,
             #[cfg(test)]

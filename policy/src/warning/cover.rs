@@ -144,8 +144,11 @@ fn share_program(one: &Which, other: &Which) -> bool {
         (Which::Under(one), Which::Under(other)) => {
             one.starts_with(other) || other.starts_with(one)
         }
-        (Which::Any, _) | (_, Which::Any) => true,
-        (Which::Under(_), Which::Names(_)) | (Which::Names(_), Which::Under(_)) => true,
+        // A directory may hold a program of that name.
+        (Which::Any, _)
+        | (_, Which::Any)
+        | (Which::Under(_), Which::Names(_))
+        | (Which::Names(_), Which::Under(_)) => true,
     }
 }
 

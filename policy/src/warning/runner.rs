@@ -17,6 +17,7 @@ use crate::rules::program::{ProgramPattern, Which};
 use crate::rules::rule::Rule;
 use crate::rules::text::TextPattern;
 use crate::shell::Word;
+use crate::text::shown;
 
 const DATA: &str = include_str!("../../data/runners.toml");
 
@@ -107,7 +108,9 @@ fn reasons(rule: &Rule, runners: &[Runner]) -> Vec<String> {
     for pattern in &rule.programs {
         match &pattern.which {
             Which::Any => all.push("every program of the profile".to_owned()),
-            Which::Under(directory) => all.push(format!("every program beneath {directory}")),
+            Which::Under(directory) => {
+                all.push(format!("every program beneath {}", shown(directory.as_bytes())));
+            }
             Which::Path(path) => add(&mut all, file_name(path.as_bytes()), Some(pattern), runners),
             Which::Names(names) => {
                 for name in names {
@@ -127,12 +130,11 @@ fn reasons(rule: &Rule, runners: &[Runner]) -> Vec<String> {
 }
 
 fn add(all: &mut Vec<String>, name: &[u8], pattern: Option<&ProgramPattern>, runners: &[Runner]) {
-    let arguments = pattern.map(|pattern| pattern.arguments.as_ref());
     let runs = |runner: &&Runner| {
-        runner.names.iter().any(|one| one.is_match(name)) && runner.is_open(arguments)
+        runner.names.iter().any(|one| one.is_match(name)) && runner.is_open(pattern)
     };
     if let Some(runner) = runners.iter().find(runs) {
-        let name = String::from_utf8_lossy(name);
+        let name = shown(name);
         let told = format!("{name}, because {}", runner.why);
         if !all.contains(&told) {
             all.push(told);
@@ -141,13 +143,11 @@ fn add(all: &mut Vec<String>, name: &[u8], pattern: Option<&ProgramPattern>, run
 }
 
 impl Runner {
-    /// Whether these argument patterns let it run something else. The outer
-    /// `None`: there is no pattern that would tell; the inner: any arguments.
-    fn is_open(&self, arguments: Option<Option<&Arguments>>) -> bool {
-        let Some(Some(Arguments(elements))) = arguments else {
-            // In a grant's list a program with safe uses is held by the rules.
-            return arguments.is_some() || self.words.is_empty();
-        };
+    /// Whether this pattern lets it run something else; without a pattern: whether
+    /// it always can.
+    fn is_open(&self, pattern: Option<&ProgramPattern>) -> bool {
+        let Some(pattern) = pattern else { return self.words.is_empty() };
+        let Some(Arguments(elements)) = &pattern.arguments else { return true };
         if self.words.is_empty() {
             return true;
         }

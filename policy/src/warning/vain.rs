@@ -70,7 +70,7 @@ impl<'r> Denies<'r> {
 fn called(which: &Which) -> Option<Vec<&[u8]>> {
     match which {
         Which::Any | Which::Under(_) => None,
-        Which::Names(names) => Some(names.iter().map(|name| name.as_bytes()).collect()),
+        Which::Names(names) => Some(names.iter().map(String::as_bytes).collect()),
         Which::Path(path) => Some(vec![file_name(path.as_bytes())]),
     }
 }

@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+/// What a host may have said of itself.
+const LAYERS: [Option<&[&str]>; 3] = [None, Some(&["landlock"]), Some(&["landlock", "seccomp"])];
+
 pub(crate) fn call() -> impl Strategy<Value = Call> {
     let groups = subsequence(vec!["devs".to_owned(), "admins".to_owned()], 0..=2);
     let claims = select(&[None, Some("x1"), Some("y")][..]);
@@ -26,8 +29,6 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         },
     );
     let labels = subsequence(vec![("stage", "prod"), ("stage", "test"), ("zone", "a")], 0..=3);
-    const LAYERS: [Option<&[&str]>; 3] =
-        [None, Some(&["landlock"]), Some(&["landlock", "seccomp"])];
     let layers = select(&LAYERS[..]);
     let host = (select(&["web-1", "db"][..]), labels, layers).prop_map(|(name, labels, layers)| {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

@@ -112,8 +112,9 @@ proptest! {
         let shuffled = parse(&file(&other));
         let (head, tail) = other.split_at(split.index(other.len() + 1));
         let head = file(head);
-        let tail: String = file(tail).split("[[rule]]").skip(1).map(|rule| format!("[[rule]]{rule}")).collect();
-        let tail = format!("version = 1\n{tail}");
+        let tail = file(tail);
+        let tail: Vec<&str> = tail.split("[[rule]]").skip(1).collect();
+        let tail = format!("version = 1\n{}{}", if tail.is_empty() { "" } else { "[[rule]]" }, tail.join("[[rule]]"));
         let files = RuleSet::parse(&[("b.toml", &tail), ("a.toml", &head)], [0; 32]).unwrap();
         for call in &calls {
             let expected = one.decide(call.clone());

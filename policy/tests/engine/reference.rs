@@ -47,7 +47,7 @@ pub(crate) struct Verdict {
 
 /// A rule file.
 pub(crate) struct Rules {
-    pub(crate) rules: Vec<Table>,
+    pub(crate) list: Vec<Table>,
     pub(crate) sets: Table,
     pub(crate) roles: Table,
     pub(crate) profiles: Vec<String>,
@@ -72,7 +72,7 @@ impl Rules {
             sets: tables(table.remove("sets")),
             roles: tables(table.remove("roles")),
             profiles: strings(&Value::Array(list(table.remove("profiles")))),
-            rules: list(table.remove("rule"))
+            list: list(table.remove("rule"))
                 .into_iter()
                 .map(|rule| rule.as_table().unwrap().clone())
                 .collect(),
@@ -83,7 +83,7 @@ impl Rules {
     pub(crate) fn decide(&self, call: &Call) -> Verdict {
         let Some(parts) = parts(call) else { return denied(BTreeSet::new()) };
         let meant: Vec<&Table> =
-            self.rules.iter().filter(|rule| self.is_meant(rule, call)).collect();
+            self.list.iter().filter(|rule| self.is_meant(rule, call)).collect();
         let mut refused = BTreeSet::new();
         let mut permitted: Vec<(&Part, Vec<&Table>)> = Vec::new();
         let mut all = true;
@@ -128,11 +128,11 @@ impl Rules {
     ) -> Option<Vec<&'r Table>> {
         let positive = |rule: &Table| effect(rule) != "deny";
         let base = SCOPES.iter().position(|wanted| {
-            self.rules.iter().any(|rule| positive(rule) && scope(rule) == *wanted)
+            self.list.iter().any(|rule| positive(rule) && scope(rule) == *wanted)
         })?;
         let mut chosen = Vec::new();
         for (place, name) in SCOPES.iter().enumerate().skip(base) {
-            let speaks = self.rules.iter().any(|rule| {
+            let speaks = self.list.iter().any(|rule| {
                 positive(rule) && scope(rule) == *name && self.is_meant_here(rule, call)
             });
             if place > base && !speaks {

@@ -17,7 +17,7 @@ impl Rule {
     /// allow rules but what they permit.
     pub(crate) fn plain(&self) -> Self {
         let said = |line: &&str| !line.starts_with("grant") && !line.starts_with("ask_if");
-        let body = self.body.lines().filter(said).map(|line| format!("{line}\n")).collect();
+        let body = self.body.lines().filter(said).collect::<Vec<_>>().join("\n") + "\n";
         Self { scope: "organisation", body, ..self.clone() }
     }
 
@@ -67,7 +67,7 @@ pub(crate) fn of(effect: &'static str) -> impl Strategy<Value = Rule> {
             let lines = kept.lines().filter(|line| {
                 (effect == "allow" && names.contains("programs =")) || !line.starts_with("ask_if")
             });
-            let kept: String = lines.map(|line| format!("{line}\n")).collect();
+            let kept = lines.collect::<Vec<_>>().join("\n");
             let body = format!("{selectors}{names}{tools}{kept}");
             Rule { id: "r".to_owned(), effect, scope, body }
         })

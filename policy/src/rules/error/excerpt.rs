@@ -82,7 +82,7 @@ pub(crate) fn append(out: &mut String, place: &Place) {
 }
 
 /// `text` in ASCII and on one line.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

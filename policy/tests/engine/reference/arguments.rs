@@ -107,21 +107,21 @@ impl Rules {
                 (range["min"].as_integer().unwrap(), range["max"].as_integer().unwrap());
             digits && text.parse().is_ok_and(|number: i64| min <= number && number <= max)
         } else if let Some(path) = key("beneath") {
-            return self.path(path.as_str().unwrap(), text, around);
+            return is_beneath(path.as_str().unwrap(), text, around);
         } else {
             panic!("{pattern:?}")
         })
     }
+}
 
-    fn path(&self, wanted: &str, text: &str, around: &Around<'_>) -> Sure {
-        if text.starts_with('-') {
-            return Sure::No;
-        }
-        let place = place(text.as_bytes(), around.directory.as_deref(), around.workspace);
-        place.map_or(Sure::No, |place| {
-            beneath(&place, &root(wanted, around.workspace), around.workspace)
-        })
+fn is_beneath(wanted: &str, text: &str, around: &Around<'_>) -> Sure {
+    if text.starts_with('-') {
+        return Sure::No;
     }
+    let place = place(text.as_bytes(), around.directory.as_deref(), around.workspace);
+    place.map_or(Sure::No, |place| {
+        beneath(&place, &root(wanted, around.workspace), around.workspace)
+    })
 }
 
 /// How no pattern at all matches these words.

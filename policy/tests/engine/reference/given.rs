@@ -67,7 +67,7 @@ impl Rules {
     fn narrowed(&self, rules: &[&Table], call: &Call) -> Option<Given> {
         let mut all: Option<Given> = None;
         for rule in rules {
-            let next = self.of_rule(rule, all.as_ref(), call);
+            let next = of_rule(rule, all.as_ref(), call);
             all = Some(match all {
                 None => next,
                 Some(all) => {
@@ -93,13 +93,9 @@ impl Rules {
 
     fn shared(&self, one: Given, other: Given) -> Option<Given> {
         let place = |name: &str| self.profiles.iter().position(|known| known == name);
-        let profile = if one.profile == other.profile {
-            one.profile
-        } else if place(&one.profile)? < place(&other.profile)? {
-            one.profile
-        } else {
-            other.profile
-        };
+        let one_is_narrower =
+            one.profile == other.profile || place(&one.profile)? < place(&other.profile)?;
+        let profile = if one_is_narrower { one.profile } else { other.profile };
         let network = &one.network | &other.network;
         (network.len() <= 16).then(|| Given {
             profile,
@@ -109,39 +105,39 @@ impl Rules {
             network,
         })
     }
+}
 
-    fn of_rule(&self, rule: &Table, wider: Option<&Given>, call: &Call) -> Given {
-        let empty = Table::new();
-        let grant = rule.get("grant").map_or(&empty, |grant| grant.as_table().unwrap());
-        let needs = match &call.action {
-            Action::WriteFile { .. } => true,
-            Action::Execute(_) => {
-                tables(rule, "paths").iter().any(|path| path["mode"].as_str().unwrap() == "write")
-            }
-            _ => false,
-        };
-        let profile = grant.get("profile").map(|name| name.as_str().unwrap().to_owned());
-        let writes =
-            grant.get("workspace_access").map(|access| access.as_str().unwrap() == "write");
-        Given {
-            profile: profile
-                .or_else(|| wider.map(|wider| wider.profile.clone()))
-                .unwrap_or_else(|| "default".to_owned()),
-            writes: writes.or_else(|| wider.map(|wider| wider.writes)).unwrap_or(needs),
-            programs: grant.get("programs").map(|list| strings(list).into_iter().collect()),
-            processes: grant
-                .get("limits")
-                .and_then(|limits| limits.get("processes"))
-                .map(|limit| limit.as_integer().unwrap()),
-            network: grant
-                .get("network")
-                .map(|list| {
-                    let sorted: BTreeSet<String> = strings(list).into_iter().collect();
-                    sorted.into_iter().collect()
-                })
-                .into_iter()
-                .collect(),
+/// What one rule gives; what it does not say is as the wider scope has it.
+fn of_rule(rule: &Table, wider: Option<&Given>, call: &Call) -> Given {
+    let empty = Table::new();
+    let grant = rule.get("grant").map_or(&empty, |grant| grant.as_table().unwrap());
+    let needs = match &call.action {
+        Action::WriteFile { .. } => true,
+        Action::Execute(_) => {
+            tables(rule, "paths").iter().any(|path| path["mode"].as_str().unwrap() == "write")
         }
+        _ => false,
+    };
+    let profile = grant.get("profile").map(|name| name.as_str().unwrap().to_owned());
+    let writes = grant.get("workspace_access").map(|access| access.as_str().unwrap() == "write");
+    Given {
+        profile: profile
+            .or_else(|| wider.map(|wider| wider.profile.clone()))
+            .unwrap_or_else(|| "default".to_owned()),
+        writes: writes.or_else(|| wider.map(|wider| wider.writes)).unwrap_or(needs),
+        programs: grant.get("programs").map(|list| strings(list).into_iter().collect()),
+        processes: grant
+            .get("limits")
+            .and_then(|limits| limits.get("processes"))
+            .map(|limit| limit.as_integer().unwrap()),
+        network: grant
+            .get("network")
+            .map(|list| {
+                let sorted: BTreeSet<String> = strings(list).into_iter().collect();
+                sorted.into_iter().collect()
+            })
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! For whom, where and for which tool a rule is meant. What is left out is any;
 //! entries of one list are alternatives; all lists have to match.
 
+use std::slice::from_ref;
+
 use cofferdam_policy::{Call, Subject};
 use toml::{Table, Value};
 
@@ -9,7 +11,7 @@ use super::{Rules, glob, strings};
 impl Rules {
     /// Whether a rule is meant for a call.
     pub(crate) fn is_meant(&self, rule: &Table, call: &Call) -> bool {
-        self.is_meant_here(rule, call) && self.one_of(rule.get("tools"), &[call.tool.clone()])
+        self.is_meant_here(rule, call) && self.one_of(rule.get("tools"), from_ref(&call.tool))
     }
 
     /// The same, whatever the tool.
@@ -19,24 +21,24 @@ impl Rules {
         let hosts = table("hosts");
         let labels = hosts.get("labels").map_or(&empty, |labels| labels.as_table().unwrap());
         self.is_subject(table("subjects"), &call.subject)
-            && self.one_of(hosts.get("names"), &[call.host.name.clone()])
-            && self.one_of(rule.get("projects"), &[call.project.name.clone()])
+            && self.one_of(hosts.get("names"), from_ref(&call.host.name))
+            && self.one_of(rule.get("projects"), from_ref(&call.project.name))
             && labels.iter().all(|(name, wanted)| {
                 let wanted = Value::Array(vec![wanted.clone()]);
                 call.host
                     .labels
                     .get(name)
-                    .is_some_and(|value| self.one_of(Some(&wanted), &[value.clone()]))
+                    .is_some_and(|value| self.one_of(Some(&wanted), from_ref(value)))
             })
     }
 
     fn is_subject(&self, wanted: &Table, subject: &Subject) -> bool {
         let roles = wanted.get("roles").map(|roles| self.expand(&strings(roles)));
         let claims = wanted.get("claims").map(|claims| claims.as_table().unwrap().clone());
-        self.one_of(wanted.get("users"), &[subject.user.clone()])
+        self.one_of(wanted.get("users"), from_ref(&subject.user))
             && self.one_of(wanted.get("groups"), &subject.groups)
-            && self.one_of(wanted.get("tenants"), &[subject.tenant.clone()])
-            && self.one_of(wanted.get("clients"), &[subject.client.clone()])
+            && self.one_of(wanted.get("tenants"), from_ref(&subject.tenant))
+            && self.one_of(wanted.get("clients"), from_ref(&subject.client))
             && roles.is_none_or(|roles| roles.iter().any(|role| self.holds(role, subject)))
             && claims.is_none_or(|claims| {
                 claims
