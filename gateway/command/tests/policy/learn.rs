@@ -93,7 +93,6 @@ fn nothing_is_proposed_for_what_a_deny_rule_names() {
         denied(run("2", "ann", &["rm", "y"]), &[]),
         denied(line("3", "ann", "true && rm z"), &[]),
         denied(call("4", "ann", "read_file", json!({"path": "secrets/key"})), &[]),
-        denied(line("6", "ann", "wc b > out"), &[]),
         denied(call("5", "ann", "search_files", json!({"content": "x"})), &[]),
     ]);
     let out = learn(&desk);
