@@ -18,7 +18,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cofferdam_trust::{PeerName, VerifyingKey};
+use cofferdam_trust::{PeerName, TrustedKeys, VerifyingKey};
 
 /// The largest configuration file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -44,6 +44,8 @@ pub struct Config {
     pub state: PathBuf,
     /// The file with the rules.
     pub rules: PathBuf,
+    /// Who may sign the rules, which are a bundle then; nobody: plain files.
+    pub rules_keys: TrustedKeys,
     /// A file with rules that only look on: what they would decide otherwise is
     /// recorded.
     pub rules_shadow: Option<PathBuf>,

@@ -5,16 +5,20 @@ mod reload;
 mod shadow;
 mod source;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cofferdam_policy::{
     Action, Call, Decision, Denial, Engine, Host, Pending, Permit, Project, RuleErrors, RuleSet,
     Subject, Timestamp,
 };
+use cofferdam_proto::intent::v1::SignedPolicyStatement;
+use cofferdam_trust::PolicyVersionError;
 
 use crate::call::Origin;
 use crate::place::Place;
 use crate::rule_files::RuleFilesError;
+use crate::signed_rules::{SignedRulesError, Verified};
 
 pub(crate) use policies::{Judged, Policies};
 pub(crate) use reload::reload;
@@ -25,6 +29,8 @@ pub(crate) struct Policy {
     rules: Arc<RuleSet>,
     /// The sequence of the record by which they were taken.
     version: u64,
+    /// Whose the rules are, for hosts that require it.
+    signed: Option<Verified>,
     /// Rules that only look on.
     shadow: Option<Arc<RuleSet>>,
 }
@@ -35,6 +41,24 @@ pub enum PolicyError {
     /// A file cannot be read.
     #[error(transparent)]
     Files(#[from] RuleFilesError),
+    /// A bundle, and nobody who could have signed it.
+    #[error(
+        "`{0}` is a bundle of signed rules, and nobody is named who may sign: write the publisher's \
+         public key into `rules_keys` of the gateway's configuration"
+    )]
+    KeysMissing(PathBuf),
+    /// Plain files where signed ones are wanted.
+    #[error(
+        "the gateway's configuration has `rules_keys`, so `{0}` must be a bundle that ends with \
+         `.bundle`: `cofferdam policy sign` makes one"
+    )]
+    NoBundle(PathBuf),
+    /// A bundle whose publisher is not believed.
+    #[error(transparent)]
+    Signed(#[from] SignedRulesError),
+    /// A bundle that is older than one before.
+    #[error(transparent)]
+    Version(#[from] PolicyVersionError),
     /// The rules are not right.
     #[error("the rules are not right; `cofferdam policy check` tells more:\n{0}")]
     Rules(#[from] RuleErrors),
@@ -77,6 +101,12 @@ impl Policy {
     /// such a thing.
     fn engine(&self) -> &dyn Engine {
         &*self.rules
+    }
+
+    /// The publisher's word for the rules that decide, for hosts; none: they are plain
+    /// files.
+    pub(crate) fn statement(&self) -> Option<&SignedPolicyStatement> {
+        self.signed.as_ref().map(|signed| &signed.statement)
     }
 
     /// Whether `origin` may do `action` there; nowhere: at the gateway itself.

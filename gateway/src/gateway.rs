@@ -78,7 +78,7 @@ impl Gateway {
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, OpenError> {
         let identity = load_identity(&config)?;
-        let rules = Judged::load(&config.rules)?;
+        let rules = Judged::load(&config)?;
         let tokens = TokenStore::open(&config.state)?;
         let approvals = Approvals::open(&config.approvals, shutdown)?;
         let (recorder, lost) = Recorder::open(&config, identity.name())?;

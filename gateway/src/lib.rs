@@ -40,6 +40,7 @@ mod recorded;
 mod result;
 pub mod rule_files;
 mod service;
+pub mod signed_rules;
 pub mod tokens;
 mod tools;
 

@@ -142,7 +142,7 @@ async fn allow<T: HostTool>(
     place.layers = host.layers();
     let mut asked = T::ask(input, &place)?;
     T::fit(&mut asked.wire, gateway.config().limits.result_bytes.get());
-    let policy = gateway.policy();
+    let mut policy = gateway.policy();
     draft.policy(policy.version(), policy.shadow(&call.origin, Some(&place), asked.wire.action()));
     let exactly = Exactly { action: action_digest(&asked.wire), wall: asked.wall };
     let action = asked.wire.action();
@@ -154,7 +154,7 @@ async fn allow<T: HostTool>(
             drop(held);
             asking.wait(&question, leave).await?;
             held = gateway.admission().admit(&user).await?;
-            let policy = gateway.policy();
+            policy = gateway.policy();
             draft.policy(
                 policy.version(),
                 policy.shadow(&call.origin, Some(&place), asked.wire.action()),
@@ -167,7 +167,7 @@ async fn allow<T: HostTool>(
         // ends it.
         call.cancelled = gateway.approvals().lasting();
     }
-    let intent = gateway.recorder().intent(consented, draft.clone(), asked)?;
+    let intent = gateway.recorder().intent(consented, draft.clone(), asked, policy.statement())?;
     Ok((Allowed { intent, host, place }, held))
 }
 

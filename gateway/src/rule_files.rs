@@ -1,5 +1,5 @@
-//! Rule files as they lie on the disk: one file with all that it includes, or a
-//! directory of them.
+//! Rule files as they lie on the disk: one file with all that it includes, a
+//! directory of them, or a bundle of signed rules.
 //!
 //! Words: the **first** files are those that the configuration or a command
 //! names; the **root** is the directory of a first file, and nothing outside of it
@@ -10,10 +10,11 @@
 
 mod beneath;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cofferdam_policy::{Include, RuleErrors, RuleSet};
+use cofferdam_policy::{Bundle, BundleError, Include, MAX_BUNDLE, RuleErrors, RuleSet};
 use cofferdam_trust::{hex, sha256};
 
 use beneath::{Identity, Root};
@@ -37,7 +38,8 @@ struct RuleFile {
     /// As errors name it.
     name: String,
     text: String,
-    identity: Identity,
+    /// `None` for one of a bundle, which is no file of its own.
+    identity: Option<Identity>,
 }
 
 /// Why rule files cannot be read. Nothing of them is used then.
@@ -67,6 +69,14 @@ pub enum RuleFilesError {
     /// There is too much of them.
     #[error("the rules have more than {MAX_FILES} files or {MAX_BYTES} bytes; make them fewer")]
     TooMany,
+    /// A bundle is none.
+    #[error("the bundle `{path}`: {source}")]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
     /// An `include` is written wrong.
     #[error(transparent)]
     Rules(#[from] RuleErrors),
@@ -84,7 +94,8 @@ struct Walk<'a> {
 
 impl RuleFiles {
     /// Reads what is at each path: a file, or a directory of which every file is
-    /// taken that ends with `.toml`, and all that these include.
+    /// taken that ends with `.toml`, and all that these include; or the files in a
+    /// bundle, which ends with `.bundle`, without a look at its seal.
     ///
     /// # Errors
     /// The first that cannot be read; a file that is there twice, or that
@@ -92,9 +103,36 @@ impl RuleFiles {
     pub fn load(paths: &[&Path]) -> Result<Self, RuleFilesError> {
         let mut files = Self::default();
         for path in paths {
-            files.add_first(path)?;
+            match is_bundle(path) {
+                true => files.add_bundle(&read_bundle(path)?)?,
+                false => files.add_first(path)?,
+            }
         }
         Ok(files)
+    }
+
+    /// The files in a bundle.
+    pub(crate) fn of_bundle(bundle: &Bundle) -> Result<Self, RuleFilesError> {
+        let mut files = Self::default();
+        files.add_bundle(bundle)?;
+        Ok(files)
+    }
+
+    /// Their texts, with names as a bundle has them: without the directory that all
+    /// of them lie in.
+    pub(crate) fn for_bundle(&self) -> Vec<(String, String)> {
+        let mut directory = self.files.first().and_then(|file| Path::new(&file.name).parent());
+        while let Some(common) = directory
+            && !self.files.iter().all(|file| Path::new(&file.name).starts_with(common))
+        {
+            directory = common.parent();
+        }
+        let directory = directory.unwrap_or(Path::new(""));
+        let relative = |file: &RuleFile| {
+            let name = Path::new(&file.name).strip_prefix(directory).unwrap_or(Path::new(""));
+            (name.display().to_string(), file.text.clone())
+        };
+        self.files.iter().map(relative).collect()
     }
 
     /// Checks and resolves them as one set of rules.
@@ -124,6 +162,18 @@ impl RuleFiles {
             && self.files.iter().zip(&other.files).all(|(one, other)| says(one, other))
     }
 
+    fn add_bundle(&mut self, bundle: &Bundle) -> Result<(), RuleFilesError> {
+        for (name, text) in bundle.files() {
+            self.bytes += text.len();
+            if self.files.len() == MAX_FILES || self.bytes > MAX_BYTES {
+                return Err(RuleFilesError::TooMany);
+            }
+            let (name, text) = (name.to_owned(), text.to_owned());
+            self.files.push(RuleFile { name, text, identity: None });
+        }
+        Ok(())
+    }
+
     fn add_first(&mut self, path: &Path) -> Result<(), RuleFilesError> {
         let failed = |source| RuleFilesError::Read { path: path.to_owned(), source };
         let is_directory = std::fs::metadata(path).map_err(failed)?.is_dir();
@@ -151,7 +201,8 @@ impl RuleFiles {
             let shown = walk.directory.join(&name);
             let (text, identity) =
                 read.map_err(|source| RuleFilesError::Read { path: shown.clone(), source })?;
-            let file = RuleFile { name: shown.display().to_string(), text, identity };
+            let file =
+                RuleFile { name: shown.display().to_string(), text, identity: Some(identity) };
             if let Some(other) = self.find(identity) {
                 let other = &self.files[other].name;
                 let problem = format!("is there already as `{other}`; name it once");
@@ -195,7 +246,8 @@ impl RuleFiles {
                     return Err(refuse(self.twice(other, walk)));
                 }
                 let shown = walk.directory.join(&name).display().to_string();
-                self.follow(RuleFile { name: shown, text, identity }, &name, walk)?;
+                let file = RuleFile { name: shown, text, identity: Some(identity) };
+                self.follow(file, &name, walk)?;
             }
             walk.way.pop();
         }
@@ -203,7 +255,7 @@ impl RuleFiles {
     }
 
     fn find(&self, identity: Identity) -> Option<usize> {
-        self.files.iter().position(|file| file.identity == identity)
+        self.files.iter().position(|file| file.identity == Some(identity))
     }
 
     /// What is wrong with including the file of this number again.
@@ -218,6 +270,21 @@ impl RuleFiles {
             None => format!("names `{name}`, which is there already; include it once"),
         }
     }
+}
+
+/// Whether a path names a bundle.
+pub(crate) fn is_bundle(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "bundle")
+}
+
+/// Reads a bundle, without a look at its seal.
+pub(crate) fn read_bundle(path: &Path) -> Result<Bundle, RuleFilesError> {
+    let mut text = String::new();
+    let most = u64::try_from(MAX_BUNDLE).unwrap_or(u64::MAX);
+    File::open(path)
+        .and_then(|file| file.take(most.saturating_add(1)).read_to_string(&mut text))
+        .map_err(|source| RuleFilesError::Read { path: path.to_owned(), source })?;
+    Bundle::parse(&text).map_err(|source| RuleFilesError::Bundle { path: path.to_owned(), source })
 }
 
 /// The files that an entry names; never none.

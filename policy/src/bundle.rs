@@ -31,7 +31,7 @@ pub struct Bundle {
 }
 
 /// A publisher's word, unverified. The binary parts are base64.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seal {
     /// What was signed.

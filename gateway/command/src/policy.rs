@@ -5,13 +5,16 @@ mod asked;
 mod check;
 mod diff;
 mod explain;
+mod key;
 mod learn;
 mod past;
 mod replay;
 mod shadow;
+mod sign;
 mod simulate;
 mod test;
 mod told;
+mod verify;
 mod who_can;
 
 use std::io::{self, Write as _};
@@ -20,10 +23,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use cofferdam_gateway::rule_files::{RuleFiles, RuleFilesError};
+use cofferdam_gateway::signed_rules::SignedRulesError;
 use cofferdam_gateway::tokens::TokenError;
 use cofferdam_gateway::{Config, ConfigError};
 use cofferdam_journal::Broken;
 use cofferdam_policy::{ClaimError, RuleErrors, RuleSet, SCHEMA};
+use cofferdam_trust::KeyError;
 
 use crate::report::{Format, failure, settled};
 
@@ -49,6 +54,12 @@ pub(crate) enum Command {
     Simulate(simulate::Arguments),
     /// Runs the tests in rule files, and tells which rules no test exercises.
     Test(test::Arguments),
+    /// Makes a key that signs rules, and shows its public part.
+    Key(key::Arguments),
+    /// Signs rules as a version, into one file that gateways and hosts can trust.
+    Sign(sign::Arguments),
+    /// Tells whether signed rules are what their publisher signed.
+    Verify(verify::Arguments),
     /// Prints the JSON Schema of rule files, with which editors complete them.
     Schema,
 }
@@ -82,6 +93,26 @@ pub(crate) enum PolicyError {
         /// Why.
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write `{path}`: {source}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A bundle under another name would be taken for plain rules.
+    #[error("`{0}` does not end with `.bundle`, by which signed rules are told from plain ones")]
+    NotABundle(PathBuf),
+    /// The rules do something else than their tests expect.
+    #[error("{0} tests of these rules fail, and no gateway would take them: see `cofferdam policy test`")]
+    Tests(usize),
+    /// A bundle is not what its publisher signed, or cannot be made.
+    #[error(transparent)]
+    Signed(#[from] SignedRulesError),
+    /// The publisher's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The tokens cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokenError),
@@ -103,6 +134,9 @@ pub(crate) fn run(command: Command, format: Format) -> ExitCode {
         Command::WhoCan(arguments) => who_can::run(&arguments, format),
         Command::Simulate(arguments) => simulate::run(&arguments, format),
         Command::Test(arguments) => test::run(&arguments, format),
+        Command::Key(arguments) => key::run(&arguments, format),
+        Command::Sign(arguments) => sign::run(&arguments, format),
+        Command::Verify(arguments) => verify::run(&arguments, format),
         Command::Schema => Ok(settled(io::stdout().write_all(SCHEMA.as_bytes()))),
     };
     answered.unwrap_or_else(|error| {

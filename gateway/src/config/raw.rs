@@ -27,6 +27,7 @@ pub(super) struct Raw {
     pub(super) journal: RawJournal,
     pub(super) state: PathBuf,
     pub(super) rules: PathBuf,
+    pub(super) rules_keys: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) rules_shadow: Option<PathBuf>,
     #[serde(default)]
     pub(super) host: Vec<RawHost>,

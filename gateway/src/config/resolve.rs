@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cofferdam_trust::{PeerName, Role};
+use cofferdam_trust::{PeerName, Role, TrustedKeys, VerifyingKey};
 use toml::Spanned;
 
 use super::raw::{Raw, RawHost, RawIdentity, RawKeyPair, RawLimits, RawProject};
@@ -43,6 +43,7 @@ impl<'a> Resolver<'a> {
             journal,
             state,
             rules,
+            rules_keys,
             rules_shadow,
             host,
             project,
@@ -68,11 +69,28 @@ impl<'a> Resolver<'a> {
             approvals: self.approvals(approvals, &self.file(state.clone()))?,
             state: self.file(state),
             rules: self.file(rules),
+            rules_keys: self.rules_keys(rules_keys)?,
             rules_shadow: rules_shadow.map(|rules| self.file(rules)),
             hosts,
             projects,
             limits: self::limits(&limits),
         })
+    }
+
+    /// Leaving the key out means plain files; an empty list would mean that nothing
+    /// could ever be loaded.
+    fn rules_keys(
+        &self,
+        keys: Option<Spanned<Vec<Spanned<String>>>>,
+    ) -> Result<TrustedKeys, ConfigError> {
+        let Some(keys) = keys else { return Ok(TrustedKeys::default()) };
+        if keys.get_ref().is_empty() {
+            let problem = "the list is empty, so that no rules could be signed by one of them; name \
+                           a publisher's public key, or leave it out for plain files";
+            return self.refuse(keys.span(), "rules_keys", problem);
+        }
+        let keys = keys.into_inner();
+        keys.iter().map(|key| self.parsed::<VerifyingKey>("rules_keys", key)).collect()
     }
 
     fn check_listen(&self, listen: &Spanned<SocketAddr>, allowed: bool) -> Result<(), ConfigError> {

@@ -14,11 +14,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cofferdam_journal::{AppendError, Digest, PolicyStep};
 use cofferdam_policy::RuleSet;
+use cofferdam_trust::{PolicyVersions, TrustedKeys};
 
-use super::source::Source;
+use super::source::{Loaded, Source};
 use super::{Policy, PolicyError};
 use crate::config::Config;
 use crate::record::Recorder;
+use crate::signed_rules::Verified;
 
 /// Between two looks at files that somebody is writing.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -28,7 +30,9 @@ const SETTLING: usize = 20;
 /// Rules that may decide, before they do.
 pub(crate) struct Judged {
     source: Source,
-    rules: RuleSet,
+    loaded: Loaded,
+    keys: TrustedKeys,
+    versions: PolicyVersions,
 }
 
 /// The policy in force and where it comes from.
@@ -50,17 +54,26 @@ struct Files {
 struct Watched {
     path: PathBuf,
     shadow: bool,
+    /// Whose signature they need; nobody: none.
+    keys: TrustedKeys,
+    /// The highest version of signed rules so far; `None` for shadow rules.
+    versions: Option<PolicyVersions>,
     seen: Result<Source, String>,
     /// What was seen is not in force.
     refused: bool,
 }
 
 impl Judged {
-    /// Reads and judges what is at `path`.
-    pub(crate) fn load(path: &Path) -> Result<Self, PolicyError> {
-        let source = Source::read(path)?;
-        let rules = source.judge()?;
-        Ok(Self { source, rules })
+    /// Reads and judges the rules that `config` names.
+    pub(crate) fn load(config: &Config) -> Result<Self, PolicyError> {
+        let keys = config.rules_keys.clone();
+        let versions = PolicyVersions::new(config.state.with_extension("policy.json"));
+        let source = Source::read(&config.rules, &keys)?;
+        let loaded = source.judge()?;
+        if let Some(signed) = &loaded.signed {
+            versions.take(&signed.word)?;
+        }
+        Ok(Self { source, loaded, keys, versions })
     }
 }
 
@@ -69,17 +82,26 @@ impl Policies {
     /// where the latter are not right, nobody does.
     pub(crate) fn begin(
         config: &Config,
-        Judged { source, rules }: Judged,
+        Judged { source, loaded, keys, versions }: Judged,
         recorder: &Recorder,
     ) -> Result<Self, AppendError> {
+        let Loaded { rules, signed } = loaded;
         let digest = Some(Digest(*rules.digest()));
-        let watched = Watched::new(&config.rules, false, source);
-        let version = recorder.policy(watched.record(PolicyStep::Loaded, digest, ""))?;
-        let mut policy = Policy { rules: Arc::new(rules), version, shadow: None };
+        let watched = Watched {
+            path: config.rules.clone(),
+            shadow: false,
+            keys,
+            versions: Some(versions),
+            seen: Ok(source),
+            refused: false,
+        };
+        let record = watched.record(PolicyStep::Loaded, digest, signed.as_ref(), "");
+        let version = recorder.policy(record)?;
+        let mut policy = Policy { rules: Arc::new(rules), version, signed, shadow: None };
         let mut shadow = None;
         if let Some(path) = &config.rules_shadow {
             let mut watched = Watched::unseen(path);
-            if let Some(rules) = watched.look(None, false, recorder) {
+            if let Some(rules) = watched.look(None, None, false, recorder) {
                 policy = rules.into_policy(&policy);
             }
             shadow = Some(watched);
@@ -110,7 +132,8 @@ impl Policies {
         for watched in [Some(rules), shadow.as_mut()].into_iter().flatten() {
             let now = self.now();
             let in_force = if watched.shadow { now.shadow.as_deref() } else { Some(&*now.rules) };
-            if let Some(taken) = watched.look(in_force, again, recorder) {
+            let signed = now.signed.as_ref().filter(|_| !watched.shadow);
+            if let Some(taken) = watched.look(in_force, signed, again, recorder) {
                 self.now.store(Arc::new(taken.into_policy(&now)));
             }
         }
@@ -122,6 +145,7 @@ impl Policies {
 /// Rules that were recorded as taken.
 struct Taken {
     rules: RuleSet,
+    signed: Option<Verified>,
     version: u64,
     shadow: bool,
 }
@@ -129,23 +153,28 @@ struct Taken {
 impl Taken {
     /// The policy that follows on `before`.
     fn into_policy(self, before: &Policy) -> Policy {
-        let Self { rules, version, shadow } = self;
+        let Self { rules, signed, version, shadow } = self;
         let rules = Arc::new(rules);
         if shadow {
-            let Policy { rules: deciding, version, shadow: _ } = before;
-            return Policy { rules: Arc::clone(deciding), version: *version, shadow: Some(rules) };
+            let Policy { rules: deciding, version, signed, shadow: _ } = before;
+            let (deciding, signed) = (Arc::clone(deciding), signed.clone());
+            return Policy { rules: deciding, version: *version, signed, shadow: Some(rules) };
         }
-        Policy { rules, version, shadow: before.shadow.clone() }
+        Policy { rules, version, signed, shadow: before.shadow.clone() }
     }
 }
 
 impl Watched {
-    fn new(path: &Path, shadow: bool, source: Source) -> Self {
-        Self { path: path.to_owned(), shadow, seen: Ok(source), refused: false }
-    }
-
+    /// Rules that are to look on; whose they are does not matter.
     fn unseen(path: &Path) -> Self {
-        Self { path: path.to_owned(), shadow: true, seen: Err(String::new()), refused: false }
+        Self {
+            path: path.to_owned(),
+            shadow: true,
+            keys: TrustedKeys::default(),
+            versions: None,
+            seen: Err(String::new()),
+            refused: false,
+        }
     }
 
     /// The rules that are there, where they are others than those in force, right
@@ -153,23 +182,26 @@ impl Watched {
     fn look(
         &mut self,
         in_force: Option<&RuleSet>,
+        signed: Option<&Verified>,
         again: bool,
         recorder: &Recorder,
     ) -> Option<Taken> {
         let found = self.find(again)?;
         let judged = match &found {
-            Ok(source) => source.judge().map_err(|error| error.to_string()),
+            Ok(source) => self.judge(source).map_err(|error| error.to_string()),
             Err(error) => Err(error.clone()),
         };
         self.seen = found;
         match judged {
-            Ok(rules)
-                if !self.refused && in_force.is_some_and(|it| it.digest() == rules.digest()) =>
+            Ok(loaded)
+                if !self.refused
+                    && in_force.is_some_and(|it| it.digest() == loaded.rules.digest())
+                    && signed == loaded.signed.as_ref() =>
             {
                 tracing::info!(path = %self.path.display(), "the rules are those in force already");
                 None
             }
-            Ok(rules) => self.take(rules, recorder),
+            Ok(loaded) => self.take(loaded, recorder),
             Err(error) => {
                 self.refuse(&error, in_force, recorder);
                 None
@@ -177,9 +209,18 @@ impl Watched {
         }
     }
 
+    /// Judges what was read; rules that were signed never go back.
+    fn judge(&self, source: &Source) -> Result<Loaded, PolicyError> {
+        let loaded = source.judge()?;
+        if let (Some(signed), Some(versions)) = (&loaded.signed, &self.versions) {
+            versions.take(&signed.word)?;
+        }
+        Ok(loaded)
+    }
+
     /// What is there now; none: what was there last time.
     fn find(&self, again: bool) -> Option<Result<Source, String>> {
-        let read = || Source::read(&self.path).map_err(|error| error.to_string());
+        let read = || Source::read(&self.path, &self.keys).map_err(|error| error.to_string());
         let mut found = read();
         if same(&found, &self.seen) {
             return again.then_some(found);
@@ -197,14 +238,16 @@ impl Watched {
         Some(found)
     }
 
-    fn take(&mut self, rules: RuleSet, recorder: &Recorder) -> Option<Taken> {
+    fn take(&mut self, loaded: Loaded, recorder: &Recorder) -> Option<Taken> {
+        let Loaded { rules, signed } = loaded;
         let digest = Digest(*rules.digest());
-        match recorder.policy(self.record(PolicyStep::Loaded, Some(digest), "")) {
+        let record = self.record(PolicyStep::Loaded, Some(digest), signed.as_ref(), "");
+        match recorder.policy(record) {
             Ok(version) => {
                 self.refused = false;
                 let (path, shadow) = (self.path.display(), self.shadow);
                 tracing::info!(%path, shadow, version, %digest, rules = rules.len(), "rules taken");
-                Some(Taken { rules, version, shadow })
+                Some(Taken { rules, signed, version, shadow })
             }
             Err(error) => {
                 self.refused = true;
@@ -224,7 +267,7 @@ impl Watched {
         };
         tracing::error!("THE {kind} IN {path} ARE REFUSED; {stay}: {error}");
         let digest = in_force.map(|rules| Digest(*rules.digest()));
-        if let Err(error) = recorder.policy(self.record(PolicyStep::Refused, digest, error)) {
+        if let Err(error) = recorder.policy(self.record(PolicyStep::Refused, digest, None, error)) {
             tracing::error!(%error, "that rules were refused could not be recorded");
         }
     }
@@ -233,6 +276,7 @@ impl Watched {
         &self,
         step: PolicyStep,
         policy_digest: Option<Digest>,
+        signed: Option<&Verified>,
         error: &str,
     ) -> cofferdam_journal::Policy {
         cofferdam_journal::Policy {
@@ -240,6 +284,8 @@ impl Watched {
             shadow: self.shadow,
             path: self.path.display().to_string(),
             policy_digest,
+            signed_version: signed.map(|signed| signed.word.version),
+            signed_by: signed.map(|signed| signed.statement.key_id.clone()),
             error: error.to_owned(),
         }
     }

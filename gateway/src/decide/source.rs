@@ -7,26 +7,50 @@
 use std::path::Path;
 
 use cofferdam_policy::RuleSet;
+use cofferdam_trust::TrustedKeys;
 
 use super::PolicyError;
-use crate::rule_files::RuleFiles;
+use crate::rule_files::{RuleFiles, is_bundle};
+use crate::signed_rules::{SignedRules, Verified};
 
 /// What was read, not judged yet.
 #[derive(Debug, Clone)]
-pub(crate) struct Source(RuleFiles);
+pub(crate) enum Source {
+    /// As it lies there.
+    Plain(RuleFiles),
+    /// With a publisher's word, and those who may give it.
+    Signed(SignedRules, TrustedKeys),
+}
+
+/// Rules that are right.
+pub(crate) struct Loaded {
+    pub(crate) rules: RuleSet,
+    /// Whose they are; `None` for plain files.
+    pub(crate) signed: Option<Verified>,
+}
 
 impl Source {
-    /// Reads what is at `path`.
+    /// Reads what is at `path`: plain files where `keys` is empty, and a bundle that
+    /// one of them signed where it is not.
     ///
     /// # Errors
     /// Something that belongs to it cannot be read.
-    pub(crate) fn read(path: &Path) -> Result<Self, PolicyError> {
-        Ok(Self(RuleFiles::load(&[path])?))
+    pub(crate) fn read(path: &Path, keys: &TrustedKeys) -> Result<Self, PolicyError> {
+        match (keys.is_empty(), is_bundle(path)) {
+            (true, true) => Err(PolicyError::KeysMissing(path.to_owned())),
+            (true, false) => Ok(Self::Plain(RuleFiles::load(&[path])?)),
+            (false, true) => Ok(Self::Signed(SignedRules::read(path)?, keys.clone())),
+            (false, false) => Err(PolicyError::NoBundle(path.to_owned())),
+        }
     }
 
     /// Whether both say the same, however often they were written anew.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        self.0.says_the_same(&other.0)
+        match (self, other) {
+            (Self::Plain(one), Self::Plain(other)) => one.says_the_same(other),
+            (Self::Signed(one, _), Self::Signed(other, _)) => one == other,
+            _ => false,
+        }
     }
 
     /// Checks it, and runs the tests that stand in it: rules that do not decide
@@ -34,10 +58,16 @@ impl Source {
     ///
     /// # Errors
     /// All that is wrong, or each test that fails.
-    pub(crate) fn judge(&self) -> Result<RuleSet, PolicyError> {
-        let rules = self.0.parse()?;
-        match rules.check_tests() {
-            Ok(()) => Ok(rules),
+    pub(crate) fn judge(&self) -> Result<Loaded, PolicyError> {
+        let loaded = match self {
+            Self::Plain(files) => Loaded { rules: files.parse()?, signed: None },
+            Self::Signed(bundle, keys) => {
+                let (rules, verified) = bundle.verify(keys)?;
+                Loaded { rules, signed: Some(verified) }
+            }
+        };
+        match loaded.rules.check_tests() {
+            Ok(()) => Ok(loaded),
             Err(failed) => Err(PolicyError::Tests {
                 failed: failed
                     .iter()

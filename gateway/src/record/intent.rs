@@ -63,12 +63,14 @@ impl Ended {
 }
 
 impl Recorder {
-    /// Records that `asked` was permitted, and signs it for the host.
+    /// Records that `asked` was permitted, and signs it for the host, with the
+    /// publisher's word for the rules.
     pub(crate) fn intent<W: WireAction>(
         &self,
         consented: Consented,
         draft: Draft,
         asked: Asked<W>,
+        policy: Option<&wire::SignedPolicyStatement>,
     ) -> Result<RecordedIntent<W>, Fault> {
         let Asked { wire: action, wall } = asked;
         if consented.permit.call().action != action.action() {
@@ -111,7 +113,7 @@ impl Recorder {
             expires_at: Some(Timestamp::from(now + LIFETIME)),
             gateway: self.gateway.to_string(),
             approval,
-            policy: None,
+            policy: policy.cloned(),
         };
         let signed = sign_intent(&self.key, &intent);
         Ok(RecordedIntent { action, signed, wall, provenance, entered })

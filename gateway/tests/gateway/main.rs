@@ -13,6 +13,7 @@ mod reload;
 mod runs;
 mod service;
 mod shadow;
+mod signed;
 mod stdio;
 mod tls;
 

@@ -25,6 +25,12 @@ pub struct Policy {
     /// of this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_digest: Option<Digest>,
+    /// The version that a publisher gave these rules, where they are signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_version: Option<u64>,
+    /// The id of the key that the publisher signed them with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// Why others were refused.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,

@@ -67,11 +67,15 @@ fn step(approval: &Approval) -> String {
 
 /// What happened to the rules, and which are in force.
 fn rules(policy: &Policy) -> String {
-    let Policy { step, shadow, path, policy_digest, error } = policy;
+    let Policy { step, shadow, path, policy_digest, signed_version, signed_by, error } = policy;
     let kind = if *shadow { "shadow rules" } else { "rules" };
     let digest = policy_digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
     let error = if error.is_empty() { String::new() } else { format!(": {error}") };
-    format!("{kind} {} from {path}; in force: {digest}{error}", step.name())
+    let signed = match (signed_version, signed_by) {
+        (Some(version), Some(key)) => format!(", version {version} signed by key {key}"),
+        _ => String::new(),
+    };
+    format!("{kind} {} from {path}; in force: {digest}{signed}{error}", step.name())
 }
 
 /// Who asked for what, where. Much of it may be unknown.
