@@ -13,6 +13,7 @@
 //! [`RuleSet::parse`] when it loads its rules and `decide` for each call.
 #![forbid(unsafe_code)]
 
+mod access;
 mod action;
 mod approval;
 mod bundle;
@@ -35,6 +36,7 @@ mod who;
 pub use cofferdam_ceiling::{Bytes, Millis};
 pub use jiff::Timestamp;
 
+pub use access::{Access, Allowance, Refusal};
 pub use action::{Action, Call, Execute, Host, Project, SHELL, TOOLS};
 pub use approval::{Approvers, DEFAULT_OPEN, Demand, MAX_OPEN, MAX_PEOPLE, Uncounted, Voter};
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Seal};

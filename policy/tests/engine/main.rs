@@ -3,6 +3,7 @@
 //! hold that no single example shows.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod access;
 mod agreement;
 mod calls;
 mod properties;
