@@ -57,6 +57,8 @@ pub struct Config {
     pub approvals: ApprovalsConfig,
     /// How much of everything.
     pub limits: Limits,
+    /// Whom a caller who is refused can have asked for other rules.
+    pub contact: Option<String>,
 }
 
 /// Which names the gateway answers to.

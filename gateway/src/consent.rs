@@ -15,7 +15,7 @@ use crate::approvals::{
     Verdict, Wait, question,
 };
 use crate::call::Call;
-use crate::decide::{Decided, Policy};
+use crate::decide::{Decided, Policy, Refused};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::place::Place;
@@ -148,7 +148,9 @@ impl Asking<'_> {
         place: Option<&Waiting>,
     ) -> Result<Result<Consented, Box<Question>>, Fault> {
         let Self { gateway, call, action, exactly, .. } = self;
-        let pending = match policy.decide(&call.origin, self.place, action.clone())? {
+        let refused = |refused: Refused| refused.with_contact(gateway.config());
+        let decided = policy.decide(&call.origin, self.place, action.clone()).map_err(refused)?;
+        let pending = match decided {
             Decided::Permit(permit) => return Ok(Ok(Consented { permit, consent: None })),
             Decided::Ask(pending) => pending,
         };

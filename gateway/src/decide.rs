@@ -1,5 +1,6 @@
 //! Asks the rules. The only place that makes a policy call of a tool call.
 
+mod access;
 mod policies;
 mod reload;
 mod shadow;
@@ -9,13 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cofferdam_policy::{
-    Action, Call, Decision, Denial, Engine, Host, Pending, Permit, Project, RuleErrors, RuleSet,
-    Subject, Timestamp,
+    Action, Call, Decision, Denial, Engine, Host, Pending, Permit, Project, Reason, RuleErrors,
+    RuleSet, Subject, Timestamp,
 };
 use cofferdam_proto::intent::v1::SignedPolicyStatement;
 use cofferdam_trust::PolicyVersionError;
 
 use crate::call::Origin;
+use crate::config::Config;
 use crate::place::Place;
 use crate::rule_files::RuleFilesError;
 use crate::signed_rules::{SignedRulesError, Verified};
@@ -79,7 +81,11 @@ pub(crate) struct Refused {
     pub(crate) rules: Vec<String>,
     /// What this caller may do instead.
     pub(crate) allowed: Vec<String>,
+    /// Whether a rule forbids it, so that no other rule could permit it.
+    pub(crate) is_forbidden: bool,
     pub(crate) policy_digest: [u8; 32],
+    /// Whom to ask for other rules; none: whoever runs the gateway.
+    pub(crate) contact: Option<String>,
 }
 
 /// What the rules say to a call that they do not refuse.
@@ -97,16 +103,16 @@ impl Policy {
         self.version
     }
 
-    /// What decides: the rules, and what restricts them further where there is
-    /// such a thing.
-    fn engine(&self) -> &dyn Engine {
-        &*self.rules
-    }
-
     /// The publisher's word for the rules that decide, for hosts; none: they are plain
     /// files.
     pub(crate) fn statement(&self) -> Option<&SignedPolicyStatement> {
         self.signed.as_ref().map(|signed| &signed.statement)
+    }
+
+    /// What decides: the rules, and what restricts them further where there is
+    /// such a thing.
+    fn engine(&self) -> &dyn Engine {
+        &*self.rules
     }
 
     /// Whether `origin` may do `action` there; nowhere: at the gateway itself.
@@ -125,12 +131,30 @@ impl Policy {
 }
 
 impl Refused {
+    /// With whom this gateway names for questions.
+    pub(crate) fn with_contact(self, config: &Config) -> Self {
+        Self { contact: config.contact.clone(), ..self }
+    }
+
+    /// Whom to ask for more, and how, for the call of this id.
+    pub(crate) fn how_to_ask(&self, run_id: &str) -> String {
+        let whom = self.contact.as_deref().unwrap_or("whoever keeps this gateway's rules");
+        let what = if self.is_forbidden { "to take that rule back" } else { "for a rule" };
+        format!(
+            "do what is allowed instead (describe_access tells all of it), or have the person you \
+             work for ask {whom} {what}, with the id {run_id}: `cofferdam audit show` has the call, \
+             and `cofferdam policy learn` proposes a rule"
+        )
+    }
+
     fn new(denial: &Denial) -> Self {
         Self {
             message: denial.line(),
             rules: denial.rules(),
             allowed: denial.nearby.programs.iter().chain(&denial.nearby.paths).cloned().collect(),
+            is_forbidden: denial.reasons.iter().any(|it| matches!(it, Reason::Rule { .. })),
             policy_digest: denial.policy_digest,
+            contact: None,
         }
     }
 }

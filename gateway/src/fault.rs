@@ -90,6 +90,9 @@ impl Fault {
             "message": message,
             "run_id": run_id,
         });
+        if let Self::Refused(refused) = self {
+            error["ask"] = json!(refused.how_to_ask(run_id));
+        }
         for (key, value) in self.details() {
             error[key] = value;
         }

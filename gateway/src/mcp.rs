@@ -24,7 +24,7 @@ use crate::gateway::Gateway;
 use crate::http::{SESSION, STATELESS};
 use crate::pipeline;
 use crate::progress::Progress;
-use crate::tools::definitions;
+use crate::tools::{definitions, offered};
 
 /// Characters of a client's name that are kept.
 const MAX_CLIENT: usize = 128;
@@ -34,7 +34,7 @@ const INSTRUCTIONS: &str = "Cofferdam runs commands and works on files of real L
     every call. Start with list_hosts to see hosts and projects; without `host` and `project` the \
     defaults are used. Relative paths start at the project's workspace. A refusal says which rule \
     refused and what is allowed instead: do that, or ask the person you work for; trying the same \
-    in another way will be refused too.";
+    in another way will be refused too. describe_access tells what you may do.";
 
 /// Serves MCP requests.
 #[derive(Debug, Clone)]
@@ -60,9 +60,10 @@ impl ServerHandler for Mcp {
     async fn list_tools(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(definitions().to_vec()))
+        let origin = origin(&context, String::new())?;
+        Ok(ListToolsResult::with_all_items(offered(&self.gateway, &origin)))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

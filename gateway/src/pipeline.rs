@@ -34,7 +34,7 @@ use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
 use crate::tools::{
     Acted, CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, Job, ListDirectory,
-    ReadFile, SearchFiles, Target, WriteFile, check_approval, list_hosts,
+    ReadFile, SearchFiles, Target, WriteFile, check_approval, describe_access, list_hosts,
 };
 
 /// A call that may be done, and is recorded as such.
@@ -56,6 +56,7 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, call: Call) -> Result<CallTool
         "get_system_info" => lead::<GetSystemInfo>(gateway, call).await,
         "check_command_exists" => lead::<CheckCommandExists>(gateway, call).await,
         "list_hosts" => list(gateway, call).await,
+        "describe_access" => describe(gateway, call).await,
         "check_approval" => check_approval(gateway, call).await,
         other => {
             let error = unknown_tool(other);
@@ -236,6 +237,36 @@ fn may_list(gateway: &Gateway, policy: &Policy, call: &Call) -> Result<Consented
         Ok(consented) => Ok(consented),
         Err(question) => Err(asking.request(&question)?),
     }
+}
+
+/// Answers a call of `describe_access`, to whoever asked about themselves.
+async fn describe(gateway: &Gateway, call: Call) -> CallToolResult {
+    let run_id = call.origin.run_id.clone();
+    match describe_through(gateway, call).await {
+        Ok(answer) => present(&answer),
+        Err(fault) => fault.present(&run_id),
+    }
+}
+
+async fn describe_through(gateway: &Gateway, call: Call) -> Result<describe_access::Output, Fault> {
+    let Call { origin, arguments, .. } = call;
+    let recorder = gateway.recorder();
+    let policy = gateway.policy();
+    let mut draft = Draft::new(&origin, for_record(&origin.tool, arguments.as_ref()));
+    draft.policy(policy.version(), None);
+    let answered = parse(arguments)
+        .and_then(|input| describe_access::answer(gateway.config(), &policy, &origin, &input));
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(bad) => {
+            let fault = Fault::from(bad);
+            recorder.stopped(draft, &fault);
+            return Err(fault);
+        }
+    };
+    let entered = recorder.unruled(draft)?;
+    recorder.end(entered, Ended::with(Ending::Completed), true).await?;
+    Ok(answer)
 }
 
 /// Answers a call of `check_approval`, to whoever asked.

@@ -22,6 +22,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Every place that a call can name.
+    pub(crate) fn all(config: &Config) -> Vec<Self> {
+        let places = config.projects.iter().flat_map(|(name, project)| {
+            project.hosts.iter().map(move |host| Self::of(config, name, project, host))
+        });
+        places.collect()
+    }
+
     /// The place that a call names. A project may be left out where there is
     /// one; a host may be left out and is then the project's first.
     pub(crate) fn resolve(
@@ -31,14 +39,18 @@ impl Place {
     ) -> Result<Self, BadInput> {
         let (name, project) = find_project(&config.projects, project)?;
         let host = find_host(name, project, host)?;
+        Ok(Self::of(config, name, project, host))
+    }
+
+    fn of(config: &Config, name: &str, project: &ProjectConfig, host: &str) -> Self {
         let labels = config.hosts.get(host).map(|host| host.labels.clone()).unwrap_or_default();
-        Ok(Self {
+        Self {
             project: name.to_owned(),
             host: host.to_owned(),
             labels,
             layers: None,
             workspace: project.workspace.clone(),
-        })
+        }
     }
 }
 

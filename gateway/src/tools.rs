@@ -8,10 +8,12 @@
 pub(crate) mod check_approval;
 mod check_command_exists;
 mod definition;
+pub(crate) mod describe_access;
 mod execute_command;
 mod get_system_info;
 mod list_directory;
 pub(crate) mod list_hosts;
+mod offered;
 mod read_file;
 mod search_files;
 mod view;
@@ -34,6 +36,7 @@ use definition::{About, Effect, define};
 pub(crate) use execute_command::ExecuteCommand;
 pub(crate) use get_system_info::GetSystemInfo;
 pub(crate) use list_directory::ListDirectory;
+pub(crate) use offered::offered;
 pub(crate) use read_file::ReadFile;
 pub(crate) use search_files::SearchFiles;
 pub(crate) use view::{Decision, Provenance};
@@ -136,6 +139,7 @@ pub(crate) fn definitions() -> &'static [Tool] {
             host_tool::<GetSystemInfo>(),
             host_tool::<CheckCommandExists>(),
             define::<list_hosts::Input, list_hosts::Output>(list_hosts::ABOUT),
+            define::<describe_access::Input, describe_access::Output>(describe_access::ABOUT),
             define::<check_approval::Input, check_approval::Output>(check_approval::ABOUT),
         ]
     });

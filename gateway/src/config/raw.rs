@@ -33,6 +33,7 @@ pub(super) struct Raw {
     pub(super) host: Vec<RawHost>,
     #[serde(default)]
     pub(super) project: Vec<RawProject>,
+    pub(super) contact: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) approvals: RawApprovals,
     #[serde(default)]

@@ -19,6 +19,8 @@ use super::{
 
 /// The longest name of a gateway, host or project.
 const MAX_NAME: usize = 63;
+/// Bytes of who can be asked.
+const MAX_CONTACT: usize = 200;
 
 pub(super) struct Resolver<'a> {
     path: &'a Path,
@@ -47,6 +49,7 @@ impl<'a> Resolver<'a> {
             rules_shadow,
             host,
             project,
+            contact,
             approvals,
             limits,
         } = raw;
@@ -74,7 +77,22 @@ impl<'a> Resolver<'a> {
             hosts,
             projects,
             limits: self::limits(&limits),
+            contact: contact.map(|contact| self.contact(contact)).transpose()?,
         })
+    }
+
+    /// It stands in refusals, in one line.
+    fn contact(&self, contact: Spanned<String>) -> Result<String, ConfigError> {
+        let text = contact.get_ref();
+        let is_line = !text.trim().is_empty() && !text.contains(char::is_control);
+        if is_line && text.len() <= MAX_CONTACT {
+            return Ok(contact.into_inner());
+        }
+        let problem = format!(
+            "it must be one line of 1 to {MAX_CONTACT} bytes, such as \"the platform team, \
+             platform@example.org\""
+        );
+        self.refuse(contact.span(), "contact", problem)
     }
 
     /// Leaving the key out means plain files; an empty list would mean that nothing

@@ -73,6 +73,7 @@ fn error_schema() -> Value {
             "field": { "type": "string", "description": "The argument that is wrong." },
             "rules": { "type": "array", "items": { "type": "string" } },
             "allowed": { "type": "array", "items": { "type": "string" } },
+            "ask": { "type": "string", "description": "How to be allowed more." },
             "host": { "type": "string" },
             "run_id": { "type": "string" }
         },

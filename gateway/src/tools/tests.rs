@@ -20,6 +20,7 @@ fn the_tools_have_the_names_that_users_know() {
             "get_system_info",
             "check_command_exists",
             "list_hosts",
+            "describe_access",
             "check_approval",
         ]
     );
