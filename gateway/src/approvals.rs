@@ -14,6 +14,7 @@ mod answering;
 mod binding;
 mod request;
 mod store;
+mod visible;
 mod webhook;
 
 use std::collections::HashSet;
@@ -29,6 +30,7 @@ pub(crate) use request::ELICITATION;
 pub use request::{Asker, Question, Request, Scope, State, Verdict, Vote};
 pub use store::ApprovalError;
 use store::{Bounds, Store};
+pub use visible::{is_visible, visible, visible_json};
 use webhook::Webhook;
 pub use webhook::WebhookError;
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
+use crate::elicit::Person;
 use crate::progress::Progress;
 
 /// A call.
@@ -18,6 +19,8 @@ pub(crate) struct Call {
     /// Fires when the caller cancels or goes away.
     pub(crate) cancelled: CancellationToken,
     pub(crate) progress: Progress,
+    /// Who may sit at the client.
+    pub(crate) person: Option<Person>,
 }
 
 /// Where a call comes from; the part of it that every record has.

@@ -6,16 +6,17 @@
 //! what the rules ask about now; only then is the agreement used up.
 
 use cofferdam_journal::ApprovalStep;
-use cofferdam_policy::{Action, Pending, Permit};
+use cofferdam_policy::{Action, Pending, Permit, Voter};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::approvals::{
-    Answer, ApprovalError, ELICITATION, Exactly, Place as Waiting, Question, Request, State,
-    Verdict, Wait, question,
+    Answer, ApprovalError, Asker, ELICITATION, Exactly, Place as Waiting, Question, Request, Scope,
+    State, Verdict, Vote, Wait, now, question,
 };
 use crate::call::Call;
 use crate::decide::{Decided, Policy, Refused};
+use crate::elicit::{Said, is_attended};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::place::Place;
@@ -211,19 +212,50 @@ impl Asking<'_> {
         leave.waited = Some(Waited { request: id.clone(), place });
         let line = format!("waits for people to agree: cofferdam approve {id}");
         self.call.progress.last_line().send_replace(line);
-        let settled = approvals.settled(id.clone());
-        tokio::pin!(settled);
-        let answer = tokio::select! {
-            answer = &mut settled => answer,
-            () = tokio::time::sleep(approvals.patience()) => {
-                leave.now(open(&request, DONE));
-                self.call.progress.fall_silent();
-                settled.await
+        let (settled, sleep) =
+            (approvals.settled(id.clone()), tokio::time::sleep(approvals.patience()));
+        let at_client = self.at_client(&request);
+        tokio::pin!(settled, sleep, at_client);
+        let (mut is_left, mut has_said) = (false, false);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut settled => break answer,
+                // What they said counts as an answer, and that settles it.
+                () = &mut at_client, if !has_said => has_said = true,
+                () = &mut sleep, if !is_left => {
+                    is_left = true;
+                    leave.now(open(&request, DONE));
+                    self.call.progress.fall_silent();
+                }
             }
         };
         match answer? {
             Answer::Stopping => Err(Lacking::Stopping(id).into()),
             Answer::Settled(request) => agreed(&request).map_err(Fault::from),
+        }
+    }
+
+    /// Asks whoever sits at the client, where the rules take its word.
+    async fn at_client(&self, request: &Request) {
+        let question = &request.question;
+        let person = self.call.person.as_ref().filter(|_| is_attended(question));
+        let Some(person) = person else { return };
+        let verdict = match person.ask(request).await {
+            Said::Yes => Verdict::Approve,
+            Said::No => Verdict::Refuse,
+            Said::Nothing => return,
+        };
+        let Asker { user, groups, .. } = question.asker.clone();
+        let vote = Vote {
+            voter: Voter { user, groups },
+            through: ELICITATION.to_owned(),
+            verdict,
+            scope: Scope::Once,
+            note: String::new(),
+            at: now(),
+        };
+        if let Err(error) = self.gateway.vote(&request.id, &question.binding, vote) {
+            tracing::warn!(request = request.id, %error, "what was said at a client does not count");
         }
     }
 

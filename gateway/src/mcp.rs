@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::call::{Call, Origin};
 use crate::caller::Caller;
+use crate::elicit::Person;
 use crate::gateway::Gateway;
 use crate::http::{SESSION, STATELESS};
 use crate::pipeline;
@@ -80,7 +81,9 @@ impl ServerHandler for Mcp {
             Some(token) => Progress::tell(context.peer.clone(), token),
             None => Progress::silent(),
         };
-        let call = Call { origin, arguments: request.arguments, cancelled: context.ct, progress };
+        let person = Person::of(&context, is_in_session(&context));
+        let (arguments, cancelled) = (request.arguments, context.ct);
+        let call = Call { origin, arguments, cancelled, progress, person };
         pipeline::serve(&self.gateway, call).await.map(CallToolResponse::from)
     }
 
@@ -147,6 +150,13 @@ fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
     let parts = context.extensions.get::<Parts>();
     let version = parts.and_then(|parts| parts.headers.get("mcp-protocol-version"));
     version.and_then(|version| version.to_str().ok()).is_some_and(|version| version >= STATELESS)
+}
+
+/// Whether the request names a session; only one of the caller's own is still
+/// named here.
+fn is_in_session(context: &RequestContext<RoleServer>) -> bool {
+    let parts = context.extensions.get::<Parts>();
+    parts.is_some_and(|parts| parts.headers.contains_key(SESSION))
 }
 
 fn custom_request_error(request: &CustomRequest, stateless: bool) -> ErrorData {

@@ -8,6 +8,8 @@
 //!
 //! `cofferdam policy replay` and its neighbours call this.
 
+use std::collections::BTreeMap;
+
 use cofferdam_journal as journal;
 use cofferdam_policy::{Action, Call, Claims, Host, Subject};
 use jiff::Timestamp;
@@ -15,6 +17,7 @@ use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
 use crate::action::WireAction;
+use crate::approvals::Question;
 use crate::config::Config;
 use crate::decide::policy_call;
 use crate::input::{BadInput, parse};
@@ -76,29 +79,60 @@ fn call(config: &Config, recorded: &journal::Call) -> Result<Call, Undecidable> 
         return Err(Undecidable::Unsaid("in which project and on which host"));
     }
     let place = Place::resolve(config, Some(&recorded.project), Some(&recorded.host))?;
-    let action = match tool {
-        "execute_command" => action::<ExecuteCommand>(executed(&recorded.action)?, &place),
-        "read_file" => action::<ReadFile>(decisive(&recorded.action, &["path"])?, &place),
+    let action = action_of(tool, &recorded.action, &place)?;
+    Ok(policy_call(subject, tool, Some(&place), action))
+}
+
+/// The call that people are asked about, as the rules saw it, but for the host's
+/// labels and layers and the time.
+///
+/// # Errors
+/// Its arguments are too long for the question to have all of them.
+pub fn asked_call(question: &Question) -> Result<Call, Undecidable> {
+    let Question { asker, project, host, workspace, tool, arguments, .. } = question;
+    let subject = Subject {
+        user: asker.user.clone(),
+        groups: asker.groups.clone(),
+        client: asker.client.clone(),
+        tenant: asker.tenant.clone(),
+        claims: asker.claims.clone(),
+    };
+    if tool == "list_hosts" {
+        return Ok(policy_call(subject, tool, None, Action::ListHosts));
+    }
+    let place = Place {
+        project: project.clone(),
+        host: host.clone(),
+        labels: BTreeMap::new(),
+        layers: None,
+        workspace: workspace.into(),
+    };
+    let recorded = crate::call::for_record(tool, arguments.as_object());
+    let action = action_of(tool, &recorded, &place)?;
+    Ok(policy_call(subject, tool, Some(&place), action))
+}
+
+fn action_of(tool: &str, recorded: &Value, place: &Place) -> Result<Action, Undecidable> {
+    match tool {
+        "execute_command" => action::<ExecuteCommand>(executed(recorded)?, place),
+        "read_file" => action::<ReadFile>(decisive(recorded, &["path"])?, place),
         "write_file" => {
-            let mut arguments = decisive(&recorded.action, &["path"])?;
+            let mut arguments = decisive(recorded, &["path"])?;
             arguments.insert("content".to_owned(), json!(""));
-            action::<WriteFile>(arguments, &place)
+            action::<WriteFile>(arguments, place)
         }
-        "list_directory" => {
-            action::<ListDirectory>(decisive(&recorded.action, &["path", "depth"])?, &place)
-        }
+        "list_directory" => action::<ListDirectory>(decisive(recorded, &["path", "depth"])?, place),
         "search_files" => {
-            let mut arguments = decisive(&recorded.action, &["path"])?;
+            let mut arguments = decisive(recorded, &["path"])?;
             arguments.insert("content".to_owned(), json!("x"));
-            action::<SearchFiles>(arguments, &place)
+            action::<SearchFiles>(arguments, place)
         }
-        "get_system_info" => action::<GetSystemInfo>(Map::new(), &place),
+        "get_system_info" => action::<GetSystemInfo>(Map::new(), place),
         "check_command_exists" => {
-            action::<CheckCommandExists>(decisive(&recorded.action, &["program"])?, &place)
+            action::<CheckCommandExists>(decisive(recorded, &["program"])?, place)
         }
         other => Err(Undecidable::UnknownTool(other.to_owned())),
-    }?;
-    Ok(policy_call(subject, tool, Some(&place), action))
+    }
 }
 
 fn subject(recorded: &journal::Call) -> Result<Subject, Undecidable> {

@@ -7,9 +7,11 @@
 
 mod credential;
 mod one_by_one;
+mod proposal;
 mod shown;
 mod terminal;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +37,10 @@ One request, looked at first:
 
 The same call again and again, in the session that asked:
   cofferdam approve ap-0123456789ab --session
+
+Once, and as a rule to be put into the rules by hand:
+  cofferdam approve ap-0123456789ab --rule
+  cofferdam approve ap-0123456789ab --rule-file agreed.toml
 
 For scripts, without a question:
   cofferdam approve list --json
@@ -69,6 +75,12 @@ pub(crate) struct Arguments {
     /// Agrees to the same call again and again, in the session that asked.
     #[arg(long, requires = "id")]
     session: bool,
+    /// Agrees once, and prints the smallest rule for it.
+    #[arg(long, requires = "id", conflicts_with_all = ["refuse", "session"])]
+    rule: bool,
+    /// The same, and puts the rule into a new file.
+    #[arg(long, value_name = "FILE", requires = "id", conflicts_with_all = ["refuse", "session"])]
+    rule_file: Option<PathBuf>,
     /// Says this to whoever asked.
     #[arg(
         long,
@@ -134,6 +146,17 @@ pub(crate) enum ApproveError {
     /// More than a rule allows.
     #[error("a rule allows to agree to `{0}` once only; leave `--session` out")]
     OnceOnly(String),
+    /// The rule's file.
+    #[error("cannot make the file `{path}` for the rule, so nothing was answered: {source}")]
+    RuleFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No rule.
+    #[error("nothing was answered, because no rule can name exactly this: {0}")]
+    NoRule(String),
     /// The event loop, or the terminal.
     #[error("cannot go on: {0}")]
     Io(#[from] io::Error),
@@ -143,6 +166,9 @@ pub(crate) enum ApproveError {
 #[derive(Debug, Serialize)]
 struct Answered {
     approval: Request,
+    /// The rule that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
 }
 
 pub(crate) fn run(arguments: Arguments, format: Format) -> ExitCode {
@@ -153,7 +179,7 @@ pub(crate) fn run(arguments: Arguments, format: Format) -> ExitCode {
 }
 
 fn approve(arguments: Arguments, format: Format) -> Result<ExitCode, ApproveError> {
-    let Arguments { list, approvals, id, refuse, session, note, yes } = arguments;
+    let Arguments { list, approvals, id, refuse, session, rule, rule_file, note, yes } = arguments;
     if let Some(Command::List { approvals, all }) = list {
         let approvals = approvals.open()?;
         let requests = event_loop()?.block_on(approvals.list(all))?;
@@ -163,10 +189,11 @@ fn approve(arguments: Arguments, format: Format) -> Result<ExitCode, ApproveErro
     let Some(id) = id else {
         return event_loop()?.block_on(one_by_one::run(&approvals, Terminal::open()?));
     };
-    let wish = Wish { verdict: verdict(refuse), scope: scope(session), note };
-    let request = event_loop()?.block_on(one(&approvals, &id, wish, yes, format))?;
-    Ok(match request {
-        Some(approval) => format.show(&Answered { approval }),
+    let rule = rule || rule_file.is_some();
+    let wish = Wish { verdict: verdict(refuse), scope: scope(session), note, rule, rule_file };
+    let answered = event_loop()?.block_on(one(&approvals, &id, wish, yes, format))?;
+    Ok(match answered {
+        Some(answered) => format.show(&answered),
         None => {
             complain("cofferdam: nothing was answered");
             ExitCode::FAILURE
@@ -179,6 +206,10 @@ struct Wish {
     verdict: Verdict,
     scope: Scope,
     note: String,
+    /// The smallest rule for it, too.
+    rule: bool,
+    /// Where to.
+    rule_file: Option<PathBuf>,
 }
 
 fn verdict(refuse: bool) -> Verdict {
@@ -196,8 +227,8 @@ async fn one(
     wish: Wish,
     yes: bool,
     format: Format,
-) -> Result<Option<Request>, ApproveError> {
-    let Wish { verdict, scope, note } = wish;
+) -> Result<Option<Answered>, ApproveError> {
+    let Wish { verdict, scope, note, rule, rule_file } = wish;
     let request = approvals.get(id).await?;
     let takes_back = request.state == State::Approved && verdict == Verdict::Refuse;
     if request.state != State::Pending && !takes_back {
@@ -221,9 +252,17 @@ async fn one(
             return Ok(None);
         }
     }
+    let rule = match rule {
+        true => Some(proposal::propose(&request).map_err(ApproveError::NoRule)?),
+        false => None,
+    };
+    if let (Some(rule), Some(path)) = (&rule, rule_file) {
+        let written = File::create_new(&path).and_then(|mut file| file.write_all(rule.as_bytes()));
+        written.map_err(|source| ApproveError::RuleFile { path, source })?;
+    }
     let binding = request.question.binding;
     let answer = Answer { verdict, binding, scope, note };
-    Ok(Some(approvals.answer(id, &answer).await?))
+    Ok(Some(Answered { approval: approvals.answer(id, &answer).await?, rule }))
 }
 
 /// Whether all rules that ask let people agree for a session.
@@ -241,7 +280,14 @@ impl Access {
 
 impl Report for Answered {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", outcome(&self.approval))
+        match &self.rule {
+            // The rule alone, so that it can go into a file.
+            Some(rule) => {
+                complain(&outcome(&self.approval));
+                write!(out, "{rule}")
+            }
+            None => writeln!(out, "{}", outcome(&self.approval)),
+        }
     }
 }
 

@@ -58,6 +58,10 @@ Try rules out; the host is `local`, the project `dev`, the profiles are `dev`,
 `readonly`, `default` and `build`:
   cofferdam dev --rules packaging/config/rules.toml
 
+Have somebody agree before anything is pushed; a command line that cannot be seen
+through may do that, and waits, too:
+  cofferdam dev --ask 'git push'
+
 Started as root, cells have users and cgroups of their own; started by an
 ordinary user, everything works through user namespaces, and what is weaker is
 said. It needs no network and opens only 127.0.0.1.";
@@ -83,6 +87,10 @@ pub(crate) struct Arguments {
     /// Rules in place of «any program, files of the workspace»; read once.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Waits before a program, with the arguments that it begins with, until
+    /// somebody agrees with `cofferdam approve`; may be given several times.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "rules")]
+    ask: Vec<String>,
     /// Lets commands reach this of the network, through the proxy: `NAME:PORT`,
     /// `*.NAME:PORT`, `ADDRESS/BITS:PORT`; may be given several times. Without
     /// it they reach nothing.
@@ -135,7 +143,7 @@ pub(crate) enum DevError {
 }
 
 pub(crate) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, DevError> {
-    let Arguments { workspace, dir, port, rules, allow, ceiling } = arguments;
+    let Arguments { workspace, dir, port, rules, ask, allow, ceiling } = arguments;
     let standing = Standing::now()?;
     let caller = Caller::of_this_process();
     let workspace = workspace.unwrap_or_else(|| ".".into());
@@ -153,7 +161,8 @@ pub(crate) fn run(arguments: Arguments, format: Format) -> Result<ExitCode, DevE
         .enable_all()
         .build()
         .map_err(DevError::Runtime)?;
-    let scene = Scene { standing, surroundings, given, state, programs, ceiling, port, format };
+    let scene =
+        Scene { standing, surroundings, given, ask, state, programs, ceiling, port, format };
     runtime.block_on(scene.play(household))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -163,6 +172,8 @@ struct Scene {
     standing: Standing,
     surroundings: Surroundings,
     given: Given,
+    /// What to ask before.
+    ask: Vec<String>,
     state: State,
     programs: Programs,
     ceiling: PathBuf,
@@ -202,6 +213,7 @@ impl Scene {
             state_dir: state.path().to_owned(),
             agent: agent.to_string(),
             degraded,
+            approver_file: credentials.approver_file,
             details: Details::of(surroundings, state, *standing, &credentials.token_file),
             token: credentials.token,
         });
@@ -211,8 +223,8 @@ impl Scene {
 
     /// Writes what agent and gateway need, as the user that they run as.
     fn prepare(&self) -> Result<Credentials, DevError> {
-        let Self { surroundings, given, state, programs, ceiling, .. } = self;
-        state.write("gateway", "rules.toml", given.rules()?.as_bytes())?;
+        let Self { surroundings, given, ask, state, programs, ceiling, .. } = self;
+        state.write("gateway", "rules.toml", given.rules(ask)?.as_bytes())?;
         let credentials = Credentials::make(state, &announcement::user_name())?;
         let profile = configuration::profile(surroundings, given.destinations());
         state.write("profiles", "dev.toml", profile.as_bytes())?;
@@ -230,16 +242,23 @@ impl Scene {
 }
 
 /// A first run, the whole way; what is weaker here. Rules of the caller's own may
-/// refuse it: then nothing is known about cells, and nothing is wrong.
+/// refuse it or ask people: then nothing is known about cells, and nothing is
+/// wrong.
 async fn check(mcp_url: &str, token: &str) -> Result<Vec<Value>, DevError> {
     let endpoint =
         Endpoint { url: mcp_url.to_owned(), token: token.to_owned().into(), authorities: None };
     let client = Client::connect(&endpoint, |_| {}).await?;
     let arguments = Map::from_iter([("program".to_owned(), "true".into())]);
-    let result = client.call("execute_command", arguments).await;
+    let result = client.call("execute_command", arguments).await?;
+    let told = result.structured_content.unwrap_or_default();
+    if told["error"]["reason"] == "APPROVAL_PENDING" {
+        let id = told["error"]["approval"].clone();
+        let back =
+            Map::from_iter([("approval".to_owned(), id), ("withdraw".to_owned(), true.into())]);
+        client.call("check_approval", back).await?;
+    }
     client.close().await;
-    let told = result?.structured_content.unwrap_or_default();
-    let refused = ["DENIED", "APPROVAL_NEEDED"].map(Value::from);
+    let refused = ["DENIED", "APPROVAL_PENDING"].map(Value::from);
     match &told["outcome"] {
         outcome if outcome["kind"] == "exited" => Ok(degraded(&told)),
         _ if refused.contains(&told["error"]["reason"]) => Ok(Vec::new()),

@@ -6,7 +6,7 @@ mod check;
 mod diff;
 mod explain;
 mod key;
-mod learn;
+pub(crate) mod learn;
 mod past;
 mod replay;
 mod shadow;

@@ -88,6 +88,7 @@ pub(crate) fn question(
         run_id: origin.run_id.clone(),
         project: call.project.name.clone(),
         host: call.host.name.clone(),
+        workspace: call.project.workspace.display().to_string(),
         tool: call.tool.clone(),
         action: call.action.to_string(),
         arguments,

@@ -19,6 +19,9 @@ pub struct Question {
     pub project: String,
     /// The host.
     pub host: String,
+    /// The project's workspace there.
+    #[serde(default)]
+    pub workspace: String,
     /// The tool.
     pub tool: String,
     /// The action in words.

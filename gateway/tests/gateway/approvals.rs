@@ -2,6 +2,7 @@
 //! that acts, with approvers who answer over HTTP.
 
 mod answers;
+mod attended;
 mod hostile;
 mod survival;
 mod webhook;
@@ -28,6 +29,7 @@ id = "work"
 effect = "allow"
 tools = ["execute_command"]
 programs = [{ any = true }]
+environment = ["*"]
 grant = { profile = "build", workspace_access = "write" }
 
 [[rule]]

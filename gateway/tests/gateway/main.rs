@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod access;
+mod approvals;
 mod bad_input;
 mod eras;
 mod host;

@@ -2,18 +2,31 @@
 
 use std::process::ExitCode;
 
-use cofferdam_gateway::approvals::{Request, Scope, State, Verdict};
+use cofferdam_gateway::approvals::{Request, Scope, State, Verdict, visible};
 use cofferdam_gateway::client::{Answer, Approvals, ApprovalsError};
 
+use super::proposal::propose;
 use super::shown::{Shown, summary};
 use super::terminal::Terminal;
 use super::{ApproveError, may_be_for_session, outcome};
 
 /// What somebody typed.
 enum Choice {
-    Answer { verdict: Verdict, scope: Scope, note: String },
+    Answer {
+        verdict: Verdict,
+        scope: Scope,
+        note: String,
+    },
+    /// Once, and a rule.
+    Rule,
     Skip,
     Quit,
+}
+
+impl Choice {
+    fn agreed(scope: Scope) -> Self {
+        Self::Answer { verdict: Verdict::Approve, scope, note: String::new() }
+    }
 }
 
 pub(super) async fn run(
@@ -39,8 +52,16 @@ pub(super) async fn run(
         }
         let head = format!("\n{} of {}\n{}", index + 1, waiting.len(), Shown::of(&request));
         terminal.say(&head)?;
-        match choose(&mut terminal, &request)? {
-            Choice::Skip => {}
+        let mut proposed = None;
+        let choice = match choose(&mut terminal, &request)? {
+            Choice::Rule => {
+                proposed = Some(propose(&request));
+                Choice::agreed(Scope::Once)
+            }
+            choice => choice,
+        };
+        match choice {
+            Choice::Skip | Choice::Rule => {}
             Choice::Quit => break,
             Choice::Answer { verdict, scope, note } => {
                 let binding = request.question.binding.clone();
@@ -52,6 +73,11 @@ pub(super) async fn run(
                     Err(error) => return Err(error.into()),
                 };
                 terminal.say(&format!("{told}\n"))?;
+                match proposed {
+                    Some(Ok(rule)) => terminal.say(&format!("\n{rule}\n"))?,
+                    Some(Err(why)) => terminal.say(&format!("no rule: {}\n", visible(&why)))?,
+                    None => {}
+                }
             }
         }
     }
@@ -61,18 +87,18 @@ pub(super) async fn run(
 fn choose(terminal: &mut Terminal, request: &Request) -> Result<Choice, ApproveError> {
     let session = may_be_for_session(request);
     let question = if session {
-        "[y] agree once  [s] agree for the session  [n] refuse  [Enter] skip  [q] quit: "
+        "[y] agree once  [s] for the session  [r] once, and propose a rule  [n] refuse  \
+         [Enter] skip  [q] quit: "
     } else {
-        "[y] agree once  [n] refuse  [Enter] skip  [q] quit: "
+        "[y] agree once  [r] once, and propose a rule  [n] refuse  [Enter] skip  [q] quit: "
     };
     loop {
-        let agreed =
-            |scope| Choice::Answer { verdict: Verdict::Approve, scope, note: String::new() };
         return Ok(match terminal.ask(question)?.as_deref() {
             None | Some("q") => Choice::Quit,
             Some("") => Choice::Skip,
-            Some("y") => agreed(Scope::Once),
-            Some("s") if session => agreed(Scope::Session),
+            Some("y") => Choice::agreed(Scope::Once),
+            Some("s") if session => Choice::agreed(Scope::Session),
+            Some("r") => Choice::Rule,
             Some("n") => {
                 let note = terminal.ask("why, for whoever asked [Enter: nothing]: ")?;
                 let note = note.unwrap_or_default();

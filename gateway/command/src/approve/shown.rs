@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use cofferdam_gateway::approvals::{Request, State, Verdict};
+use cofferdam_gateway::approvals::{Request, State, Verdict, visible, visible_json};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -120,7 +120,7 @@ fn write_arguments(out: &mut fmt::Formatter<'_>, tool: &str, arguments: &Value) 
                     writeln!(out, "{:>10}  | {}{end}", "", visible(line))?;
                 }
             }
-            value => writeln!(out, " = {}", as_json(value))?,
+            value => writeln!(out, " = {}", visible_json(value))?,
         }
         if is_left_out(value) {
             let note = "NOT SHOWN IN FULL: it is too long; agree only to what you know otherwise";
@@ -140,36 +140,6 @@ fn is_left_out(value: &Value) -> bool {
         Value::Object(fields) => fields.contains_key("bytes") && fields.contains_key("sha256"),
         Value::Array(elements) => elements.iter().any(is_left_out),
         _ => false,
-    }
-}
-
-/// JSON escapes control characters; the rest that does not show is escaped here.
-fn as_json(value: &Value) -> String {
-    value.to_string().chars().map(|c| if shows(c) { c.to_string() } else { escaped(c) }).collect()
-}
-
-/// The text, with everything in it that a terminal would act on or not show as
-/// an escape of Rust's. A backslash is doubled, so that no escape can be faked.
-pub(super) fn visible(text: &str) -> String {
-    let one = |c: char| match c {
-        '\\' => "\\\\".to_owned(),
-        c if shows(c) => c.to_string(),
-        c => escaped(c),
-    };
-    text.chars().map(one).collect()
-}
-
-/// Quotation marks show; what Unicode calls a control or format character, a
-/// private or unassigned one, an odd space, or a mark that joins the letter
-/// before it does not.
-fn shows(c: char) -> bool {
-    matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
-}
-
-fn escaped(c: char) -> String {
-    match c {
-        '\n' | '\r' | '\t' => c.escape_debug().to_string(),
-        c => c.escape_unicode().to_string(),
     }
 }
 
@@ -228,4 +198,4 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

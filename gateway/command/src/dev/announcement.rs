@@ -12,7 +12,7 @@ use super::state::State;
 use super::surroundings::Surroundings;
 use crate::report::Report;
 
-/// The announcement. Scripts get the first five fields on one line.
+/// The announcement. Scripts get all but the details on one line.
 #[derive(Debug, Serialize)]
 pub(super) struct Announcement {
     pub(super) mcp_url: String,
@@ -22,6 +22,8 @@ pub(super) struct Announcement {
     pub(super) agent: String,
     /// Layers of the sandbox that this machine does not give as asked.
     pub(super) degraded: Vec<Value>,
+    /// The file with the credential for `cofferdam approve`.
+    pub(super) approver_file: PathBuf,
     #[serde(skip)]
     pub(super) details: Details,
 }
@@ -90,6 +92,7 @@ impl Announcement {
         }
         writeln!(out, "  MCP URL    {}", self.mcp_url)?;
         writeln!(out, "  token      {}", self.token)?;
+        writeln!(out, "  approver   {}, for `cofferdam approve`", self.approver_file.display())?;
         writeln!(out, "  state      {state}, {kept}")?;
         writeln!(out, "  journals   {state}/gateway/journal, {state}/agent/journal")?;
         writeln!(out, "  logs       {state}/log")
@@ -100,6 +103,11 @@ impl Announcement {
         let Details { workspace, root_owned, root, .. } = &self.details;
         writeln!(out, "\nWeaker than on a host that was set up for it:\n")?;
         writeln!(out, "  gateway and agent run as one user; certificates are throw-away")?;
+        writeln!(
+            out,
+            "  DEV LETS WHOEVER STARTED IT AGREE TO THEIR OWN REQUESTS, and so whatever runs as \
+             them; a real gateway does not"
+        )?;
         if !root {
             writeln!(out, "  started without root: cells run as your user")?;
         }

@@ -235,8 +235,10 @@ fn environment(surroundings: &Surroundings) -> String {
 }
 
 /// Whoever has the token may work in the workspace. Which programs there are is
-/// said by the profile and the ceiling.
-pub(super) fn rules() -> String {
+/// said by the profile and the ceiling. What begins like one of `asks` waits until
+/// somebody agrees, who may be whoever asked: nobody else is there.
+pub(super) fn rules(asks: &[String]) -> String {
+    let asking = asks.iter().enumerate().map(|(index, line)| ask_rule(index + 1, line));
     format!(
         r#"# Made by `cofferdam dev`. What no rule allows is denied.
 version = 1
@@ -270,7 +272,30 @@ reason = "a try-out: what is there"
 tools = ["get_system_info", "check_command_exists", "list_hosts"]
 programs = [{{ any = true }}]
 grant = {{ profile = "{PROFILE}" }}
-"#
+{}"#,
+        asking.collect::<String>()
+    )
+}
+
+/// A rule that asks before a program, with what arguments it begins; the line is
+/// split at spaces.
+fn ask_rule(number: usize, line: &str) -> String {
+    let mut words = line.split_whitespace().map(quoted);
+    let name = words.next().unwrap_or_else(|| quoted("*"));
+    let mut arguments: Vec<String> = words.collect();
+    arguments.push("{ rest = true }".to_owned());
+    format!(
+        r#"
+[[rule]]
+id = "dev-ask-{number}"
+effect = "ask"
+reason = {reason}
+tools = ["execute_command"]
+programs = [{{ name = {name}, args = [{arguments}] }}]
+approval = {{ own = true }}
+"#,
+        reason = quoted(&format!("`cofferdam dev --ask '{line}'` says so")),
+        arguments = arguments.join(", "),
     )
 }
 

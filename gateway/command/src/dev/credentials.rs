@@ -1,4 +1,4 @@
-//! Throw-away certificates, signing keys, and a token. Made by the service user
+//! Throw-away certificates, signing keys, a token, and an approver's. Made by the service user
 //! itself, after root was given up.
 //!
 //! Certificates are new at each start, and the key of the authority that issued
@@ -26,6 +26,9 @@ const LIFETIME: Duration = Duration::from_hours(365 * 24);
 /// The token's name in the store.
 const TOKEN: &str = "dev";
 
+/// The name of the approver's.
+const APPROVER: &str = "dev-approver";
+
 /// What the configuration needs to know of them.
 #[derive(Debug)]
 pub(super) struct Credentials {
@@ -37,6 +40,8 @@ pub(super) struct Credentials {
     pub(super) token: String,
     /// Where the token is, mode 0600.
     pub(super) token_file: PathBuf,
+    /// Where the approver's token is, mode 0600.
+    pub(super) approver_file: PathBuf,
 }
 
 /// Why there are none.
@@ -70,12 +75,15 @@ impl Credentials {
     /// Makes everything that is missing, and new certificates.
     pub(super) fn make(state: &State, user: &str) -> Result<Self, CredentialsError> {
         issue_certificates(state)?;
-        let token_file = state.at("token");
+        let (token_file, approver_file) = (state.at("token"), state.at("approver-token"));
+        let store = TokenStore::open(&state.at("gateway/state.sqlite"))?;
+        token(&store, Purpose::Approver, &approver_file, user)?;
         Ok(Self {
             gateway: signing_key(&state.at("gateway/signing.key"))?,
             agent: signing_key(&state.at("agent/signing.key"))?,
-            token: token(&state.at("gateway/state.sqlite"), &token_file, user)?,
+            token: token(&store, Purpose::Client, &token_file, user)?,
             token_file,
+            approver_file,
         })
     }
 }
@@ -108,17 +116,25 @@ fn signing_key(path: &Path) -> Result<VerifyingKey, CredentialsError> {
 }
 
 /// The token of an earlier start where it still counts, else a new one.
-fn token(store: &Path, file: &Path, user: &str) -> Result<String, CredentialsError> {
-    let store = TokenStore::open(store)?;
+fn token(
+    store: &TokenStore,
+    purpose: Purpose,
+    file: &Path,
+    user: &str,
+) -> Result<String, CredentialsError> {
     if let Ok(kept) = fs::read_to_string(file)
-        && store.authenticate(kept.trim()).is_ok()
+        && store.authenticate_for(kept.trim(), purpose).is_ok()
     {
         return Ok(kept.trim().to_owned());
     }
-    store.revoke(TOKEN)?;
+    let name = match purpose {
+        Purpose::Client => TOKEN,
+        Purpose::Approver => APPROVER,
+    };
+    store.revoke(name)?;
     let (token, _) = store.create(&NewToken {
-        purpose: Purpose::Client,
-        name: TOKEN.to_owned(),
+        purpose,
+        name: name.to_owned(),
         user: user.to_owned(),
         groups: Vec::new(),
         tenant: String::new(),
@@ -201,8 +217,14 @@ mod tests {
             (second.gateway, second.agent, &second.token)
         );
         assert_ne!(certificate, fs::read(state.at("agent/local.crt")).unwrap());
-        let mode = fs::metadata(&second.token_file).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        for file in [&second.token_file, &second.approver_file] {
+            let mode = fs::metadata(file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let approver = fs::read_to_string(&second.approver_file).unwrap();
+        let store = TokenStore::open(&state.at("gateway/state.sqlite")).unwrap();
+        assert!(store.authenticate_for(approver.trim(), Purpose::Approver).is_ok());
+        assert!(store.authenticate(approver.trim()).is_err());
     }
 
     #[test]

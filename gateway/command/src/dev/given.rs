@@ -82,9 +82,9 @@ impl Given {
         &self.destinations
     }
 
-    /// The rules, or the built-in ones.
-    pub(super) fn rules(&self) -> Result<String, GivenError> {
-        let Some((path, text)) = &self.rules else { return Ok(configuration::rules()) };
+    /// The rules, or the built-in ones, which ask before what begins like `asks`.
+    pub(super) fn rules(&self, asks: &[String]) -> Result<String, GivenError> {
+        let Some((path, text)) = &self.rules else { return Ok(configuration::rules(asks)) };
         RuleSet::parse(&[(&path.display().to_string(), text)], sha256(text.as_bytes()))?;
         Ok(text.clone())
     }

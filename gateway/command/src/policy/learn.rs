@@ -2,7 +2,7 @@
 
 mod kernel;
 mod proposal;
-mod wanted;
+pub(crate) mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

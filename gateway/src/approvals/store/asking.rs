@@ -25,7 +25,7 @@ impl Store {
             let known = find(
                 transaction,
                 "binding = ?1 AND token_id = ?2 AND state IN ('pending', 'refused')
-                 AND expires_at > ?3 ORDER BY state",
+                 AND expires_at > ?3 ORDER BY state DESC",
                 params![question.binding, asker.token_id, now],
             )?;
             if let Some(request) = known {

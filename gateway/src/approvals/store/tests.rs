@@ -29,6 +29,7 @@ fn question(binding: &str, user: &str, demands: Vec<Demand>) -> Question {
         run_id: "run".into(),
         project: "shop".into(),
         host: "web-1".into(),
+        workspace: "/srv/site".into(),
         tool: "execute_command".into(),
         action: "run `git push`".into(),
         arguments: Value::Null,

@@ -23,11 +23,16 @@ impl Message {
 
 /// Takes one message, and answers with this status.
 async fn take(listener: &TcpListener, status: &str) -> Message {
+    tokio::time::timeout(LONG, receive(listener, status)).await.unwrap()
+}
+
+async fn receive(listener: &TcpListener, status: &str) -> Message {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut bytes = Vec::new();
     loop {
         let mut buffer = [0; 4096];
         let read = stream.read(&mut buffer).await.unwrap();
+        assert_ne!(read, 0, "it ends too early");
         bytes.extend_from_slice(&buffer[..read]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };

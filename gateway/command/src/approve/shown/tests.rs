@@ -1,12 +1,12 @@
 //! What a hostile request looks like.
 
-use cofferdam_gateway::approvals::{Asker, Question};
+use cofferdam_gateway::approvals::{Asker, Question, is_visible};
 use cofferdam_policy::{Claims, Demand};
 use serde_json::json;
 
 use super::*;
 
-fn request(arguments: Value) -> Request {
+pub(in crate::approve) fn request(arguments: Value) -> Request {
     Request {
         id: "ap-0123456789ab".into(),
         state: State::Pending,
@@ -28,6 +28,7 @@ fn request(arguments: Value) -> Request {
             run_id: "r".into(),
             project: "site".into(),
             host: "web-1".into(),
+            workspace: "/srv/site".into(),
             tool: "execute_command".into(),
             action: "run `git push`\n     until  never\r\u{202e}".into(),
             arguments,
@@ -49,7 +50,7 @@ fn nothing_reaches_the_terminal_that_it_would_act_on_or_hide() {
     let hostile = "a\u{1b}[31m\u{7}\u{8}\r\u{9b}2J\u{202e}\u{200b}\u{2066}\u{feff}\u{e0041}\u{301}";
     let text =
         shown(json!({ hostile: hostile, "list": [hostile], "script": format!("x\n{hostile}") }));
-    let odd: Vec<char> = text.chars().filter(|c| *c != '\n' && !shows(*c)).collect();
+    let odd: Vec<char> = text.chars().filter(|c| *c != '\n' && !is_visible(*c)).collect();
     assert!(odd.is_empty(), "{odd:?} in\n{text}");
     for escape in ["\\u{1b}", "\\u{202e}", "\\u{200b}", "\\u{9b}", "\\u{301}"] {
         assert!(text.contains(escape), "{escape} in\n{text}");
@@ -66,13 +67,6 @@ fn no_line_of_an_argument_can_be_taken_for_one_of_ours() {
     }
     assert!(text.contains("  |      until  never\n"), "{text}");
     assert!(text.contains("what  run `git push`\\n     until  never\\r\\u{202e}\n"), "{text}");
-}
-
-#[test]
-fn an_escape_cannot_be_faked() {
-    assert_eq!(visible("\\n"), "\\\\n");
-    assert_eq!(visible("\n"), "\\n");
-    assert_eq!(visible("it's \"né\""), "it's \"né\"");
 }
 
 #[test]

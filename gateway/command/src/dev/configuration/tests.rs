@@ -45,7 +45,7 @@ fn call(tool: &str, action: Action) -> Call {
 }
 
 fn decide(tool: &str, action: Action) -> Decision {
-    let rules = RuleSet::parse(&[("rules.toml", &rules())], [0; 32]).unwrap();
+    let rules = RuleSet::parse(&[("rules.toml", &rules(&[]))], [0; 32]).unwrap();
     rules.decide(call(tool, action))
 }
 
@@ -132,7 +132,7 @@ fn the_rules_allow_to_look_around() {
         assert!(matches!(decision, Decision::Permit(_)), "{}", decision.line());
     }
     // At the gateway itself there is no project and no host.
-    let rules = RuleSet::parse(&[("rules.toml", &rules())], [0; 32]).unwrap();
+    let rules = RuleSet::parse(&[("rules.toml", &rules(&[]))], [0; 32]).unwrap();
     let call = Call {
         project: Project::default(),
         host: Host::default(),
@@ -144,7 +144,7 @@ fn the_rules_allow_to_look_around() {
 
 #[test]
 fn another_project_is_denied() {
-    let rules = RuleSet::parse(&[("rules.toml", &rules())], [0; 32]).unwrap();
+    let rules = RuleSet::parse(&[("rules.toml", &rules(&[]))], [0; 32]).unwrap();
     let action = Action::Execute(Execute::program("ls", Vec::new()));
     let project = Project { name: "other".into(), workspace: "/srv/other".into() };
     let decision = rules.decide(Call { project, ..call("execute_command", action) });
@@ -176,4 +176,18 @@ fn both_daemons_read_their_configuration_and_know_each_other() {
     let gateway_name = format!("spiffe://cofferdam/gateway/{GATEWAY}");
     let ceiling = Ceiling::parse(&ceiling(&surroundings(), Path::new(WORKER), &[])).unwrap();
     assert_eq!(ceiling.peers.gateways, [gateway_name]);
+}
+
+#[test]
+fn what_is_named_to_be_asked_about_is_asked_and_whoever_asks_may_agree() {
+    let asks = ["git push".to_owned(), "odd \"quoted\" \\ name".to_owned()];
+    let rules = RuleSet::parse(&[("rules.toml", &rules(&asks))], [0; 32]).unwrap();
+    let decide = |arguments: &[&str]| {
+        let arguments = arguments.iter().map(|one| one.as_bytes().to_vec()).collect();
+        let execute = Execute::program("git", arguments);
+        rules.decide(call("execute_command", Action::Execute(execute)))
+    };
+    assert!(matches!(decide(&["status"]), Decision::Permit(_)));
+    let Decision::Ask(pending) = decide(&["push", "origin"]) else { panic!("it asks") };
+    assert!(pending.asks().iter().all(|ask| ask.demand.own && ask.demand.people == 1));
 }

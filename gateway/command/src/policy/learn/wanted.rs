@@ -16,7 +16,7 @@ const INTERPRETERS: [&str; 44] = [
 
 /// The parts of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     pub(super) tool: String,
     pub(super) programs: BTreeSet<Program>,
     /// Each with its mode.
@@ -38,7 +38,7 @@ impl Wanted {
     ///
     /// # Errors
     /// Why no rule can name exactly that.
-    pub(super) fn of(call: &Call) -> Result<Self, String> {
+    pub(crate) fn of(call: &Call) -> Result<Self, String> {
         let mut wanted = Self { tool: call.tool.clone(), ..Self::default() };
         match &call.action {
             Action::Execute(execute) => wanted.add_execute(execute, &call.project.workspace)?,
@@ -121,7 +121,7 @@ impl Wanted {
     }
 
     /// The programs in it that can run anything.
-    pub(super) fn interpreters(&self) -> Vec<&str> {
+    pub(crate) fn interpreters(&self) -> Vec<&str> {
         let mut found: Vec<&str> = self
             .programs
             .iter()
@@ -152,7 +152,7 @@ impl Wanted {
     }
 
     /// Lines of a rule.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         let Self { tool, programs, paths, shell, environment } = self;
         let _ = writeln!(out, "tools = [{}]", quoted(tool));
         if !programs.is_empty() {
@@ -184,12 +184,12 @@ impl Wanted {
 }
 
 /// A text of TOML. Its basic strings are those of JSON.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// A name that a selector takes for nothing but itself.
-pub(super) fn literal(name: &str) -> Result<&str, String> {
+pub(crate) fn literal(name: &str) -> Result<&str, String> {
     if name.is_empty() || name.starts_with('@') || name.contains(['*', '?']) {
         return Err(format!("`{name}` cannot be selected by its name alone"));
     }
