@@ -44,43 +44,4 @@ impl Pack {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decision::Effect;
-    use crate::rules::RuleSet;
-
-    fn parse(pack: Pack) -> RuleSet {
-        RuleSet::parse(&[(&pack.file(), pack.text)], [0; 32])
-            .unwrap_or_else(|errors| panic!("{errors}"))
-    }
-
-    #[test]
-    fn every_pack_passes_its_own_tests_and_each_rule_has_one() {
-        for pack in PACKS {
-            let rules = parse(pack);
-            if let Err(failed) = rules.check_tests() {
-                panic!("{failed:#?}");
-            }
-            let missing = rules.coverage().missing;
-            assert!(missing.is_empty(), "{}: no test of {missing:?}", pack.name);
-        }
-    }
-
-    #[test]
-    fn every_rule_of_a_pack_only_allows_with_a_reason_and_a_profile() {
-        for pack in PACKS {
-            for rule in parse(pack).rules {
-                let id = format!("{} {}", pack.name, rule.id);
-                assert_eq!(rule.effect, Effect::Allow, "{id}");
-                assert!(rule.reason.is_some() && rule.gives.profile.is_some(), "{id}");
-                assert_eq!(rule.selectors.count(), 0, "{id}: a use says for whom it is");
-                assert!(rule.environment.is_none(), "{id}");
-            }
-        }
-    }
-
-    #[test]
-    fn packs_are_in_the_order_of_their_names() {
-        assert!(PACKS.is_sorted_by_key(|pack| pack.name));
-    }
-}
+mod tests;
