@@ -5,6 +5,8 @@
 //! began with `initialize`, and requests of 2026-07-28 that carry everything
 //! themselves.
 
+mod changes;
+
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -14,7 +16,7 @@ use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig, Tool,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::json;
 
@@ -53,9 +55,13 @@ impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
         let server = Implementation::new("cofferdam", env!("CARGO_PKG_VERSION"))
             .with_title("Cofferdam gateway");
-        InitializeResult::new(ServerCapabilities::builder().enable_tools().build())
+        InitializeResult::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
             .with_server_info(server)
             .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        tokio::spawn(changes::tell(Arc::clone(&self.gateway), context.peer));
     }
 
     async fn list_tools(

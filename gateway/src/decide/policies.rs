@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use cofferdam_journal::{AppendError, Digest, PolicyStep};
 use cofferdam_policy::RuleSet;
 use cofferdam_trust::{PolicyVersions, TrustedKeys};
+use tokio::sync::watch;
 
 use super::source::{Loaded, Source};
 use super::{Policy, PolicyError};
@@ -41,6 +42,7 @@ pub(crate) struct Policies {
     now: ArcSwap<Policy>,
     files: Mutex<Files>,
     refused: AtomicBool,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -110,12 +112,18 @@ impl Policies {
             now: ArcSwap::from_pointee(policy),
             refused: AtomicBool::new(shadow.as_ref().is_some_and(|shadow| shadow.refused)),
             files: Mutex::new(Files { rules: watched, shadow }),
+            changed: watch::Sender::default(),
         })
     }
 
     /// The policy in force.
     pub(crate) fn now(&self) -> Arc<Policy> {
         self.now.load_full()
+    }
+
+    /// Changes each time that another policy comes into force.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Whether what lies on the disk is not what is in force, because it is not
@@ -135,6 +143,7 @@ impl Policies {
             let signed = now.signed.as_ref().filter(|_| !watched.shadow);
             if let Some(taken) = watched.look(in_force, signed, again, recorder) {
                 self.now.store(Arc::new(taken.into_policy(&now)));
+                self.changed.send_replace(());
             }
         }
         let refused = files.rules.refused || files.shadow.as_ref().is_some_and(|it| it.refused);
