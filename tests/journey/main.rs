@@ -2,6 +2,7 @@
 //! agent, warden, cell, and back.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod approvals;
 mod bad_input;
 mod clients;
 mod endings;

@@ -29,9 +29,36 @@ fn the_shipped_example_is_a_configuration() {
 }
 
 #[test]
+fn whom_to_ask_is_one_line() {
+    let with = |contact: &str| format!("contact = {contact}\n{EXAMPLE}");
+    let config = parse(&with("\"ops, ops@example.org\"")).unwrap();
+    assert_eq!(config.contact.as_deref(), Some("ops, ops@example.org"));
+    for bad in ["\"\"", "\"a\\nb\"", &format!("\"{}\"", "x".repeat(201))] {
+        let (message, line) = refused(&with(bad));
+        assert!(message.contains("`contact`: it must be one line"), "{message}");
+        assert_eq!(line, Some(1));
+    }
+}
+
+#[test]
 fn the_limits_of_the_example_are_the_defaults() {
     let (without, _) = EXAMPLE.split_once("[limits]").unwrap();
     assert_eq!(parse(without).unwrap().limits, parse(EXAMPLE).unwrap().limits);
+}
+
+#[test]
+fn the_approvals_of_the_example_are_the_defaults_and_its_webhook_is_one() {
+    let (head, rest) = EXAMPLE.split_once("[approvals]").unwrap();
+    let (section, tail) = rest.split_once("# How much of everything").unwrap();
+    let approvals = parse(EXAMPLE).unwrap().approvals;
+    assert_eq!(parse(&format!("{head}#{tail}")).unwrap().approvals, approvals);
+    let (before, webhook) = section.split_once("# [approvals.webhook]").unwrap();
+    let webhook = webhook.replace("\n# ", "\n");
+    let with = format!("{head}[approvals]{before}[approvals.webhook]{webhook}#{tail}");
+    let webhook = parse(&with).unwrap().approvals.webhook.unwrap();
+    assert_eq!(webhook.secret, Path::new("/etc/cofferdam/webhook.secret"));
+    let (message, _) = refused(&with.replace("https://chat", "http://chat"));
+    assert!(message.contains("loopback only"), "{message}");
 }
 
 #[test]

@@ -80,3 +80,85 @@ impl Resolver<'_> {
         names.into_iter().map(Spanned::into_inner).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Action, Call, Decision, Demand, Execute, Host, Project, RuleSet, Subject};
+
+    const EXAMPLE: &str = include_str!("../../../../packaging/config/rules.toml");
+
+    fn rules(approval: &str, effect: &str) -> Result<RuleSet, String> {
+        let text = format!(
+            "version = 1\n[[rule]]\nid = 'base'\neffect = 'allow'\nprograms = [{{ any = true }}]\n\
+             [[rule]]\nid = 'push'\neffect = '{effect}'\nprograms = [{{ name = 'git' }}]\n\
+             [rule.approval]\n{approval}\n"
+        );
+        RuleSet::parse(&[("rules.toml", &text)], [0; 32]).map_err(|error| error.to_string())
+    }
+
+    fn demand(rules: &RuleSet, user: &str, client: &str) -> Demand {
+        let subject = Subject { user: user.into(), client: client.into(), ..Subject::default() };
+        let call = Call {
+            subject,
+            project: Project { name: "website".into(), workspace: "/srv/cofferdam/website".into() },
+            host: Host { name: "web-1".into(), ..Host::default() },
+            tool: "execute_command".into(),
+            action: Action::Execute(Execute::program("git", vec![b"push".into()])),
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        match rules.decide(call) {
+            Decision::Ask(pending) => pending.asks()[0].demand.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_rule_says_of_approval_is_what_is_demanded() {
+        let said = "people = 2\nusers = ['bob', 'eve']\nsession = false\nopen = '1h'";
+        let demand = demand(&rules(said, "ask").unwrap(), "ann", "");
+        assert_eq!((demand.people, demand.own, demand.session), (2, false, false));
+        assert_eq!((demand.open_seconds, demand.attended), (3600, false));
+        assert_eq!(demand.to_string(), "2 of bob, eve, not who asks");
+    }
+
+    #[test]
+    fn a_client_is_attended_only_where_it_is_named() {
+        let rules = rules("own = true\nattended = ['desk *']", "ask").unwrap();
+        assert!(demand(&rules, "ann", "desk 1.0").attended);
+        for client in ["", "desk", "my desk 1.0", "other"] {
+            assert!(!demand(&rules, "ann", client).attended, "{client}");
+        }
+    }
+
+    #[test]
+    fn what_would_let_nobody_or_anybody_agree_by_mistake_is_refused() {
+        for (approval, effect, part) in [
+            ("people = 0", "ask", "number from 1 to 9"),
+            ("people = 10", "ask", "number from 1 to 9"),
+            ("open = '0s'", "ask", "one second to seven days"),
+            ("open = '200h'", "ask", "one second to seven days"),
+            ("users = []", "ask", "approval.users"),
+            ("users = ['b*']", "ask", "exact names"),
+            ("groups = ['']", "ask", "exact names"),
+            ("attended = ['desk *']", "ask", "own = true"),
+            ("own = true\npeople = 2\nattended = ['desk *']", "ask", "people = 1"),
+            ("own = true\nattended = []", "ask", "approval.attended"),
+            ("owner = true", "ask", "owner"),
+            ("people = 1", "allow", "only a rule with effect"),
+            ("people = 1", "deny", "only a rule with effect"),
+        ] {
+            let error = rules(approval, effect).unwrap_err();
+            assert!(error.contains(part), "{approval}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_example_says_who_has_to_agree() {
+        let rules = RuleSet::parse(&[("rules.toml", EXAMPLE)], [0; 32]).unwrap();
+        let demand = demand(&rules, "ann", "");
+        assert_eq!(demand.to_string(), "1 of members of release, not who asks");
+        // The attended client that is shown in a comment is one.
+        let with = EXAMPLE.replace("own = false", "own = true").replace("# attended", "attended");
+        RuleSet::parse(&[("rules.toml", &with)], [0; 32]).unwrap();
+    }
+}
