@@ -41,6 +41,18 @@ fn whom_to_ask_is_one_line() {
 }
 
 #[test]
+fn whom_to_ask_is_one_line() {
+    let with = |contact: &str| format!("contact = {contact}\n{EXAMPLE}");
+    let config = parse(&with("\"ops, ops@example.org\"")).unwrap();
+    assert_eq!(config.contact.as_deref(), Some("ops, ops@example.org"));
+    for bad in ["\"\"", "\"a\\nb\"", &format!("\"{}\"", "x".repeat(201))] {
+        let (message, line) = refused(&with(bad));
+        assert!(message.contains("`contact`: it must be one line"), "{message}");
+        assert_eq!(line, Some(1));
+    }
+}
+
+#[test]
 fn the_limits_of_the_example_are_the_defaults() {
     let (without, _) = EXAMPLE.split_once("[limits]").unwrap();
     assert_eq!(parse(without).unwrap().limits, parse(EXAMPLE).unwrap().limits);
@@ -90,7 +102,7 @@ fn what_cannot_be_meant_is_refused_with_line_and_key() {
         ("name = \"build-1\"", "name = \"build-2\"", "key `host.agent`"),
         ("agent/build-1\"", "gateway/build-1\"", "key `host.agent`"),
         ("example.org:8461\"", "example.org\"", "key `host.address`"),
-        ("\"ed25519:11q", "\"ed25519:", "key `host.key`"),
+        ("key = \"ed25519:11q", "key = \"ed25519:", "key `host.key`"),
         ("\"/srv/cofferdam/website\"", "\"website\"", "key `project.workspace`"),
         ("\"/srv/cofferdam/website\"", "\"/srv/../etc\"", "key `project.workspace`"),
         ("hosts = [\"build-1\"]", "hosts = [\"build-9\"]", "there are: build-1"),
