@@ -55,9 +55,11 @@ impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
         let server = Implementation::new("cofferdam", env!("CARGO_PKG_VERSION"))
             .with_title("Cofferdam gateway");
-        InitializeResult::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
-            .with_server_info(server)
-            .with_instructions(INSTRUCTIONS)
+        InitializeResult::new(
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build(),
+        )
+        .with_server_info(server)
+        .with_instructions(INSTRUCTIONS)
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

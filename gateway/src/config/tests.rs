@@ -41,18 +41,6 @@ fn whom_to_ask_is_one_line() {
 }
 
 #[test]
-fn whom_to_ask_is_one_line() {
-    let with = |contact: &str| format!("contact = {contact}\n{EXAMPLE}");
-    let config = parse(&with("\"ops, ops@example.org\"")).unwrap();
-    assert_eq!(config.contact.as_deref(), Some("ops, ops@example.org"));
-    for bad in ["\"\"", "\"a\\nb\"", &format!("\"{}\"", "x".repeat(201))] {
-        let (message, line) = refused(&with(bad));
-        assert!(message.contains("`contact`: it must be one line"), "{message}");
-        assert_eq!(line, Some(1));
-    }
-}
-
-#[test]
 fn the_limits_of_the_example_are_the_defaults() {
     let (without, _) = EXAMPLE.split_once("[limits]").unwrap();
     assert_eq!(parse(without).unwrap().limits, parse(EXAMPLE).unwrap().limits);

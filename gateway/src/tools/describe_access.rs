@@ -144,18 +144,17 @@ pub(crate) fn answer(
     })
 }
 
-/// The first rules of both kinds that fit; what is forbidden has a third of the
-/// room.
+/// The rules of both kinds that fit, in their order; what is forbidden has a third
+/// of the room.
 fn bounded(access: Access, budget: usize) -> (Access, bool) {
     let Access { tools, scopes, may, may_not } = access;
     let size = |text: &dyn ToString| text.to_string().len();
     let mut room = budget / 3;
     let (all, all_not) = (may.len(), may_not.len());
     let may_not: Vec<Refusal> =
-        may_not.into_iter().take_while(|one| fits(&mut room, size(one))).collect();
+        may_not.into_iter().filter(|one| fits(&mut room, size(one))).collect();
     room += budget - budget / 3;
-    let may: Vec<Allowance> =
-        may.into_iter().take_while(|one| fits(&mut room, size(one))).collect();
+    let may: Vec<Allowance> = may.into_iter().filter(|one| fits(&mut room, size(one))).collect();
     let truncated = may.len() < all || may_not.len() < all_not;
     (Access { tools, scopes, may, may_not }, truncated)
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod attended;
 mod hostile;
+mod reload;
 mod survival;
 mod webhook;
 

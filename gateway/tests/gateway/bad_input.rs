@@ -25,7 +25,6 @@ fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         (run, json!({ "program": 7 }), "INVALID_ARGUMENT", "`program`"),
         (run, json!({ "program": "sudo", "arguments": ["id"] }), "DENIED", "no-sudo"),
         (run, json!({ "command": "ls | sudo tee /etc/x" }), "DENIED", "no-sudo"),
-        (run, json!({ "program": "git", "arguments": ["push"] }), "APPROVAL_NEEDED", "push"),
         ("read_file", json!({}), "INVALID_ARGUMENT", "path"),
         ("read_file", json!({ "path": "../x" }), "INVALID_ARGUMENT", "`..`"),
         ("read_file", json!({ "path": "a", "length": 0 }), "INVALID_ARGUMENT", "4194304"),
@@ -48,6 +47,7 @@ fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("check_command_exists", json!({ "program": "ls -l" }), "INVALID_ARGUMENT", "spaces"),
         ("get_system_info", json!({ "verbose": true }), "INVALID_ARGUMENT", "verbose"),
         ("list_hosts", json!({ "all": true }), "INVALID_ARGUMENT", "all"),
+        ("describe_access", json!({ "user": "bob" }), "INVALID_ARGUMENT", "user"),
     ]
 }
 

@@ -98,6 +98,17 @@ fn what_may_be_done_is_told_in_few_lines() {
 }
 
 #[test]
+fn the_shipped_rules_are_told_in_under_forty_lines() {
+    let example = rules(include_str!("../../../packaging/config/rules.toml"));
+    let subject = Subject { user: "ada".into(), groups: vec!["ops".into()], ..Subject::default() };
+    let project = Project { name: "site".into(), workspace: "/srv/site".into() };
+    let host = Host { name: "web-1".into(), ..Host::default() };
+    let at = "2026-06-01T12:00:00Z".parse().unwrap();
+    let told = example.access(&subject, &project, &host, at).to_string();
+    assert!(told.lines().count() < 40 && told.len() < 8 * 1024, "{}:\n{told}", told.len());
+}
+
+#[test]
 fn a_rule_that_asks_about_everything_is_told_with_those_that_forbid() {
     let text = "version = 1\n\
         [[rule]]\nid = 'read'\neffect = 'allow'\n\

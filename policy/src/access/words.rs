@@ -9,7 +9,7 @@ use crate::rules::program::Which;
 use crate::rules::rule::{Effect, Gives, Rule};
 
 /// Patterns of one kind that are told of one rule.
-const MAX_PATTERNS: usize = 40;
+const MAX_PATTERNS: usize = 24;
 /// Characters of one pattern.
 const LONGEST: usize = 240;
 
