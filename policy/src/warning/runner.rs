@@ -15,7 +15,7 @@ use crate::rules::matching::Match;
 use crate::rules::place::file_name;
 use crate::rules::program::{ProgramPattern, Which};
 use crate::rules::rule::Rule;
-use crate::rules::text::TextPattern;
+use crate::rules::text::{Shape, TextPattern};
 use crate::shell::Word;
 use crate::text::shown;
 
@@ -38,6 +38,8 @@ struct RawRunner {
     words: Option<Vec<String>>,
     #[serde(default)]
     first: bool,
+    #[serde(default)]
+    script: bool,
 }
 
 /// A program that can run others.
@@ -49,6 +51,8 @@ struct Runner {
     words: Vec<Word>,
     /// They count as the first argument only.
     first: bool,
+    /// Those that are no options count as the first argument that is none.
+    script: bool,
 }
 
 /// The list.
@@ -57,11 +61,12 @@ struct Runner {
 /// Where it is not right, which tests see first.
 fn runners() -> Result<Vec<Runner>, toml::de::Error> {
     let List { runner } = toml::from_str(DATA)?;
-    let one = |RawRunner { names, why, words, first }| Runner {
+    let one = |RawRunner { names, why, words, first, script }| Runner {
         names: names.into_iter().map(TextPattern::glob).collect(),
         why,
         words: words.into_iter().flatten().map(|word| Word::Literal(word.into_bytes())).collect(),
         first,
+        script,
     };
     Ok(runner.into_iter().map(one).collect())
 }
@@ -151,15 +156,40 @@ impl Runner {
         if self.words.is_empty() {
             return true;
         }
-        let take = if self.first { first(elements) } else { elements.len() };
-        elements[..take].iter().any(|element| self.words.iter().any(|word| takes(element, word)))
+        self.words.iter().any(|word| {
+            let option = matches!(word, Word::Literal(text) if text.starts_with(b"-"));
+            let about = match (self.first, self.script && !option) {
+                (true, _) => up_to_one(elements),
+                (false, true) => up_to_one(&elements[options(elements)..]),
+                (false, false) => elements,
+            };
+            about.iter().any(|element| takes(element, word))
+        })
     }
 }
 
-/// How many elements can be about the first argument.
-fn first(elements: &[Element]) -> usize {
+/// The elements that can be about the first argument.
+fn up_to_one(elements: &[Element]) -> &[Element] {
     let skipped = |element: &&Element| matches!(element, Element::Optional(_) | Element::Rest(_));
-    (elements.iter().take_while(skipped).count() + 1).min(elements.len())
+    let skipped = elements.iter().take_while(skipped).count();
+    &elements[..(skipped + 1).min(elements.len())]
+}
+
+/// How many elements at the beginning are options for sure.
+fn options(elements: &[Element]) -> usize {
+    elements.iter().take_while(|element| is_option(element)).count()
+}
+
+fn is_option(element: &Element) -> bool {
+    match element {
+        Element::Flag { .. } => true,
+        Element::One(Value::Text(text)) => match text.shape() {
+            Shape::Whole(text) | Shape::Head(text) => text.starts_with('-'),
+        },
+        Element::One(Value::OneOf(texts)) => texts.iter().all(|text| text.starts_with('-')),
+        Element::One(_) | Element::Rest(_) => false,
+        Element::Optional(inner) => is_option(inner),
+    }
 }
 
 fn takes(element: &Element, word: &Word) -> bool {

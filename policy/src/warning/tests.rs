@@ -140,6 +140,14 @@ fn programs_that_run_others_are_told_unless_their_arguments_leave_it_out() {
         ),
         ("{ name = 'git', args = ['status'] }", false),
         ("{ name = 'git', args = ['log', { rest = true }] }", true),
+        ("{ name = 'sed' }", true),
+        (
+            "{ name = 'sed', args = ['-n', { regex = '[0-9]+(,[0-9]+)?p' }, { beneath = 'workspace' }] }",
+            false,
+        ),
+        ("{ name = 'awk', args = ['{print $1}', { beneath = 'workspace' }] }", false),
+        ("{ name = 'sed', args = [{ rest = { beneath = 'workspace' } }] }", true),
+        ("{ name = 'awk', args = [{ any = true }] }", true),
         ("{ name = 'tar', args = ['-tf', { beneath = 'workspace' }] }", false),
         ("{ name = 'sort', args = [{ rest = { beneath = 'workspace' } }] }", false),
     ] {
