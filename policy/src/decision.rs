@@ -212,11 +212,11 @@ impl Pending {
     ///
     /// # Errors
     /// The call still waits: somebody is missing.
-    pub fn approve(self, voters: &[Voter]) -> Result<Permit, Self> {
+    pub fn approve(self, voters: &[Voter]) -> Result<Permit, Box<Self>> {
         let asker = &self.basis.call.subject.user;
         let missing = self.asks.iter().any(|ask| ask.demand.missing(asker, voters) > 0);
         // Without anybody who is asked there is nobody who could agree.
-        if missing || self.asks.is_empty() { Err(self) } else { Ok(Permit::new(self.basis)) }
+        if missing || self.asks.is_empty() { Err(Box::new(self)) } else { Ok(Permit::new(self.basis)) }
     }
 }
 
