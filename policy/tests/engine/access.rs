@@ -8,7 +8,7 @@ use crate::calls;
 use crate::rules::{self, file};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(crate::cases(500))]
 
     #[test]
     fn a_tool_of_which_some_call_is_permitted_or_asked_about_could_be_used(

@@ -50,7 +50,7 @@ fn check(text: &str, set: &RuleSet, call: &Call) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::cases(400))]
 
     #[test]
     fn engine_index_and_reference_decide_alike(

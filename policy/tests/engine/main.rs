@@ -9,3 +9,10 @@ mod calls;
 mod properties;
 mod reference;
 mod rules;
+
+use proptest::prelude::ProptestConfig;
+
+/// So many cases; one that fails is told, and kept by nobody.
+fn cases(number: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(number) }
+}

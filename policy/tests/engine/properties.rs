@@ -56,7 +56,7 @@ fn base(rules: &[Rule]) -> Option<&'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
+    #![proptest_config(crate::cases(250))]
 
     #[test]
     fn one_more_deny_rule_never_permits_more(
