@@ -99,6 +99,7 @@ fn grant_of(gives: &Gives, rule: &Rule, call: &Call, wider: Option<&Grant>) -> G
         programs: programs.clone(),
         limits: *limits,
         network: network.clone(),
+        layers: rule.conditions.layers.iter().cloned().collect(),
     }
 }
 
@@ -121,16 +122,14 @@ fn check_access(
     }
 }
 
-/// A command line needs the shell that runs it.
+/// A command line needs the shell that runs it. Where `/bin` is a link to
+/// `/usr/bin`, profiles and ceilings have the shell there.
 fn add_shell(grant: &mut Grant, call: &Call) {
     let Action::Execute(execute) = &call.action else { return };
-    if execute.script.is_none() {
-        return;
-    }
-    let shell = std::str::from_utf8(&execute.program)
-        .ok()
-        .and_then(|path| ProgramPath::try_from(path.to_owned()).ok());
-    if let (Programs::Only(paths), Some(shell)) = (&mut grant.programs, shell) {
-        paths.insert(shell);
-    }
+    let Programs::Only(paths) = &mut grant.programs else { return };
+    let shell = execute.script.as_ref().and_then(|_| std::str::from_utf8(&execute.program).ok());
+    let Some(shell) = shell else { return };
+    let real = shell.starts_with("/bin/").then(|| format!("/usr{shell}"));
+    let names = [Some(shell.to_owned()), real].into_iter().flatten();
+    paths.extend(names.filter_map(|path| ProgramPath::try_from(path).ok()));
 }

@@ -204,5 +204,6 @@ fn a_command_line_may_take_its_commands_from_several_packs_and_gets_the_programs
     let programs = permit.grant().programs.to_texts();
     assert!(programs.contains(&"/usr/bin/git".to_owned()), "{programs:?}");
     assert!(programs.contains(&"/usr/bin/head".to_owned()), "{programs:?}");
+    assert!(programs.contains(&"/usr/bin/bash".to_owned()), "the shell of the line: {programs:?}");
     assert_eq!(permit.grant().profile, "readonly");
 }

@@ -60,7 +60,7 @@ impl Rules {
         if let (Action::Execute(execute), Some(programs)) = (&call.action, &mut given.programs)
             && execute.script.is_some()
         {
-            programs.insert("/bin/bash".to_owned());
+            programs.extend(["/bin/bash", "/usr/bin/bash"].map(str::to_owned));
         }
         Some(given)
     }
