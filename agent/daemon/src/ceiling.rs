@@ -143,6 +143,24 @@ mod tests {
     }
 
     #[test]
+    fn what_the_example_shows_as_comments_is_right_as_well() {
+        let is_setting = |line: &str| line.starts_with('[') || line.contains(" = ");
+        let shown = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+            Some(setting) if is_setting(setting) => setting,
+            _ => line,
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ceiling.toml");
+        fs::write(&path, shown.collect::<Vec<_>>().join("\n")).unwrap();
+        let shown = Current::load(&path, rustix::process::geteuid().as_raw()).unwrap();
+        assert_ne!(shown.callers, Callers::default());
+        assert!(shown.policy.describe().is_some());
+        let limits = &shown.ceiling.limits;
+        assert!(limits.runs.is_some() && limits.runs_per_user.is_some());
+        assert!(limits.cells_per_user.is_some());
+    }
+
+    #[test]
     fn the_agents_own_tables_are_read_from_the_same_file_and_refused_with_their_place() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ceiling.toml");

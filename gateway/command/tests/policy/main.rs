@@ -6,6 +6,7 @@ mod diff;
 mod learn;
 mod replay;
 mod shadow;
+mod sign;
 mod simulate;
 mod test;
 mod who_can;
