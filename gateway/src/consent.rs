@@ -149,7 +149,7 @@ impl Asking<'_> {
         place: Option<&Waiting>,
     ) -> Result<Result<Consented, Box<Question>>, Fault> {
         let Self { gateway, call, action, exactly, .. } = self;
-        let refused = |refused: Refused| refused.with_contact(gateway.config());
+        let refused = |refused: Box<Refused>| refused.with_contact(gateway.config());
         let decided = policy.decide(&call.origin, self.place, action.clone()).map_err(refused)?;
         let pending = match decided {
             Decided::Permit(permit) => return Ok(Ok(Consented { permit, consent: None })),

@@ -121,19 +121,20 @@ impl Policy {
         origin: &Origin,
         place: Option<&Place>,
         action: Action,
-    ) -> Result<Decided, Refused> {
+    ) -> Result<Decided, Box<Refused>> {
         match self.engine().decide(policy_call(subject(origin), &origin.tool, place, action)) {
             Decision::Permit(permit) => Ok(Decided::Permit(permit)),
             Decision::Ask(pending) => Ok(Decided::Ask(pending)),
-            Decision::Deny(denial) => Err(Refused::new(&denial)),
+            Decision::Deny(denial) => Err(Box::new(Refused::new(&denial))),
         }
     }
 }
 
 impl Refused {
     /// With whom this gateway names for questions.
-    pub(crate) fn with_contact(self, config: &Config) -> Self {
-        Self { contact: config.contact.clone(), ..self }
+    pub(crate) fn with_contact(mut self: Box<Self>, config: &Config) -> Box<Self> {
+        self.contact.clone_from(&config.contact);
+        self
     }
 
     /// Whom to ask for more, and how, for the call of this id.

@@ -24,7 +24,7 @@ pub(crate) enum Fault {
     Busy(#[from] Busy),
     /// The rules refuse.
     #[error(transparent)]
-    Refused(#[from] decide::Refused),
+    Refused(#[from] Box<decide::Refused>),
     /// People have not agreed.
     #[error(transparent)]
     Consent(#[from] Lacking),
