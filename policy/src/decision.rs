@@ -216,7 +216,11 @@ impl Pending {
         let asker = &self.basis.call.subject.user;
         let missing = self.asks.iter().any(|ask| ask.demand.missing(asker, voters) > 0);
         // Without anybody who is asked there is nobody who could agree.
-        if missing || self.asks.is_empty() { Err(Box::new(self)) } else { Ok(Permit::new(self.basis)) }
+        if missing || self.asks.is_empty() {
+            Err(Box::new(self))
+        } else {
+            Ok(Permit::new(self.basis))
+        }
     }
 }
 
