@@ -86,7 +86,7 @@ impl Drop for Place {
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// It was answered, or ran out of time.
-    Settled(Request),
+    Settled(Box<Request>),
     /// The gateway stops; the request stays open.
     Stopping,
 }
@@ -171,7 +171,7 @@ impl Approvals {
         loop {
             let request = self.store.get(&id)?;
             if request.state != State::Pending {
-                return Ok(Answer::Settled(request));
+                return Ok(Answer::Settled(Box::new(request)));
             }
             tokio::select! {
                 _ = changed.changed() => {}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cofferdam_policy::{Basis, Pending};
-use cofferdam_trust::sha256;
+use cofferdam_trust::{hex, sha256};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -102,8 +102,4 @@ pub(crate) fn question(
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

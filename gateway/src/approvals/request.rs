@@ -168,10 +168,8 @@ impl Request {
     pub(super) fn agreed_scope(&self) -> Scope {
         let agreed = self.votes.iter().filter(|vote| vote.verdict == Verdict::Approve);
         let narrowest = agreed.map(|vote| vote.scope).min().unwrap_or(Scope::Once);
-        match self.question.demands.iter().all(|demand| demand.session) {
-            true => narrowest,
-            false => Scope::Once,
-        }
+        let all = self.question.demands.iter().all(|demand| demand.session);
+        if all { narrowest } else { Scope::Once }
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use cofferdam_journal::redact_value;
+use cofferdam_trust::hex;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -144,8 +145,7 @@ fn body(event: &str, request: &Request) -> String {
 
 fn sign(key: &hmac::Key, timestamp: &str, body: &str) -> String {
     let tag = hmac::sign(key, format!("{timestamp}.{body}").as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("v1={hex}")
+    format!("v1={}", hex(tag.as_ref()))
 }
 
 #[cfg(test)]
@@ -160,7 +160,6 @@ mod tests {
         assert!(tag.as_ref().starts_with(&[0x5b, 0xdc, 0xc1, 0x46]));
         let signed = sign(&key, "1700000000", "{}");
         let expected = hmac::sign(&key, b"1700000000.{}");
-        let hex: String = expected.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(signed, format!("v1={hex}"));
+        assert_eq!(signed, format!("v1={}", hex(expected.as_ref())));
     }
 }

@@ -112,7 +112,7 @@ impl Approvals {
     pub async fn list(&self, all: bool) -> Result<Vec<Request>, ApprovalsError> {
         let url = if all { self.base.clone() } else { format!("{}?state=pending", self.base) };
         let told: Vec<Value> = self.ask(Method::GET, &url, "approvals", None).await?;
-        told.into_iter().map(|value| self.request(&url, value)).collect()
+        told.iter().map(|value| Self::request(&url, value)).collect()
     }
 
     /// The request `id`.
@@ -122,7 +122,7 @@ impl Approvals {
     pub async fn get(&self, id: &str) -> Result<Request, ApprovalsError> {
         let url = self.url(id)?;
         let told = self.ask(Method::GET, &url, "approval", None).await?;
-        self.request(&url, told)
+        Self::request(&url, &told)
     }
 
     /// Answers the request `id`, and tells how it stands then.
@@ -132,7 +132,7 @@ impl Approvals {
     pub async fn answer(&self, id: &str, answer: &Answer) -> Result<Request, ApprovalsError> {
         let url = self.url(id)?;
         let told = self.ask(Method::POST, &url, "approval", Some(answer)).await?;
-        self.request(&url, told)
+        Self::request(&url, &told)
     }
 
     /// An id is letters, digits and hyphens, so that it is one segment of a path.
@@ -182,9 +182,9 @@ impl Approvals {
 
     /// A request out of what the gateway says. What this program does not know
     /// could not be shown to whoever agrees, and is an error.
-    fn request(&self, url: &str, told: Value) -> Result<Request, ApprovalsError> {
+    fn request(url: &str, told: &Value) -> Result<Request, ApprovalsError> {
         let parsed = || -> Result<Request, serde_json::Error> {
-            let standing: Standing = Standing::deserialize(&told)?;
+            let standing: Standing = Standing::deserialize(told)?;
             let mut rest = told.as_object().cloned().unwrap_or_default();
             rest.retain(|key, _| !STANDING.contains(&key.as_str()));
             let question: Question = serde_json::from_value(Value::Object(rest))?;
