@@ -192,13 +192,11 @@ fn approve(arguments: Arguments, format: Format) -> Result<ExitCode, ApproveErro
     let rule = rule || rule_file.is_some();
     let wish = Wish { verdict: verdict(refuse), scope: scope(session), note, rule, rule_file };
     let answered = event_loop()?.block_on(one(&approvals, &id, wish, yes, format))?;
-    Ok(match answered {
-        Some(answered) => format.show(&answered),
-        None => {
-            complain("cofferdam: nothing was answered");
-            ExitCode::FAILURE
-        }
-    })
+    if let Some(answered) = answered {
+        return Ok(format.show(&answered));
+    }
+    complain("cofferdam: nothing was answered");
+    Ok(ExitCode::FAILURE)
 }
 
 /// What somebody wants to say.

@@ -15,7 +15,7 @@ use crate::connection::{ConnectionError, one_line};
 const USUAL: &str = "cofferdam/approver-token";
 
 /// The longest file, in bytes.
-const MAX_FILE: u64 = 4096;
+const MAX_FILE: usize = 4096;
 
 /// Why there is no credential.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, CredentialError> {
     let file =
         rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
     let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
-    let length = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    let length = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() || length > MAX_FILE {
         return Err(CredentialError::NotAFile(path.to_owned()));
     }
@@ -116,8 +116,8 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, CredentialError> {
     if stat.st_uid != own.as_raw() && !own.is_root() {
         return Err(CredentialError::Foreign { path: path.to_owned(), owner: stat.st_uid });
     }
-    let mut text = Zeroizing::new(String::with_capacity(MAX_FILE as usize));
-    File::from(file).take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
+    let mut text = Zeroizing::new(String::with_capacity(MAX_FILE));
+    File::from(file).take(MAX_FILE as u64).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 

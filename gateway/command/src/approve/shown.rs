@@ -89,25 +89,25 @@ impl fmt::Display for Shown<'_> {
 
 fn who(request: &Request) -> String {
     let asker = &request.question.asker;
-    let mut text = asker.user.clone();
+    let mut parts = vec![asker.user.clone()];
     if !asker.groups.is_empty() {
-        text += &format!(", in {}", asker.groups.join(", "));
+        parts.push(format!("in {}", asker.groups.join(", ")));
     }
     if !asker.tenant.is_empty() {
-        text += &format!(", of the tenant {}", asker.tenant);
+        parts.push(format!("of the tenant {}", asker.tenant));
     }
     for (name, values) in asker.claims.iter() {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        text += &format!(", {name}={}", values.join("+"));
+        parts.push(format!("{name}={}", values.join("+")));
     }
-    text
+    parts.join(", ")
 }
 
 /// The arguments as they were sent; every line of theirs behind a bar.
 fn write_arguments(out: &mut fmt::Formatter<'_>, tool: &str, arguments: &Value) -> fmt::Result {
     writeln!(out, "{:>10}  {}", "tool", visible(tool))?;
-    let none = serde_json::Map::new();
-    for (name, value) in arguments.as_object().unwrap_or(&none) {
+    let empty = serde_json::Map::new();
+    for (name, value) in arguments.as_object().unwrap_or(&empty) {
         write!(out, "{:>10}  {}", "", visible(name))?;
         match value {
             Value::String(text) if text.contains('\n') => {
