@@ -138,7 +138,7 @@ impl Bundle {
     pub fn to_text(&self) -> String {
         let Self { seal: Seal { statement, key_id, signature }, files } = self;
         let mut out = String::from(
-            "# Signed rules. `cofferdam policy verify` says by whom; every change breaks the seal.\n\
+            "# Signed rules. `cofferdam policy verify` says by whom; a change of the rules breaks the seal.\n\
              bundle = 1\n\n[seal]\n",
         );
         for (key, value) in [("statement", statement), ("key_id", key_id), ("signature", signature)]

@@ -31,7 +31,8 @@ Rules that are wrong, or that fail their own tests, are not signed.
 
 /// What to sign, and as what.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+// `--version` is what is signed, here; the program says its own everywhere else.
+#[command(after_help = EXAMPLES, disable_version_flag = true)]
 pub(crate) struct Arguments {
     /// Rule files, taken together, with all that they include.
     #[arg(required = true, value_name = "FILE")]
