@@ -93,6 +93,8 @@ pub(crate) fn question(
         action: call.action.to_string(),
         arguments,
         grant: grant.to_string(),
+        profile: grant.profile.clone(),
+        workspace_access: grant.workspace_access.to_string(),
         rules: rules.clone(),
         policy_digest,
         reasons: pending.asks().iter().map(|ask| ask.reason.clone()).collect(),

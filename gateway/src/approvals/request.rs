@@ -30,6 +30,12 @@ pub struct Question {
     pub arguments: Value,
     /// What would be given, in words.
     pub grant: String,
+    /// The profile of it.
+    #[serde(default)]
+    pub profile: String,
+    /// Whether the workspace could be written: `read` or `write`.
+    #[serde(default)]
+    pub workspace_access: String,
     /// The ids of the rules that permit.
     pub rules: Vec<String>,
     /// Digest of the rules, in lower-case hex.

@@ -42,6 +42,8 @@ pub(super) fn propose(request: &Request) -> Result<String, String> {
         let _ = writeln!(out, "projects = [{}]", quoted(literal(&question.project)?));
     }
     wanted.write(&mut out);
+    let (profile, access) = (quoted(&question.profile), quoted(&question.workspace_access));
+    let _ = writeln!(out, "grant = {{ profile = {profile}, workspace_access = {access} }}");
     write_test(&mut out, id, question, &call);
     Ok(out)
 }

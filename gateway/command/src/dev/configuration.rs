@@ -292,6 +292,10 @@ effect = "ask"
 reason = {reason}
 tools = ["execute_command"]
 programs = [{{ name = {name}, args = [{arguments}] }}]
+paths = [{{ beneath = "/", mode = "write" }}]
+shell = "opaque"
+environment = ["*"]
+grant = {{ profile = "{PROFILE}", workspace_access = "write" }}
 approval = {{ own = true }}
 "#,
         reason = quoted(&format!("`cofferdam dev --ask '{line}'` says so")),

@@ -34,6 +34,8 @@ fn question(binding: &str, user: &str, demands: Vec<Demand>) -> Question {
         action: "run `git push`".into(),
         arguments: Value::Null,
         grant: "profile default".into(),
+        profile: "default".into(),
+        workspace_access: "read".into(),
         rules: vec!["push".into()],
         policy_digest: "00".into(),
         reasons: vec!["public".into()],

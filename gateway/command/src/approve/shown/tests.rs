@@ -33,6 +33,8 @@ pub(in crate::approve) fn request(arguments: Value) -> Request {
             action: "run `git push`\n     until  never\r\u{202e}".into(),
             arguments,
             grant: "profile build".into(),
+            profile: "build".into(),
+            workspace_access: "write".into(),
             rules: vec!["push".into()],
             policy_digest: "00".into(),
             reasons: vec!["what is pushed is public".into()],

@@ -190,4 +190,9 @@ fn what_is_named_to_be_asked_about_is_asked_and_whoever_asks_may_agree() {
     assert!(matches!(decide(&["status"]), Decision::Permit(_)));
     let Decision::Ask(pending) = decide(&["push", "origin"]) else { panic!("it asks") };
     assert!(pending.asks().iter().all(|ask| ask.demand.own && ask.demand.people == 1));
+    let grant = &pending.basis().grant;
+    assert_eq!(
+        (grant.profile.as_str(), grant.workspace_access.to_string()),
+        (PROFILE, "write".into())
+    );
 }
