@@ -103,9 +103,10 @@ impl RuleFiles {
     pub fn load(paths: &[&Path]) -> Result<Self, RuleFilesError> {
         let mut files = Self::default();
         for path in paths {
-            match is_bundle(path) {
-                true => files.add_bundle(&read_bundle(path)?)?,
-                false => files.add_first(path)?,
+            if is_bundle(path) {
+                files.add_bundle(&read_bundle(path)?)?;
+            } else {
+                files.add_first(path)?;
             }
         }
         Ok(files)

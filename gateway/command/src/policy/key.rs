@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Key {
+struct Publisher {
     key: PathBuf,
     public_key: VerifyingKey,
     key_id: String,
@@ -49,10 +49,10 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, Pol
         key
     };
     let (public_key, key_id) = (key.public_key(), key.key_id());
-    Ok(format.show(&Key { key: file.clone(), public_key, key_id }))
+    Ok(format.show(&Publisher { key: file.clone(), public_key, key_id }))
 }
 
-impl Report for Key {
+impl Report for Publisher {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { key, public_key, key_id } = self;
         writeln!(out, "{public_key}")?;
