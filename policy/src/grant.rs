@@ -9,6 +9,7 @@ mod limits;
 mod network;
 mod programs;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -32,6 +33,8 @@ pub struct Grant {
     pub limits: Limits,
     /// What may be reached through the proxy.
     pub network: Network,
+    /// Layers of the sandbox, by name, that may not be missing.
+    pub layers: BTreeSet<String>,
 }
 
 /// What may be done in the workspace.
@@ -119,6 +122,7 @@ impl Grant {
             programs: self.programs.meet(&other.programs).ok_or(Disjoint::Programs)?,
             limits: self.limits.meet(other.limits),
             network: self.network.meet(&other.network).ok_or(Disjoint::Networks)?,
+            layers: self.layers.union(&other.layers).cloned().collect(),
         })
     }
 
@@ -144,6 +148,10 @@ impl fmt::Display for Grant {
             self.workspace_access,
             self.programs
         )?;
+        if !self.layers.is_empty() {
+            let layers: Vec<&str> = self.layers.iter().map(String::as_str).collect();
+            write!(out, ", only with {}", layers.join(", "))?;
+        }
         if !self.network.is_profile() {
             write!(out, ", {}", self.network)?;
         }

@@ -4,10 +4,11 @@
 //! property test holds it to that. What cannot be narrowed (another profile,
 //! another workspace) is a denial that names the ceiling's rule.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use cofferdam_ceiling::Ceiling;
-use cofferdam_plan::AbsolutePath;
+use cofferdam_plan::{AbsolutePath, Layer, LayerSet};
 use cofferdam_profile::trees::intersection;
 use cofferdam_profile::{Profile, Profiles, Scratch, Tree};
 use cofferdam_proto::intent::v1::{Grant, Limits, WorkspaceAccess};
@@ -56,8 +57,11 @@ pub struct Capped {
     /// A profile of this host that may execute what was made in a workspace, if
     /// the ceiling allows one.
     pub building: Option<String>,
-    /// A missing protection is reported instead of refused.
-    pub allow_degraded: bool,
+    /// Layers that may be missing or weaker, which outcomes then say; of every
+    /// other a lack is a refusal.
+    pub may_lack: LayerSet,
+    /// Layers that the grant wants, whatever profile and ceiling let be missing.
+    pub required: BTreeSet<Layer>,
 }
 
 /// Why a grant comes to nothing on this host.
@@ -71,6 +75,12 @@ pub enum CapError {
         /// What there is.
         known: String,
     },
+    /// The grant wants a layer that there is not.
+    #[error(
+        "the rules want the layer `{0}` of this host, and its agent knows no such layer; a newer \
+         agent may"
+    )]
+    Layer(String),
     /// The ceiling does not allow the profile.
     #[error(
         "the profile `{0}` is not allowed on this host; its owner would add it to `profiles.allow` \
@@ -134,6 +144,7 @@ impl CapError {
             Self::UnknownProfile { .. }
             | Self::WorkspacePath { .. }
             | Self::Access
+            | Self::Layer(_)
             | Self::ReadOnly(_)
             | Self::Program(_)
             | Self::TooManyPrograms(_)
@@ -163,7 +174,16 @@ pub fn cap(
     profiles: &Profiles,
     ceiling: &Ceiling,
 ) -> Result<Capped, CapError> {
-    let Grant { profile, workspace, workspace_access, programs, limits, network } = grant;
+    let Grant {
+        profile,
+        workspace,
+        workspace_access,
+        programs,
+        limits,
+        network,
+        required_layers,
+    } = grant;
+    let required = required_layers.iter().map(|name| layer(name)).collect::<Result<_, _>>()?;
     let profile = find_profile(&profile, profiles, ceiling)?;
     let workspace = find_workspace(&workspace, ceiling)?;
     let write = access(workspace_access, need, profile)?;
@@ -198,10 +218,26 @@ pub fn cap(
         network: network::cap(&network, profile, &ceiling.network)?,
         limits: limits::cap(&limits.unwrap_or_default(), &profile.limits, &ceiling.limits)?,
         crowd: Crowd::of(&ceiling.limits),
-        allow_degraded: profile.allow_degraded() && ceiling.enforcement.allow_degraded,
+        may_lack: may_lack(profile, ceiling, &required),
+        required,
         building: building(profiles, ceiling),
         profile: profile.clone(),
     })
+}
+
+/// What the profile lets be missing, the ceiling lets be missing at all, and the
+/// grant does not want.
+fn may_lack(profile: &Profile, ceiling: &Ceiling, required: &BTreeSet<Layer>) -> LayerSet {
+    match ceiling.enforcement.allow_degraded {
+        true => profile.may_lack.difference(required).copied().collect(),
+        false => LayerSet::NONE,
+    }
+}
+
+/// A layer that this agent does not know is one that it cannot hold.
+fn layer(name: &str) -> Result<Layer, CapError> {
+    let known = Layer::ALL.into_iter().find(|layer| layer.name() == name);
+    known.ok_or_else(|| CapError::Layer(name.chars().take(64).collect()))
 }
 
 fn building(profiles: &Profiles, ceiling: &Ceiling) -> Option<String> {
@@ -295,6 +331,7 @@ impl Capped {
                 open_files: limits.open_files,
             }),
             network: self.network.on_wire(),
+            required_layers: self.required.iter().map(|it| it.name().to_owned()).collect(),
         }
     }
 }

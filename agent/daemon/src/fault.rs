@@ -221,6 +221,7 @@ impl From<CapError> for Fault {
             CapError::Network(NetworkError::Ceiling { .. }) => {
                 (Code::FailedPrecondition, "CEILING_INVALID")
             }
+            CapError::Layer(_) => (Code::FailedPrecondition, "LAYER_UNKNOWN"),
             CapError::ReadOnly(_) => (Code::PermissionDenied, "WORKSPACE_READ_ONLY"),
             CapError::Profile(_)
             | CapError::Workspace { .. }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{
-    AbsolutePath, Access, BindPlan, CellId, CellPlan, FilterDigest, LandlockPlan, LayerSet, Limits,
+    AbsolutePath, Access, BindPlan, CellId, CellPlan, FilterDigest, LandlockPlan, Limits,
     LinkPlan, Network, Rights, ScratchPlan, WorkspacePlan,
 };
 use cofferdam_profile::Tree;
@@ -121,7 +121,7 @@ pub fn plan_cell(
             io_bytes: limits.io_bytes_per_second,
             ..Limits::default()
         },
-        may_lack: if capped.allow_degraded { LayerSet::ALL } else { LayerSet::NONE },
+        may_lack: capped.may_lack,
     })
 }
 

@@ -193,7 +193,15 @@ fn gateway_word(verified: &Verified) -> GatewayWord {
 }
 
 fn grant_value(grant: &wire::Grant) -> Value {
-    let wire::Grant { profile, workspace, workspace_access, programs, limits, network } = grant;
+    let wire::Grant {
+        profile,
+        workspace,
+        workspace_access,
+        programs,
+        limits,
+        network,
+        required_layers,
+    } = grant;
     let network: Vec<_> = network.iter().map(|list| &list.allowed).collect();
     let access = match wire::WorkspaceAccess::try_from(*workspace_access) {
         Ok(wire::WorkspaceAccess::Write) => "write",
@@ -218,5 +226,6 @@ fn grant_value(grant: &wire::Grant) -> Value {
     json!({
         "profile": profile, "workspace": workspace, "workspace_access": access,
         "programs": programs, "limits": limits, "network": network,
+        "required_layers": required_layers,
     })
 }

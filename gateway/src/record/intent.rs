@@ -226,8 +226,15 @@ impl<W> RecordedIntent<W> {
 
 /// What the rules gave, narrowed by what the caller asked for.
 fn grant(basis: &Basis, wall: Option<Duration>) -> wire::Grant {
-    let cofferdam_policy::Grant { profile, workspace, workspace_access, programs, limits, network } =
-        &basis.grant;
+    let cofferdam_policy::Grant {
+        profile,
+        workspace,
+        workspace_access,
+        programs,
+        limits,
+        network,
+        layers,
+    } = &basis.grant;
     wire::Grant {
         profile: profile.clone(),
         workspace: workspace.display().to_string(),
@@ -243,6 +250,7 @@ fn grant(basis: &Basis, wall: Option<Duration>) -> wire::Grant {
             .into_iter()
             .map(|allowed| wire::Destinations { allowed })
             .collect(),
+        required_layers: layers.iter().cloned().collect(),
     }
 }
 

@@ -99,6 +99,7 @@ fn grant_of(gives: &Gives, rule: &Rule, call: &Call, wider: Option<&Grant>) -> G
         programs: programs.clone(),
         limits: *limits,
         network: network.clone(),
+        layers: rule.conditions.layers.iter().cloned().collect(),
     }
 }
 

@@ -44,6 +44,7 @@ fn grants() -> impl Strategy<Value = Grant> {
             programs,
             limits,
             network,
+            layers: BTreeSet::new(),
         },
     )
 }

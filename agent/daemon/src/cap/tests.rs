@@ -21,6 +21,7 @@ fn grant() -> Grant {
         programs: Vec::new(),
         limits: None,
         network: Vec::new(),
+        required_layers: Vec::new(),
     }
 }
 
@@ -124,7 +125,8 @@ prop_compose! {
         programs in proptest::collection::vec("/|/usr/|/usr/bin/git|/opt/|/etc/|/home/x|bin", 0..4),
         limits in proptest::option::of(any_limits()),
     ) -> Grant {
-        Grant { profile, workspace, workspace_access, programs, limits, network: Vec::new() }
+        let (network, required_layers) = (Vec::new(), Vec::new());
+        Grant { profile, workspace, workspace_access, programs, limits, network, required_layers }
     }
 }
 
@@ -151,6 +153,34 @@ proptest! {
             prop_assert!(cofferdam_ceiling::covers(&ceiling.programs.execute, &tree.path));
             prop_assert!(covers(&it.program_bound, &tree.path));
         }
-        prop_assert!(it.network != CappedNetwork::Host && !it.allow_degraded);
+        prop_assert!(it.network != CappedNetwork::Host && it.may_lack == LayerSet::NONE);
     }
+}
+
+#[test]
+fn a_profile_lets_no_more_be_missing_than_it_names_and_a_grant_takes_it_back() {
+    let Err(error) = capped(|grant| grant.required_layers = vec!["steel".to_owned()]) else {
+        panic!("no such layer")
+    };
+    assert!(error.to_string().contains("`steel`"), "{error}");
+    let required = capped(|grant| grant.required_layers = vec!["cgroup".to_owned()]).unwrap();
+    assert_eq!(required.grant().required_layers, ["cgroup"]);
+    let directory = tempfile::tempdir().unwrap();
+    let text = include_str!("../../../profile/profiles/build-network.toml");
+    let text = format!("{text}\n[enforcement]\nmay_lack = [\"cgroup\", \"user\"]\n");
+    std::fs::write(directory.path().join("loose.toml"), text).unwrap();
+    let profiles = Profiles::load(Some(directory.path())).unwrap();
+    let mut ceiling = ceiling();
+    ceiling.profiles.allow.push("loose".to_owned());
+    let may_lack = |ceiling: &Ceiling, layers: &[&str]| {
+        let required_layers = layers.iter().map(|&it| it.to_owned()).collect();
+        let grant = Grant { profile: "loose".to_owned(), required_layers, ..grant() };
+        cap(grant, Need::Whatever, &profiles, ceiling).unwrap().may_lack
+    };
+    assert_eq!(may_lack(&ceiling, &[]), LayerSet::NONE);
+    ceiling.enforcement.allow_degraded = true;
+    let of = |layers: &[&str]| may_lack(&ceiling, layers);
+    assert_eq!(of(&[]), LayerSet::NONE.with(Layer::Cgroup).with(Layer::User));
+    assert_eq!(of(&["cgroup"]), LayerSet::NONE.with(Layer::User));
+    assert_eq!(of(&["cgroup", "user", "seccomp"]), LayerSet::NONE);
 }

@@ -38,6 +38,7 @@ fn grant(profile: &str, programs: &[&str]) -> Grant {
         programs: programs.iter().map(|&program| program.to_owned()).collect(),
         limits: None,
         network: Vec::new(),
+        required_layers: Vec::new(),
     }
 }
 

@@ -82,6 +82,7 @@ impl Gateway {
                 programs: Vec::new(),
                 limits: Some(Limits::default()),
                 network: Vec::new(),
+                required_layers: Vec::new(),
             }),
             policy_digest: vec![1; 32],
             gateway_record_hash: vec![2; 32],
