@@ -167,7 +167,7 @@ fn of_groups(groups: &[String]) -> String {
         groups.iter().take(MOST).map(|group| format!("`{}`", shown(group))).collect();
     match groups.len() {
         0 => " without a group".to_owned(),
-        ..=MOST => format!(" of the groups {}", names.join(", ")),
+        1..=MOST => format!(" of the groups {}", names.join(", ")),
         more => format!(" of the groups {} and {} more", names.join(", "), more - MOST),
     }
 }
