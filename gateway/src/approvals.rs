@@ -3,12 +3,11 @@
 //! A call that a rule asks about waits here. The request is kept in SQLite,
 //! bound to the digest of exactly this action, host, subject, grant and rules;
 //! approvers answer it with a credential of their own
-//! ([`http::approvals`](crate::http)); whether that is enough is the policy
+//! (`http::approvals`); whether that is enough is the policy
 //! crate's word ([`cofferdam_policy::Pending::approve`]). What was agreed to
 //! once is used up by the first call that takes it.
 //!
-//! A call that waits here and its caller can part: see
-//! [`crate::pipeline`].
+//! A call that waits here and its caller can part: see `pipeline`.
 
 mod answering;
 mod binding;

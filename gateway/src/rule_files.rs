@@ -322,9 +322,9 @@ fn digest(files: &[(&str, &str)]) -> [u8; 32] {
     let mut named: Vec<(&str, String)> =
         files.iter().map(|(name, text)| (*name, hex(&sha256(text.as_bytes())))).collect();
     named.sort();
-    let lines: String =
+    let lines: Vec<String> =
         named.into_iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
-    sha256(lines.as_bytes())
+    sha256(lines.concat().as_bytes())
 }
 
 #[cfg(test)]

@@ -109,6 +109,7 @@ fn template(dev: &Dev, wire: &Wire, seen: &Seen, command: &Command) -> Intent {
             programs: Vec::new(),
             limits: Some(Limits::default()),
             network: Vec::new(),
+            required_layers: Vec::new(),
         }),
         policy_digest: vec![0; 32],
         gateway_record_hash: vec![0; 32],

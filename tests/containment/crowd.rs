@@ -14,28 +14,33 @@ use tokio::sync::Barrier;
 use crate::damage::{cells_with_cgroups, cgroups};
 use crate::{Bench, lives, marker};
 
-/// Sessions at once.
-const SESSIONS: usize = 300;
-/// Cells that the ceiling allows.
-const CELLS: usize = 200;
+/// Sessions at once, and cells that the ceiling allows; a tenth of both where
+/// `COFFERDAM_SMALL_CROWD` says that each instruction of this machine is emulated.
+fn crowd() -> (usize, usize) {
+    match std::env::var_os("COFFERDAM_SMALL_CROWD") {
+        None => (300, 200),
+        Some(_) => (30, 20),
+    }
+}
 
 #[test]
 fn of_more_sessions_than_the_ceiling_allows_the_rest_are_refused_in_words_and_nothing_leaks() {
-    let leases = format!("1900010000-{}", 1_900_010_000 + CELLS - 1);
-    let setup = Setup { cells: CELLS, runs: SESSIONS, stock: 0, leases, ..Setup::default() };
+    let (sessions, cells) = crowd();
+    let leases = format!("1900010000-{}", 1_900_010_000 + cells - 1);
+    let setup = Setup { cells, runs: sessions, stock: 0, leases, ..Setup::default() };
     let mut bench = Bench::on(Host::start_with(setup), "crowd");
     let (warden, place) = (bench.host.warden_pid(), bench.host.place());
     // There is no more than a uid for each cell: the second crowd has those of the first.
     for round in ["first", "second"] {
         let mark = marker();
-        let ran = all_at_once(&bench.caller, round, &format!("exec sleep {mark}"));
+        let ran = all_at_once(&bench.caller, sessions, round, &format!("exec sleep {mark}"));
         for ran in &ran {
             match (&ran.started, ran.ending()) {
                 (Some(_), Ending::Cancelled(_)) => {}
                 (None, Ending::FailedToStart(failed)) => {
                     assert_eq!(failed.step, "resources", "{failed:?}");
                     let words = format!(
-                        "all {CELLS} cells (ceiling: `limits.cells`) are in use; try again"
+                        "all {cells} cells (ceiling: `limits.cells`) are in use; try again"
                     );
                     assert!(failed.detail.contains(&words), "{failed:?}");
                 }
@@ -43,9 +48,9 @@ fn of_more_sessions_than_the_ceiling_allows_the_rest_are_refused_in_words_and_no
             }
         }
         let started = ran.iter().filter(|ran| ran.started.is_some()).count();
-        assert_eq!(started, CELLS, "{round}");
+        assert_eq!(started, cells, "{round}");
         assert!(!lives(&mark), "{round}");
-        assert!(bench.host.cells().len() <= CELLS, "{round}");
+        assert!(bench.host.cells().len() <= cells, "{round}");
     }
     // Idle cells make room, so that nobody is refused for good.
     for session in 0..5 {
@@ -63,8 +68,8 @@ fn of_more_sessions_than_the_ceiling_allows_the_rest_are_refused_in_words_and_no
 
 /// Starts the line in as many sessions at once. Those that got a cell hold it until
 /// everybody has had an answer.
-fn all_at_once(caller: &Caller, round: &str, line: &str) -> Vec<Ran> {
-    let all_told = Arc::new(Barrier::new(SESSIONS));
+fn all_at_once(caller: &Caller, sessions: usize, round: &str, line: &str) -> Vec<Ran> {
+    let all_told = Arc::new(Barrier::new(sessions));
     let hold = |number| {
         let caller = caller.clone().session(&format!("{round}-{number}"));
         let (line, all_told) = (sh(line), Arc::clone(&all_told));
@@ -80,7 +85,7 @@ fn all_at_once(caller: &Caller, round: &str, line: &str) -> Vec<Ran> {
         }
     };
     wait(async {
-        let tasks: Vec<_> = (0..SESSIONS).map(|number| tokio::spawn(hold(number))).collect();
+        let tasks: Vec<_> = (0..sessions).map(|number| tokio::spawn(hold(number))).collect();
         let mut ran = Vec::new();
         for task in tasks {
             let one = tokio::time::timeout(Duration::from_mins(5), task).await;

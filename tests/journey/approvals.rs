@@ -23,8 +23,7 @@ fn approve(dev: &Dev, credential: &str, arguments: &[&str]) -> Output {
 }
 
 fn listed(dev: &Dev, credential: &str) -> Vec<Value> {
-    let output =
-        dev.cofferdam(&["approve", "list", "--json", "--credential-file", credential]);
+    let output = dev.cofferdam(&["approve", "list", "--json", "--credential-file", credential]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     told["approvals"].as_array().unwrap().clone()
@@ -45,8 +44,8 @@ fn waiting(dev: &Dev, credential: &str) -> Value {
 fn what_a_person_agrees_to_runs_and_every_step_is_shown_in_the_journal() {
     let (dev, credential) = start();
     let made = dev.workspace.join("made");
+    let arguments = json!({ "program": "touch", "arguments": ["made"] });
     let answer = std::thread::scope(|scope| {
-        let arguments = json!({ "program": "touch", "arguments": ["made"] });
         let call = scope.spawn(|| dev.tool("execute_command", &arguments));
         let request = waiting(&dev, &credential);
         assert_eq!(request["action"], "run `touch made`", "{request:#}");
@@ -78,8 +77,8 @@ fn what_a_person_agrees_to_runs_and_every_step_is_shown_in_the_journal() {
 #[test]
 fn what_a_person_refuses_does_not_run_and_a_clients_token_refuses_and_agrees_to_nothing() {
     let (dev, credential) = start();
+    let arguments = json!({ "program": "touch", "arguments": ["made"] });
     let answer = std::thread::scope(|scope| {
-        let arguments = json!({ "program": "touch", "arguments": ["made"] });
         let call = scope.spawn(|| dev.tool("execute_command", &arguments));
         let request = waiting(&dev, &credential);
         let id = request["id"].as_str().unwrap();

@@ -14,10 +14,9 @@ fn arguments_for(tool: &str) -> Value {
         "write_file" => json!({ "path": "made", "content": "x" }),
         "list_directory" => json!({ "path": "." }),
         "search_files" => json!({ "path": ".", "content": "x" }),
-        "get_system_info" | "list_hosts" => json!({}),
+        "get_system_info" | "list_hosts" | "describe_access" => json!({}),
         "check_approval" => json!({ "approval": "ap-000000000000" }),
         "execute_command" | "check_command_exists" => json!({ "program": "true" }),
-        "describe_access" => json!({}),
         other => panic!("no arguments for the tool `{other}`"),
     }
 }

@@ -174,15 +174,8 @@ pub fn cap(
     profiles: &Profiles,
     ceiling: &Ceiling,
 ) -> Result<Capped, CapError> {
-    let Grant {
-        profile,
-        workspace,
-        workspace_access,
-        programs,
-        limits,
-        network,
-        required_layers,
-    } = grant;
+    let Grant { profile, workspace, workspace_access, programs, limits, network, required_layers } =
+        grant;
     let required = required_layers.iter().map(|name| layer(name)).collect::<Result<_, _>>()?;
     let profile = find_profile(&profile, profiles, ceiling)?;
     let workspace = find_workspace(&workspace, ceiling)?;
@@ -228,9 +221,10 @@ pub fn cap(
 /// What the profile lets be missing, the ceiling lets be missing at all, and the
 /// grant does not want.
 fn may_lack(profile: &Profile, ceiling: &Ceiling, required: &BTreeSet<Layer>) -> LayerSet {
-    match ceiling.enforcement.allow_degraded {
-        true => profile.may_lack.difference(required).copied().collect(),
-        false => LayerSet::NONE,
+    if ceiling.enforcement.allow_degraded {
+        profile.may_lack.difference(required).copied().collect()
+    } else {
+        LayerSet::NONE
     }
 }
 

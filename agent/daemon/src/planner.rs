@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{
-    AbsolutePath, Access, BindPlan, CellId, CellPlan, FilterDigest, LandlockPlan, Limits,
-    LinkPlan, Network, Rights, ScratchPlan, WorkspacePlan,
+    AbsolutePath, Access, BindPlan, CellId, CellPlan, FilterDigest, LandlockPlan, Limits, LinkPlan,
+    Network, Rights, ScratchPlan, WorkspacePlan,
 };
 use cofferdam_profile::Tree;
 use cofferdam_profile::trees::{covers, intersection};

@@ -250,10 +250,8 @@ async fn one(
             return Ok(None);
         }
     }
-    let rule = match rule {
-        true => Some(proposal::propose(&request).map_err(ApproveError::NoRule)?),
-        false => None,
-    };
+    let rule =
+        rule.then(|| proposal::propose(&request)).transpose().map_err(ApproveError::NoRule)?;
     if let (Some(rule), Some(path)) = (&rule, rule_file) {
         let written = File::create_new(&path).and_then(|mut file| file.write_all(rule.as_bytes()));
         written.map_err(|source| ApproveError::RuleFile { path, source })?;

@@ -83,7 +83,9 @@ pub(crate) enum PolicyError {
     #[error(transparent)]
     Journal(#[from] Broken),
     /// The journal is none of a gateway.
-    #[error("this is an agent's journal; give the gateway's, which has the calls as they were asked")]
+    #[error(
+        "this is an agent's journal; give the gateway's, which has the calls as they were asked"
+    )]
     AgentsJournal,
     /// Something else than a rule file cannot be read.
     #[error("cannot read `{path}`: {source}")]
@@ -105,7 +107,9 @@ pub(crate) enum PolicyError {
     #[error("`{0}` does not end with `.bundle`, by which signed rules are told from plain ones")]
     NotABundle(PathBuf),
     /// The rules do something else than their tests expect.
-    #[error("{0} tests of these rules fail, and no gateway would take them: see `cofferdam policy test`")]
+    #[error(
+        "{0} tests of these rules fail, and no gateway would take them: see `cofferdam policy test`"
+    )]
     Tests(usize),
     /// A bundle is not what its publisher signed, or cannot be made.
     #[error(transparent)]

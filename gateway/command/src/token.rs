@@ -215,8 +215,18 @@ impl Report for Listed {
 }
 
 fn row(token: &TokenRecord, now: u64) -> [String; 9] {
-    let TokenRecord { id, name, purpose, user, groups, tenant, claims, created_at, expires_at, revoked_at } =
-        token;
+    let TokenRecord {
+        id,
+        name,
+        purpose,
+        user,
+        groups,
+        tenant,
+        claims,
+        created_at,
+        expires_at,
+        revoked_at,
+    } = token;
     let state = match (revoked_at, expires_at) {
         (Some(at), _) => format!("revoked {}", time::from_unix(*at)),
         (None, Some(end)) if *end <= now => format!("expired {}", time::from_unix(*end)),

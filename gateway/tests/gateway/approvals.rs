@@ -141,7 +141,8 @@ impl Scene {
 }
 
 fn arguments(value: Value) -> cofferdam_gateway::client::JsonObject {
-    value.as_object().unwrap().clone()
+    let Value::Object(arguments) = value else { panic!("an object") };
+    arguments
 }
 
 async fn run(client: &Client, program: &str) -> CallToolResult {

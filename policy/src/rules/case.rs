@@ -163,8 +163,36 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         execute.environment_names = environment.into_iter().collect();
         Action::Execute(execute)
     };
+    let action = action(&tool, Asked { program, args, command, path }, execute)?;
+    let at = at.map_or(Ok(AT), |at| moment(at.get_ref()))?;
+    let claims = Claims::try_from(claims).map_err(|error| error.to_string())?;
+    let workspace = workspace.unwrap_or_else(|| WORKSPACE.to_owned()).into();
+    Ok(Call {
+        subject: Subject { user, groups, client, tenant, claims },
+        project: Project { name: project, workspace },
+        host: Host { name: host, labels, layers },
+        tool,
+        action,
+        at,
+    })
+}
+
+/// What a test asks the tool for.
+struct Asked {
+    program: Option<String>,
+    args: Option<Vec<String>>,
+    command: Option<String>,
+    path: Option<String>,
+}
+
+fn action(
+    tool: &str,
+    asked: Asked,
+    execute: impl FnOnce(Execute) -> Action,
+) -> Result<Action, String> {
+    let Asked { program, args, command, path } = asked;
     let args = args.map(|args| args.into_iter().map(String::into_bytes).collect());
-    let action = match (tool.as_str(), program, args, command, path) {
+    Ok(match (tool, program, args, command, path) {
         ("execute_command", Some(program), args, None, None) => {
             execute(Execute::program(program, args.unwrap_or_default()))
         }
@@ -188,22 +216,12 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
             return Err("this tool takes a path; give path, and nothing else".into());
         }
         (other, ..) => return Err(unknown(other)),
-    };
-    let at = match at {
-        None => AT,
-        Some(at) => at.get_ref().parse().map_err(|_| {
-            "`at` is no time of RFC 3339; write one such as \"2026-01-31T00:00:00Z\"".to_owned()
-        })?,
-    };
-    let claims = Claims::try_from(claims).map_err(|error| error.to_string())?;
-    let workspace = workspace.unwrap_or_else(|| WORKSPACE.to_owned()).into();
-    Ok(Call {
-        subject: Subject { user, groups, client, tenant, claims },
-        project: Project { name: project, workspace },
-        host: Host { name: host, labels, layers },
-        tool,
-        action,
-        at,
+    })
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        "`at` is no time of RFC 3339; write one such as \"2026-01-31T00:00:00Z\"".to_owned()
     })
 }
 

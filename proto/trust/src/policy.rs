@@ -110,9 +110,9 @@ mod tests {
         changed.statement = signed(&key, 4).statement;
         let invalid = PolicyWordError::Signature(SignatureError::Invalid { what: "policy" });
         assert_eq!(refused(&changed), invalid);
-        let mut reused = signed(&key, 3);
-        reused.signature = key.sign(Purpose::Intent, &reused.statement).to_vec();
-        assert_eq!(refused(&reused), invalid);
+        let mut borrowed = signed(&key, 3);
+        borrowed.signature = key.sign(Purpose::Intent, &borrowed.statement).to_vec();
+        assert_eq!(refused(&borrowed), invalid);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use cofferdam_policy::{
-    Action, Call, Claims, Effect, Execute, Host, LAYERS, Nearest, Project, Subject, TOOLS, Table, Timestamp,
+    Action, Call, Claims, Effect, Execute, Host, LAYERS, Nearest, Project, Subject, TOOLS, Table,
+    Timestamp,
 };
 use serde::Serialize;
 
