@@ -61,8 +61,14 @@ pub(crate) enum Command {
     /// Tells whether signed rules are what their publisher signed.
     Verify(verify::Arguments),
     /// Prints the JSON Schema of rule files, with which editors complete them.
+    #[command(after_help = SCHEMA_EXAMPLE)]
     Schema,
 }
+
+const SCHEMA_EXAMPLE: &str = "\
+For an editor that completes TOML by schemas (the first line of the rules names it):
+  cofferdam policy schema > rules.schema.json
+  sed -i '1i #:schema ./rules.schema.json' rules.toml";
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
