@@ -76,13 +76,17 @@ enum Way {
 pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Router {
     let config = gateway.config();
     let sessions = Arc::new(Sessions::new(&config.limits));
-    let handler = Mcp::new(Arc::clone(gateway));
-    let new = move || Ok(handler.clone());
+    let in_sessions = Mcp::in_sessions(Arc::clone(gateway));
+    let single = Mcp::single(Arc::clone(gateway));
     let with = |sessions| protocol_config(config, shutdown).with_legacy_session_mode(sessions);
     let endpoint = Endpoint {
         gateway: Arc::clone(gateway),
-        in_session: StreamableHttpService::new(new.clone(), Arc::clone(&sessions), with(true)),
-        single: StreamableHttpService::new(new, Arc::default(), with(false)),
+        in_session: StreamableHttpService::new(
+            move || Ok(in_sessions.clone()),
+            Arc::clone(&sessions),
+            with(true),
+        ),
+        single: StreamableHttpService::new(move || Ok(single.clone()), Arc::default(), with(false)),
         sessions,
         body_bytes: config.limits.body_bytes.get(),
     };

@@ -43,11 +43,18 @@ const INSTRUCTIONS: &str = "Cofferdam runs commands and works on files of real L
 #[derive(Debug, Clone)]
 pub(crate) struct Mcp {
     gateway: Arc<Gateway>,
+    in_sessions: bool,
 }
 
 impl Mcp {
-    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+    /// For requests of sessions, which are told when their tools change.
+    pub(crate) fn in_sessions(gateway: Arc<Gateway>) -> Self {
+        Self { gateway, in_sessions: true }
+    }
+
+    /// For requests that stand by themselves: whoever sends them asks again.
+    pub(crate) fn single(gateway: Arc<Gateway>) -> Self {
+        Self { gateway, in_sessions: false }
     }
 }
 
@@ -55,11 +62,14 @@ impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
         let server = Implementation::new("cofferdam", env!("CARGO_PKG_VERSION"))
             .with_title("Cofferdam gateway");
-        InitializeResult::new(
-            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build(),
-        )
-        .with_server_info(server)
-        .with_instructions(INSTRUCTIONS)
+        // Who declares it to clients of 2026-07-28 has to serve `subscriptions/listen`.
+        let capabilities = ServerCapabilities::builder().enable_tools();
+        let capabilities = if self.in_sessions {
+            capabilities.enable_tool_list_changed().build()
+        } else {
+            capabilities.build()
+        };
+        InitializeResult::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
