@@ -23,6 +23,7 @@ mod caller;
 pub mod client;
 pub mod config;
 mod consent;
+mod database;
 mod decide;
 mod elicit;
 mod excerpt;
@@ -46,6 +47,7 @@ pub mod tokens;
 mod tools;
 
 pub use config::{Config, ConfigError};
+pub use database::DatabaseError;
 pub use decide::PolicyError;
 pub use gateway::OpenError;
 pub use hosts::HostsError;

@@ -12,7 +12,6 @@
 mod store;
 
 use std::fmt;
-use std::path::PathBuf;
 
 use aws_lc_rs::rand::SecureRandom;
 use base64::Engine;
@@ -21,6 +20,8 @@ use cofferdam_policy::Claims;
 use zeroize::Zeroizing;
 
 pub use store::TokenStore;
+
+use crate::database::DatabaseError;
 
 /// What the token of an MCP client begins with, so that secret scanners can find
 /// one that leaked.
@@ -110,24 +111,9 @@ pub enum Unauthenticated {
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The file cannot be opened or made.
-    #[error("cannot open the token store `{path}`: {reason}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The file was made by another version.
-    #[error("the token store `{path}` has schema {found}; this program knows {known}")]
-    Schema {
-        /// The file.
-        path: PathBuf,
-        /// What the file says.
-        found: i64,
-        /// What this program reads and writes.
-        known: i64,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    Open(#[from] DatabaseError),
     /// Another token has the name.
     #[error("a token named `{0}` exists; choose another name, or revoke it first")]
     NameTaken(String),

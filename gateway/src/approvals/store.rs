@@ -9,20 +9,15 @@ mod asking;
 mod error;
 mod row;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::request::{Request, State};
+use crate::database;
 pub use error::ApprovalError;
 use row::{COLUMNS, get, own, raw, request, set_state};
-
-/// The schema that this program reads and writes.
-const SCHEMA: i64 = 1;
 
 const CREATE: &str = "
     CREATE TABLE request (
@@ -41,11 +36,7 @@ const CREATE: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX request_binding ON request (binding, state);
     CREATE INDEX request_state ON request (state, expires_at);
-    PRAGMA user_version = 1;
 ";
-
-/// How long a writer waits for another process.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// How long what is over is kept, in seconds.
 const KEPT: u64 = 30 * 24 * 60 * 60;
@@ -83,27 +74,7 @@ pub(crate) struct Bounds {
 impl Store {
     /// Opens the store at `path`, and makes it, mode 0600, where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, ApprovalError> {
-        let failed = |reason: String| ApprovalError::Open { path: path.to_owned(), reason };
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| failed(error.to_string()))?;
-        let mut connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0 => transaction.execute_batch(CREATE)?,
-            SCHEMA => {}
-            found => {
-                let path = path.to_owned();
-                return Err(ApprovalError::Schema { path, found, known: SCHEMA });
-            }
-        }
-        transaction.commit()?;
+        let connection = database::open("approvals", path, &[CREATE])?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 

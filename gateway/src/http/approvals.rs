@@ -24,6 +24,7 @@ use serde_json::json;
 use super::bearer;
 use super::body;
 use crate::approvals::{ApprovalError, Request, Scope, State, Verdict, Vote, VoteFault, now};
+use crate::caller::Caller;
 use crate::gateway::Gateway;
 use crate::tokens::{Purpose, TokenRecord, Unauthenticated};
 
@@ -85,8 +86,8 @@ async fn list(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    answered(&gateway, || {
-        let who = approver(&gateway, &headers)?;
+    let who = approver(&gateway, &headers);
+    answered(&gateway, who, |who| {
         let state = query.as_deref().map(wanted).transpose()?;
         let tenant = Some(who.tenant.as_str()).filter(|tenant| !tenant.is_empty());
         Ok(json!({ "approvals": gateway.approvals().list(state, tenant, LISTED)? }))
@@ -106,10 +107,8 @@ async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    answered(&gateway, || {
-        let who = approver(&gateway, &headers)?;
-        Ok(json!({ "approval": visible(&gateway, &id, &who)? }))
-    })
+    let who = approver(&gateway, &headers);
+    answered(&gateway, who, |who| Ok(json!({ "approval": visible(&gateway, &id, who)? })))
 }
 
 async fn answer(
@@ -124,12 +123,11 @@ async fn answer(
         Ok(_) => body::read(&parts.headers, body, MAX_BODY).await,
         Err(_) => Ok(axum::body::Bytes::new()),
     };
-    answered(&gateway, || {
-        let who = who?;
+    answered(&gateway, who, |who| {
         let body = body.map_err(|refusal| Unanswered::Answer(refusal.to_string()))?;
         let answer: Answer =
             serde_json::from_slice(&body).map_err(|error| Unanswered::Answer(error.to_string()))?;
-        Ok(json!({ "approval": vote(&gateway, &id, &who, answer)? }))
+        Ok(json!({ "approval": vote(&gateway, &id, who, answer)? }))
     })
 }
 
@@ -180,15 +178,24 @@ fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<TokenRecord, Unans
     Ok(gateway.tokens().authenticate_for(token, Purpose::Approver)?)
 }
 
+/// What cannot be answered is recorded as whose it is.
 fn answered(
     gateway: &Gateway,
-    answer: impl FnOnce() -> Result<serde_json::Value, Unanswered>,
+    who: Result<TokenRecord, Unanswered>,
+    answer: impl FnOnce(&TokenRecord) -> Result<serde_json::Value, Unanswered>,
 ) -> Response {
-    match answer() {
+    let (caller, answered) = match who {
+        Ok(who) => {
+            let answered = answer(&who);
+            (Some(Caller::from(who)), answered)
+        }
+        Err(refusal) => (None, Err(refusal)),
+    };
+    match answered {
         Ok(value) => axum::Json(value).into_response(),
         Err(refusal) => {
             let (reason, told) = (refusal.reason(), refusal.to_string());
-            gateway.recorder().refused_request(None, reason, &refusal.detail());
+            gateway.recorder().refused_request(caller.as_ref(), reason, &refusal.detail());
             let error = json!({ "error": { "reason": reason, "message": told } });
             let mut response = (refusal.status(), axum::Json(error)).into_response();
             if refusal.status() == StatusCode::UNAUTHORIZED {

@@ -1,19 +1,15 @@
 //! The SQLite file that tokens are kept in, mode 0600.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use cofferdam_policy::Claims;
 use cofferdam_trust::sha256;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::{NewToken, Purpose, Token, TokenError, TokenRecord, Unauthenticated};
-
-/// The schema that this program reads and writes: as many as there are [`STEPS`].
-const SCHEMA: i64 = 3;
+use crate::database;
 
 /// What leads from each schema to the next; the first makes a new file. A step
 /// that was released is never changed.
@@ -43,9 +39,6 @@ const ADD_PURPOSE: &str = "ALTER TABLE token ADD COLUMN purpose TEXT NOT NULL DE
 const COLUMNS: &str =
     "id, name, user, groups, tenant, claims, created_at, expires_at, revoked_at, purpose";
 
-/// How long a writer waits for another process.
-const BUSY: Duration = Duration::from_secs(5);
-
 /// The store. Cheap to ask: one indexed look-up under a lock.
 #[derive(Debug)]
 pub struct TokenStore {
@@ -55,18 +48,7 @@ pub struct TokenStore {
 impl TokenStore {
     /// Opens the store at `path`, and makes it, mode 0600, where there is none.
     pub fn open(path: &Path) -> Result<Self, TokenError> {
-        let failed = |reason: String| TokenError::Open { path: path.to_owned(), reason };
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| failed(error.to_string()))?;
-        let mut connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        prepare_schema(&mut connection, path)?;
+        let connection = database::open("token store", path, &STEPS)?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
@@ -190,25 +172,6 @@ fn still_valid(token: TokenRecord) -> Result<TokenRecord, Unauthenticated> {
         return Err(Unauthenticated::Expired(token.name));
     }
     Ok(token)
-}
-
-fn prepare_schema(connection: &mut Connection, path: &Path) -> Result<(), TokenError> {
-    // Two processes may open a new file at once: look and make in one
-    // transaction that holds the write lock.
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let steps = usize::try_from(found).ok().and_then(|found| STEPS.get(found..));
-    let Some(steps) = steps else {
-        return Err(TokenError::Schema { path: path.to_owned(), found, known: SCHEMA });
-    };
-    if !steps.is_empty() {
-        for step in steps {
-            transaction.execute_batch(step)?;
-        }
-        transaction.pragma_update(None, "user_version", SCHEMA)?;
-    }
-    Ok(transaction.commit()?)
 }
 
 fn record_from(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {

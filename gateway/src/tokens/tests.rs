@@ -120,7 +120,8 @@ fn a_store_of_another_version_is_refused() {
     let path = directory.path().join("state.sqlite");
     drop(TokenStore::open(&path).unwrap());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    assert!(matches!(TokenStore::open(&path), Err(TokenError::Schema { found: 7, .. })));
+    let Err(TokenError::Open(error)) = TokenStore::open(&path) else { panic!("another version") };
+    assert!(matches!(error, DatabaseError::Schema { found: 7, .. }), "{error}");
 }
 
 /// A file as the first release made it.

@@ -1,30 +1,15 @@
 //! Every way in which a request for approval cannot be kept, found or changed.
 
-use std::path::PathBuf;
-
 use cofferdam_policy::Uncounted;
+
+use crate::database::DatabaseError;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ApprovalError {
-    /// The file cannot be opened or made.
-    #[error("cannot open the approvals `{path}`: {reason}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The file was made by another version.
-    #[error("the approvals `{path}` have schema {found}; this program knows {known}")]
-    Schema {
-        /// The file.
-        path: PathBuf,
-        /// What the file says.
-        found: i64,
-        /// What this program reads and writes.
-        known: i64,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    Open(#[from] DatabaseError),
     /// No such request.
     #[error("no request for approval has the id `{0}`; `cofferdam approve` lists those there are")]
     Unknown(String),
