@@ -33,14 +33,14 @@ mod tests {
     #[test]
     fn sockets_beneath_a_directory_are_found_by_name() {
         let text = b"Num       RefCount Protocol Flags    Type St Inode Path\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 1001 /srv/work/docker.sock\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 1002 /srv/workshop/a\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 1001 /srv/project/docker.sock\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 1002 /srv/projectshop/a\n\
             0000000000000000: 00000003 00000000 00000000 0001 03 1003\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 1004 @abstract/srv/work/x\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 1005 /srv/work/a b\n";
-        let found = named(text, Path::new("/srv/work"));
+            0000000000000000: 00000002 00000000 00010000 0001 01 1004 @abstract/srv/project/x\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 1005 /srv/project/a b\n";
+        let found = named(text, Path::new("/srv/project"));
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["/srv/work/docker.sock", "/srv/work/a b"]);
+        assert_eq!(found, ["/srv/project/docker.sock", "/srv/project/a b"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::*;
 
 fn workspace() -> AbsolutePath {
-    AbsolutePath::new("/srv/work").unwrap()
+    AbsolutePath::new("/srv/project").unwrap()
 }
 
 fn good() -> exec::Command {
@@ -61,9 +61,9 @@ fn the_working_directory_stays_in_the_workspace() {
         let it = exec::Command { working_directory: text.into(), ..good() };
         command(it, &workspace(), &BTreeSet::new()).map(|c| c.working_directory.to_string())
     };
-    assert_eq!(of("src/./a//").unwrap(), "/srv/work/src/a");
-    assert_eq!(of("/srv/work/").unwrap(), "/srv/work");
-    for outside in ["/", "/etc", "/srv/workshop", "..", "src/../..", "a\0"] {
+    assert_eq!(of("src/./a//").unwrap(), "/srv/project/src/a");
+    assert_eq!(of("/srv/project/").unwrap(), "/srv/project");
+    for outside in ["/", "/etc", "/srv/projectshop", "..", "src/../..", "a\0"] {
         assert_eq!(of(outside).unwrap_err().path, "command.working_directory", "{outside}");
     }
 }
