@@ -126,6 +126,13 @@ async fn nobody_agrees_to_their_own_request_unless_the_rule_says_so() {
         agree(&ada, &request).await
     };
     done(&tokio::join!(run(&client, "own"), answers).0);
+    // Whoever tried is named in the record.
+    let tried: Vec<_> = bodies(&scene.served, "failure")
+        .into_iter()
+        .filter(|body| body["reason"] == "NOT_AN_APPROVER_OF_THIS")
+        .map(|body| body["call"]["subject"]["user"].clone())
+        .collect();
+    assert_eq!(tried, ["ada", "bob"]);
 }
 
 #[tokio::test]
