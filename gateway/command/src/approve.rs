@@ -252,13 +252,32 @@ async fn one(
     }
     let rule =
         rule.then(|| proposal::propose(&request)).transpose().map_err(ApproveError::NoRule)?;
-    if let (Some(rule), Some(path)) = (&rule, rule_file) {
-        let written = File::create_new(&path).and_then(|mut file| file.write_all(rule.as_bytes()));
-        written.map_err(|source| ApproveError::RuleFile { path, source })?;
-    }
+    // First, so that nobody agrees for a rule that cannot be kept.
+    let made = match (&rule, rule_file) {
+        (Some(rule), Some(path)) => Some(write_rule(path, rule)?),
+        _ => None,
+    };
     let binding = request.question.binding;
     let answer = Answer { verdict, binding, scope, note };
-    Ok(Some(Answered { approval: approvals.answer(id, &answer).await?, rule }))
+    let answered = approvals.answer(id, &answer).await;
+    if let (Err(_), Some(path)) = (&answered, &made) {
+        // Nobody agreed to what it says; that comes before what becomes of it.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(Some(Answered { approval: answered?, rule }))
+}
+
+/// Makes the file, whole or not at all.
+fn write_rule(path: PathBuf, rule: &str) -> Result<PathBuf, ApproveError> {
+    let written = File::create_new(&path).and_then(|mut file| {
+        file.write_all(rule.as_bytes()).inspect_err(|_| {
+            let _ = std::fs::remove_file(&path);
+        })
+    });
+    match written {
+        Ok(()) => Ok(path),
+        Err(source) => Err(ApproveError::RuleFile { path, source }),
+    }
 }
 
 /// Whether all rules that ask let people agree for a session.

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use cofferdam_gateway::approvals::{Question, Request};
+use cofferdam_gateway::approvals::{Question, Request, visible};
 use cofferdam_gateway::asked_call;
 use cofferdam_policy::{Action, Call};
 
-use crate::policy::learn::wanted::{Wanted, literal, quoted};
+use crate::policy::learn::wanted::{Wanted, literal, quoted, toml_text};
 
 /// The rule as TOML, with a test that it does what it says.
 ///
@@ -30,6 +30,7 @@ pub(super) fn propose(request: &Request) -> Result<String, String> {
     );
     out.push_str("# test are not taken.\n");
     for name in wanted.interpreters() {
+        let name = visible(name);
         let _ = writeln!(out, "# {name} can run anything it is given; the profile alone holds it.");
     }
     let _ = writeln!(out, "[[rule]]\nid = {}\neffect = \"allow\"", quoted(&format!("agreed-{id}")));
@@ -67,7 +68,7 @@ fn write_test(out: &mut String, id: &str, question: &Question, call: &Call) {
     }
     if let Some(arguments) = question.arguments.get("arguments").filter(|it| it.is_array()) {
         // An array of texts is written alike in JSON and in TOML.
-        fields.push(("args", arguments.to_string()));
+        fields.push(("args", toml_text(arguments)));
     }
     if let Action::Execute(execute) = &call.action
         && !execute.environment_names.is_empty()
@@ -79,6 +80,18 @@ fn write_test(out: &mut String, id: &str, question: &Question, call: &Call) {
     if !question.asker.groups.is_empty() {
         let groups: Vec<String> = question.asker.groups.iter().map(|name| quoted(name)).collect();
         fields.push(("groups", format!("[{}]", groups.join(", "))));
+    }
+    let claims: Vec<String> = question
+        .asker
+        .claims
+        .iter()
+        .map(|(name, values)| {
+            let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            format!("{} = [{}]", quoted(name), values.join(", "))
+        })
+        .collect();
+    if !claims.is_empty() {
+        fields.push(("claims", format!("{{ {} }}", claims.join(", "))));
     }
     let fields: Vec<String> =
         fields.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
@@ -92,6 +105,7 @@ fn write_test(out: &mut String, id: &str, question: &Question, call: &Call) {
 
 #[cfg(test)]
 mod tests {
+    use cofferdam_gateway::approvals::is_visible;
     use cofferdam_policy::{Decision, RuleSet};
     use serde_json::json;
 
@@ -102,11 +116,13 @@ mod tests {
     fn what_is_proposed_is_a_rule_that_permits_exactly_that_and_its_test_passes() {
         for arguments in [
             json!({ "program": "git", "arguments": ["push", "odd \"name\""] }),
+            json!({ "program": "git", "arguments": ["\u{7f}\u{9b}2J\u{202e}x\n\\"] }),
             json!({ "command": "git push origin && git status -s > out.txt" }),
             json!({ "program": "make", "environment": { "CI": "1" } }),
         ] {
             let request = request(arguments);
             let text = format!("version = 1\n{}", propose(&request).unwrap());
+            assert!(text.chars().all(|c| c == '\n' || is_visible(c)), "{text:?}");
             let rules = RuleSet::parse(&[("proposed", &text)], [0; 32])
                 .unwrap_or_else(|error| panic!("{error}\n{text}"));
             assert!(rules.check_tests().is_ok(), "{text}");

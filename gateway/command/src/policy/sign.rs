@@ -1,7 +1,8 @@
 //! `cofferdam policy sign`.
 
-use std::fs::{self, File};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -10,6 +11,7 @@ use clap::Args;
 use cofferdam_gateway::signed_rules::SignedRules;
 use cofferdam_trust::{SigningKey, hex};
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::{Files, PolicyError};
 use crate::report::{Format, Report};
@@ -83,11 +85,15 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, Pol
 
 /// A gateway that watches the file sees the old bundle or the new one.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("bundle.new");
-    let mut file = File::create(&beside)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(directory)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    // Rules are no secret, and the gateway's user has to read them.
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(directory)?.sync_all()
 }
 
 impl Report for Signed {

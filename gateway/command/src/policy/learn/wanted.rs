@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use cofferdam_gateway::approvals::is_visible;
 use cofferdam_policy::{Action, Call, Execute, Word};
 
 /// Programs that run whatever they are told to, in a file or an argument.
@@ -183,9 +184,19 @@ impl Wanted {
     }
 }
 
-/// A text of TOML. Its basic strings are those of JSON.
+/// A text of TOML with nothing in it that a terminal would act on or not show:
+/// whoever reads what is proposed sees what the rules would say.
 pub(crate) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    toml_text(&serde_json::Value::from(text))
+}
+
+/// A text, or an array of texts. TOML writes them as JSON does, which escapes
+/// less than this.
+pub(crate) fn toml_text(value: &serde_json::Value) -> String {
+    let one = |c: char| {
+        if is_visible(c) { c.to_string() } else { format!("\\U{:08X}", u32::from(c)) }
+    };
+    value.to_string().chars().map(one).collect()
 }
 
 /// A name that a selector takes for nothing but itself.
