@@ -7,6 +7,7 @@
 
 use cofferdam_journal::ApprovalStep;
 use cofferdam_policy::{Action, Pending, Permit, Voter};
+use rmcp::model::InputRequiredResult;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -16,7 +17,7 @@ use crate::approvals::{
 };
 use crate::call::Call;
 use crate::decide::{Decided, Policy, Refused};
-use crate::elicit::{Said, is_attended};
+use crate::elicit::{Person, Said, Turn, is_attended};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::place::Place;
@@ -45,6 +46,11 @@ pub(crate) enum Lacking {
          {people}. Once they agree, {then}. Do not try the same in another way"
     )]
     Open { id: String, why: String, people: String, then: &'static str },
+    #[error(
+        "nothing was done yet: the person at the client is asked first (request {id}), and answers \
+         with the same call, made again"
+    )]
+    Turn { id: String, asks: Box<InputRequiredResult> },
     #[error("{who} refused the request {id}{note}; nothing was done. Do not try it in another way")]
     Refused { id: String, who: String, note: String },
     #[error("nobody agreed to the request {0} in time; nothing was done")]
@@ -205,6 +211,7 @@ impl Asking<'_> {
     pub(crate) async fn wait(&self, question: &Question, leave: &mut Leave) -> Result<(), Fault> {
         let approvals = self.gateway.approvals();
         let Wait { request, is_new: _, place } = self.enter(question)?;
+        self.take_turns(&request)?;
         let Some(place) = place else {
             return Err(open(&request, DONE).into());
         };
@@ -235,12 +242,34 @@ impl Asking<'_> {
         }
     }
 
-    /// Asks whoever sits at the client, where the rules take its word.
+    /// Asks whoever sits at the client while the call waits.
     async fn at_client(&self, request: &Request) {
+        if let Some(Person::Live(person)) = self.person(&request.question) {
+            self.count(request, person.ask(request).await);
+        }
+    }
+
+    /// Where whoever sits at the client cannot be asked while the call waits:
+    /// counts what they said, or ends the call so that its result asks them.
+    fn take_turns(&self, request: &Request) -> Result<(), Lacking> {
+        let Some(Person::Again(again)) = self.person(&request.question) else { return Ok(()) };
+        match again.turn(request) {
+            Some(Turn::Answered(said)) => self.count(request, said),
+            Some(Turn::Ask(asks)) => return Err(Lacking::Turn { id: request.id.clone(), asks }),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Whoever sits at the client, where the rules take its word.
+    fn person(&self, question: &Question) -> Option<&Person> {
+        self.call.person.as_ref().filter(|_| is_attended(question))
+    }
+
+    /// Counts what was said at the client as an answer of who asks.
+    fn count(&self, request: &Request, said: Said) {
         let question = &request.question;
-        let person = self.call.person.as_ref().filter(|_| is_attended(question));
-        let Some(person) = person else { return };
-        let verdict = match person.ask(request).await {
+        let verdict = match said {
             Said::Yes => Verdict::Approve,
             Said::No => Verdict::Refuse,
             Said::Nothing => return,
@@ -333,7 +362,7 @@ impl Lacking {
     /// A stable word.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Open { .. } => "APPROVAL_PENDING",
+            Self::Open { .. } | Self::Turn { .. } => "APPROVAL_PENDING",
             Self::Refused { .. } => "APPROVAL_REFUSED",
             Self::Expired(_) => "APPROVAL_EXPIRED",
             Self::Withdrawn(_) => "APPROVAL_WITHDRAWN",
@@ -350,6 +379,7 @@ impl Lacking {
     pub(crate) fn details(&self) -> Vec<(&'static str, Value)> {
         match self {
             Self::Open { id, .. }
+            | Self::Turn { id, .. }
             | Self::Refused { id, .. }
             | Self::Expired(id)
             | Self::Withdrawn(id)

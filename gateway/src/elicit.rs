@@ -4,8 +4,16 @@
 //! Headless clients answer elicitations by themselves, and a client's name is
 //! what it says it is: so nobody is asked here unless every rule that asks names
 //! the client as attended and lets whoever asks agree alone. The request stays
-//! open for approvers all the while. Only in MCP sessions: a request of
-//! 2026-07-28 cannot be asked back while it is under way.
+//! open for approvers all the while.
+//!
+//! In a session the client is asked while the call waits. A request of
+//! 2026-07-28 cannot be asked back while it is under way: its result asks, and
+//! the answer comes with the same call, made again (the protocol's multi
+//! round-trip requests). Nothing of what the client carries back and forth is
+//! believed: an answer counts only for the request that is found for exactly
+//! this call and this token, and only if its mark names that one.
+
+mod again;
 
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -15,6 +23,8 @@ use rmcp::model::{
 use rmcp::service::{Peer, PeerRequestOptions, RequestContext, RequestHandle};
 
 use crate::approvals::{Question, Request, visible, visible_json};
+use crate::http::STATELESS;
+pub(crate) use again::{Again, Turn};
 
 /// The longest question, in bytes; whoever asks for more is answered by approvers.
 const MAX_MESSAGE: usize = 8 * 1024;
@@ -23,8 +33,17 @@ const MAX_MESSAGE: usize = 8 * 1024;
 const AGREE: &str = "agree";
 
 /// Whoever sits at the client, as the client says.
+#[derive(Debug)]
+pub(crate) enum Person {
+    /// Of a session: can be asked at any time.
+    Live(Live),
+    /// Of a call that stands by itself: its result can ask.
+    Again(Again),
+}
+
+/// A person who can be asked while their call waits.
 #[derive(Debug, Clone)]
-pub(crate) struct Person {
+pub(crate) struct Live {
     peer: Peer<RoleServer>,
 }
 
@@ -49,15 +68,30 @@ impl Drop for Asked {
 }
 
 impl Person {
-    /// At the client of this request, where it belongs to a session and the client
-    /// can show a form.
-    pub(crate) fn of(context: &RequestContext<RoleServer>, in_session: bool) -> Option<Self> {
+    /// At the client of this request, in a session or behind a call that was
+    /// answered like this before, where the client can show a form.
+    pub(crate) fn of(
+        context: &RequestContext<RoleServer>,
+        in_session: bool,
+        again: Again,
+    ) -> Option<Self> {
         let elicitation = context.client_capabilities()?.elicitation?;
         // A client that names neither kind means forms.
         let forms = elicitation.form.is_some() || elicitation.url.is_none();
-        (in_session && forms).then(|| Self { peer: context.peer.clone() })
+        if !forms {
+            return None;
+        }
+        let version = context.protocol_version();
+        let is_stateless = version.is_some_and(|version| version.as_str() >= STATELESS);
+        match (in_session, is_stateless) {
+            (true, _) => Some(Self::Live(Live { peer: context.peer.clone() })),
+            (false, true) => Some(Self::Again(again)),
+            (false, false) => None,
+        }
     }
+}
 
+impl Live {
     /// Asks, and waits for as long as it takes.
     pub(crate) async fn ask(&self, request: &Request) -> Said {
         let Some(params) = form(&request.question) else { return Said::Nothing };

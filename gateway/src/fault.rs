@@ -3,7 +3,7 @@
 //! `structuredContent.error`. The reason is also what the record says.
 
 use cofferdam_journal::{AppendError, Ending};
-use rmcp::model::CallToolResult;
+use rmcp::model::{CallToolResponse, CallToolResult};
 use serde_json::{Value, json};
 
 use crate::admission::Busy;
@@ -79,6 +79,15 @@ impl Fault {
         match self {
             Self::Host(HostError::Refused(refused)) => refused.receipt.clone(),
             _ => None,
+        }
+    }
+
+    /// What the caller gets: a question, where whoever sits there is to answer
+    /// one, and else words.
+    pub(crate) fn respond(&self, run_id: &str) -> CallToolResponse {
+        match self {
+            Self::Consent(Lacking::Turn { asks, .. }) => (**asks).clone().into(),
+            other => other.present(run_id).into(),
         }
     }
 

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::call::{Call, Origin};
 use crate::caller::Caller;
-use crate::elicit::Person;
+use crate::elicit::{Again, Person};
 use crate::gateway::Gateway;
 use crate::http::{SESSION, STATELESS};
 use crate::pipeline;
@@ -95,14 +95,19 @@ impl ServerHandler for Mcp {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let origin = origin(&context, request.name.into_owned())?;
+        let again = Again::new(request.request_state, request.input_responses);
+        let again = again.map_err(|bad| {
+            self.gateway.recorder().failure(&origin, "INVALID_REQUEST", &bad.to_string());
+            ErrorData::invalid_params(bad.to_string(), None)
+        })?;
         let progress = match context.meta.get_progress_token() {
             Some(token) => Progress::tell(context.peer.clone(), token),
             None => Progress::silent(),
         };
-        let person = Person::of(&context, is_in_session(&context));
+        let person = Person::of(&context, is_in_session(&context), again);
         let (arguments, cancelled) = (request.arguments, context.ct);
         let call = Call { origin, arguments, cancelled, progress, person };
-        pipeline::serve(&self.gateway, call).await.map(CallToolResponse::from)
+        pipeline::serve(&self.gateway, call).await
     }
 
     // What is not advertised is not there; the SDK would answer with empty lists.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use cofferdam_journal::Ending;
 use cofferdam_policy::Action;
 use cofferdam_trust::{action_digest, sha256};
-use rmcp::model::{CallToolResult, ErrorData};
+use rmcp::model::{CallToolResponse, CallToolResult, ErrorData};
 use tokio::sync::oneshot;
 
 use crate::action::WireAction;
@@ -46,7 +46,10 @@ struct Allowed<W> {
 
 /// Leads a call to its answer. Only a tool that there is not is an error of the
 /// protocol; every other failure is an answer that a model can read.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, call: Call) -> Result<CallToolResult, ErrorData> {
+pub(crate) async fn serve(
+    gateway: &Arc<Gateway>,
+    call: Call,
+) -> Result<CallToolResponse, ErrorData> {
     Ok(match call.origin.tool.as_str() {
         "execute_command" => lead::<ExecuteCommand>(gateway, call).await,
         "read_file" => lead::<ReadFile>(gateway, call).await,
@@ -55,9 +58,9 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, call: Call) -> Result<CallTool
         "search_files" => lead::<SearchFiles>(gateway, call).await,
         "get_system_info" => lead::<GetSystemInfo>(gateway, call).await,
         "check_command_exists" => lead::<CheckCommandExists>(gateway, call).await,
-        "list_hosts" => list(gateway, call).await,
-        "describe_access" => describe(gateway, call).await,
-        "check_approval" => check_approval(gateway, call).await,
+        "list_hosts" => list(gateway, call).await.into(),
+        "describe_access" => describe(gateway, call).await.into(),
+        "check_approval" => check_approval(gateway, call).await.into(),
         other => {
             let error = unknown_tool(other);
             gateway.recorder().failure(&call.origin, "UNKNOWN_TOOL", &error.message);
@@ -68,7 +71,7 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, call: Call) -> Result<CallTool
 
 /// Leads a call that a host answers, in a task of its own. Its caller gets an
 /// answer before the task has ended where people take their time to agree.
-async fn lead<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResult {
+async fn lead<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
     let run_id = call.origin.run_id.clone();
     let gateway = Arc::clone(gateway);
     let task = Arc::clone(&gateway);
@@ -77,8 +80,8 @@ async fn lead<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResult
     let task = gateway.tasks().spawn(async move { answer::<T>(&task, call, leave).await });
     tokio::select! {
         answered = task => answered
-            .unwrap_or_else(|error| Fault::Internal(error.to_string()).present(&run_id)),
-        Ok(fault) = left => fault.present(&run_id),
+            .unwrap_or_else(|error| Fault::Internal(error.to_string()).respond(&run_id)),
+        Ok(fault) = left => fault.respond(&run_id),
     }
 }
 
@@ -87,16 +90,18 @@ async fn answer<T: HostTool>(
     gateway: &Gateway,
     mut call: Call,
     mut leave: Leave,
-) -> CallToolResult {
+) -> CallToolResponse {
     let answered = through::<T>(gateway, &mut call, &mut leave).await;
     // A request that stays open has no result yet.
     let stays_open = matches!(&answered, Err(Fault::Consent(Lacking::Stopping(_))));
     let answer = match answered {
-        Ok(answer) => present(&answer),
-        Err(fault) => fault.present(&call.origin.run_id),
+        Ok(answer) => present(&answer).into(),
+        Err(fault) => fault.respond(&call.origin.run_id),
     };
-    if let Some(request) = leave.request().filter(|_| !stays_open) {
-        keep(gateway, request, &answer);
+    if let Some(request) = leave.request().filter(|_| !stays_open)
+        && let CallToolResponse::Complete(result) = &answer
+    {
+        keep(gateway, request, result);
     }
     answer
 }

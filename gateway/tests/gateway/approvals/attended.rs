@@ -17,6 +17,8 @@ use crate::records::bodies;
 
 use super::*;
 
+mod again;
+
 const RULES: &str = r#"
 version = 1
 profiles = ["readonly", "build"]
