@@ -153,10 +153,14 @@ impl Reached {
 
     /// Waits until the run with the mark is there, and notes its processes.
     fn takes_over(&mut self, household: &Household) {
-        until("the run is under way", || with_argument(&household.mark).is_some());
-        let one = with_argument(&household.mark).unwrap();
+        // Kept as it is found: for a moment in execve(2) a process has no arguments.
+        let mut one = None;
+        until("the run is under way", || {
+            one = with_argument(&household.mark);
+            one.is_some()
+        });
         let is_cell = |pid: &u32| parent(*pid) == Some(self.warden);
-        let line = std::iter::successors(Some(one), |pid| parent(*pid));
+        let line = std::iter::successors(one, |pid| parent(*pid));
         let mut line: Vec<u32> = line.take_while(|pid| *pid != self.warden).collect();
         self.pid_1 = line.iter().copied().filter(is_cell).collect();
         // What stands right below PID 1: the run's first process, or one that

@@ -243,7 +243,7 @@ pub fn children_of(pid: u32) -> Vec<(u32, String)> {
 ///
 /// # Panics
 /// When it does not hold within 20 seconds.
-pub fn until(what: &str, condition: impl Fn() -> bool) {
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "waited 20 seconds: {what}");
