@@ -11,6 +11,7 @@ mod body;
 mod listener;
 mod refusal;
 mod sessions;
+mod subscriptions;
 mod tls;
 
 use std::convert::Infallible;
@@ -30,6 +31,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::Listener;
+pub(crate) use subscriptions::Subscription;
 pub use tls::TlsFilesError;
 pub(crate) use tls::load as load_tls;
 
@@ -41,12 +43,16 @@ use crate::gateway::Gateway;
 use crate::mcp::Mcp;
 use refusal::Refusal;
 use sessions::Sessions;
+use subscriptions::Subscriptions;
 
 /// Where MCP is spoken.
 pub const MCP_PATH: &str = "/mcp";
 
 /// The header that names a session.
 pub(crate) const SESSION: &str = "mcp-session-id";
+
+/// The request that opens a stream of changes, since there are no sessions.
+const LISTEN: &str = "subscriptions/listen";
 
 /// The first revision without sessions.
 pub(crate) const STATELESS: &str = "2026-07-28";
@@ -60,6 +66,7 @@ struct Endpoint {
     sessions: Arc<Sessions>,
     in_session: StreamableHttpService<Mcp, Sessions>,
     single: StreamableHttpService<Mcp, NeverSessionManager>,
+    subscriptions: Subscriptions,
     body_bytes: usize,
 }
 
@@ -76,17 +83,14 @@ enum Way {
 pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Router {
     let config = gateway.config();
     let sessions = Arc::new(Sessions::new(&config.limits));
-    let in_sessions = Mcp::in_sessions(Arc::clone(gateway));
-    let single = Mcp::single(Arc::clone(gateway));
+    let handler = Mcp::new(Arc::clone(gateway));
+    let new = move || Ok(handler.clone());
     let with = |sessions| protocol_config(config, shutdown).with_legacy_session_mode(sessions);
     let endpoint = Endpoint {
         gateway: Arc::clone(gateway),
-        in_session: StreamableHttpService::new(
-            move || Ok(in_sessions.clone()),
-            Arc::clone(&sessions),
-            with(true),
-        ),
-        single: StreamableHttpService::new(move || Ok(single.clone()), Arc::default(), with(false)),
+        in_session: StreamableHttpService::new(new.clone(), Arc::clone(&sessions), with(true)),
+        single: StreamableHttpService::new(new, Arc::default(), with(false)),
+        subscriptions: Subscriptions::new(config.limits.sessions.get()),
         sessions,
         body_bytes: config.limits.body_bytes.get(),
     };
@@ -170,6 +174,10 @@ impl Endpoint {
         let is_post = parts.method == Method::POST;
         let method = if is_post { body::method(body)? } else { None };
         let session = parts.headers.remove(SESSION);
+        if method.as_deref() == Some(LISTEN) {
+            let changes = self.gateway.policies().changes();
+            parts.extensions.insert(self.subscriptions.enter(&caller.user, changes)?);
+        }
         if method.as_deref() == Some("initialize") {
             self.sessions.make_room().await?;
             return Ok(Way::Session);

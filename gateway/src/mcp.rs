@@ -14,9 +14,9 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
     CustomResult, ErrorCode, ErrorData, Implementation, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
-use rmcp::service::{NotificationContext, RequestContext};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::json;
 
@@ -43,18 +43,11 @@ const INSTRUCTIONS: &str = "Cofferdam runs commands and works on files of real L
 #[derive(Debug, Clone)]
 pub(crate) struct Mcp {
     gateway: Arc<Gateway>,
-    in_sessions: bool,
 }
 
 impl Mcp {
-    /// For requests of sessions, which are told when their tools change.
-    pub(crate) fn in_sessions(gateway: Arc<Gateway>) -> Self {
-        Self { gateway, in_sessions: true }
-    }
-
-    /// For requests that stand by themselves: whoever sends them asks again.
-    pub(crate) fn single(gateway: Arc<Gateway>) -> Self {
-        Self { gateway, in_sessions: false }
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
     }
 }
 
@@ -62,14 +55,23 @@ impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
         let server = Implementation::new("cofferdam", env!("CARGO_PKG_VERSION"))
             .with_title("Cofferdam gateway");
-        // Who declares it to clients of 2026-07-28 has to serve `subscriptions/listen`.
-        let capabilities = ServerCapabilities::builder().enable_tools();
-        let capabilities = if self.in_sessions {
-            capabilities.enable_tool_list_changed().build()
-        } else {
-            capabilities.build()
-        };
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
         InitializeResult::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
+    }
+
+    /// Changes of tools are all that there is to listen to.
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.supported_by(&self.get_info().capabilities))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let (_, caller) = authenticated(context.request_context())?;
+        let caller = Arc::clone(caller);
+        changes::listen(&self.gateway, &caller, &context).await
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
@@ -206,14 +208,20 @@ fn custom_request_error(request: &CustomRequest, stateless: bool) -> ErrorData {
     ErrorData::invalid_params(format!("the `{method}` request is not right: {problem}"), None)
 }
 
-/// Who calls and from where. The caller was put there by [`crate::http`]; a
-/// request without one never gets here.
-fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, ErrorData> {
+/// Who calls. The caller was put there by [`crate::http`]; a request without one
+/// never gets here.
+fn authenticated(
+    context: &RequestContext<RoleServer>,
+) -> Result<(&Parts, &Arc<Caller>), ErrorData> {
     let parts = context.extensions.get::<Parts>();
     let caller = parts.and_then(|parts| parts.extensions.get::<Arc<Caller>>());
-    let Some((parts, caller)) = parts.zip(caller) else {
-        return Err(ErrorData::internal_error("the request was not authenticated", None));
-    };
+    let nobody = || ErrorData::internal_error("the request was not authenticated", None);
+    parts.zip(caller).ok_or_else(nobody)
+}
+
+/// Who calls and from where.
+fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, ErrorData> {
+    let (parts, caller) = authenticated(context)?;
     // Only a session that is the caller's own is still named here.
     let session = parts.headers.get(SESSION).and_then(|value| value.to_str().ok());
     Ok(Origin {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::ProtocolBody;
 use super::sessions::SessionsError;
+use super::subscriptions::TooMany;
 use crate::tokens::Unauthenticated;
 
 /// JSON-RPC 2.0: «Invalid JSON was received».
@@ -31,6 +32,8 @@ pub(super) enum Refusal {
     UnknownSession,
     #[error(transparent)]
     Sessions(#[from] SessionsError),
+    #[error(transparent)]
+    Subscriptions(#[from] TooMany),
     #[error("the request has more than {limit} bytes, which is the limit; send less at once")]
     TooLarge { limit: usize },
     #[error("the request's body broke off: {0}")]
@@ -75,6 +78,7 @@ impl Refusal {
             Self::NoToken | Self::Token(_) => "UNAUTHENTICATED",
             Self::UnknownSession => "UNKNOWN_SESSION",
             Self::Sessions(_) => "TOO_MANY_SESSIONS",
+            Self::Subscriptions(_) => "TOO_MANY_STREAMS",
             Self::TooLarge { .. } => "TOO_LARGE",
             Self::BodyBroken(_) => "BODY_BROKEN",
             Self::MalformedJson(_) => "MALFORMED_JSON",
@@ -88,6 +92,7 @@ impl Refusal {
             Self::Token(Unauthenticated::Store(_)) | Self::Sessions(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::Subscriptions(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
             Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

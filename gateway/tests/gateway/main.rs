@@ -9,6 +9,7 @@ mod bad_input;
 mod eras;
 mod host;
 mod limits;
+mod listening;
 mod offered;
 mod records;
 mod reload;
