@@ -149,10 +149,11 @@ impl Refused {
     }
 
     fn new(denial: &Denial) -> Self {
+        let nearby = denial.nearby.clone();
         Self {
             message: denial.line(),
             rules: denial.rules(),
-            allowed: denial.nearby.programs.iter().chain(&denial.nearby.paths).cloned().collect(),
+            allowed: [nearby.programs, nearby.paths, nearby.services].concat(),
             is_forbidden: denial.reasons.iter().any(|it| matches!(it, Reason::Rule { .. })),
             policy_digest: denial.policy_digest,
             contact: None,

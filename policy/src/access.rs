@@ -52,6 +52,8 @@ pub struct Allowance {
     pub variables: Vec<String>,
     /// Paths with their mode.
     pub paths: Vec<String>,
+    /// Units of services, and what of them.
+    pub services: Vec<String>,
     /// What it gives: profile, workspace, programs, network, limits.
     pub grant: String,
     /// When and where it applies; none: always.
@@ -69,11 +71,13 @@ pub struct Refusal {
     pub reason: Option<String>,
     /// The tools that it is about.
     pub tools: Vec<&'static str>,
-    /// Programs with the shape of their arguments; with no paths either, it is
-    /// about everything.
+    /// Programs with the shape of their arguments; with no paths and services
+    /// either, it is about everything.
     pub programs: Vec<String>,
     /// Paths with their mode.
     pub paths: Vec<String>,
+    /// Units of services, and what of them.
+    pub services: Vec<String>,
     /// When it applies; none: always.
     pub only: Option<String>,
     /// Who has to agree; none: it is forbidden.
@@ -246,10 +250,9 @@ fn permits(rule: &Rule, tool: &str) -> bool {
 }
 
 /// Whether it permits nothing that it is about: a deny rule, or an ask rule that
-/// names neither program nor path.
+/// names neither program nor path nor unit.
 fn is_only_guard(rule: &Rule) -> bool {
-    let names_nothing = rule.programs.is_empty() && rule.paths.is_empty();
-    rule.effect == Effect::Deny || (rule.effect == Effect::Ask && names_nothing)
+    rule.effect == Effect::Deny || (rule.effect == Effect::Ask && rule.names_nothing())
 }
 
 /// Whether it is a deny rule about whatever is asked for, at all times.
@@ -257,7 +260,7 @@ fn refuses_everything(rule: &Rule) -> bool {
     let always = rule.conditions.when.is_none()
         && rule.conditions.valid.from.is_none()
         && rule.conditions.valid.until.is_none();
-    rule.effect == Effect::Deny && rule.programs.is_empty() && rule.paths.is_empty() && always
+    rule.effect == Effect::Deny && rule.names_nothing() && always
 }
 
 /// Whether an allow or ask rule could permit a call of this tool.
@@ -267,6 +270,7 @@ fn serves(rule: &Rule, tool: &str) -> bool {
         "write_file" => rule.paths.iter().any(|path| path.mode == Mode::Write),
         "read_file" | "list_directory" | "search_files" => !rule.paths.is_empty(),
         "get_system_info" | "list_hosts" => rule.selectors.names_tool(tool),
+        "read_service" => !rule.services.units.is_empty(),
         _ => false,
     }
 }
@@ -274,13 +278,14 @@ fn serves(rule: &Rule, tool: &str) -> bool {
 /// Whether a deny or ask rule could stop a call of this tool. Redirections make
 /// paths a matter of running programs, too.
 fn guards(rule: &Rule, tool: &str) -> bool {
-    if rule.programs.is_empty() && rule.paths.is_empty() {
+    if rule.names_nothing() {
         return true;
     }
     match tool {
-        "execute_command" => true,
+        "execute_command" => !rule.programs.is_empty() || !rule.paths.is_empty(),
         "check_command_exists" => rule.programs.iter().any(|program| program.arguments.is_none()),
         "get_system_info" | "list_hosts" => false,
+        "read_service" => !rule.services.units.is_empty(),
         _ => !rule.paths.is_empty(),
     }
 }

@@ -15,7 +15,7 @@ use crate::text::shown;
 
 /// The tools that rules can name. A rule that names another is refused when it
 /// is loaded, because a misspelt name would never match.
-pub const TOOLS: [&str; 8] = [
+pub const TOOLS: [&str; 9] = [
     "execute_command",
     "read_file",
     "write_file",
@@ -24,6 +24,7 @@ pub const TOOLS: [&str; 8] = [
     "get_system_info",
     "check_command_exists",
     "list_hosts",
+    "read_service",
 ];
 
 /// One call: who wants what done where.
@@ -105,6 +106,40 @@ pub enum Action {
     DescribeHost,
     /// Tell which hosts there are.
     ListHosts,
+    /// Tell about units of the host's service manager.
+    ReadService {
+        /// What of them.
+        what: Reading,
+        /// The whole name of one unit; of a list a glob.
+        unit: String,
+    },
+}
+
+/// What of units is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// The state of each unit of a glob.
+    List,
+    /// The state of one unit.
+    Status,
+    /// What one unit wrote to the journal.
+    Journal,
+}
+
+impl Reading {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::List, Self::Status, Self::Journal];
+
+    /// As rule files and callers write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Status => "status",
+            Self::Journal => "journal",
+        }
+    }
 }
 
 /// Running a program.
@@ -161,9 +196,11 @@ impl Action {
             | Self::ListDirectory { path, .. }
             | Self::SearchFiles { path }
             | Self::StatFile { path } => Some(path),
-            Self::Execute(_) | Self::FindProgram { .. } | Self::DescribeHost | Self::ListHosts => {
-                None
-            }
+            Self::Execute(_)
+            | Self::FindProgram { .. }
+            | Self::DescribeHost
+            | Self::ListHosts
+            | Self::ReadService { .. } => None,
         }
     }
 }
@@ -196,6 +233,14 @@ impl fmt::Display for Action {
             Self::FindProgram { program } => write!(out, "look up `{}`", shown(program)),
             Self::DescribeHost => out.write_str("describe the host"),
             Self::ListHosts => out.write_str("list the hosts"),
+            Self::ReadService { what, unit } => {
+                let words = match what {
+                    Reading::List => "list the units",
+                    Reading::Status => "read the state of",
+                    Reading::Journal => "read the journal of",
+                };
+                write!(out, "{words} `{}`", shown(unit.as_bytes()))
+            }
         }
     }
 }

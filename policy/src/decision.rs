@@ -145,6 +145,8 @@ pub struct Nearby {
     pub programs: Vec<String>,
     /// Paths with their mode, such as `/srv/work (write)`.
     pub paths: Vec<String>,
+    /// Units, and what of them, such as `nginx.service (state)`.
+    pub services: Vec<String>,
 }
 
 /// The most entries of each list of [`Nearby`].

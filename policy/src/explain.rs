@@ -81,6 +81,9 @@ impl Denial {
         if !self.nearby.paths.is_empty() {
             let _ = write!(out, ". Allowed paths: {}", self.nearby.paths.join(", "));
         }
+        if !self.nearby.services.is_empty() {
+            let _ = write!(out, ". Allowed units: {}", self.nearby.services.join(", "));
+        }
         out
     }
 }
@@ -139,7 +142,7 @@ fn append_nearby(out: &mut String, denial: &Denial) {
     for program in &denial.nearby.programs {
         let _ = writeln!(out, "allowed: {program}");
     }
-    for path in &denial.nearby.paths {
+    for path in denial.nearby.paths.iter().chain(&denial.nearby.services) {
         let _ = writeln!(out, "allowed: {path}");
     }
 }

@@ -17,6 +17,8 @@
 //!   the one with more selectors, then the smaller id in byte order;
 //! - **paths** are about file tools and redirections; what a program opens by
 //!   itself is the matter of the cell that it runs in;
+//! - **services** are about units of a host's service manager, of which a tool of
+//!   the agent tells; no cell reaches it;
 //! - an argument or program that is **not known before running** permits nothing
 //!   and is taken as a match of a deny rule.
 //!
@@ -38,6 +40,7 @@ mod resolve;
 pub(crate) mod role;
 pub(crate) mod rule;
 pub(crate) mod selector;
+pub(crate) mod service;
 pub(crate) mod text;
 
 use std::collections::BTreeMap;

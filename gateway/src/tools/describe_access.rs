@@ -77,6 +77,8 @@ struct MayView {
     /// Variables that may be set.
     variables: Vec<String>,
     paths: Vec<String>,
+    /// Units of the host's services, and what of them may be read.
+    services: Vec<String>,
     /// Profile, access to the workspace, network and limits; what is not said is as the profile
     /// says.
     grant: String,
@@ -96,6 +98,7 @@ struct MayNotView {
     tools: Vec<&'static str>,
     programs: Vec<String>,
     paths: Vec<String>,
+    services: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     only: Option<String>,
     /// Who has to agree first; none: it is forbidden.
@@ -180,6 +183,7 @@ impl From<Allowance> for MayView {
             command_lines,
             variables,
             paths,
+            services,
             grant,
             only,
             people,
@@ -192,6 +196,7 @@ impl From<Allowance> for MayView {
             command_lines,
             variables,
             paths,
+            services,
             grant,
             only,
             people,
@@ -202,8 +207,8 @@ impl From<Allowance> for MayView {
 
 impl From<Refusal> for MayNotView {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { rule, reason, tools, programs, paths, only, people } = refusal;
-        Self { rule, tools, programs, paths, only, people, reason }
+        let Refusal { rule, reason, tools, programs, paths, services, only, people } = refusal;
+        Self { rule, tools, programs, paths, services, only, people, reason }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Access, Allowance, Refusal, command_lines};
 use crate::grant::{Limits, Programs};
 use crate::rules::condition::Conditions;
 use crate::rules::program::Which;
-use crate::rules::rule::{Effect, Gives, Rule};
+use crate::rules::rule::{Effect, Gives, Rule, Services};
 
 /// Patterns of one kind that are told of one rule.
 const MAX_PATTERNS: usize = 24;
@@ -24,6 +24,7 @@ pub(super) fn allowance(rule: &Rule, tools: Vec<&'static str>, client: &str) -> 
         command_lines: command_lines(rule.shell).filter(|_| runs),
         variables: variables.take(MAX_PATTERNS).collect(),
         paths: listed(&rule.paths),
+        services: listed(&rule.services.told()),
         grant: grant(&rule.gives),
         only: only(&rule.conditions),
         people: people(rule, client),
@@ -38,9 +39,17 @@ pub(super) fn refusal(rule: &Rule, tools: Vec<&'static str>, client: &str) -> Re
         tools,
         programs: listed(&rule.programs),
         paths: listed(&rule.paths),
+        services: listed(&refused(rule)),
         only: only(&rule.conditions),
         people: people(rule, client),
     }
+}
+
+/// A rule that refuses the journal leaves the state alone.
+fn refused(rule: &Rule) -> Vec<String> {
+    let Services { units, journal } = &rule.services;
+    let what = if *journal { "journal" } else { "state, journal" };
+    units.iter().map(|units| format!("{units} ({what})")).collect()
 }
 
 /// The programs of a pattern by their names.
@@ -137,6 +146,9 @@ impl fmt::Display for Allowance {
         if !paths.is_empty() {
             parts.push(format!("use files in {}", paths.join(", ")));
         }
+        if !self.services.is_empty() {
+            parts.push(format!("read units {}", self.services.join(", ")));
+        }
         if parts.is_empty() {
             parts.push(format!("call {}", tools.join(", ")));
         }
@@ -165,13 +177,16 @@ impl fmt::Display for Allowance {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, reason, tools, programs, paths, only, people } = self;
+        let Self { rule, reason, tools, programs, paths, services, only, people } = self;
         let mut parts = Vec::new();
         if !programs.is_empty() {
             parts.push(format!("run {}", programs.join(" ; ")));
         }
         if !paths.is_empty() {
             parts.push(format!("use files in {}", paths.join(", ")));
+        }
+        if !services.is_empty() {
+            parts.push(format!("read units {}", services.join(", ")));
         }
         if parts.is_empty() {
             parts.push(format!("call {}", tools.join(", ")));

@@ -15,7 +15,7 @@ use crate::rules::condition::{Conditions, Validity};
 use crate::rules::consent::Consent;
 use crate::rules::program::{ProgramPattern, Which};
 use crate::rules::role::Roles;
-use crate::rules::rule::{Gives, Rule, Scope, Shell};
+use crate::rules::rule::{Gives, Rule, Scope, Services, Shell};
 use crate::rules::selector::{Names, Selectors, Subjects};
 use crate::rules::text::TextPattern;
 
@@ -39,6 +39,7 @@ fn facets(rule: &Rule, roles: &Roles) -> Facets {
         conditions,
         programs,
         paths,
+        services,
         shell,
         environment,
         gives,
@@ -53,6 +54,11 @@ fn facets(rule: &Rule, roles: &Roles) -> Facets {
     add_conditions(&mut out, conditions);
     add_all(&mut out, "programs", programs.iter().flat_map(program));
     add_all(&mut out, "paths", paths.iter().map(ToString::to_string));
+    let Services { units, journal } = services;
+    add_all(&mut out, "services", units.iter().map(|units| units.written().to_owned()));
+    if !units.is_empty() {
+        add(&mut out, "journal", journal.to_string());
+    }
     if *effect != Effect::Deny {
         add(&mut out, "shell", shell_name(*shell));
     }

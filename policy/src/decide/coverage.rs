@@ -5,6 +5,10 @@ use super::shortfall::Shortfall;
 use crate::rules::matching::{Match, Purpose};
 use crate::rules::program::ProgramUse;
 use crate::rules::rule::{Effect, Rule, Shell};
+use crate::rules::service::UnitUse;
+
+/// The most units of a rule that are told.
+const MAX_UNITS: usize = 6;
 
 /// How specific a covering is: the larger one gives the grant.
 pub(super) type Rank = ((u8, usize, bool), usize);
@@ -43,8 +47,8 @@ pub(super) fn covers(
     question: &Question<'_>,
 ) -> Match {
     let guards = purpose == Purpose::Guard;
-    // A deny or ask rule that names neither is about everything.
-    if guards && rule.programs.is_empty() && rule.paths.is_empty() {
+    // A deny or ask rule that names nothing is about everything.
+    if guards && rule.names_nothing() {
         return Match::Yes;
     }
     match part {
@@ -55,6 +59,7 @@ pub(super) fn covers(
                 |path: &crate::rules::place::PathPattern| path.covers(purpose, used, workspace);
             rule.paths.iter().map(one).max().unwrap_or(Match::No)
         }
+        Part::Service { used, .. } => rule.services.cover(purpose, used),
         // What runs cannot be seen, so a guard of any program may be met.
         Part::Opaque(_) if guards => Match::Perhaps,
         Part::Opaque(_) | Part::Shell => Match::from(!guards && !rule.programs.is_empty()),
@@ -138,7 +143,11 @@ pub(super) fn wants_human(rule: &Rule, part: &Part<'_>, question: &Question<'_>)
             .iter()
             .any(|word| wanted.iter().any(|value| value.matches(word, around) != Match::No)),
         Part::Opaque(_) => true,
-        Part::Shell | Part::Path { .. } | Part::Lookup(_) | Part::Host(_) => false,
+        Part::Shell
+        | Part::Path { .. }
+        | Part::Service { .. }
+        | Part::Lookup(_)
+        | Part::Host(_) => false,
     }
 }
 
@@ -148,7 +157,11 @@ fn needed_shell(part: &Part<'_>) -> Shell {
         Part::Opaque(_) => Shell::Opaque,
         Part::Shell => Shell::Parsed,
         Part::Program(program) if program.in_script => Shell::Parsed,
-        Part::Program(_) | Part::Path { .. } | Part::Lookup(_) | Part::Host(_) => Shell::Refuse,
+        Part::Program(_)
+        | Part::Path { .. }
+        | Part::Service { .. }
+        | Part::Lookup(_)
+        | Part::Host(_) => Shell::Refuse,
     }
 }
 
@@ -199,6 +212,13 @@ fn pattern_rank(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> (u8, u
             .filter(|path| path.covers(Purpose::Permit, used, workspace) == Match::Yes)
             .map(|path| (0, path.root.depth(workspace), false))
             .max(),
+        Part::Service { used, .. } => rule
+            .services
+            .units
+            .iter()
+            .filter(|units| units.covers(&used.units))
+            .map(crate::rules::service::Units::rank)
+            .max(),
         Part::Opaque(_) | Part::Shell | Part::Host(_) => None,
     };
     rank.unwrap_or_default()
@@ -224,6 +244,26 @@ fn near_miss(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> Option<Sh
                     .iter()
                     .any(|path| path.root.covers(&used.location, workspace) == Match::Yes);
             near.then(|| Shortfall::Mode { rule: rule.id.clone() })
+        }
+        Part::Service { used, .. } => {
+            let near: Vec<String> = rule
+                .services
+                .units
+                .iter()
+                .filter(|units| units.meets(&used.units))
+                .take(MAX_UNITS)
+                .map(ToString::to_string)
+                .collect();
+            if near.is_empty() {
+                return None;
+            }
+            let state = UnitUse { journal: false, ..used.clone() };
+            let rule_id = rule.id.clone();
+            Some(if rule.services.cover(Purpose::Permit, &state) == Match::Yes {
+                Shortfall::Journal { rule: rule_id }
+            } else {
+                Shortfall::Units { rule: rule_id, units: near }
+            })
         }
         Part::Opaque(_) | Part::Shell | Part::Lookup(_) | Part::Host(_) => None,
     }

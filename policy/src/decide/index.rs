@@ -31,7 +31,9 @@ pub(crate) struct Index {
     programs: Programs,
     paths: Paths,
     listing: Listing,
-    /// Those of the guards that name neither programs nor paths.
+    /// Those that name units.
+    serviced: Bits,
+    /// Those of the guards that name neither programs nor paths nor units.
     blanket: Bits,
     /// Deny and ask rules, and those that ask because of an argument.
     guards: Bits,
@@ -65,6 +67,7 @@ impl Index {
             programs: Programs::new(rules.len()),
             paths: Paths::new(rules.len()),
             listing: Listing::new(rules),
+            serviced: none(),
             blanket: none(),
             guards: none(),
             running: none(),
@@ -91,12 +94,15 @@ impl Index {
         for pattern in &rule.paths {
             self.paths.insert(number, pattern);
         }
+        if !rule.services.units.is_empty() {
+            self.serviced.insert(number);
+        }
         if rule.selectors.tools.is_some() {
             self.tooled.insert(number);
         }
         if rule.effect != Effect::Allow || !rule.conditions.ask_if.is_empty() {
             self.guards.insert(number);
-            if rule.programs.is_empty() && rule.paths.is_empty() {
+            if rule.names_nothing() {
                 self.blanket.insert(number);
             }
         }
@@ -147,6 +153,7 @@ impl Index {
             }
             Part::Lookup(program) => self.programs.add(program, First::Any, around, &mut found),
             Part::Path { used, .. } => self.paths.add(used, around.workspace, &mut found),
+            Part::Service { .. } => found.unite(&self.serviced),
             Part::Opaque(_) => {
                 found.unite(&self.guards);
                 found.unite(&self.opaque);
@@ -172,6 +179,7 @@ impl Index {
                 self.programs.add(program.name, First::Any, around, &mut found);
             }
             Part::Path { used, .. } => self.paths.add(used, around.workspace, &mut found),
+            Part::Service { .. } => found.unite(&self.serviced),
             Part::Opaque(_) | Part::Shell => found.copy(&self.running),
             Part::Lookup(program) => self.programs.add(program, First::Any, around, &mut found),
             Part::Host(_) => found.unite(&self.tooled),
@@ -206,6 +214,13 @@ impl Index {
     pub(super) fn paths(&self, meant: &Meant, keep: impl Fn(u32) -> bool) -> Vec<String> {
         let mut out = Vec::new();
         self.listing.paths.pick(&meant.tool, MAX_NEARBY, |rule, _| keep(rule), &mut out);
+        out
+    }
+
+    /// The units that rules permit to read of, in words.
+    pub(super) fn services(&self, meant: &Meant, keep: impl Fn(u32) -> bool) -> Vec<String> {
+        let mut out = Vec::new();
+        self.listing.services.pick(&meant.tool, MAX_NEARBY, |rule, _| keep(rule), &mut out);
         out
     }
 }

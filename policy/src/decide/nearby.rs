@@ -25,6 +25,11 @@ pub(super) fn runs(action: &Action) -> bool {
 /// What these rules permit.
 pub(super) fn find<'r>(action: &Action, meant: impl Iterator<Item = &'r Rule>) -> Nearby {
     let (runs, wanted) = (runs(action), wanted(action));
+    if matches!(action, Action::ReadService { .. }) {
+        let services: BTreeSet<String> = meant.flat_map(|rule| rule.services.told()).collect();
+        let services = services.into_iter().take(MAX_NEARBY).collect();
+        return Nearby { services, ..Nearby::default() };
+    }
     // Those about the wanted program first; a text of both only there.
     let mut programs: [BTreeSet<String>; 2] = Default::default();
     let mut paths: BTreeSet<String> = BTreeSet::new();
@@ -42,6 +47,7 @@ pub(super) fn find<'r>(action: &Action, meant: impl Iterator<Item = &'r Rule>) -
     Nearby {
         programs: named.iter().chain(others).take(MAX_NEARBY).cloned().collect(),
         paths: paths.into_iter().take(MAX_NEARBY).collect(),
+        services: Vec::new(),
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Failed {
     Arguments,
     /// The mode of a path.
     Mode,
+    /// The units, or what of them is read.
+    Services,
     /// Who asks.
     Subject,
     /// On which host.
@@ -71,6 +73,7 @@ impl fmt::Display for Failed {
             Self::Program => "program",
             Self::Arguments => "arguments",
             Self::Mode => "mode",
+            Self::Services => "services",
             Self::Subject => "subject",
             Self::Host => "host",
             Self::Project => "project",
@@ -160,6 +163,13 @@ fn told(shortfall: Shortfall) -> (Failed, String) {
         }
         Shortfall::Mode { rule: _ } => {
             (Failed::Mode, "the rule permits to read it only".to_owned())
+        }
+        Shortfall::Journal { rule: _ } => (
+            Failed::Services,
+            "the rule permits to read the state only; write `journal = true`".to_owned(),
+        ),
+        Shortfall::Units { rule: _, units } => {
+            (Failed::Services, format!("the rule permits only the units {}", quoted(&units)))
         }
         Shortfall::Shell { rule: _, opaque: None } => {
             (Failed::Shell, "the rule permits no command lines; write `shell`".to_owned())

@@ -6,11 +6,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::action::{Action, Call, Execute};
+use crate::action::{Action, Call, Execute, Reading};
 use crate::decision::{Finding, Reason, Verdict};
 use crate::path::{Directory, Location, PathProblem, locate};
 use crate::rules::Surroundings;
 use crate::rules::place::{Mode, PathUse};
+use crate::rules::service::{UnitUse, Units};
 use crate::shell::{Script, SimpleCommand, Word};
 use crate::text::shown;
 
@@ -34,6 +35,8 @@ pub(super) enum Part<'a> {
     Shell,
     /// A path that the call itself uses.
     Path { used: PathUse, label: String },
+    /// Units of the host, of which something is read.
+    Service { used: UnitUse, label: String },
     /// Looking up where a program is.
     Lookup(&'a [u8]),
     /// Something that names neither program nor path.
@@ -71,6 +74,10 @@ impl<'a> Question<'a> {
                 Ok(one(Part::Lookup(program)))
             }
             Action::Execute(execute) => Self::of_execute(call, execute),
+            Action::ReadService { what, unit } => {
+                let used = unit_use(*what, unit).map_err(|why| unclear(&call.action, &why))?;
+                Ok(one(Part::Service { used, label: call.action.to_string() }))
+            }
             action => {
                 let path = action.path().unwrap_or_default();
                 let location = locate(path, at, workspace)
@@ -177,7 +184,7 @@ impl Part<'_> {
             Self::Program(program) => program.label.clone(),
             Self::Opaque(_) => "run a command line that cannot be seen through".to_owned(),
             Self::Shell => "run a command line".to_owned(),
-            Self::Path { label, .. } => label.clone(),
+            Self::Path { label, .. } | Self::Service { label, .. } => label.clone(),
             Self::Lookup(program) => format!("look up `{}`", shown(program)),
             Self::Host(action) => action.to_string(),
         }
@@ -189,6 +196,7 @@ impl Part<'_> {
             Self::Opaque(why) => why.first().cloned().unwrap_or_default(),
             Self::Program(_) => "the program or an argument is not known before running".to_owned(),
             Self::Path { .. } => "it reaches what the rule names".to_owned(),
+            Self::Service { .. } => "the rule names some of these units".to_owned(),
             Self::Shell | Self::Lookup(_) | Self::Host(_) => {
                 "it is not known before running".to_owned()
             }
@@ -198,6 +206,16 @@ impl Part<'_> {
     pub(super) fn verdict(&self, finding: Finding) -> Verdict {
         Verdict { part: self.label(), finding }
     }
+}
+
+/// A list names units by a glob, whatever else names one.
+fn unit_use(what: Reading, unit: &str) -> Result<UnitUse, String> {
+    let units = match what {
+        Reading::List => Units::glob(unit),
+        Reading::Status | Reading::Journal => Units::one(unit),
+    };
+    let units = units.map_err(|why| format!("`{}` {why}", shown(unit.as_bytes())))?;
+    Ok(UnitUse { units, journal: what == Reading::Journal })
 }
 
 fn redirection_part<'a>(

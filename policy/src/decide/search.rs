@@ -121,6 +121,9 @@ impl<'r, 'q> Search<'r, 'q> {
             return nearby::find(action, meant);
         };
         let selects = |number| self.rule(number).is_some_and(|rule| self.is_near(rule));
+        if matches!(action, Action::ReadService { .. }) {
+            return Nearby { services: index.services(meant, selects), ..Nearby::default() };
+        }
         if !nearby::runs(action) {
             return Nearby { paths: index.paths(meant, selects), ..Nearby::default() };
         }

@@ -11,6 +11,10 @@ pub(super) enum Shortfall {
     Arguments { rule: String, pattern: String, failure: Failure },
     /// The path is right, the mode is not.
     Mode { rule: String },
+    /// The units are right, but the rule is about their state only.
+    Journal { rule: String },
+    /// The rule names only some of the units.
+    Units { rule: String, units: Vec<String> },
     /// Everything is right but that it stands in a command line.
     Shell { rule: String, opaque: Option<String> },
     /// Everything is right but a variable.
@@ -24,7 +28,8 @@ impl Shortfall {
     pub(super) fn nearness(&self) -> (u8, usize) {
         match self {
             Self::Arguments { failure, .. } => (0, failure.at),
-            Self::Mode { .. } => (1, 0),
+            Self::Units { .. } => (0, 0),
+            Self::Mode { .. } | Self::Journal { .. } => (1, 0),
             Self::Shell { .. } => (2, 0),
             Self::Environment { .. } => (3, 0),
             Self::Condition { .. } => (4, 0),
@@ -39,6 +44,12 @@ impl fmt::Display for Shortfall {
                 write!(out, "rule `{rule}` permits `{pattern}`, and {failure}")
             }
             Self::Mode { rule } => write!(out, "rule `{rule}` permits to read it only"),
+            Self::Journal { rule } => {
+                write!(out, "rule `{rule}` permits to read the state only, not the journal")
+            }
+            Self::Units { rule, units } => {
+                write!(out, "rule `{rule}` permits only the units `{}`", units.join("`, `"))
+            }
             Self::Shell { rule, opaque: None } => write!(
                 out,
                 "rule `{rule}` permits it as a program with arguments, not in a command line"

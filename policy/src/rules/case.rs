@@ -9,7 +9,7 @@ use super::RuleSet;
 use super::error::{Report, Source, choices};
 use super::raw::{RawCall, RawTest};
 use super::rule::Rule;
-use crate::action::{Action, Call, Execute, Host, Project, TOOLS};
+use crate::action::{Action, Call, Execute, Host, Project, Reading, TOOLS};
 use crate::decision::{Decision, Effect};
 use crate::subject::{Claims, Subject};
 
@@ -156,6 +156,8 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         working_directory,
         environment,
         path,
+        what,
+        unit,
     } = raw;
     let tool = tool.into_inner();
     let execute = |mut execute: Execute| {
@@ -163,7 +165,7 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         execute.environment_names = environment.into_iter().collect();
         Action::Execute(execute)
     };
-    let action = action(&tool, Asked { program, args, command, path }, execute)?;
+    let action = action(&tool, Asked { program, args, command, path, what, unit }, execute)?;
     let at = at.map_or(Ok(AT), |at| moment(at.get_ref()))?;
     let claims = Claims::try_from(claims).map_err(|error| error.to_string())?;
     let workspace = workspace.unwrap_or_else(|| WORKSPACE.to_owned()).into();
@@ -183,6 +185,8 @@ struct Asked {
     args: Option<Vec<String>>,
     command: Option<String>,
     path: Option<String>,
+    what: Option<Reading>,
+    unit: Option<String>,
 }
 
 fn action(
@@ -190,7 +194,21 @@ fn action(
     asked: Asked,
     execute: impl FnOnce(Execute) -> Action,
 ) -> Result<Action, String> {
-    let Asked { program, args, command, path } = asked;
+    let Asked { program, args, command, path, what, unit } = asked;
+    if tool == "read_service" {
+        return match (what, unit, program, args, command, path) {
+            (Some(what), Some(unit), None, None, None, None) => {
+                Ok(Action::ReadService { what, unit })
+            }
+            _ => {
+                Err("this tool takes what (list, status, journal) and unit, and nothing else"
+                    .into())
+            }
+        };
+    }
+    if what.is_some() || unit.is_some() {
+        return Err("what and unit are for read_service; leave them out".into());
+    }
     let args = args.map(|args| args.into_iter().map(String::into_bytes).collect());
     Ok(match (tool, program, args, command, path) {
         ("execute_command", Some(program), args, None, None) => {

@@ -17,7 +17,7 @@ pub struct Pack {
 }
 
 /// All packs, in the byte order of their names.
-pub const PACKS: [Pack; 10] = [
+pub const PACKS: [Pack; 11] = [
     Pack { name: "build-c", text: include_str!("../../packs/build-c.toml") },
     Pack { name: "build-node", text: include_str!("../../packs/build-node.toml") },
     Pack { name: "build-python", text: include_str!("../../packs/build-python.toml") },
@@ -27,6 +27,7 @@ pub const PACKS: [Pack; 10] = [
     Pack { name: "git-write", text: include_str!("../../packs/git-write.toml") },
     Pack { name: "package-read", text: include_str!("../../packs/package-read.toml") },
     Pack { name: "search", text: include_str!("../../packs/search.toml") },
+    Pack { name: "service-read", text: include_str!("../../packs/service-read.toml") },
     Pack { name: "test-runners", text: include_str!("../../packs/test-runners.toml") },
 ];
 

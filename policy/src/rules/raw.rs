@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::place::Mode;
 use super::rule::{Effect, Scope, Shell};
+use crate::action::Reading;
 use crate::grant::{Limits, ProgramPath, WorkspaceAccess};
 
 pub(super) type Texts = Option<Spanned<Vec<Spanned<String>>>>;
@@ -32,6 +33,8 @@ pub(super) struct RawRule {
     pub(super) tools: Texts,
     pub(super) programs: Option<Spanned<Vec<Spanned<RawProgram>>>>,
     pub(super) paths: Option<Spanned<Vec<Spanned<RawPath>>>>,
+    pub(super) services: Texts,
+    pub(super) journal: Option<Spanned<bool>>,
     pub(super) shell: Option<Spanned<Shell>>,
     pub(super) environment: Texts,
     pub(super) grant: Option<Spanned<RawGrant>>,
@@ -274,6 +277,8 @@ pub(super) struct RawCall {
     #[serde(default)]
     pub(super) environment: Vec<String>,
     pub(super) path: Option<String>,
+    pub(super) what: Option<Reading>,
+    pub(super) unit: Option<String>,
 }
 
 // Written out, because serde's untagged enums lose place and reason of an error.

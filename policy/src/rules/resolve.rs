@@ -20,8 +20,9 @@ use super::program::{ProgramPattern, Which};
 use super::raw::{
     RawConditions, RawGrant, RawHosts, RawPath, RawProgram, RawRule, RawSubjects, Texts,
 };
-use super::rule::{Effect, Gives, Rule, Shell};
+use super::rule::{Effect, Gives, Rule, Services, Shell};
 use super::selector::{Names, Selectors};
+use super::service::Units;
 use super::text::TextPattern;
 use crate::action::TOOLS;
 use crate::grant::{MAX_DESTINATIONS, Network, ProgramPath, Programs};
@@ -65,6 +66,8 @@ impl Resolver<'_> {
             tools,
             programs,
             paths,
+            services,
+            journal,
             shell,
             environment,
             grant,
@@ -79,8 +82,9 @@ impl Resolver<'_> {
         self.check_tools(&tools);
         if effect == Effect::Deny {
             self.check_deny(shell.as_ref(), environment.as_ref(), grant.as_ref());
-        } else if programs.is_none() && paths.is_none() && tools.is_none() {
-            let message = "it permits nothing in particular; give programs, paths or tools";
+        } else if programs.is_none() && paths.is_none() && services.is_none() && tools.is_none() {
+            let message =
+                "it permits nothing in particular; give programs, paths, services or tools";
             self.add(span, "effect", message);
         }
         let raw = RawConditions { valid, when, require, ask_if };
@@ -96,6 +100,7 @@ impl Resolver<'_> {
             selectors,
             programs: self.programs(programs),
             paths: self.paths(paths),
+            services: self.services(services, journal),
             shell: shell.map(Spanned::into_inner).unwrap_or_default(),
             environment: environment.map(|names| self.patterns("environment", names.into_inner())),
             gives: self.gives(grant),
@@ -267,6 +272,28 @@ impl Resolver<'_> {
             }
         }
         out
+    }
+
+    fn services(&mut self, raw: Texts, journal: Option<Spanned<bool>>) -> Services {
+        let Some(raw) = raw else {
+            if let Some(journal) = journal {
+                let message = "it is about the units of `services`; give them, or leave it out";
+                self.add(journal.span(), "journal", message);
+            }
+            return Services::default();
+        };
+        self.check_not_empty("services", &raw);
+        let mut units = Vec::new();
+        for text in self.expand("services", raw.into_inner()) {
+            match Units::glob(text.get_ref()) {
+                Ok(read) => units.push(read),
+                Err(why) => {
+                    let shown = shown(text.get_ref().as_bytes());
+                    self.add(text.span(), "services", format!("`{shown}` {why}"));
+                }
+            }
+        }
+        Services { units, journal: journal.is_some_and(Spanned::into_inner) }
     }
 
     /// An empty list may be meant as everything, and a deny rule with one would

@@ -5,9 +5,11 @@ use std::fmt;
 use super::condition::Conditions;
 use super::consent::Consent;
 use super::error::Place;
+use super::matching::{Match, Purpose};
 use super::place::PathPattern;
 use super::program::ProgramPattern;
 use super::selector::Selectors;
+use super::service::{UnitUse, Units};
 use super::text::TextPattern;
 use crate::grant::{Limits, Network, Programs, WorkspaceAccess};
 
@@ -24,6 +26,7 @@ pub(crate) struct Rule {
     pub(crate) conditions: Conditions,
     pub(crate) programs: Vec<ProgramPattern>,
     pub(crate) paths: Vec<PathPattern>,
+    pub(crate) services: Services,
     pub(crate) shell: Shell,
     /// Variables that a caller or a script may set; `None`: not said.
     pub(crate) environment: Option<Vec<TextPattern>>,
@@ -32,6 +35,15 @@ pub(crate) struct Rule {
     pub(crate) consent: Consent,
     /// Where its id stands.
     pub(crate) place: Place,
+}
+
+/// Which units a rule is about, and what of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Services {
+    pub(crate) units: Vec<Units>,
+    /// The journal. An allow rule permits to read the state, too; a deny or ask
+    /// rule leaves the state alone.
+    pub(crate) journal: bool,
 }
 
 /// Whose rule it is, from wide to narrow. A narrower scope can only narrow.
@@ -47,6 +59,30 @@ pub(crate) enum Scope {
     Project,
     /// A user.
     User,
+}
+
+impl Services {
+    /// Each in words: `nginx.service (state, journal)`.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let what = if self.journal { "state, journal" } else { "state" };
+        self.units.iter().map(|units| format!("{units} ({what})")).collect()
+    }
+
+    /// How surely these, read for this purpose, are about a use of units.
+    ///
+    /// Whoever may read the journal may read the state; who may not read the
+    /// state may not read the journal either.
+    pub(crate) fn cover(&self, purpose: Purpose, used: &UnitUse) -> Match {
+        let journal = match purpose {
+            Purpose::Permit => self.journal >= used.journal,
+            Purpose::Guard => self.journal <= used.journal,
+        };
+        if !journal {
+            return Match::No;
+        }
+        let one = |units: &Units| units.about(purpose, &used.units);
+        self.units.iter().map(one).max().unwrap_or(Match::No)
+    }
 }
 
 impl fmt::Display for Scope {
@@ -92,5 +128,11 @@ impl Rule {
     /// Whether it could permit something.
     pub(crate) fn is_positive(&self) -> bool {
         self.effect != Effect::Deny
+    }
+
+    /// Whether it names no program, path or unit. A deny or ask rule is then
+    /// about everything.
+    pub(crate) fn names_nothing(&self) -> bool {
+        self.programs.is_empty() && self.paths.is_empty() && self.services.units.is_empty()
     }
 }

@@ -48,6 +48,7 @@ fn what(rule: &Rule) -> String {
         conditions,
         programs,
         paths,
+        services,
         shell,
         environment,
         gives: _,
@@ -55,7 +56,7 @@ fn what(rule: &Rule) -> String {
         place: _,
     } = rule;
     format!(
-        "{effect} {scope} {selectors:?} {conditions:?} {programs:?} {paths:?} {shell:?} \
+        "{effect} {scope} {selectors:?} {conditions:?} {programs:?} {paths:?} {services:?} {shell:?} \
          {environment:?} {consent:?}"
     )
 }

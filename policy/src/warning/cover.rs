@@ -10,6 +10,7 @@ use crate::rules::place::{Mode, PathPattern, Root, file_name};
 use crate::rules::program::{ProgramPattern, Which};
 use crate::rules::rule::Rule;
 use crate::rules::selector::{Names, Selectors, Subjects};
+use crate::rules::service::Units;
 use crate::rules::text::{Shape, TextPattern};
 
 /// Whether `wide` is meant for all calls that `narrow` is meant for.
@@ -64,15 +65,19 @@ fn text(wide: &TextPattern, narrow: &TextPattern) -> bool {
 
 /// Whether the deny rule `guard` is met by all that `rule` names.
 pub(super) fn guards(guard: &Rule, rule: &Rule) -> bool {
-    if guard.programs.is_empty() && guard.paths.is_empty() {
+    if guard.names_nothing() {
         return true;
     }
     let program =
         |one: &ProgramPattern| guard.programs.iter().any(|wide| guards_program(wide, one));
     let path = |one: &PathPattern| guard.paths.iter().any(|wide| guards_path(wide, one));
-    // A rule of tools alone may permit what names neither program nor path.
-    let names_something = !rule.programs.is_empty() || !rule.paths.is_empty();
-    names_something
+    let units = |one: &Units| guard.services.units.iter().any(|wide| wide.covers(one));
+    // A guard of the journal leaves the state to whoever may read both.
+    let services = rule.services.units.is_empty() || !guard.services.journal;
+    // A rule of tools alone may permit what names nothing.
+    !rule.names_nothing()
+        && services
+        && rule.services.units.iter().all(units)
         && rule.selectors.tools.is_none()
         && rule.programs.iter().all(program)
         && rule.paths.iter().all(path)
@@ -128,7 +133,9 @@ pub(super) fn may_share(one: &Rule, other: &Rule) -> bool {
         .iter()
         .any(|a| other.programs.iter().any(|b| share_program(&a.which, &b.which)));
     let paths = one.paths.iter().any(|a| other.paths.iter().any(|b| share_path(&a.root, &b.root)));
-    tools || programs || paths
+    let services =
+        one.services.units.iter().any(|a| other.services.units.iter().any(|b| a.meets(b)));
+    tools || programs || paths || services
 }
 
 fn share_program(one: &Which, other: &Which) -> bool {

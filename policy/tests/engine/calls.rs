@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cofferdam_policy::{Action, Call, Execute, Host, Project, Subject};
+use cofferdam_policy::{Action, Call, Execute, Host, Project, Reading, Subject};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -62,7 +62,20 @@ fn asked() -> impl Strategy<Value = (&'static str, Action)> {
             .prop_map(|name| ("check_command_exists", Action::FindProgram { program: name.into() })),
         1 => Just(("list_hosts", Action::ListHosts)),
         1 => Just(("get_system_info", Action::DescribeHost)),
+        3 => services().prop_map(|action| ("read_service", action)),
     ]
+}
+
+fn services() -> impl Strategy<Value = Action> {
+    let names =
+        ["nginx.service", "app-a.service", "app-b.service", "app-a.timer", "nginx", "*", ""];
+    let globs = ["nginx.service", "app-*.service", "app-?.service", "*.service", "*", "*.conf"];
+    let one = (
+        select(&[Reading::Status, Reading::Journal][..]),
+        select(names.map(str::to_owned).to_vec()),
+    );
+    let all = (Just(Reading::List), select(globs.map(str::to_owned).to_vec()));
+    prop_oneof![one, all].prop_map(|(what, unit)| Action::ReadService { what, unit })
 }
 
 fn programs() -> impl Strategy<Value = Action> {

@@ -13,6 +13,7 @@ pub(crate) mod parts;
 pub(crate) mod paths;
 pub(crate) mod programs;
 pub(crate) mod select;
+pub(crate) mod units;
 
 use std::collections::BTreeSet;
 

@@ -32,7 +32,7 @@ pub(crate) fn file(rules: &[Rule]) -> String {
     let all: String = rules.iter().map(Rule::text).collect();
     format!(
         "version = 1\nprofiles = ['readonly', 'default', 'build']\n\
-         [sets]\npair = ['git', 'ls']\npeople = ['ann', 'b*']\n\
+         [sets]\npair = ['git', 'ls']\npeople = ['ann', 'b*']\nunits = ['app-*.service', 'a*.timer']\n\
          [roles]\nops = {{ groups = ['devs'], users = ['ann'] }}\n\
          any = [{{ roles = ['ops'] }}, {{ claims = {{ team = ['x*'] }} }}]\n{all}"
     )
@@ -113,13 +113,14 @@ fn selectors() -> impl Strategy<Value = String> {
             "tools = ['execute_command']",
             "tools = ['read_file', 'search_files']",
             "tools = ['list_hosts', 'get_system_info', 'check_command_exists']",
+            "tools = ['read_service']",
         ],
     );
     (subjects, hosts, projects, tools)
         .prop_map(|(subjects, hosts, projects, tools)| [subjects, hosts, projects, tools].concat())
 }
 
-/// Programs and paths; where there is neither, tools.
+/// Programs, paths and units; where there is none, tools.
 fn names() -> impl Strategy<Value = String> {
     let which = select(
         &[
@@ -156,12 +157,24 @@ fn names() -> impl Strategy<Value = String> {
         .prop_map(|(root, mode)| format!("{{ beneath = '{root}', mode = '{mode}' }}"));
     let programs = proptest::collection::vec(program, 0..3);
     let paths = proptest::collection::vec(path, 0..3);
-    (programs, paths).prop_map(|(programs, paths)| {
+    let services = maybe(
+        3,
+        &[
+            "services = ['nginx.service']",
+            "services = ['nginx.service', 'app-*.service']\njournal = true",
+            "services = ['app-?.service']",
+            "services = ['app-a.*', 'nginx.service']\njournal = true",
+            "services = ['*.service']",
+            "services = ['*']\njournal = true",
+            "services = ['@units']\njournal = false",
+        ],
+    );
+    (programs, paths, services).prop_map(|(programs, paths, services)| {
         let list = |key: &str, all: Vec<String>| match all.len() {
             0 => String::new(),
             _ => format!("{key} = [{}]\n", all.join(", ")),
         };
-        list("programs", programs) + &list("paths", paths)
+        list("programs", programs) + &list("paths", paths) + &services
     })
 }
 

@@ -70,6 +70,9 @@ fn write_test(out: &mut String, id: &str, question: &Question, call: &Call) {
         // An array of texts is written alike in JSON and in TOML.
         fields.push(("args", toml_text(arguments)));
     }
+    if let Action::ReadService { what, unit } = &call.action {
+        fields.extend([("what", quoted(what.name())), ("unit", quoted(unit))]);
+    }
     if let Action::Execute(execute) = &call.action
         && !execute.environment_names.is_empty()
     {

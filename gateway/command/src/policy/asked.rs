@@ -5,7 +5,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use cofferdam_policy::{Action, Call, Execute, Host, LAYERS, Project, Subject, TOOLS, Timestamp};
+use cofferdam_policy::{
+    Action, Call, Execute, Host, LAYERS, Project, Reading, Subject, TOOLS, Timestamp,
+};
 
 use super::PolicyError;
 
@@ -23,9 +25,29 @@ pub(super) struct Asked {
     /// The path of a file tool.
     #[arg(long)]
     path: Option<OsString>,
+    #[command(flatten)]
+    unit: UnitAsked,
     /// A program and its arguments, without a shell.
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
+}
+
+/// Of `read_service`.
+#[derive(Debug, Args)]
+pub(super) struct UnitAsked {
+    /// The unit of read_service, such as `nginx.service`; of a list a glob.
+    #[arg(long)]
+    unit: Option<String>,
+    /// What read_service reads of it: `list`, `status` or `journal`.
+    #[arg(long, value_name = "WHAT", default_value = "status", value_parser = reading)]
+    what: Reading,
+}
+
+impl UnitAsked {
+    pub(super) fn action(&self) -> Result<Action, PolicyError> {
+        let unit = self.unit.clone().ok_or(PolicyError::Call("give --unit"))?;
+        Ok(Action::ReadService { what: self.what, unit })
+    }
 }
 
 /// Where.
@@ -85,6 +107,7 @@ impl Asked {
             (None, true, "execute_command") => {
                 Err(PolicyError::Call("give --command LINE, or a program after `--`"))
             }
+            (_, _, "read_service") => self.unit.action(),
             (_, _, tool) => {
                 let path = self.path.clone().map(OsString::into_vec);
                 action_of(tool, path.or_else(|| program().next()))
@@ -100,14 +123,16 @@ pub(super) fn action_of(tool: &str, object: Option<Vec<u8>>) -> Result<Action, P
         "check_command_exists" => {
             Action::FindProgram { program: path("give a program's name after `--`")? }
         }
-        "read_file" => Action::ReadFile { path: path("give --path")? },
-        "write_file" => Action::WriteFile { path: path("give --path")? },
-        "list_directory" => Action::ListDirectory { path: path("give --path")?, recursive: false },
-        "search_files" => Action::SearchFiles { path: path("give --path")? },
         "get_system_info" => Action::DescribeHost,
         "list_hosts" => Action::ListHosts,
         _ => return Err(PolicyError::Call("this tool is not known")),
     })
+}
+
+/// What of units is read.
+fn reading(text: &str) -> Result<Reading, String> {
+    let found = Reading::ALL.into_iter().find(|reading| reading.name() == text);
+    found.ok_or_else(|| format!("`{text}` is none of list, status and journal"))
 }
 
 /// `NAME=VALUE`.

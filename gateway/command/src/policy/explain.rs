@@ -14,7 +14,7 @@ use cofferdam_policy::{
 };
 use serde::Serialize;
 
-use super::asked::label;
+use super::asked::{UnitAsked, label};
 use super::{Files, PolicyError};
 use crate::report::{Format, Report};
 
@@ -27,6 +27,10 @@ A shell command line is taken apart, and each command in it is judged:
 
 Files:
   cofferdam policy explain rules.toml --user alice --tool write_file --path /etc/hosts
+
+Services:
+  cofferdam policy explain rules.toml --user alice --tool read_service --what journal \
+      --unit nginx.service
 
 Exits with 0 when it is allowed, with 1 when it is not.";
 
@@ -86,6 +90,8 @@ pub(crate) struct Arguments {
     /// A variable that the caller sets; may be repeated.
     #[arg(long = "environment", value_name = "NAME")]
     environment: Vec<String>,
+    #[command(flatten)]
+    unit: UnitAsked,
     /// A program and its arguments, without a shell.
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
@@ -176,12 +182,9 @@ impl Arguments {
                 [program] => Action::FindProgram { program: program.clone().into_vec() },
                 _ => return Err(PolicyError::Call("give a program's name after `--`")),
             },
-            "read_file" => Action::ReadFile { path: path()? },
-            "write_file" => Action::WriteFile { path: path()? },
-            "list_directory" => Action::ListDirectory { path: path()?, recursive: false },
-            "search_files" => Action::SearchFiles { path: path()? },
             "get_system_info" => Action::DescribeHost,
             "list_hosts" => Action::ListHosts,
+            "read_service" => self.unit.action()?,
             _ => return Err(PolicyError::Call("this tool is not known")),
         })
     }

@@ -4,11 +4,12 @@
 use super::bits::Bits;
 use crate::rules::rule::Rule;
 
-/// The programs and paths that the rules of the widest scope permit.
+/// The programs, paths and units that the rules of the widest scope permit.
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
     pub(super) programs: List,
     pub(super) paths: List,
+    pub(super) services: List,
 }
 
 /// Patterns in words.
@@ -33,13 +34,15 @@ impl Listing {
         let base = rules.iter().filter(|rule| rule.is_positive()).map(|rule| rule.scope).min();
         let permits = |rule: &&(u32, &Rule)| rule.1.is_positive() && Some(rule.1.scope) == base;
         let numbered: Vec<(u32, &Rule)> = (0..).zip(rules).collect();
-        let (mut programs, mut paths) = (Vec::new(), Vec::new());
+        let (mut programs, mut paths, mut services) = (Vec::new(), Vec::new(), Vec::new());
         for (number, rule) in numbered.iter().filter(permits) {
             let entry = |(pattern, text)| Entry { text, rule: *number, pattern };
             programs.extend(rule.programs.iter().map(ToString::to_string).enumerate().map(entry));
             paths.extend(rule.paths.iter().map(ToString::to_string).enumerate().map(entry));
+            services.extend(rule.services.told().into_iter().enumerate().map(entry));
         }
-        Self { programs: List::new(programs, rules.len()), paths: List::new(paths, rules.len()) }
+        let list = |entries| List::new(entries, rules.len());
+        Self { programs: list(programs), paths: list(paths), services: list(services) }
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::error::{Report, Source, choices, line_starts};
 use super::super::file::{self, File};
 use super::super::pack::{PACKS, Pack};
 use super::super::raw::{RawConditions, RawPack};
-use super::super::rule::{Effect, Gives, Rule};
+use super::super::rule::{Effect, Gives, Rule, Services};
 use super::{Resolver, RoleNames, Sets};
 use crate::grant::{Network, Programs};
 
@@ -159,6 +159,7 @@ impl Resolver<'_> {
             conditions: self.conditions(effect, true, raw),
             programs: Vec::new(),
             paths: Vec::new(),
+            services: Services::default(),
             shell: super::Shell::default(),
             environment: None,
             gives: self.gives(grant),

@@ -12,7 +12,7 @@ use super::super::place::Mode;
 use super::super::raw::*;
 use super::super::rule::{Scope, Shell};
 use super::EXAMPLE;
-use crate::action::TOOLS;
+use crate::action::{Reading, TOOLS};
 use crate::decision::Effect;
 use crate::grant::{Limits, WorkspaceAccess};
 use crate::rules::{LAYERS, PACKS};
@@ -89,6 +89,7 @@ fn the_schema_has_the_words_of_the_parser() {
         ("/$defs/rule/properties/scope/enum", words::<Scope>()),
         ("/$defs/rule/properties/shell/enum", words::<Shell>()),
         ("/$defs/path/properties/mode/enum", words::<Mode>()),
+        ("/$defs/call/properties/what/enum", words::<Reading>()),
         ("/$defs/grant/properties/workspace_access/enum", words::<WorkspaceAccess>()),
         ("/$defs/rule/properties/tools/items/anyOf/0/enum", names(&TOOLS)),
         ("/$defs/call/properties/tool/enum", names(&TOOLS)),

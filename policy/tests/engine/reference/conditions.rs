@@ -42,7 +42,9 @@ impl Rules {
             && match part {
                 Part::Program { words, .. } => words.iter().any(one),
                 Part::Opaque => true,
-                Part::Shell | Part::Path(_) | Part::Lookup(_) | Part::Tool => false,
+                Part::Shell | Part::Path(_) | Part::Lookup(_) | Part::Units(..) | Part::Tool => {
+                    false
+                }
             }
     }
 }

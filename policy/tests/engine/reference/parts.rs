@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use cofferdam_policy::{Action, Call, Execute, Word};
+use cofferdam_policy::{Action, Call, Execute, Reading, Word};
 use toml::Table;
 
 use super::conditions::are_met;
 use super::paths::{self, Place, Use, place};
 use super::programs::Around;
-use super::{Rules, Sure, effect, glob, strings, tables};
+use super::{Rules, Sure, effect, glob, strings, tables, units};
 
 /// Something that has to be permitted.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(crate) enum Part {
     Shell,
     Path(Use),
     Lookup(Vec<u8>),
+    /// Units: the name or glob, and whether it is their journal.
+    Units(String, bool),
     /// A tool that names neither program nor path.
     Tool,
 }
@@ -62,6 +64,12 @@ pub(crate) fn parts(call: &Call) -> Option<Parts<'_>> {
             parts.list.push(Part::Lookup(program.clone()));
         }
         Action::FindProgram { .. } => return None,
+        Action::ReadService { what, unit } => {
+            if !units::is_right(unit, *what == Reading::List) {
+                return None;
+            }
+            parts.list.push(Part::Units(unit.clone(), *what == Reading::Journal));
+        }
         Action::Execute(execute) => add_execute(&mut parts, execute)?,
         file => {
             let place = place(file.path()?, Some(workspace), workspace)?;
@@ -140,7 +148,7 @@ impl Rules {
     /// Whether a deny or ask rule is about a part, or may be.
     pub(crate) fn guards(&self, rule: &Table, part: &Part, parts: &Parts<'_>, call: &Call) -> Sure {
         let (programs, paths) = (tables(rule, "programs"), tables(rule, "paths"));
-        if programs.is_empty() && paths.is_empty() {
+        if programs.is_empty() && paths.is_empty() && !rule.contains_key("services") {
             return Sure::Yes;
         }
         let best = |all: Vec<Sure>| all.into_iter().max().unwrap_or(Sure::No);
@@ -161,6 +169,7 @@ impl Rules {
                     .map(|one| self.which(one, name, &parts.around))
                     .collect(),
             ),
+            Part::Units(unit, journal) => self.guards_units(rule, unit, *journal),
             Part::Tool => Sure::when(self.names_tool(rule, call)),
         }
     }
@@ -202,6 +211,7 @@ impl Rules {
                     (0, root.components().count(), false)
                 })
                 .max()?,
+            Part::Units(unit, journal) => self.permits_units(rule, unit, *journal)?,
             Part::Opaque if shell == "opaque" && !programs.is_empty() => (0, 0, false),
             Part::Shell if shell != "refuse" && !programs.is_empty() => (0, 0, false),
             Part::Tool if self.names_tool(rule, call) => (0, 0, false),

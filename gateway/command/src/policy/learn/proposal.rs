@@ -144,6 +144,12 @@ fn warnings(wanted: &Wanted) -> Vec<String> {
     if !wanted.paths.is_empty() {
         out.push("a path covers what lies beneath it, too".to_owned());
     }
+    if wanted.journal {
+        out.push("a journal holds what programs wrote, and may hold secrets".to_owned());
+    }
+    if wanted.services.iter().any(|unit| unit.contains(['*', '?'])) {
+        out.push("a glob of units names those that come later, too".to_owned());
+    }
     out
 }
 

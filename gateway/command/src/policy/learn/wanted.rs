@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use cofferdam_gateway::approvals::is_visible;
-use cofferdam_policy::{Action, Call, Execute, Word};
+use cofferdam_policy::{Action, Call, Execute, Reading, Word};
 
 /// Programs that run whatever they are told to, in a file or an argument.
 const INTERPRETERS: [&str; 44] = [
@@ -22,6 +22,10 @@ pub(crate) struct Wanted {
     pub(super) programs: BTreeSet<Program>,
     /// Each with its mode.
     pub(super) paths: BTreeSet<(String, &'static str)>,
+    /// Units whose state is read.
+    pub(super) services: BTreeSet<String>,
+    /// Their journal, too.
+    pub(super) journal: bool,
     /// They stand in a command line.
     pub(super) shell: bool,
     pub(super) environment: BTreeSet<String>,
@@ -47,6 +51,13 @@ impl Wanted {
                 wanted.programs.insert(Program { name: text(program)?, arguments: Vec::new() });
             }
             Action::DescribeHost | Action::ListHosts => {}
+            Action::ReadService { what, unit } => {
+                if unit.starts_with('@') {
+                    return Err(format!("the unit `{unit}` cannot be named: `@` stands for a set"));
+                }
+                wanted.services.insert(unit.clone());
+                wanted.journal = *what == Reading::Journal;
+            }
             action => {
                 let path = action.path().ok_or("it names no path")?;
                 let mode = if action.changes() { "write" } else { "read" };
@@ -154,7 +165,7 @@ impl Wanted {
 
     /// Lines of a rule.
     pub(crate) fn write(&self, out: &mut String) {
-        let Self { tool, programs, paths, shell, environment } = self;
+        let Self { tool, programs, paths, services, journal, shell, environment } = self;
         let _ = writeln!(out, "tools = [{}]", quoted(tool));
         if !programs.is_empty() {
             out.push_str("programs = [\n");
@@ -173,6 +184,13 @@ impl Wanted {
                     writeln!(out, "    {{ beneath = {}, mode = \"{mode}\" }},", quoted(beneath));
             }
             out.push_str("]\n");
+        }
+        if !services.is_empty() {
+            let names: Vec<String> = services.iter().map(|name| quoted(name)).collect();
+            let _ = writeln!(out, "services = [{}]", names.join(", "));
+            if *journal {
+                out.push_str("journal = true\n");
+            }
         }
         if *shell {
             out.push_str("shell = \"parsed\"\n");

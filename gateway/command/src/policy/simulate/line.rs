@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cofferdam_policy::{Action, Execute, Subject};
+use cofferdam_policy::{Action, Execute, Reading, Subject};
 
 use super::super::asked::{Place, action_of};
 
@@ -90,6 +90,9 @@ fn of_tool(text: &str) -> Result<Asked, String> {
             return Ok(Asked { tool: "execute_command", action });
         }
         "read" => "read_file",
+        "units" => return of_unit(Reading::List, rest),
+        "status" => return of_unit(Reading::Status, rest),
+        "journal" => return of_unit(Reading::Journal, rest),
         "write" => "write_file",
         "list" => "list_directory",
         "search" => "search_files",
@@ -99,14 +102,22 @@ fn of_tool(text: &str) -> Result<Asked, String> {
         other => {
             return Err(format!(
                 "`:{other}` is not understood; there are :run, :read, :write, :list, :search, \
-                 :look, :info and :hosts"
+                 :look, :info, :hosts, :units, :status and :journal"
             ));
         }
     };
     let object = (!rest.is_empty()).then(|| rest.as_bytes().to_vec());
     let action =
-        action_of(tool, object).map_err(|_| format!("give a path or a name after `:{word}`"))?;
+        action_of(tool, object, None).map_err(|_| format!("give a path or a name after `:{word}`"))?;
     Ok(Asked { tool, action })
+}
+
+fn of_unit(what: Reading, unit: &str) -> Result<Asked, String> {
+    if unit.is_empty() {
+        return Err("give a unit, such as `nginx.service`, or after `:units` a glob".to_owned());
+    }
+    let action = Action::ReadService { what, unit: unit.to_owned() };
+    Ok(Asked { tool: "read_service", action })
 }
 
 /// `ann@web-1 in shop`.
