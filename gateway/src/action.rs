@@ -41,6 +41,8 @@ impl WireAction for Command {
             stdin,
             background: _,
             one_shot: _,
+            stdin_open,
+            terminal,
         } = self;
         let execute = match as_command_line(program, arguments) {
             Some(execute) => execute,
@@ -49,7 +51,7 @@ impl WireAction for Command {
         Action::Execute(Execute {
             working_directory: working_directory.clone(),
             environment_names: environment.iter().map(|variable| variable.name.clone()).collect(),
-            has_stdin: !stdin.is_empty(),
+            has_stdin: !stdin.is_empty() || *stdin_open || terminal.is_some(),
             ..execute
         })
     }

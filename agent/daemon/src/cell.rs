@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cofferdam_plan::channel::ChannelError;
-use cofferdam_plan::run::LoopbackHold;
+use cofferdam_plan::run::{LoopbackHold, RunSignal};
 use cofferdam_plan::{
     BuildFailure, BuildStep, CellEvent, CellId, CellPlan, CellRequest, Layer, LayerReport, Leaf,
     Limits, RunEnding, RunId, RunPlan,
@@ -306,6 +306,11 @@ impl Cell {
             Ok(()) => drop(tokio::time::timeout(VANISH_TIME, gone.wait()).await),
             Err(error) => tracing::error!(cell = %id, %error, "cannot end the cell"),
         }
+    }
+
+    /// Sends a run a signal; one that has ended gets none.
+    pub async fn signal(&self, run: RunId, signal: RunSignal) {
+        self.tell(&CellRequest::Signal(run, signal)).await;
     }
 
     async fn tell(&self, request: &CellRequest) {

@@ -66,8 +66,15 @@ pub struct Limits {
     pub stock: usize,
     /// Ended runs that can still be described and attached to.
     pub kept_runs: usize,
+    /// The same of one user.
+    pub kept_runs_per_user: usize,
+    /// Seconds for which they can.
+    pub kept_seconds: u64,
     /// Bytes of each output stream that are held for readers.
     pub spool: Bytes,
+    /// Bytes of output that all runs hold together; beyond, each that prints has
+    /// an equal share.
+    pub held_output: Bytes,
     /// Bytes of output that ended runs hold together.
     pub kept_output: Bytes,
 }
@@ -78,7 +85,10 @@ impl Default for Limits {
             runs: 64,
             stock: 4,
             kept_runs: 256,
-            spool: Bytes(1 << 20),
+            kept_runs_per_user: 64,
+            kept_seconds: 3600,
+            spool: Bytes(2 << 20),
+            held_output: Bytes(32 << 20),
             kept_output: Bytes(16 << 20),
         }
     }

@@ -23,8 +23,17 @@ const VARIABLES: usize = 32 * 1024;
 /// A command, as it was asked for.
 #[must_use]
 pub fn command(command: &Command) -> Value {
-    let Command { program, arguments, working_directory, environment, stdin, background, one_shot } =
-        command;
+    let Command {
+        program,
+        arguments,
+        working_directory,
+        environment,
+        stdin,
+        background,
+        one_shot,
+        stdin_open,
+        terminal,
+    } = command;
     let mut left = ARGUMENTS;
     let shown = arguments.iter().map_while(|argument| {
         let shown = text(argument);
@@ -49,7 +58,58 @@ pub fn command(command: &Command) -> Value {
         "stdin": content(stdin),
         "background": background,
         "one_shot": one_shot,
+        "stdin_open": stdin_open,
+        "terminal": terminal.as_ref().map(size),
     })
+}
+
+/// What a run is given to read.
+#[must_use]
+pub fn input(input: &RunInput) -> Value {
+    let RunInput { run_id, offset, data, end } = input;
+    json!({"write_run": run_id, "offset": offset, "data": content(data), "end": end})
+}
+
+/// A terminal's new size.
+#[must_use]
+pub fn resize(resize: &RunSize) -> Value {
+    let RunSize { run_id, terminal } = resize;
+    json!({"resize_run": run_id, "terminal": terminal.as_ref().map(size)})
+}
+
+/// A signal.
+#[must_use]
+pub fn signal(signal: &RunSignal) -> Value {
+    let RunSignal { run_id, signal: _ } = signal;
+    let name = signal.signal().as_str_name();
+    json!({"signal_run": run_id, "signal": name.trim_start_matches("RUN_SIGNAL_KIND_")})
+}
+
+fn size(terminal: &Terminal) -> Value {
+    let Terminal { rows, columns } = terminal;
+    json!({"rows": rows, "columns": columns})
+}
+
+/// Characters of a command in a list of runs.
+const BRIEF: usize = 200;
+
+/// A command in a line, for those who look over their runs: the command line of a
+/// shell that was given one, or program and arguments.
+#[must_use]
+pub fn briefly(command: &Command) -> String {
+    let Command { program, arguments, .. } = command;
+    let words: Vec<&[u8]> = match arguments.as_slice() {
+        [.., dash_c, line] if dash_c == b"-c" => vec![line],
+        arguments => [program].into_iter().chain(arguments).map(Vec::as_slice).take(32).collect(),
+    };
+    let parts = words.iter().map(|word| String::from_utf8_lossy(&word[..word.len().min(BRIEF)]));
+    let line = parts.collect::<Vec<_>>().join(" ");
+    let plain = line.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut brief: String = plain.take(BRIEF).collect();
+    if line.chars().count() > BRIEF || words.iter().any(|word| word.len() > BRIEF) {
+        brief.push('…');
+    }
+    brief
 }
 
 /// A file operation.

@@ -9,8 +9,9 @@ use cofferdam_plan::RunId;
 use cofferdam_proto::exec::v1::exec_service_server::ExecService;
 use cofferdam_proto::exec::v1::{
     AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, DescribeRunRequest,
-    DescribeRunResponse, FindProgramRequest, FindProgramResponse, ListRunsRequest,
-    ListRunsResponse, StartRunRequest, StartRunResponse,
+    DescribeRunResponse, FindProgramRequest, FindProgramResponse, KeepRunRequest, KeepRunResponse,
+    ListRunsRequest, ListRunsResponse, ResizeRunRequest, ResizeRunResponse, SignalRunRequest,
+    SignalRunResponse, StartRunRequest, StartRunResponse, WriteRunRequest, WriteRunResponse,
 };
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{ProgramLookup, worker_request::Operation};
@@ -64,6 +65,47 @@ impl ExecService for Exec {
         Ok(Response::new(Box::pin(responses)))
     }
 
+    async fn keep_run(
+        &self,
+        request: Request<KeepRunRequest>,
+    ) -> Result<Response<KeepRunResponse>, Status> {
+        gateway(&request)?;
+        let run = self.0.registry.get(parse(&request.into_inner().run_id)?).map_err(status)?;
+        run.keep();
+        Ok(Response::new(KeepRunResponse { state: run.summary().state }))
+    }
+
+    async fn write_run(
+        &self,
+        request: Request<WriteRunRequest>,
+    ) -> Result<Response<WriteRunResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let written = pipeline::write_run(&self.0, &gateway, request.into_inner()).await;
+        let (taken, receipt) = written.map_err(Fault::into_status)?;
+        Ok(Response::new(WriteRunResponse { taken: Some(taken), receipt: Some(receipt) }))
+    }
+
+    async fn resize_run(
+        &self,
+        request: Request<ResizeRunRequest>,
+    ) -> Result<Response<ResizeRunResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let resized = pipeline::resize_run(&self.0, &gateway, request.into_inner()).await;
+        let (resized, receipt) = resized.map_err(Fault::into_status)?;
+        Ok(Response::new(ResizeRunResponse { resized: Some(resized), receipt: Some(receipt) }))
+    }
+
+    async fn signal_run(
+        &self,
+        request: Request<SignalRunRequest>,
+    ) -> Result<Response<SignalRunResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let signalled = pipeline::signal_run(&self.0, &gateway, request.into_inner()).await;
+        let (signalled, receipt) = signalled.map_err(Fault::into_status)?;
+        let signalled = Some(signalled);
+        Ok(Response::new(SignalRunResponse { signalled, receipt: Some(receipt) }))
+    }
+
     async fn cancel_run(
         &self,
         request: Request<CancelRunRequest>,
@@ -88,7 +130,7 @@ impl ExecService for Exec {
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
         gateway(&request)?;
-        let ListRunsRequest { page_size, page_token } = request.into_inner();
+        let ListRunsRequest { page_size, page_token, owner } = request.into_inner();
         let size = match page_size {
             0 => PAGE,
             size if size <= PAGE_MOST => size,
@@ -101,7 +143,7 @@ impl ExecService for Exec {
                 Err(_) => return Err(wrong("page_token", "is not one that was given".to_owned())),
             },
         };
-        let runs = self.0.registry.list(after, size + 1);
+        let runs = self.0.registry.list(after, size + 1, owner.as_ref());
         let more = runs.len() > size;
         let runs: Vec<_> = runs.iter().take(size).map(|run| run.summary()).collect();
         let last = runs.last().filter(|_| more).map(|run| run.run_id.clone());

@@ -18,6 +18,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::cap::{CapError, NetworkError};
 use crate::ceiling::{CallerError, PolicyError};
 use crate::cell::{BuildError, StartError};
+use crate::input::InputError;
 use crate::intent::IntentError;
 use crate::peers::PeerError;
 use crate::planner::PlanError;
@@ -265,6 +266,31 @@ impl From<RegistryError> for Fault {
             RegistryError::Stopping => (Code::Unavailable, "AGENT_STOPPING"),
         };
         Self::new(code, reason, &error).by(rule)
+    }
+}
+
+impl From<InputError> for Fault {
+    fn from(error: InputError) -> Self {
+        let (code, reason) = match error {
+            InputError::Closed => (Code::FailedPrecondition, "INPUT_CLOSED"),
+            InputError::Ended => (Code::FailedPrecondition, "INPUT_ENDED"),
+            InputError::Broken => (Code::FailedPrecondition, "INPUT_BROKEN"),
+            InputError::Ahead { .. } => (Code::OutOfRange, "INPUT_AHEAD"),
+        };
+        Self::new(code, reason, &error)
+    }
+}
+
+impl From<SteerError> for Fault {
+    fn from(error: SteerError) -> Self {
+        let (code, reason) = match error {
+            SteerError::Starting => (Code::FailedPrecondition, "RUN_STARTING"),
+            SteerError::Ended => (Code::FailedPrecondition, "RUN_ENDED"),
+            SteerError::NoTerminal => (Code::FailedPrecondition, "NO_TERMINAL"),
+            SteerError::Terminal(_) => (Code::Internal, "TERMINAL_FAILED"),
+            SteerError::Busy => (Code::ResourceExhausted, "TOO_MANY_SIGNALS"),
+        };
+        Self::new(code, reason, &error)
     }
 }
 

@@ -38,6 +38,7 @@ pub mod file;
 pub mod frames;
 pub mod host;
 pub mod info;
+pub mod input;
 pub mod intent;
 pub mod lost;
 pub mod outcome;
@@ -58,6 +59,7 @@ pub mod spool;
 pub mod streams;
 #[allow(unsafe_code, reason = "two system calls that no crate wraps; see the file")]
 pub mod sys;
+pub mod terminal;
 pub mod usage;
 pub mod validate;
 pub mod warden;

@@ -4,14 +4,20 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cofferdam_journal::{AppendError, Body, Broken, Entry, Intent, Journal, Recovery};
+use cofferdam_journal::{AppendError, Body, Broken, Call, Entry, Intent, Journal, Recovery};
 use cofferdam_plan::RunId;
+use cofferdam_proto::exec::v1::Finished;
 use cofferdam_proto::intent::v1 as wire;
 use prost::Message;
 use uuid::Uuid;
 
 use crate::intent::{MAX_LIFETIME, SKEW};
+use crate::outcome;
+use crate::registry::{Begin, Registry};
 use crate::replay::{Recalled, Replays};
+
+/// What became of calls that an earlier process left.
+const REASON: &str = "the agent ended before the call did, and its cells with it";
 
 /// The journal could not be read or written at start.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +38,7 @@ pub enum LostError {
 pub fn settle(journal: &Journal, recovery: &Recovery) -> Result<usize, LostError> {
     let mut last = None;
     for unfinished in &recovery.unfinished {
-        let outcome = unfinished.lost("the agent ended before the call did");
+        let outcome = unfinished.lost(REASON);
         last = Some(journal.append(Entry::Outcome(outcome))?);
     }
     // One wait covers all: records become durable in their order.
@@ -40,6 +46,34 @@ pub fn settle(journal: &Journal, recovery: &Recovery) -> Result<usize, LostError
         appended.durable.wait_blocking()?;
     }
     Ok(recovery.unfinished.len())
+}
+
+/// Enters the runs among what an earlier process left unfinished, so that who
+/// asks for one hears that it was lost, and why.
+pub fn enter(registry: &Registry, recovery: &Recovery) {
+    for unfinished in &recovery.unfinished {
+        let call = &*unfinished.call;
+        let (Ok(id), true) = (Uuid::parse_str(&unfinished.run_id), is_run(call)) else { continue };
+        let subject = call.subject.clone().map(|subject| wire::Subject {
+            user: subject.user,
+            groups: subject.groups,
+            client: subject.client,
+            tenant: subject.tenant,
+        });
+        let begin = Begin {
+            id: RunId(id.into_bytes()),
+            subject,
+            project: call.project.clone(),
+            ..Begin::default()
+        };
+        let outcome = Some(outcome::lost(REASON));
+        registry.lost(begin, Finished { outcome, ..Finished::default() });
+    }
+}
+
+/// Whether a record is of a run: those of other operations have no program.
+fn is_run(call: &Call) -> bool {
+    call.action.get("program").is_some()
 }
 
 /// Remembers the intents of the journal in `directory` that still count. Reads

@@ -3,7 +3,8 @@
 //!
 //! A run id names one run. The same id with the same action attaches to it, with
 //! another action it is refused, so that a retry never runs a command twice.
-//! What ended is kept within bounds; [`crate::replay`] remembers ids for longer.
+//! What ended is kept within bounds of number, memory and time, of all runs and of
+//! each user's; [`crate::replay`] remembers ids for longer.
 
 mod places;
 mod run;
@@ -11,19 +12,21 @@ mod run;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cofferdam_plan::RunId;
+use cofferdam_proto::exec::v1::{Finished, RunOwner};
 
 use crate::cap::Crowd;
 use crate::config::Limits;
+use crate::spool::Room;
 use places::Places;
 
 /// How long a call waits for a place.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub use places::{Place, User};
-pub use run::{Begin, Run, State};
+pub use run::{Begin, Order, Run, State, SteerError};
 
 /// All runs.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Registry {
     runs: Mutex<Runs>,
     places: Places,
     limits: Limits,
+    /// For the output of all runs.
+    room: Arc<Room>,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +93,8 @@ impl Registry {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let places = Places::new(limits.runs);
-        Self { runs: Mutex::default(), places, limits }
+        let room = Room::new(usize::try_from(limits.held_output.0).unwrap_or(usize::MAX));
+        Self { runs: Mutex::default(), places, limits, room }
     }
 
     /// Takes the right to hold a cell for a call of `user`, at most as many as
@@ -115,7 +121,7 @@ impl Registry {
             Some(_) => Err(RegistryError::OtherAction),
             None if runs.stopping => Err(RegistryError::Stopping),
             None => {
-                let run = Arc::new(Run::new(begin));
+                let run = Arc::new(Run::new(begin, &self.room));
                 runs.all.insert(run.id(), Arc::clone(&run));
                 Ok(Entered::New(run))
             }
@@ -130,32 +136,71 @@ impl Registry {
     /// The run of this id.
     ///
     /// # Errors
-    /// Where there is none.
+    /// Where there is none, or it ended too long ago.
     pub fn get(&self, id: RunId) -> Result<Arc<Run>, RegistryError> {
-        self.lock().all.get(&id).cloned().ok_or(RegistryError::Unknown)
+        let run = self.lock().all.get(&id).cloned();
+        run.filter(|run| !self.is_past(run)).ok_or(RegistryError::Unknown)
     }
 
-    /// At most `most` runs with ids after `after`, in the order of their ids.
+    /// At most `most` runs with ids after `after`, in the order of their ids: all,
+    /// or those of `owner`.
     #[must_use]
-    pub fn list(&self, after: Option<RunId>, most: usize) -> Vec<Arc<Run>> {
+    pub fn list(
+        &self,
+        after: Option<RunId>,
+        most: usize,
+        owner: Option<&RunOwner>,
+    ) -> Vec<Arc<Run>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let runs = self.lock();
-        runs.all.range((from, Bound::Unbounded)).take(most).map(|(_, run)| run.clone()).collect()
+        let wanted =
+            |run: &&Arc<Run>| owner.is_none_or(|owner| run.is_of(owner)) && !self.is_past(run);
+        let all = runs.all.range((from, Bound::Unbounded)).map(|(_, run)| run);
+        all.filter(wanted).take(most).map(Arc::clone).collect()
+    }
+
+    /// Enters a run that an earlier process began and nobody saw the end of, so
+    /// that who asks for it is told.
+    pub fn lost(&self, begin: Begin, finished: Finished) {
+        let run = Arc::new(Run::new(begin, &self.room));
+        run.spool().close();
+        run.finished(finished);
+        let id = run.id();
+        self.lock().all.insert(id, run);
+        self.ended(id);
     }
 
     /// Notes that a run has ended, and forgets the oldest above the bounds.
     pub fn ended(&self, id: RunId) {
         let mut runs = self.lock();
         runs.ended.push_back(id);
-        let held = |runs: &Runs| -> usize {
-            let ended = runs.ended.iter().filter_map(|id| runs.all.get(id));
-            ended.map(|run| run.spool().held()).sum()
+        let owner = |runs: &Runs, id: &RunId| -> Option<(String, String)> {
+            let (tenant, user) = runs.all.get(id)?.owner();
+            Some((tenant.to_owned(), user.to_owned()))
         };
+        let own = owner(&runs, &id);
+        let its: Vec<RunId> =
+            runs.ended.iter().filter(|id| owner(&runs, id) == own).copied().collect();
+        let above = its.len().saturating_sub(self.limits.kept_runs_per_user);
+        its[..above].iter().for_each(|id| runs.forget(*id));
         let most = usize::try_from(self.limits.kept_output.0).unwrap_or(usize::MAX);
-        while runs.ended.len() > self.limits.kept_runs || held(&runs) > most {
-            let Some(oldest) = runs.ended.pop_front() else { break };
-            runs.all.remove(&oldest);
+        while runs.ended.len() > self.limits.kept_runs || runs.held_of_ended() > most {
+            let Some(oldest) = runs.ended.front().copied() else { break };
+            runs.forget(oldest);
         }
+    }
+
+    /// Forgets what ended too long ago.
+    pub fn sweep(&self) {
+        let mut runs = self.lock();
+        let past = runs.all.values().filter(|run| self.is_past(run)).map(|run| run.id());
+        let past: Vec<RunId> = past.collect();
+        past.into_iter().for_each(|id| runs.forget(id));
+    }
+
+    fn is_past(&self, run: &Run) -> bool {
+        let kept = Duration::from_secs(self.limits.kept_seconds);
+        run.ended_at().is_some_and(|at| Instant::now().duration_since(at) > kept)
     }
 
     /// Starts nothing new from now on, and cancels what runs.
@@ -177,8 +222,21 @@ impl Registry {
     }
 }
 
+impl Runs {
+    fn forget(&mut self, id: RunId) {
+        self.ended.retain(|ended| *ended != id);
+        self.all.remove(&id);
+    }
+
+    fn held_of_ended(&self) -> usize {
+        self.ended.iter().filter_map(|id| self.all.get(id)).map(|run| run.spool().held()).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use cofferdam_proto::intent::v1::Subject;
+
     use super::*;
 
     fn registry(kept_runs: usize) -> Registry {
@@ -186,13 +244,7 @@ mod tests {
     }
 
     fn begin(id: u8, action: u8) -> Begin {
-        Begin {
-            id: RunId([id; 16]),
-            action: [action; 32],
-            subject: None,
-            profile: String::new(),
-            spool: (16, 16),
-        }
+        Begin { id: RunId([id; 16]), action: [action; 32], spool: (16, 16), ..Begin::default() }
     }
 
     #[test]
@@ -213,7 +265,51 @@ mod tests {
         registry.ended(RunId([2; 16]));
         assert_eq!(registry.get(RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
         assert!(registry.get(RunId([2; 16])).is_ok());
-        assert_eq!(registry.list(Some(RunId([2; 16])), 10).len(), 1);
+        assert_eq!(registry.list(Some(RunId([2; 16])), 10, None).len(), 1);
+    }
+
+    fn of(user: &str, id: u8) -> Begin {
+        let subject = Subject { user: user.to_owned(), ..Subject::default() };
+        Begin { subject: Some(subject), project: "shop".to_owned(), ..begin(id, 1) }
+    }
+
+    #[test]
+    fn what_one_user_ends_pushes_out_nothing_of_another() {
+        let limits = Limits { kept_runs_per_user: 2, ..Limits::default() };
+        let registry = Registry::new(limits);
+        for (user, id) in [("bob", 1), ("ann", 2), ("ann", 3), ("ann", 4)] {
+            registry.enter(of(user, id)).unwrap();
+            registry.ended(RunId([id; 16]));
+        }
+        let owner = |user: &str| RunOwner { user: user.to_owned(), ..RunOwner::default() };
+        let listed = |user: &str| -> Vec<u8> {
+            registry.list(None, 10, Some(&owner(user))).iter().map(|run| run.id().0[0]).collect()
+        };
+        assert_eq!((listed("bob"), listed("ann")), (vec![1], vec![3, 4]));
+    }
+
+    #[test]
+    fn a_run_of_another_user_tenant_or_project_is_not_ones_own() {
+        let run = Run::new(of("ann", 1), &Room::new(1));
+        let owner = |tenant: &str, user: &str, project: &str| RunOwner {
+            tenant: tenant.to_owned(),
+            user: user.to_owned(),
+            project: project.to_owned(),
+        };
+        assert!(run.is_of(&owner("", "ann", "shop")) && run.is_of(&owner("", "ann", "")));
+        for other in [owner("", "bob", "shop"), owner("t", "ann", "shop"), owner("", "ann", "x")] {
+            assert!(!run.is_of(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_ended_too_long_ago_is_not_there_any_more() {
+        let registry = Registry::new(Limits { kept_seconds: 0, ..Limits::default() });
+        registry.lost(begin(1, 1), Finished::default());
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(registry.get(RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
+        registry.sweep();
+        assert!(registry.lock().all.is_empty() && registry.lock().ended.is_empty());
     }
 
     #[tokio::test]

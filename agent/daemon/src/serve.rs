@@ -57,6 +57,8 @@ const TIDY_TIME: Duration = Duration::from_secs(3);
 const FAREWELL: Duration = Duration::from_millis(300);
 /// How long until a warden that is not there is asked again.
 const RECORDS_AGAIN: Duration = Duration::from_secs(2);
+/// How often runs that ended long ago are looked for.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// Descriptors that the parent process passed.
 #[derive(Debug, Default)]
@@ -79,6 +81,7 @@ pub struct Loaded {
     identity: Identity,
     journal: Journal,
     replays: Replays,
+    registry: Registry,
     key: SigningKey,
     profiles: Profiles,
 }
@@ -110,7 +113,9 @@ pub fn load(config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
     let replays = Replays::default();
     lost::recall(&config.journal, changed, &replays)?;
     let key = SigningKey::load(&config.signing_key)?;
-    Ok(Loaded { config, ceilings, identity, journal, replays, key, profiles })
+    let registry = Registry::new(config.limits);
+    lost::enter(&registry, &recovery);
+    Ok(Loaded { config, ceilings, identity, journal, replays, registry, key, profiles })
 }
 
 /// Puts what was loaded in its place.
@@ -119,7 +124,7 @@ fn assemble(
     warden: Option<OwnedFd>,
     proxy: Option<OwnedFd>,
 ) -> anyhow::Result<Arc<Agent>> {
-    let Loaded { config, ceilings, identity, journal, replays, key, profiles } = loaded;
+    let Loaded { config, ceilings, identity, journal, replays, registry, key, profiles } = loaded;
     let warden = match (warden, config.warden) {
         (Some(socket), _) => Endpoint::Inherited(socket),
         (None, Some(path)) => Endpoint::Path(path),
@@ -196,6 +201,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     tokio::spawn(Arc::clone(&agent.cells).look_after());
     tokio::spawn(look_after_places(Arc::clone(&agent)));
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
+    tokio::spawn(sweep(Arc::clone(&agent)));
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     tracing::info!(%address, name = %agent.name, "serving");
     Box::pin(until_put_away(serving, put_away(&agent, stopped))).await?;
@@ -217,6 +223,14 @@ async fn ask_for_records(agent: Arc<Agent>) {
             Err(error) => tracing::debug!(%error, "the warden cannot be asked for records yet"),
         }
         tokio::time::sleep(RECORDS_AGAIN).await;
+    }
+}
+
+/// Forgets runs that ended long ago, for as long as the agent serves.
+async fn sweep(agent: Arc<Agent>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        agent.registry.sweep();
     }
 }
 

@@ -1,10 +1,15 @@
-//! Holds a run's output between the pipe and its readers, within bounds.
+//! Holds a run's output between the pipe and its readers, within bounds, in
+//! memory only.
 //!
-//! While somebody reads, a full spool waits for the slowest reader: the pipe
-//! fills and the run is held up. While nobody reads, the oldest bytes are
-//! dropped, and who attaches later is told of the gap. What readers have seen
-//! is kept as long as there is room, for those who attach again.
+//! While somebody reads, a full spool waits for the reader that is furthest:
+//! the pipe fills and the run is held up, so that one who reads alone loses
+//! nothing, and who is slower than another holds up nobody. While nobody reads,
+//! the oldest bytes are dropped. Who comes to bytes that are gone is told of the
+//! gap: every reader sees each byte from its offset on exactly once or in a gap.
+//! What readers have seen is kept as long as there is room, for those who attach
+//! later.
 
+mod room;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -13,7 +18,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest;
 use tokio::sync::watch;
 
+pub use room::Room;
+
+use room::Part;
 use tail::Tail;
+
+/// An offset that no stream gets to: who reads from here on skips the stream,
+/// and waits for the end only.
+pub const SKIP: u64 = u64::MAX;
 
 /// Bytes handed to a reader at once, at most.
 const PIECE: usize = 64 * 1024;
@@ -71,6 +83,7 @@ pub struct Spool {
 #[derive(Debug)]
 struct State {
     tails: [Tail; 2],
+    part: Part,
     readers: BTreeMap<u64, [u64; 2]>,
     next_reader: u64,
     total: u64,
@@ -87,11 +100,19 @@ pub struct Reader {
 }
 
 impl Spool {
-    /// Holds `capacity` bytes of each stream and takes `limit` in all.
+    /// Holds `capacity` bytes of each stream, and takes `limit` in all.
     #[must_use]
     pub fn new(capacity: usize, limit: u64) -> Self {
+        Self::within(&Room::new(usize::MAX), capacity, limit)
+    }
+
+    /// Holds `capacity` bytes of each stream where `room` has as much, and takes
+    /// `limit` in all.
+    #[must_use]
+    pub fn within(room: &Arc<Room>, capacity: usize, limit: u64) -> Self {
         let state = State {
             tails: [Tail::new(), Tail::new()],
+            part: room.part(),
             readers: BTreeMap::new(),
             next_reader: 0,
             total: 0,
@@ -101,36 +122,40 @@ impl Spool {
         Self { state: Mutex::new(state), changed: watch::Sender::new(()), capacity, limit }
     }
 
-    /// Takes bytes of a stream; waits while a reader must catch up.
+    /// Takes bytes of a stream; waits while every reader must catch up.
     ///
     /// # Errors
     /// Where the limit is hit; what fits below it was taken.
     pub async fn push(&self, stream: Stream, mut bytes: &[u8]) -> Result<(), LimitHit> {
-        let mut changed = self.changed.subscribe();
         while !bytes.is_empty() {
+            self.wait_for(|state| state.room(stream, self.capacity) > 0).await;
             let taken = self.push_some(stream, bytes)?;
             bytes = &bytes[taken..];
-            if taken == 0 {
-                // The sender lives in `self`: this cannot fail.
-                drop(changed.changed().await);
-            }
         }
         Ok(())
     }
 
-    fn push_some(&self, stream: Stream, bytes: &[u8]) -> Result<usize, LimitHit> {
+    /// Waits until bytes of a stream can be taken.
+    pub async fn ready(&self, stream: Stream) {
+        self.wait_for(|state| state.room(stream, self.capacity) > 0).await;
+    }
+
+    /// Takes what it can now of a stream's bytes, and says how many that were.
+    ///
+    /// # Errors
+    /// Where the limit is hit.
+    pub fn push_some(&self, stream: Stream, bytes: &[u8]) -> Result<usize, LimitHit> {
         let mut state = self.lock();
         let left = usize::try_from(self.limit - state.total).unwrap_or(usize::MAX);
-        if left == 0 {
+        if left == 0 && !bytes.is_empty() {
             state.hit_limit = true;
             return Err(LimitHit { limit: self.limit });
         }
-        let slowest = state.readers.values().map(|at| at[stream as usize]).min();
-        let tail = &mut state.tails[stream as usize];
-        let room = slowest.map_or(usize::MAX, |at| self.capacity.saturating_sub(tail.from(at)));
-        let taken = bytes.len().min(left).min(room);
-        tail.push(&bytes[..taken], self.capacity);
+        let taken = bytes.len().min(left).min(state.room(stream, self.capacity));
+        let capacity = state.part.of_stream(self.capacity);
+        state.tails[stream as usize].push(&bytes[..taken], capacity);
         state.total += taken as u64;
+        state.note_held();
         drop(state);
         if taken > 0 {
             self.changed.send_replace(());
@@ -143,6 +168,7 @@ impl Spool {
         let mut state = self.lock();
         state.closed = true;
         state.tails.iter_mut().for_each(Tail::shrink);
+        state.note_held();
         drop(state);
         self.changed.send_replace(());
     }
@@ -183,14 +209,20 @@ impl Spool {
         self.lock().hit_limit
     }
 
-    /// Whether a reader holds the writer up.
+    /// Whether readers hold the writer up.
     #[must_use]
     pub fn is_held_up(&self) -> bool {
         let state = self.lock();
-        state.readers.values().any(|at| {
-            let full = |(tail, at): (&Tail, &u64)| tail.from(*at) >= self.capacity;
-            state.tails.iter().zip(at).any(full)
-        })
+        [Stream::Stdout, Stream::Stderr].iter().any(|it| state.room(*it, self.capacity) == 0)
+    }
+
+    /// Gives back all that is held; who comes later is told of a gap.
+    pub fn forget(&self) {
+        let mut state = self.lock();
+        state.tails.iter_mut().for_each(|tail| tail.trim(0));
+        state.note_held();
+        drop(state);
+        self.changed.send_replace(());
     }
 
     /// Bytes of standard output and error so far.
@@ -198,6 +230,13 @@ impl Spool {
     pub fn lengths(&self) -> [u64; 2] {
         let state = self.lock();
         [state.tails[0].end(), state.tails[1].end()]
+    }
+
+    /// Where what is held of standard output and error begins and ends.
+    #[must_use]
+    pub fn held_offsets(&self) -> [(u64, u64); 2] {
+        let state = self.lock();
+        [0, 1].map(|stream| (state.tails[stream].start(), state.tails[stream].end()))
     }
 
     /// Bytes held in memory.
@@ -228,6 +267,25 @@ impl Spool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Bytes that a stream takes before its furthest reader has to read on.
+    fn room(&self, stream: Stream, capacity: usize) -> usize {
+        let at = self.readers.values().map(|at| at[stream as usize]);
+        match at.filter(|at| *at != SKIP).max() {
+            None => usize::MAX,
+            Some(at) => {
+                let unread = self.tails[stream as usize].from(at);
+                self.part.of_stream(capacity).saturating_sub(unread)
+            }
+        }
+    }
+
+    fn note_held(&mut self) {
+        let held = self.tails.iter().map(Tail::held).sum();
+        self.part.note(held);
     }
 }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use cofferdam_files::bounds as files;
-use cofferdam_plan::AbsolutePath;
 use cofferdam_plan::run::bounds;
+use cofferdam_plan::{AbsolutePath, TerminalSize};
 use cofferdam_profile::{Profile, environment};
 use cofferdam_proto::exec::v1 as exec;
 use cofferdam_proto::file::v1::worker_request::Operation;
@@ -15,6 +15,7 @@ use cofferdam_proto::file::v1::{
 };
 use uuid::Uuid;
 
+use crate::input::WAITING;
 use crate::planner::Command;
 
 /// Bytes of one argument, its NUL in the kernel's copy not counted.
@@ -58,6 +59,8 @@ pub fn command(
         stdin,
         background,
         one_shot,
+        stdin_open,
+        terminal,
     } = command;
     bytes("command.program", &program, cofferdam_plan::path::MAX_PATH)?;
     if program.is_empty() {
@@ -90,7 +93,47 @@ pub fn command(
         let problem = "means nothing for a command whose cell ends with it; leave one of them out";
         return invalid("command.background", problem);
     }
-    Ok(Command { program, arguments, working_directory, environment, stdin, background, one_shot })
+    let terminal = terminal.map(|size| terminal_size("command.terminal", size)).transpose()?;
+    if terminal.is_some() && !stdin.is_empty() {
+        let problem = "means nothing for a command with a terminal; type it with WriteRun";
+        return invalid("command.stdin", problem);
+    }
+    Ok(Command {
+        program,
+        arguments,
+        working_directory,
+        environment,
+        stdin,
+        background,
+        one_shot,
+        stdin_open,
+        terminal,
+    })
+}
+
+/// Checks the size of a terminal.
+///
+/// # Errors
+/// Names the field.
+pub fn terminal_size(path: &str, size: exec::Terminal) -> Checked<TerminalSize> {
+    let exec::Terminal { rows, columns } = size;
+    let one = |field: &str, value: u32| match u16::try_from(value) {
+        Ok(value @ 1..=1000) => Ok(value),
+        _ => invalid(format!("{path}.{field}"), format!("is {value}; 1 to 1000 are taken")),
+    };
+    Ok(TerminalSize { rows: one("rows", rows)?, columns: one("columns", columns)? })
+}
+
+/// Checks what a run is to be given to read.
+///
+/// # Errors
+/// Names the field.
+pub fn input(input: &exec::RunInput) -> Checked<()> {
+    let exec::RunInput { run_id: _, offset: _, data, end } = input;
+    if data.is_empty() && !end {
+        return invalid("input.data", "is empty, and `input.end` is not set: nothing is written");
+    }
+    most("input.data", data.len() as u64, WAITING as u64)
 }
 
 /// Whether what the command leaves running may live on.

@@ -56,6 +56,8 @@ pub async fn ask(
         stdin: Vec::new(),
         background: false,
         one_shot: false,
+        stdin_open: false,
+        terminal: None,
     };
     let workspace = capped.workspace.as_bytes().to_vec();
     let request = WorkerRequest { workspace, operation: Some(operation) }.encode_to_vec();

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use cofferdam_plan::run::RunSignal;
 use cofferdam_plan::{RunEnding, RunId, RunPlan};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::leaf::Leaf;
 use crate::sys::{self, Usage};
+use crate::terminal;
 
 /// How long the rest of a tree may take to die before it is killed again: a
 /// process in uninterruptible sleep outlives its SIGKILL.
@@ -18,6 +20,7 @@ pub(crate) struct Active {
     process: Pid,
     leaf: Option<Leaf>,
     background: bool,
+    has_terminal: bool,
     started: Instant,
     grace: Duration,
     /// When SIGTERM is due.
@@ -41,6 +44,7 @@ impl Active {
             process,
             leaf,
             background: plan.background,
+            has_terminal: plan.terminal.is_some(),
             started,
             grace: Duration::from_millis(plan.limits.grace_millis),
             deadline: (!wall.is_zero()).then(|| started + wall),
@@ -129,6 +133,18 @@ impl Active {
         self.keep_time();
     }
 
+    /// Sends a signal to whom its terminal's keys would reach, or else to the
+    /// group of its first process; once that has ended, to nobody.
+    pub(crate) fn signal(&self, signal: RunSignal) {
+        if self.ended.is_some() {
+            return;
+        }
+        let foreground = self.has_terminal.then(|| terminal::foreground(self.process)).flatten();
+        let group = foreground.unwrap_or(self.process);
+        // A group that is gone meanwhile needs no signal.
+        _ = kill_process_group(group, signal_of(signal));
+    }
+
     /// SIGTERM to the run's process group, SIGKILL to everything later.
     fn ask_to_end(&mut self) {
         if self.kill_at.is_none() && self.ended.is_none() {
@@ -147,6 +163,21 @@ impl Active {
             Some(leaf) => _ = leaf.kill(),
             None => sys::kill_all(),
         }
+    }
+}
+
+fn signal_of(signal: RunSignal) -> Signal {
+    match signal {
+        RunSignal::Hangup => Signal::HUP,
+        RunSignal::Interrupt => Signal::INT,
+        RunSignal::Quit => Signal::QUIT,
+        RunSignal::User1 => Signal::USR1,
+        RunSignal::User2 => Signal::USR2,
+        RunSignal::Terminate => Signal::TERM,
+        RunSignal::Continue => Signal::CONT,
+        RunSignal::Stop => Signal::STOP,
+        RunSignal::TerminalStop => Signal::TSTP,
+        RunSignal::WindowChange => Signal::WINCH,
     }
 }
 

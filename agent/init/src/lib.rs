@@ -161,6 +161,10 @@ impl Init {
                 Ok(())
             }
             Ok((CellRequest::Listen, _)) => self.listen(),
+            Ok((CellRequest::Signal(id, signal), _)) => {
+                self.run(id).map(|run| run.signal(signal));
+                Ok(())
+            }
             // A peer that breaks the protocol is treated like one that left.
             Err(_) => Err(Disconnected),
         }

@@ -9,7 +9,7 @@ mod loopback;
 pub use loopback::{Loopback, LoopbackHold};
 
 /// Names a run: the caller's UUID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub [u8; 16]);
 
 /// Limits that PID 1 itself sets or keeps. Zero means: not limited.
@@ -86,6 +86,26 @@ pub enum CellRequest {
     /// Make a listening TCP socket on 127.0.0.1 in the cell's network
     /// namespace, on a free port, and hand it over.
     Listen,
+    /// Send a signal to a run: to the foreground process group of its terminal,
+    /// or, without one, to the process group of its first process.
+    Signal(RunId, RunSignal),
+}
+
+/// A signal that a run may be sent, by its number on Linux (signal(7)).
+/// `SIGKILL` is none of them: [`CellRequest::Kill`] ends the whole tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say all that there is")]
+pub enum RunSignal {
+    Hangup = 1,
+    Interrupt = 2,
+    Quit = 3,
+    User1 = 10,
+    User2 = 12,
+    Terminate = 15,
+    Continue = 18,
+    Stop = 19,
+    TerminalStop = 20,
+    WindowChange = 28,
 }
 
 /// Which step of starting a run failed.
@@ -182,6 +202,27 @@ impl RunStep {
     }
 }
 
+impl RunSignal {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Hangup,
+        Self::Interrupt,
+        Self::Quit,
+        Self::User1,
+        Self::User2,
+        Self::Terminate,
+        Self::Continue,
+        Self::Stop,
+        Self::TerminalStop,
+        Self::WindowChange,
+    ];
+
+    fn decode(number: u8) -> Result<Self, DecodeError> {
+        let known = Self::ALL.into_iter().find(|signal| *signal as u8 == number);
+        known.ok_or(DecodeError::Unknown("signal", number.into()))
+    }
+}
+
 impl Frame for CellRequest {
     const MAX_FRAME: usize = 2 * 1024 * 1024;
 }
@@ -202,6 +243,11 @@ impl Encode for CellRequest {
                 w.array(&run.0);
             }
             Self::Listen => w.u8(4),
+            Self::Signal(run, signal) => {
+                w.u8(5);
+                w.array(&run.0);
+                w.u8(*signal as u8);
+            }
         }
     }
 }
@@ -213,6 +259,7 @@ impl Decode for CellRequest {
             2 => Ok(Self::Cancel(RunId(r.array("run")?))),
             3 => Ok(Self::Kill(RunId(r.array("run")?))),
             4 => Ok(Self::Listen),
+            5 => Ok(Self::Signal(RunId(r.array("run")?), RunSignal::decode(r.u8("signal")?)?)),
             other => Err(DecodeError::Unknown("cell request", other.into())),
         }
     }

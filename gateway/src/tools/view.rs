@@ -78,7 +78,7 @@ pub(super) struct WeakLayer {
 /// A file, directory or other entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Entry {
-    /// The path. Bytes that are not UTF-8 are shown as U+FFFD.
+    /// The path. Bytes that are not UTF-8 are written `\xHH`, and taken so.
     pub(super) path: String,
     /// regular, directory, symlink, fifo, socket, block_device,
     /// character_device or unknown.
@@ -130,6 +130,7 @@ impl From<Ending> for OutcomeView {
             Ending::Lost { reason } => {
                 told("lost", format!("{reason}; it may have run, in part or completely"))
             }
+            Ending::GoesOn => Self { kind: "running", ..Self::default() },
             Ending::Completed => Self { kind: "completed", ..Self::default() },
             Ending::Failed { reason, detail } => told("failed", format!("{reason}: {detail}")),
         }
@@ -177,7 +178,7 @@ impl From<file::FileInfo> for Entry {
         let kind = kind_name(info.kind());
         let file::FileInfo { path, kind: _, size, mode, modified_at, symlink_target } = info;
         Self {
-            path: lossy(&path),
+            path: path_text(&path),
             kind,
             size,
             mode: format!("{mode:04o}"),
@@ -198,6 +199,27 @@ fn kind_name(kind: file::FileKind) -> &'static str {
         file::FileKind::BlockDevice => "block_device",
         file::FileKind::CharacterDevice => "character_device",
     }
+}
+
+/// A path as text that can be given as a path again: see [`super::file_input`].
+pub(super) fn path_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        let mut valid = chunk.valid();
+        while let Some(at) = valid.find('\\') {
+            let (before, from) = valid.split_at(at);
+            text.push_str(before);
+            // A backslash that would be read as an escape is escaped itself.
+            let is_escape = super::file_input::escape(from.as_bytes()).is_some();
+            text.push_str(if is_escape { "\\x5c" } else { "\\" });
+            valid = &from[1..];
+        }
+        text.push_str(valid);
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
 }
 
 /// Bytes as text, with U+FFFD for what is not UTF-8.

@@ -71,6 +71,9 @@ pub enum Ending {
         /// What went down.
         reason: String,
     },
+    /// It has not ended: the caller was answered, and the run goes on on its host.
+    /// Another outcome of the same intent follows.
+    GoesOn,
     /// An operation other than a run was carried out.
     Completed,
     /// An operation other than a run was not carried out, or the host never
@@ -98,6 +101,8 @@ pub enum Sender {
     Process,
     /// Any process of the cell's user: the cell has no user of its own.
     Unknown,
+    /// Whoever started the run asked for it.
+    Caller,
 }
 
 /// What a run used. Zero where the host cannot tell.
@@ -159,6 +164,7 @@ impl Sender {
             Ok(wire::Sender::KernelOrProcess) => Self::KernelOrProcess,
             Ok(wire::Sender::Process) => Self::Process,
             Ok(wire::Sender::Unknown) => Self::Unknown,
+            Ok(wire::Sender::Caller) => Self::Caller,
             Ok(wire::Sender::Unspecified) | Err(_) => Self::Unsaid,
         }
     }
@@ -172,6 +178,7 @@ impl Sender {
             Self::KernelOrProcess => Some("kernel_or_process"),
             Self::Process => Some("process"),
             Self::Unknown => Some("unknown"),
+            Self::Caller => Some("caller"),
         }
     }
 
@@ -186,6 +193,7 @@ impl Sender {
             }
             Self::Process => Some("a process of the cell, or root on the host"),
             Self::Unknown => Some("an unknown process of the same user"),
+            Self::Caller => Some("the caller"),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::chain::Chain;
 use crate::digest::Digest;
 use crate::directory::{Directory, failed};
 use crate::ending::Ending;
-use crate::entry::{Body, Cut, Outcome};
+use crate::entry::{Body, Call, Cut, Outcome};
 use crate::journal::OpenError;
 use crate::lines::Place;
 use crate::record::Record;
@@ -28,6 +28,10 @@ pub struct Unfinished {
     pub sequence: u64,
     /// Its record's hash.
     pub hash: [u8; 32],
+    /// What was to be done, for whom and where.
+    pub call: Box<Call>,
+    /// Its caller was answered, and it went on ([`Ending::GoesOn`]).
+    pub goes_on: bool,
 }
 
 impl Unfinished {
@@ -56,7 +60,14 @@ impl Open {
             Body::Intent(intent) => {
                 let run_id = intent.call.run_id.clone();
                 let (sequence, hash) = (record.sequence, record.hash.0);
-                self.0.insert(record.hash, Unfinished { run_id, sequence, hash });
+                let call = Box::new(intent.call.clone());
+                let open = Unfinished { run_id, sequence, hash, call, goes_on: false };
+                self.0.insert(record.hash, open);
+            }
+            Body::Outcome(Outcome { intent, ending: Ending::GoesOn, .. }) => {
+                if let Some(open) = self.0.get_mut(intent) {
+                    open.goes_on = true;
+                }
             }
             Body::Outcome(outcome) => {
                 self.0.remove(&outcome.intent);

@@ -154,6 +154,7 @@ impl Redactor {
             | Ending::OutOfMemory { .. }
             | Ending::LimitHit { .. }
             | Ending::Cancelled { .. }
+            | Ending::GoesOn
             | Ending::Completed) => plain,
         }
     }

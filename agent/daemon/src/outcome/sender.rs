@@ -26,6 +26,8 @@ pub struct Evidence {
     pub own_user: bool,
     /// The run's cgroup counts what the out-of-memory killer does.
     pub memory_counted: bool,
+    /// The signals that the caller had it sent, by number.
+    pub asked_for: Vec<i32>,
 }
 
 impl Evidence {
@@ -48,6 +50,7 @@ impl Evidence {
             killing: records.flatten(),
             own_user: own_uid.is_some(),
             memory_counted: counted_by.is_some(),
+            asked_for: Vec::new(),
         }
     }
 }
@@ -60,6 +63,10 @@ pub fn attributed(outcome: Outcome, evidence: &Evidence) -> Outcome {
             let recorded = evidence.killing.as_ref().filter(|call| call.signal == signal);
             let ending = match (recorded, i32::try_from(signal).unwrap_or_default()) {
                 (Some(call), _) => of_seccomp(call),
+                (None, number) if evidence.asked_for.contains(&number) => {
+                    let why = "the caller had it sent this signal before it ended";
+                    Attributed::Sent(Sender::Caller, why.to_owned())
+                }
                 (None, number) if number == Signal::SYS.as_raw() => of_sigsys(evidence),
                 (None, number) => of_signal(number, evidence),
             };

@@ -1,6 +1,8 @@
 //! A command, from its request to its outcome.
 
+use std::io;
 use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +21,7 @@ use crate::cells::{Footing, Held, Wanted};
 use crate::clock;
 use crate::denials::FilesOfRun;
 use crate::fault::Fault;
+use crate::input::Kind;
 use crate::intent::Verified;
 use crate::outcome::{Ended, Evidence};
 use crate::peers::Gateway;
@@ -28,6 +31,7 @@ use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::{Begin, Entered, Place, Run};
 use crate::spool::Reader;
 use crate::streams::OwnEnds;
+use crate::terminal::Terminal;
 use crate::usage::CellUsage;
 use crate::{describe, outcome, sandbox, streams, validate};
 
@@ -64,13 +68,23 @@ pub async fn start_run(
         .verify(gateway, intent, digest, SystemTime::now())
         .map_err(|error| agent.refuse_unverified(gateway, METHOD, error))?;
     let action = describe::command(&command);
-    let Checked { whole, capped, command, ceiling } = check(agent, &verified, command)
+    let briefly = describe::briefly(&command);
+    let Checked { whole, capped, mut command, ceiling } = check(agent, &verified, command)
         .map_err(|fault| agent.refuse(&verified, action.clone(), fault))?;
+    let kind = match (command.terminal, command.stdin_open) {
+        (Some(_), _) => Kind::Terminal,
+        (None, true) => Kind::Open,
+        (None, false) => Kind::Closed,
+    };
     let begin = Begin {
         id: verified.run(),
         action: digest,
         subject: verified.intent().subject.clone(),
+        project: verified.intent().project.clone(),
         profile: capped.profile.name.clone(),
+        command: briefly,
+        input: (std::mem::take(&mut command.stdin), kind),
+        terminal: command.terminal,
         spool: (agent.spool_bytes, capped.limits.output_bytes),
     };
     match agent.registry.enter(begin) {
@@ -204,7 +218,7 @@ impl Running<'_> {
         };
         let mut sandbox = sandbox::of(cell.layers(), capped, ceiling);
         let started = self.start(&cell, landlock, command).await;
-        let Boarded { running, leaf, served, own, stdin } = match started {
+        let Boarded { running, leaf, served, own } = match started {
             Ok(boarded) => boarded,
             Err(outcome) => return CameTo { sandbox: Some(sandbox), ..never(outcome) },
         };
@@ -213,7 +227,8 @@ impl Running<'_> {
         let process = running.process.as_ref();
         let watched =
             process.and_then(|it| agent.denials.started(it, cell.own_uid(), &path, asked));
-        let (ended, usage, counted) = self.follow(&cell, running, leaf, own, stdin).await;
+        let Course { ended, usage, counted, signals } =
+            self.follow(&cell, running, leaf, own).await;
         if let Some(leaf) = leaf {
             // Where that fails, it goes with its cell.
             drop(agent.cells.warden().remove_leaf(leaf).await);
@@ -235,6 +250,7 @@ impl Running<'_> {
         sandbox::tell_denials(&mut sandbox, explained, agent.denials.unseen());
         let counted_by = leaf.and(agent.counters.version());
         let evidence = Evidence::new(records, &sandbox, cell.own_uid(), counted_by);
+        let evidence = Evidence { asked_for: signals, ..evidence };
         let outcome = outcome::attributed(ended, &evidence);
         sandbox.layers.extend(cell.protection().await);
         if let Some(room) = cell.room() {
@@ -298,16 +314,33 @@ impl Running<'_> {
         cell: &Held,
         leaf: Option<Leaf>,
         landlock: Vec<LandlockPlan>,
-        mut command: Command,
+        command: Command,
     ) -> Result<Boarded, Outcome> {
         let Self { agent, run, capped, .. } = *self;
-        let stdin = std::mem::take(&mut command.stdin);
-        let (child, own) = streams::make(!stdin.is_empty())
-            .map_err(|error| outcome::failed_to_start("streams", 0, error.to_string()))?;
+        let no_streams =
+            |error: io::Error| outcome::failed_to_start("streams", 0, error.to_string());
+        let (child, own) = match command.terminal {
+            Some(_) => (None, None),
+            None => {
+                let (child, own) = streams::make(run.input().is_some()).map_err(no_streams)?;
+                (Some(child), Some(own))
+            }
+        };
         let (proxy, served) = self.way_out(cell).await?.unzip();
         let plan = plan_run(run.id(), &command, capped, Berth { leaf, landlock, proxy });
-        match cell.start(plan, Some(child)).await {
-            Ok(running) => Ok(Boarded { running, leaf, served, own, stdin }),
+        match cell.start(plan, child).await {
+            Ok(mut running) => {
+                let given = running.terminal.take();
+                let own = own.map_or_else(|| self.terminal(given), Ok);
+                let own = match own {
+                    Ok(own) => own,
+                    Err(error) => {
+                        cell.kill(run.id()).await;
+                        return Err(no_streams(error));
+                    }
+                };
+                Ok(Boarded { running, leaf, served, own })
+            }
             Err(error) => {
                 if let Some(served) = served {
                     served.stop().await;
@@ -316,6 +349,14 @@ impl Running<'_> {
                 Err(outcome::not_started(&error))
             }
         }
+    }
+
+    /// The streams of the terminal that the cell gave.
+    fn terminal(&self, given: Option<OwnedFd>) -> io::Result<OwnEnds> {
+        let given = given.ok_or_else(|| io::Error::other("the cell gave no terminal"))?;
+        let (terminal, own) = Terminal::new(given)?;
+        self.run.has_terminal(terminal);
+        Ok(own)
     }
 
     /// A listener of this run's own in the cell's network namespace, served by
@@ -335,19 +376,20 @@ impl Running<'_> {
         running: crate::cell::Running,
         leaf: Option<Leaf>,
         own: OwnEnds,
-        stdin: Vec<u8>,
-    ) -> (Outcome, Usage, CellUsage) {
+    ) -> Course {
         let Self { agent, run, capped, .. } = *self;
         let mut layers = agent.note_layers(cell.layers());
         layers.extend(sandbox::loopback_layer(capped, running.loopback));
         let run_id = uuid::Uuid::from_bytes(run.id().0).to_string();
         run.started(Started { run_id, started_at: Some(clock::now()), layers });
-        let mut pump = tokio::spawn(own.pump(stdin, Arc::clone(run.spool())));
+        let carried = Arc::clone(run);
+        let mut pump =
+            tokio::spawn(async move { own.carry(carried.input(), carried.spool()).await });
         let counted = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
         let out_of_memory =
             || agent.counters.lets_some_die() && agent.counters.read(&counted).oom_kills > 0;
         let supervised = supervise(cell, running, run, &mut pump, &capped.limits, out_of_memory);
-        let Supervised { next, mut ended, overtime } = supervised.await;
+        let Supervised { next, mut ended, overtime, signals } = supervised.await;
         if next == crate::cell::Next::Vanished {
             cell.give_up();
         }
@@ -361,15 +403,25 @@ impl Running<'_> {
             crate::cell::Next::Ended(ending) => {
                 let usage = crate::usage::with_ending(usage, &ending);
                 let outcome = outcome::of_run(&ending, &ended, usage, &capped.limits);
-                (outcome, outcome::usage(&ending, usage), usage)
+                let told = outcome::usage(&ending, usage);
+                Course { ended: outcome, usage: told, counted: usage, signals }
             }
             crate::cell::Next::Vanished => {
                 let fate = if overtime { Fate::GivenUp } else { Fate::of(cell.gone()).await };
                 let outcome = outcome::of_vanished(&ended, fate, usage, &capped.limits);
-                (outcome, Usage::default(), usage)
+                Course { ended: outcome, usage: Usage::default(), counted: usage, signals }
             }
         }
     }
+}
+
+/// How a run that started went.
+struct Course {
+    ended: Outcome,
+    usage: Usage,
+    counted: CellUsage,
+    /// Signals that its caller had it sent.
+    signals: Vec<i32>,
 }
 
 /// A run that was started in its cell.
@@ -378,7 +430,6 @@ struct Boarded {
     leaf: Option<Leaf>,
     served: Option<Served>,
     own: OwnEnds,
-    stdin: Vec<u8>,
 }
 
 /// Takes what is left in the pipes.

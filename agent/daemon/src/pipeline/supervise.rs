@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::cap::CappedLimits;
 use crate::cell::{Cell, Next, Running};
 use crate::outcome::Ended;
-use crate::registry::Run;
+use crate::registry::{Order, Run};
 use crate::spool::LimitHit;
 
 /// How long a run goes on after its last reader left.
@@ -28,6 +29,8 @@ pub(super) struct Supervised {
     pub(super) ended: Ended,
     /// Its cell did not keep its time.
     pub(super) overtime: bool,
+    /// Signals that its caller had it sent, by number.
+    pub(super) signals: Vec<i32>,
 }
 
 /// Follows a started run to its end.
@@ -46,9 +49,25 @@ pub(super) async fn supervise(
     let mut pumping = true;
     let mut silence = Silence::begin(limits.idle_millis);
     let mut glance = tokio::time::interval(GLANCE);
+    let mut orders = run.orders();
+    let mut signals = Vec::new();
     loop {
         tokio::select! {
-            next = running.ended() => return Supervised { next, ended, overtime: false },
+            next = running.ended() => {
+                return Supervised { next, ended, overtime: false, signals };
+            }
+            order = next_order(&mut orders), if ended == Ended::ByItself => match order {
+                Order::Signal(signal) => {
+                    if !signals.contains(&i32::from(signal as u8)) {
+                        signals.push((signal as u8).into());
+                    }
+                    cell.signal(run.id(), signal).await;
+                }
+                Order::Kill => {
+                    ended = Ended::For("caller");
+                    cell.kill(run.id()).await;
+                }
+            },
             pumped = &mut *pump, if pumping => {
                 pumping = false;
                 if matches!(pumped, Ok(Err(LimitHit { .. }))) && ended == Ended::ByItself {
@@ -73,9 +92,20 @@ pub(super) async fn supervise(
             }
             () = &mut overtime => {
                 tracing::error!("a cell does not keep its run's time; it is given up");
-                return Supervised { next: Next::Vanished, ended, overtime: true };
+                return Supervised { next: Next::Vanished, ended, overtime: true, signals };
             }
         }
+    }
+}
+
+/// The next order; the run itself holds the sending end.
+async fn next_order(orders: &mut Option<mpsc::Receiver<Order>>) -> Order {
+    match orders {
+        Some(orders) => match orders.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -101,14 +131,17 @@ impl Silence {
     }
 }
 
-/// Waits until somebody cancels the run, or nobody has followed it for a while.
+/// Waits until somebody cancels the run, or nobody has followed it for a while
+/// though it is none that is kept.
 async fn cancelled(run: &Run) -> &'static str {
     let alone = async {
         loop {
             run.spool().abandoned().await;
-            if tokio::time::timeout(ALONE, run.spool().attended()).await.is_err() {
+            let left = tokio::time::timeout(ALONE, run.spool().attended()).await.is_err();
+            if left && !run.is_kept() {
                 break;
             }
+            run.spool().attended().await;
         }
     };
     tokio::select! {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 
 use cofferdam_plan::run::Loopback;
-use cofferdam_plan::{AbsolutePath, LandlockPlan, Leaf, RunId, RunLimits, RunPlan};
+use cofferdam_plan::{AbsolutePath, LandlockPlan, Leaf, RunId, RunLimits, RunPlan, TerminalSize};
 
 use crate::cap::Capped;
 
@@ -13,6 +13,9 @@ const GRACE_MILLIS: u64 = 2_000;
 /// How much more address space than memory a run gets where no memory
 /// controller counts: runtimes reserve far more than they use.
 const ADDRESS_SPACE_FACTOR: u64 = 16;
+
+/// What a run with a terminal takes it for, unless it says otherwise.
+const TERM: &str = "xterm-256color";
 
 /// A command, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct Command {
     pub background: bool,
     /// It has a cell of its own that ends with it.
     pub one_shot: bool,
+    /// Its standard input stays open.
+    pub stdin_open: bool,
+    /// It has a terminal of this size.
+    pub terminal: Option<TerminalSize>,
 }
 
 /// Where in its cell a run is.
@@ -49,7 +56,7 @@ pub struct Berth {
 /// Plans a run of `command`.
 #[must_use]
 pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) -> RunPlan {
-    let Command { program, arguments, working_directory, environment, .. } = command;
+    let Command { program, arguments, working_directory, .. } = command;
     let Berth { leaf, landlock, proxy } = berth;
     let counted = leaf.is_some();
     let limits = &capped.limits;
@@ -59,7 +66,7 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) ->
         program: program.clone(),
         search_path: capped.profile.search_path.clone(),
         arguments: [program].into_iter().chain(arguments).cloned().collect(),
-        environment: variables(capped, proxy, environment),
+        environment: variables(capped, proxy, command),
         working_directory: working_directory.clone(),
         limits: RunLimits {
             wall_millis: limits.wall_millis,
@@ -78,18 +85,14 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) ->
             (false, None) => Loopback::Closed,
         },
         background: command.background && counted,
-        terminal: None,
+        terminal: command.terminal,
     }
 }
 
 /// `NAME=value` of the cell's own, the profile's, the proxy's and the request's
 /// variables; later ones win, and the request was checked to set none that it
 /// may not.
-fn variables(
-    capped: &Capped,
-    proxy: Option<NonZeroU16>,
-    request: &[(String, Vec<u8>)],
-) -> Vec<Vec<u8>> {
+fn variables(capped: &Capped, proxy: Option<NonZeroU16>, command: &Command) -> Vec<Vec<u8>> {
     let profile = &capped.profile;
     let path = profile.search_path.iter().map(AbsolutePath::as_bytes).collect::<Vec<_>>();
     let own = [
@@ -101,10 +104,11 @@ fn variables(
     ];
     let mut all = std::collections::BTreeMap::new();
     all.extend(own.map(|(name, value)| (name, value)));
+    all.extend(command.terminal.map(|_| ("TERM", TERM.as_bytes().to_vec())));
     all.extend(profile.environment.iter().map(|(n, v)| (n.as_str(), v.as_bytes().to_vec())));
     let proxy = proxy.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port.get())));
     let proxy = proxy.into_iter().flat_map(cofferdam_proxy_protocol::environment);
     all.extend(proxy.map(|(name, value)| (name, value.into_bytes())));
-    all.extend(request.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    all.extend(command.environment.iter().map(|(name, value)| (name.as_str(), value.clone())));
     all.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect()
 }

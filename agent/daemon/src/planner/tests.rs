@@ -266,6 +266,8 @@ fn git_status(capped: &Capped) -> Command {
         stdin: Vec::new(),
         background: false,
         one_shot: false,
+        stdin_open: false,
+        terminal: None,
     }
 }
 

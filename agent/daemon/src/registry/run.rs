@@ -1,18 +1,30 @@
 //! One run, as those who follow it see it.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
-use cofferdam_plan::RunId;
-use cofferdam_proto::exec::v1::{Finished, RunState, RunSummary, Started};
+use cofferdam_plan::run::RunSignal;
+use cofferdam_plan::{RunId, TerminalSize};
+use cofferdam_proto::exec::v1::{
+    Finished, Held, RunOwner, RunState, RunSummary, Started, Terminal as WireTerminal,
+};
 use cofferdam_proto::intent::v1::Subject;
-use tokio::sync::watch;
+use prost_types::Timestamp;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use crate::clock;
 use crate::fault::Fault;
-use crate::spool::Spool;
+use crate::input::{Input, Kind};
+use crate::spool::{Room, Spool};
+use crate::terminal::Terminal;
+
+/// Orders that wait to be carried out, at most.
+const ORDERS: usize = 16;
 
 /// What a run begins with.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Begin {
     /// Its name.
     pub id: RunId,
@@ -20,8 +32,16 @@ pub struct Begin {
     pub action: [u8; 32],
     /// Who asked, as the gateway says.
     pub subject: Option<Subject>,
+    /// In which project.
+    pub project: String,
     /// The profile it was asked under.
     pub profile: String,
+    /// What it runs, in words.
+    pub command: String,
+    /// What it reads first, and whether more can come.
+    pub input: (Vec<u8>, Kind),
+    /// The size of its terminal.
+    pub terminal: Option<TerminalSize>,
     /// Bytes that its spool holds of each stream, and takes in all.
     pub spool: (usize, u64),
 }
@@ -32,10 +52,47 @@ pub struct Run {
     id: RunId,
     action: [u8; 32],
     subject: Option<Subject>,
+    project: String,
     profile: String,
+    command: String,
+    input: Input,
+    terminal: Mutex<(Option<Terminal>, Option<TerminalSize>)>,
     spool: Arc<Spool>,
     state: watch::Sender<State>,
     cancelled: watch::Sender<Option<&'static str>>,
+    kept: AtomicBool,
+    orders: mpsc::Sender<Order>,
+    waiting: Mutex<Option<mpsc::Receiver<Order>>>,
+    ended: OnceLock<(Instant, Timestamp)>,
+}
+
+/// What whoever supervises a run is to do to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Send a signal.
+    Signal(RunSignal),
+    /// End its whole tree at once.
+    Kill,
+}
+
+/// Why a run cannot be steered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SteerError {
+    /// It has not started.
+    #[error("it is being started; try again in a moment")]
+    Starting,
+    /// It is over.
+    #[error("it has ended")]
+    Ended,
+    /// It has no terminal.
+    #[error("it has no terminal; start it with one")]
+    NoTerminal,
+    /// Its terminal does not take it.
+    #[error("its terminal cannot be changed: {0}")]
+    Terminal(std::io::ErrorKind),
+    /// Too much is asked of it.
+    #[error("too many signals wait for it; try again in a moment")]
+    Busy,
 }
 
 /// How far a run is.
@@ -52,16 +109,27 @@ pub enum State {
 }
 
 impl Run {
-    pub(super) fn new(begin: Begin) -> Self {
-        let Begin { id, action, subject, profile, spool: (capacity, limit) } = begin;
+    pub(super) fn new(begin: Begin, room: &Arc<Room>) -> Self {
+        let Begin { id, action, subject, project, profile, command, input, terminal, spool } =
+            begin;
+        let (capacity, limit) = spool;
+        let (orders, waiting) = mpsc::channel(ORDERS);
         Self {
             id,
             action,
             subject,
+            project,
             profile,
-            spool: Arc::new(Spool::new(capacity, limit)),
+            command,
+            input: Input::new(input.0, input.1),
+            terminal: Mutex::new((None, terminal)),
+            spool: Arc::new(Spool::within(room, capacity, limit)),
             state: watch::Sender::new(State::Starting),
             cancelled: watch::Sender::new(None),
+            kept: AtomicBool::new(false),
+            orders,
+            waiting: Mutex::new(Some(waiting)),
+            ended: OnceLock::new(),
         }
     }
 
@@ -83,6 +151,92 @@ impl Run {
         &self.spool
     }
 
+    /// What it is given to read.
+    #[must_use]
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// The tenant and the user that it counts for.
+    #[must_use]
+    pub fn owner(&self) -> (&str, &str) {
+        self.subject.as_ref().map_or(("", ""), |subject| (&subject.tenant, &subject.user))
+    }
+
+    /// Whether it is a run of `owner`.
+    #[must_use]
+    pub fn is_of(&self, owner: &RunOwner) -> bool {
+        let RunOwner { tenant, user, project } = owner;
+        self.owner() == (tenant, user) && (project.is_empty() || *project == self.project)
+    }
+
+    /// It goes on while nobody follows it.
+    pub fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it goes on while nobody follows it.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Has its supervisor do something.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn order(&self, order: Order) -> Result<(), SteerError> {
+        self.check_running()?;
+        self.orders.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SteerError::Busy,
+            mpsc::error::TrySendError::Closed(_) => SteerError::Ended,
+        })
+    }
+
+    /// Where orders come; its supervisor takes it once.
+    pub fn orders(&self) -> Option<mpsc::Receiver<Order>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Its terminal, once there is one.
+    pub fn has_terminal(&self, terminal: Terminal) {
+        self.terminal().0 = Some(terminal);
+    }
+
+    /// Changes the size of its terminal.
+    ///
+    /// # Errors
+    /// Where it has none, or does not run.
+    pub fn resize(&self, size: TerminalSize) -> Result<(), SteerError> {
+        let mut terminal = self.terminal();
+        if terminal.1.is_none() {
+            return Err(SteerError::NoTerminal);
+        }
+        self.check_running()?;
+        let (Some(own), known) = &mut *terminal else { return Err(SteerError::Starting) };
+        own.resize(size).map_err(|error| SteerError::Terminal(error.kind()))?;
+        *known = Some(size);
+        Ok(())
+    }
+
+    fn check_running(&self) -> Result<(), SteerError> {
+        match &*self.state.borrow() {
+            State::Starting => Err(SteerError::Starting),
+            State::Running(_) => Ok(()),
+            State::Ended(..) | State::Refused(_) => Err(SteerError::Ended),
+        }
+    }
+
+    fn terminal(&self) -> MutexGuard<'_, (Option<Terminal>, Option<TerminalSize>)> {
+        self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When it ended.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Instant> {
+        self.ended.get().map(|(at, _)| *at)
+    }
+
     /// How far it is, now and later.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<State> {
@@ -96,6 +250,9 @@ impl Run {
 
     /// It ended.
     pub fn finished(&self, finished: Finished) {
+        self.ended.get_or_init(|| (Instant::now(), clock::now()));
+        // Whoever has the other end open is no process of the run any more.
+        self.terminal().0 = None;
         self.state.send_modify(|state| {
             let started = match state {
                 State::Running(started) => Some(started.clone()),
@@ -140,6 +297,9 @@ impl Run {
                 (RunState::Ended, started.clone(), finished.outcome.clone())
             }
         };
+        let [stdout, stderr] = self.spool.held_offsets();
+        let held = |(start, end)| Some(Held { start, end });
+        let is_over = self.ended.get().is_some();
         RunSummary {
             run_id: Uuid::from_bytes(self.id.0).to_string(),
             state: state.into(),
@@ -147,6 +307,18 @@ impl Run {
             profile: self.profile.clone(),
             started_at: started.and_then(|started| started.started_at),
             outcome,
+            project: self.project.clone(),
+            command: self.command.clone(),
+            ended_at: self.ended.get().map(|(_, at)| *at),
+            kept: self.is_kept(),
+            terminal: self.terminal().1.map(|TerminalSize { rows, columns }| WireTerminal {
+                rows: rows.into(),
+                columns: columns.into(),
+            }),
+            stdin_open: !is_over && self.input.kind() != Kind::Closed,
+            stdin_bytes: self.input.offset(),
+            stdout: held(stdout),
+            stderr: held(stderr),
         }
     }
 }

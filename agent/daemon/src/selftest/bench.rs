@@ -200,6 +200,8 @@ impl Bench {
             stdin: Vec::new(),
             background: false,
             one_shot: true,
+            stdin_open: false,
+            terminal: None,
         };
         let run = RunId(*uuid::Uuid::new_v4().as_bytes());
         let mut plan = plan_run(run, &command, &self.capped, Berth::default());

@@ -1,34 +1,88 @@
 //! The last bytes of a stream, with the digest of all of it.
+//!
+//! Held in chunks, so that what is let go is given back at once and what is
+//! held costs little more than its bytes.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 
+/// Bytes of one chunk, at most.
+const CHUNK: usize = 16 * 1024;
+
 /// The end of a stream.
 pub(super) struct Tail {
     /// Offset of the first byte that is held.
     start: u64,
-    bytes: VecDeque<u8>,
+    /// Bytes of the first chunk that were let go.
+    skipped: usize,
+    chunks: VecDeque<Vec<u8>>,
+    /// Bytes that are held.
+    length: usize,
+    /// Bytes of memory that the chunks take.
+    allocated: usize,
     hasher: Context,
 }
 
 impl Tail {
     pub(super) fn new() -> Self {
-        Self { start: 0, bytes: VecDeque::new(), hasher: Context::new(&SHA256) }
+        Self {
+            start: 0,
+            skipped: 0,
+            chunks: VecDeque::new(),
+            length: 0,
+            allocated: 0,
+            hasher: Context::new(&SHA256),
+        }
     }
 
     /// Adds bytes and lets the oldest go, so that `capacity` are held.
     pub(super) fn push(&mut self, bytes: &[u8], capacity: usize) {
         self.hasher.update(bytes);
         // What would be let go at once is not copied.
-        let skipped = bytes.len().saturating_sub(capacity);
-        let kept = &bytes[skipped..];
-        let room = capacity - kept.len();
-        let dropped = self.bytes.len().saturating_sub(room);
-        self.bytes.drain(..dropped);
-        self.bytes.extend(kept);
-        self.start += (dropped + skipped) as u64;
+        let at_once = bytes.len().saturating_sub(capacity);
+        let kept = &bytes[at_once..];
+        self.let_go((self.length + kept.len()).saturating_sub(capacity));
+        if at_once > 0 {
+            self.start += at_once as u64;
+        }
+        self.append(kept);
+    }
+
+    /// Lets the oldest bytes go, so that at most `capacity` are held.
+    pub(super) fn trim(&mut self, capacity: usize) {
+        self.let_go(self.length.saturating_sub(capacity));
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len();
+        while !bytes.is_empty() {
+            let chunk = match self.chunks.back_mut() {
+                Some(chunk) if chunk.len() < CHUNK => chunk,
+                _ => {
+                    self.chunks.push_back(Vec::new());
+                    continue;
+                }
+            };
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - chunk.len()));
+            let before = chunk.capacity();
+            chunk.extend_from_slice(now);
+            self.allocated += chunk.capacity() - before;
+            bytes = later;
+        }
+    }
+
+    fn let_go(&mut self, mut bytes: usize) {
+        bytes = bytes.min(self.length);
+        self.length -= bytes;
+        self.start += bytes as u64;
+        self.skipped += bytes;
+        while let Some(first) = self.chunks.front().filter(|first| first.len() <= self.skipped) {
+            self.skipped -= first.len();
+            self.allocated -= first.capacity();
+            self.chunks.pop_front();
+        }
     }
 
     pub(super) fn start(&self) -> u64 {
@@ -36,11 +90,12 @@ impl Tail {
     }
 
     pub(super) fn end(&self) -> u64 {
-        self.start + self.bytes.len() as u64
+        self.start + self.length as u64
     }
 
+    /// Bytes of memory that it takes.
     pub(super) fn held(&self) -> usize {
-        self.bytes.capacity()
+        self.allocated
     }
 
     /// How many held bytes lie at or after `offset`.
@@ -51,15 +106,23 @@ impl Tail {
 
     /// At most `most` held bytes from `offset` on.
     pub(super) fn copy_from(&self, offset: u64, most: usize) -> Vec<u8> {
-        let skip = self.bytes.len() - self.from(offset).min(self.bytes.len());
-        let end = skip.saturating_add(most).min(self.bytes.len());
-        let (front, back) = self.bytes.as_slices();
-        let part = |slice: &[u8], before: usize| {
-            let at = |index: usize| index.saturating_sub(before).min(slice.len());
-            slice[at(skip)..at(end)].to_vec()
-        };
-        let mut bytes = part(front, 0);
-        bytes.extend(part(back, front.len()));
+        let available = self.from(offset);
+        let mut skip = self.skipped + self.length - available;
+        let mut left = available.min(most);
+        let mut bytes = Vec::with_capacity(left);
+        for chunk in &self.chunks {
+            if left == 0 {
+                break;
+            }
+            if skip >= chunk.len() {
+                skip -= chunk.len();
+                continue;
+            }
+            let part = &chunk[skip..chunk.len().min(skip.saturating_add(left))];
+            bytes.extend_from_slice(part);
+            left -= part.len();
+            skip = 0;
+        }
         bytes
     }
 
@@ -69,7 +132,11 @@ impl Tail {
 
     /// Gives memory back that no more bytes will need.
     pub(super) fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
+        if let Some(last) = self.chunks.back_mut() {
+            let before = last.capacity();
+            last.shrink_to_fit();
+            self.allocated -= before - last.capacity();
+        }
     }
 
     /// SHA-256 of the stream so far, held or not.

@@ -21,7 +21,11 @@ pub(super) fn compare(gateway: &Ledger, agent: &Ledger) -> Reconciliation {
         let pair = (gateway.runs.get(run_id), agent.runs.get(run_id));
         let here = match pair {
             (_, Some(run)) => run.intents.iter().any(|it| is_of(&it.body, &gateway.owner)),
-            (Some(run), None) => run.intents.iter().any(|it| hosts.contains(&it.body.call.host)),
+            // Without the digest of an action nothing was asked of the host: the
+            // gateway answered from what it may see of a run.
+            (Some(run), None) => run.intents.iter().any(|it| {
+                it.body.call.action_digest.is_some() && hosts.contains(&it.body.call.host)
+            }),
             (None, None) => false,
         };
         if !here {

@@ -7,6 +7,7 @@ use cofferdam_trust::TrustedKeys;
 
 use crate::broken::Broken;
 use crate::digest::Digest;
+use crate::ending::Ending;
 use crate::entry::{Body, Intent, Outcome};
 use crate::record::Record;
 use crate::verify::Walk;
@@ -48,6 +49,8 @@ impl Ledger {
                     let run = runs.entry(body.call.run_id.clone()).or_default();
                     run.intents.push(Placed { sequence, hash, body });
                 }
+                // Its outcome is yet to come.
+                Body::Outcome(Outcome { ending: Ending::GoesOn, .. }) => {}
                 Body::Outcome(body) => {
                     let run = runs.entry(body.run_id.clone()).or_default();
                     run.outcome = Some(Placed { sequence, hash, body });

@@ -58,11 +58,12 @@ fn told(body: &Body) -> String {
 
 /// What happened to a request for approval, and by whom.
 fn step(approval: &Approval) -> String {
-    let Approval { call, request, step, by, scope, note, .. } = approval;
+    let Approval { call, request, step, by, scope, note, signed_version, .. } = approval;
     let by = by.as_ref().map_or(String::new(), |by| format!(" by {}", by.user));
     let scope = if scope.is_empty() { String::new() } else { format!(" ({scope})") };
     let note = if note.is_empty() { String::new() } else { format!(": {note}") };
-    format!("{}  {request} {}{by}{scope}{note}", asked(call), step.name())
+    let signed = signed_version.map_or(String::new(), |it| format!(", by rules of version {it}"));
+    format!("{}  {request} {}{by}{scope}{signed}{note}", asked(call), step.name())
 }
 
 /// What happened to the rules, and which are in force.
@@ -126,6 +127,7 @@ fn ending(ending: &Ending) -> String {
         Ending::Cancelled { by } => format!("cancelled by {by}"),
         Ending::FailedToStart { step, detail, .. } => format!("failed to start: {step}: {detail}"),
         Ending::Lost { reason } => format!("lost: {reason}"),
+        Ending::GoesOn => "goes on".to_owned(),
         Ending::Completed => "completed".to_owned(),
         Ending::Failed { reason, detail } => format!("failed: {reason}: {detail}"),
     }

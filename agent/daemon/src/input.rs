@@ -1,0 +1,258 @@
+//! What a run is given to read while it goes on: taken in order, each byte at
+//! most once, and never more than fits.
+//!
+//! Callers write with the offset that they are at, so that the same bytes sent
+//! again are known as such. What does not fit is left to them: a run that reads
+//! nothing blocks nobody and costs a bounded amount of memory.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe::Sender;
+use tokio::sync::watch;
+
+/// Bytes that wait for a run to read them, at most; what it was started with
+/// not counted.
+pub const WAITING: usize = 256 * 1024;
+/// Bytes written at once.
+const CHUNK: usize = 16 * 1024;
+
+/// What a run is given to read.
+#[derive(Debug)]
+pub struct Input {
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+    kind: Kind,
+}
+
+/// How long it stays open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// It has what it was started with and no more.
+    #[default]
+    Closed,
+    /// Until its end is asked for.
+    Open,
+    /// A terminal, whose end of input is a key.
+    Terminal,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: VecDeque<u8>,
+    /// Bytes taken so far, those it was started with included.
+    taken: u64,
+    ended: bool,
+    /// Nobody reads any more.
+    broken: bool,
+}
+
+/// What became of bytes that were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Bytes of the input taken so far: where to go on.
+    pub offset: u64,
+    /// Bytes of this request that were taken, now or before.
+    pub bytes: usize,
+    /// Bytes that the run has not read yet.
+    pub waiting: usize,
+}
+
+/// Why input is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// Its standard input was never open.
+    #[error(
+        "it was started without open standard input; start it with `stdin_open` or with a terminal"
+    )]
+    Closed,
+    /// Its end was written.
+    #[error("the end of its input was written before")]
+    Ended,
+    /// Nobody reads it any more.
+    #[error("it has closed its standard input")]
+    Broken,
+    /// Bytes in between are missing.
+    #[error("its input is at {at}, and these bytes begin at {asked}: those in between are missing")]
+    Ahead {
+        /// Where it is.
+        at: u64,
+        /// Where the bytes begin.
+        asked: u64,
+    },
+}
+
+impl Input {
+    /// Begins with `first`.
+    #[must_use]
+    pub fn new(first: Vec<u8>, kind: Kind) -> Self {
+        let taken = first.len() as u64;
+        let ended = kind == Kind::Closed;
+        let state = State { waiting: first.into(), taken, ended, broken: false };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(()), kind }
+    }
+
+    /// How it is open.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether there is, or can be, anything to read.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        self.kind != Kind::Closed || !self.lock().waiting.is_empty()
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.lock().taken
+    }
+
+    /// Takes `data`, which begins at `offset` (none: where the input is), as far
+    /// as it fits, and with `end` its end once all of it was taken.
+    ///
+    /// # Errors
+    /// Where nothing can be taken any more, or bytes before it are missing.
+    pub fn take(&self, offset: Option<u64>, data: &[u8], end: bool) -> Result<Taken, InputError> {
+        if end && self.kind == Kind::Terminal {
+            // The line discipline makes an end of the line that stands there.
+            return self.take(offset, &[data, &[END_OF_INPUT]].concat(), false);
+        }
+        let mut state = self.lock();
+        let at = state.taken;
+        let asked = offset.unwrap_or(at);
+        if asked > at {
+            return Err(InputError::Ahead { at, asked });
+        }
+        let known = usize::try_from(at - asked).unwrap_or(usize::MAX);
+        let new = data.get(known..).unwrap_or_default();
+        let is_known = new.is_empty() && if end { state.ended } else { !data.is_empty() };
+        if !is_known {
+            state.check(self.kind)?;
+        }
+        let taken = new.len().min(WAITING.saturating_sub(state.waiting.len()));
+        state.waiting.extend(&new[..taken]);
+        state.taken += taken as u64;
+        state.ended |= end && taken == new.len();
+        let bytes = known.min(data.len()) + taken;
+        let answer = Taken { offset: state.taken, bytes, waiting: state.waiting.len() };
+        drop(state);
+        self.changed.send_replace(());
+        Ok(answer)
+    }
+
+    /// Writes what is taken to `sink` until the end, or until nobody reads.
+    pub async fn feed(&self, mut sink: Sender) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            let (some, ended) = self.next();
+            if some.is_empty() {
+                if ended {
+                    return;
+                }
+                // The sender lives in `self`.
+                drop(changed.changed().await);
+                continue;
+            }
+            match sink.write(&some).await {
+                Ok(written) => drop(self.lock().waiting.drain(..written)),
+                // A run that does not read all of its input is no error.
+                Err(_) => {
+                    let mut state = self.lock();
+                    state.broken = true;
+                    state.waiting = VecDeque::new();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> (Vec<u8>, bool) {
+        let state = self.lock();
+        (state.waiting.iter().take(CHUNK).copied().collect(), state.ended)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether anything new can be taken.
+    fn check(&self, kind: Kind) -> Result<(), InputError> {
+        match kind {
+            Kind::Closed => Err(InputError::Closed),
+            _ if self.ended => Err(InputError::Ended),
+            _ if self.broken => Err(InputError::Broken),
+            Kind::Open | Kind::Terminal => Ok(()),
+        }
+    }
+}
+
+/// What a terminal takes for the end of input, unless it was told otherwise: `VEOF`
+/// of termios(3).
+const END_OF_INPUT: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn taken(offset: u64, bytes: usize, waiting: usize) -> Result<Taken, InputError> {
+        Ok(Taken { offset, bytes, waiting })
+    }
+
+    #[test]
+    fn the_same_bytes_again_are_taken_once_and_missing_ones_are_told() {
+        let input = Input::new(b"ab".to_vec(), Kind::Open);
+        assert_eq!(input.take(Some(2), b"cd", false), taken(4, 2, 4));
+        assert_eq!(input.take(Some(2), b"cd", false), taken(4, 2, 4));
+        assert_eq!(input.take(Some(3), b"de", false), taken(5, 2, 5));
+        assert_eq!(input.take(None, b"f", false), taken(6, 1, 6));
+        let ahead = Err(InputError::Ahead { at: 6, asked: 7 });
+        assert_eq!(input.take(Some(7), b"h", false), ahead);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_and_its_end_waits_for_it() {
+        let input = Input::new(Vec::new(), Kind::Open);
+        let much = vec![b'x'; WAITING + 10];
+        let whole = WAITING as u64;
+        assert_eq!(input.take(Some(0), &much, true), taken(whole, WAITING, WAITING));
+        assert_eq!(input.take(Some(0), &much, true), taken(whole, WAITING, WAITING));
+        assert!(!input.lock().ended);
+    }
+
+    #[test]
+    fn after_its_end_nothing_is_taken_but_what_was_taken_before() {
+        let input = Input::new(Vec::new(), Kind::Open);
+        assert_eq!(input.take(Some(0), b"ab", true), taken(2, 2, 2));
+        assert_eq!(input.take(Some(0), b"ab", true), taken(2, 2, 2));
+        assert_eq!(input.take(None, b"c", false), Err(InputError::Ended));
+        let closed = Input::new(b"ab".to_vec(), Kind::Closed);
+        assert_eq!(closed.take(None, b"c", false), Err(InputError::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_run_gets_all_of_it_in_order_and_then_the_end() {
+        use tokio::io::AsyncReadExt;
+        let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let mut reader = tokio::net::unix::pipe::Receiver::from_owned_fd(ours).unwrap();
+        let sink = Sender::from_owned_fd(theirs).unwrap();
+        let input = Arc::new(Input::new(b"one ".to_vec(), Kind::Open));
+        let feeder = Arc::clone(&input);
+        let feeding = tokio::spawn(async move { feeder.feed(sink).await });
+        input.take(Some(4), b"two ", false).unwrap();
+        tokio::task::yield_now().await;
+        input.take(Some(8), b"three", true).unwrap();
+        let mut all = String::new();
+        reader.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "one two three");
+        feeding.await.unwrap();
+    }
+}
