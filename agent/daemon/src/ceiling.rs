@@ -1,13 +1,15 @@
 //! The ceiling as the agent reads it: anew whenever the file changed, so that
 //! an edit counts at the next call. The warden reads it for itself.
 //!
-//! Two tables of the file are the agent's alone, and root skips them: whom the
-//! gateways may act for ([`Callers`]) and what their rules must be
-//! ([`RequiredPolicy`]). Both come from the same bytes as the rest.
+//! Three tables of the file are the agent's alone, and root skips them: whom the
+//! gateways may act for ([`Callers`]), what their rules must be
+//! ([`RequiredPolicy`]) and which units callers may be told of ([`Services`]). All
+//! come from the same bytes as the rest.
 
 mod callers;
 mod pattern;
 mod policy;
+mod services;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +23,7 @@ use serde::Deserialize;
 pub use callers::{CallerError, Callers};
 pub use pattern::Pattern;
 pub use policy::{PolicyError, RequiredPolicy};
+pub use services::{Services, ServicesError};
 
 /// A ceiling, and which one it is.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Current {
     pub callers: Callers,
     /// What their rules must be.
     pub policy: RequiredPolicy,
+    /// Which units callers may be told of.
+    pub services: Services,
     /// SHA-256 of its file, for the journal.
     pub digest: [u8; 32],
 }
@@ -42,6 +47,8 @@ struct OwnTables {
     callers: Callers,
     #[serde(default)]
     policy: RequiredPolicy,
+    #[serde(default)]
+    services: Services,
 }
 
 /// The ceiling's file.
@@ -71,9 +78,9 @@ impl Current {
     pub fn load(path: &Path, owner: u32) -> Result<Self, LoadError> {
         let (ceiling, text) = cofferdam_ceiling::load(path, owner)?;
         let own = toml::from_str(&text);
-        let OwnTables { callers, policy } =
+        let OwnTables { callers, policy, services } =
             own.map_err(|source| LoadError::Parse(path.into(), Box::new(source)))?;
-        Ok(Self { ceiling, callers, policy, digest: sha256(text.as_bytes()) })
+        Ok(Self { ceiling, callers, policy, services, digest: sha256(text.as_bytes()) })
     }
 }
 
@@ -155,6 +162,7 @@ mod tests {
         let shown = Current::load(&path, rustix::process::geteuid().as_raw()).unwrap();
         assert_ne!(shown.callers, Callers::default());
         assert!(shown.policy.describe().is_some());
+        assert!(shown.services.is_something() && shown.services.has_journal());
         let limits = &shown.ceiling.limits;
         assert!(limits.runs.is_some() && limits.runs_per_user.is_some());
         assert!(limits.cells_per_user.is_some());
@@ -174,6 +182,7 @@ mod tests {
             ("[callers]\nuser = ['a']", "unknown field `user`"),
             ("[callers]\nusers = 1", "invalid type"),
             ("[policy]\nrequire_signed = true", "`policy.keys` is empty"),
+            ("[services]\nshow = ['nginx']", "names no unit"),
         ] {
             let refused = load(more).unwrap_err().to_string();
             assert!(refused.contains(words) && refused.contains("line"), "{more}: {refused}");

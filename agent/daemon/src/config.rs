@@ -41,8 +41,31 @@ pub struct Config {
     pub gateways: Vec<VerifyingKey>,
     /// The journal's directory.
     pub journal: PathBuf,
+    /// Where the service manager and its journal are.
+    pub services: ServicePlaces,
     /// The agent's own limits.
     pub limits: Limits,
+}
+
+/// Where the service manager and its journal are. What of them is told, the
+/// ceiling says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServicePlaces {
+    /// The socket of the system bus.
+    pub bus: PathBuf,
+    /// Directories of journals, each with one directory for each machine.
+    pub journals: Vec<PathBuf>,
+}
+
+impl Default for ServicePlaces {
+    /// dbus-daemon(1), systemd-journald.service(8).
+    fn default() -> Self {
+        Self {
+            bus: "/run/dbus/system_bus_socket".into(),
+            journals: vec!["/var/log/journal".into(), "/run/log/journal".into()],
+        }
+    }
 }
 
 /// The files of a TLS identity.
@@ -155,6 +178,8 @@ struct File {
     gateways: GatewaysSection,
     journal: JournalSection,
     #[serde(default)]
+    services: ServicePlaces,
+    #[serde(default)]
     limits: Limits,
 }
 
@@ -250,6 +275,10 @@ impl Config {
             },
             signing_key: at(file.signing.key),
             journal: at(file.journal.directory),
+            services: ServicePlaces {
+                bus: at(file.services.bus),
+                journals: file.services.journals.into_iter().map(at).collect(),
+            },
             limits: file.limits,
         })
     }

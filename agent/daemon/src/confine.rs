@@ -150,6 +150,7 @@ fn drop_capabilities() -> Result<(), ConfineError> {
 fn landlock(config: &Config, ceilings: &Ceilings) -> Result<Confinement, ConfineError> {
     let current = ceilings.current().ok();
     let ceiling = current.as_deref().map(|current| &current.ceiling);
+    let services = current.as_deref().map(|current| &current.services);
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -158,6 +159,9 @@ fn landlock(config: &Config, ceilings: &Ceilings) -> Result<Confinement, Confine
         .create()?;
     let profiles = Profiles::load(config.profiles.as_deref());
     for place in places::places(config, ceiling, profiles.as_ref().ok()) {
+        ruleset = allow(ruleset, &place)?;
+    }
+    for place in services.into_iter().flat_map(|shown| places::journals(&config.services, shown)) {
         ruleset = allow(ruleset, &place)?;
     }
     ruleset = ruleset.add_rule(NetPort::new(config.listen.port(), AccessNet::BindTcp))?;

@@ -16,6 +16,7 @@ mod places;
 mod prerequisites;
 mod print;
 mod reach;
+mod services;
 mod user;
 
 use std::path::{Path, PathBuf};

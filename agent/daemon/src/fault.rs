@@ -24,6 +24,7 @@ use crate::peers::PeerError;
 use crate::planner::PlanError;
 use crate::registry::RegistryError;
 use crate::replay::ReplayError;
+use crate::services::ReadError;
 use crate::validate::InvalidField;
 use crate::warden::WardenError;
 
@@ -230,6 +231,21 @@ impl From<CapError> for Fault {
             | CapError::Limit(_) => (Code::PermissionDenied, "ABOVE_CEILING"),
         };
         Self::new(code, reason, &error).by(rule)
+    }
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        let (code, reason) = match error {
+            ReadError::Ceiling(_) => (Code::PermissionDenied, "ABOVE_CEILING"),
+            ReadError::Alias { .. } => (Code::FailedPrecondition, "UNIT_ALIAS"),
+            ReadError::Busy => (Code::ResourceExhausted, "TOO_MANY_READERS"),
+            ReadError::Late => (Code::DeadlineExceeded, "SERVICES_LATE"),
+            ReadError::Vanished(_) => (Code::Internal, "SERVICES_FAILED"),
+            ReadError::Units(_) => (Code::Unavailable, "UNITS_UNREADABLE"),
+            ReadError::Journal(_) => (Code::FailedPrecondition, "UNIT_JOURNAL_UNREADABLE"),
+        };
+        Self::new(code, reason, &error).by(error.rule())
     }
 }
 

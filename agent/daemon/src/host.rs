@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use cofferdam_proto::host::v1::host_service_server::HostService;
-use cofferdam_proto::host::v1::{GetHostRequest, GetHostResponse};
+use cofferdam_proto::host::v1::{
+    GetHostRequest, GetHostResponse, ReadServiceRequest, ReadServiceResponse,
+};
 use tonic::{Request, Response, Status};
 
 use crate::fault::Fault;
 use crate::peers::gateway;
-use crate::pipeline::{Agent, describe_host};
+use crate::pipeline::{Agent, describe_host, read_service};
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -24,5 +26,15 @@ impl HostService for Host {
         let described = describe_host(&self.0, &gateway, request.into_inner()).await;
         let (host, receipt) = described.map_err(Fault::into_status)?;
         Ok(Response::new(GetHostResponse { host: Some(host), receipt: Some(receipt) }))
+    }
+
+    async fn read_service(
+        &self,
+        request: Request<ReadServiceRequest>,
+    ) -> Result<Response<ReadServiceResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let read = read_service(&self.0, &gateway, request.into_inner()).await;
+        let (report, receipt) = read.map_err(Fault::into_status)?;
+        Ok(Response::new(ReadServiceResponse { report: Some(report), receipt: Some(receipt) }))
     }
 }

@@ -54,6 +54,7 @@ pub mod replay;
 pub mod sandbox;
 pub mod selftest;
 pub mod serve;
+pub mod services;
 pub mod sockets;
 pub mod spool;
 pub mod streams;

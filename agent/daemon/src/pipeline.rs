@@ -12,6 +12,7 @@ mod host;
 mod places;
 mod refusal;
 mod run;
+mod service;
 mod supervise;
 
 use std::path::PathBuf;
@@ -33,11 +34,13 @@ use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::registry::{Registry, User};
 use crate::replay::Replays;
+use crate::services::Services;
 use crate::usage::Counters;
 
 pub use files::file_call;
 pub use host::describe_host;
 pub use places::{look_after_places, tidy_places};
+pub use service::read_service;
 pub use run::{Followed, start_run};
 
 /// All that a call needs of its agent.
@@ -67,6 +70,8 @@ pub struct Agent {
     pub registry: Registry,
     /// The cells.
     pub cells: Arc<Cells>,
+    /// Units of the service manager, and their journal.
+    pub services: Services,
     /// The way out of cells that have one.
     pub proxy: Proxy,
     /// What the sandbox refused.

@@ -39,6 +39,7 @@ use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
+use crate::services::Services;
 use crate::usage::Counters;
 use crate::warden::{Endpoint, Warden};
 
@@ -156,6 +157,7 @@ fn assemble(
         registry: Registry::new(config.limits),
         cells: Arc::new(cells),
         proxy: Proxy::new(proxy).context("cannot use the proxy's socket")?,
+        services: Services::new(config.services),
         denials: Arc::new(Denials::new(warden_program())),
         counters: Counters::find(),
         layers: Mutex::default(),

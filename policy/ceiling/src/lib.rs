@@ -40,6 +40,8 @@ pub struct Ceiling {
     pub callers: Option<IgnoredAny>,
     /// What the gateways' rules must be. The agent reads it; root skips it.
     pub policy: Option<IgnoredAny>,
+    /// Which units callers may be told of. The agent reads it; root skips it.
+    pub services: Option<IgnoredAny>,
     /// What of the network may be had.
     #[serde(default)]
     pub network: Network,
@@ -171,10 +173,7 @@ pub struct RootPath(PathBuf);
 impl TryFrom<String> for RootPath {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let trimmed = match text.as_str() {
-            "/" => "/",
-            other => other.strip_suffix('/').unwrap_or(other),
-        };
+        let trimmed = text.strip_suffix('/').filter(|it| !it.is_empty()).unwrap_or(&text);
         let normal = |c: &str| !matches!(c, "" | "." | "..");
         match trimmed.strip_prefix('/') {
             Some("") => Ok(Self(trimmed.into())),

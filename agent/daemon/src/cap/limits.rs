@@ -43,7 +43,9 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    pub(super) fn of(most: &ceiling::Limits) -> Self {
+    /// What the ceiling says of it.
+    #[must_use]
+    pub fn of(most: &ceiling::Limits) -> Self {
         let ceiling::Limits { runs, runs_per_user, cells_per_user, .. } = *most;
         Self { runs, runs_per_user, cells_per_user }
     }

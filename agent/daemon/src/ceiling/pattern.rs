@@ -32,6 +32,11 @@ impl TryFrom<String> for Pattern {
 }
 
 impl Pattern {
+    /// As it is written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it matches the whole of `name`. A name that is empty is nobody's.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use cofferdam_ceiling::Ceiling;
 use cofferdam_profile::trees::intersection;
 use cofferdam_profile::{Profiles, Tree};
+use cofferdam_services::MachineId;
 
-use crate::config::Config;
+use crate::ceiling::Services;
+use crate::config::{Config, ServicePlaces};
+use crate::services::MACHINE_ID;
 
 /// A file or directory, and what the agent may do there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +65,20 @@ pub(super) fn places(
         Place { path: config.journal.clone(), reach: Reach::Keep },
     ])
     .collect()
+}
+
+/// This machine's journals, where the ceiling shows them. Those of other machines,
+/// which stand beside them, stay closed; the bus needs no place, because a
+/// connection to a socket is none that this Landlock holds.
+pub(super) fn journals(places: &ServicePlaces, shown: &Services) -> Vec<Place> {
+    if !shown.is_something() || !shown.has_journal() {
+        return Vec::new();
+    }
+    let id = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
+    let Some(id) = MachineId::parse(id.trim_end()) else { return Vec::new() };
+    let own = places.journals.iter().map(|root| root.join(id.as_str()));
+    let all = own.chain([PathBuf::from(MACHINE_ID)]);
+    all.map(|path| Place { path, reach: Reach::Read }).collect()
 }
 
 /// What cells of some profile see of the host.

@@ -9,7 +9,7 @@ use cofferdam_ceiling::Ceiling;
 use cofferdam_profile::Profiles;
 use rustix::process::geteuid;
 
-use super::{CONFIGURATION, disk, identity, leases, narrowing, places, reach};
+use super::{CONFIGURATION, disk, identity, leases, narrowing, places, reach, services};
 use crate::ceiling::Current;
 use crate::config::Config;
 
@@ -42,6 +42,8 @@ impl Prerequisites {
         let (line, ceiling) = ceiling(&config);
         lines.push(line);
         lines.extend(ceiling.iter().flat_map(narrowing::lines));
+        let shown = ceiling.iter().map(|current| &current.services);
+        lines.extend(shown.flat_map(|shown| services::lines(shown, &config.services)));
         let ceiling = ceiling.map(|current| current.ceiling);
         lines.push(profiles(&config, ceiling.as_ref()));
         lines.push(places::worker(&config.worker, ceiling.as_ref()));
