@@ -3,7 +3,7 @@
 
 use cofferdam_policy::{Action, Execute};
 use cofferdam_proto::exec::v1::{Command, EnvironmentVariable, ProgramQuery};
-use cofferdam_proto::file::v1::{DirectoryList, FileRead, FileSearch, FileWrite};
+use cofferdam_proto::file::v1::{DirectoryList, FileEdit, FileRead, FileSearch, FileWrite};
 use cofferdam_proto::host::v1::HostQuery;
 use prost::{Message, Name};
 
@@ -78,6 +78,14 @@ impl WireAction for FileWrite {
     fn action(&self) -> Action {
         let Self { path, data: _, precondition: _, make_parents: _, mode: _, append: _ } = self;
         Action::WriteFile { path: path.clone() }
+    }
+}
+
+impl WireAction for FileEdit {
+    fn action(&self) -> Action {
+        let Self { path, replacements: _, patch: _, encoding: _, expected_sha256: _, dry_run: _ } =
+            self;
+        Action::EditFile { path: path.clone() }
     }
 }
 

@@ -52,7 +52,9 @@ const PART: usize = 16;
 pub(crate) const MAX_FIELDS: usize = 256;
 
 /// Fields that hold a file's content: records keep only their digest.
-const CONTENT: [&str; 2] = ["content", "stdin"];
+const CONTENT: [&str; 3] = ["content", "stdin", "patch"];
+/// Fields that do so in elements of an array: those of `edit_file`.
+const PARTS: [&str; 2] = ["old_text", "new_text"];
 
 /// The arguments as records keep them: contents and long texts as size and
 /// digest, numbers as integers or text, because canonical JSON has no others.
@@ -97,6 +99,9 @@ fn short(value: &Value, room: &mut usize) -> Value {
         }
         Value::Object(fields) => {
             let kept = fields.iter().take(MAX_FIELDS).map(|(key, value)| {
+                if let (true, Value::String(text)) = (PARTS.contains(&key.as_str()), value) {
+                    return (key.clone(), digested(text, 0));
+                }
                 let key = key.chars().take(HEAD).collect::<String>();
                 (key, short(value, room))
             });
@@ -139,6 +144,8 @@ mod tests {
         let kept = recorded("write_file", json!({"path": "a", "content": "abc"}));
         assert_eq!(kept["content"]["bytes"], 3);
         assert_eq!(kept["content"]["sha256"].as_str().unwrap().len(), 64);
+        let edits = json!({"edits": [{"old_text": "secret", "new_text": "b"}], "patch": "-secret"});
+        assert!(!recorded("edit_file", edits).to_string().contains("secret"));
         let search = json!({"content": "fn main"});
         assert_eq!(recorded("search_files", search.clone()), search);
     }

@@ -33,7 +33,7 @@ use crate::place::Place;
 use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
 use crate::tools::{
-    Acted, CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, Job, ListDirectory,
+    Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job, ListDirectory,
     ReadFile, SearchFiles, Target, WriteFile, check_approval, describe_access, list_hosts,
 };
 
@@ -54,6 +54,7 @@ pub(crate) async fn serve(
         "execute_command" => lead::<ExecuteCommand>(gateway, call).await,
         "read_file" => lead::<ReadFile>(gateway, call).await,
         "write_file" => lead::<WriteFile>(gateway, call).await,
+        "edit_file" => lead::<EditFile>(gateway, call).await,
         "list_directory" => lead::<ListDirectory>(gateway, call).await,
         "search_files" => lead::<SearchFiles>(gateway, call).await,
         "get_system_info" => lead::<GetSystemInfo>(gateway, call).await,

@@ -23,7 +23,7 @@ use crate::decide::policy_call;
 use crate::input::{BadInput, parse};
 use crate::place::Place;
 use crate::tools::{
-    CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, ListDirectory, ReadFile,
+    CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, ListDirectory, ReadFile,
     SearchFiles, WriteFile,
 };
 
@@ -120,6 +120,11 @@ fn action_of(tool: &str, recorded: &Value, place: &Place) -> Result<Action, Unde
             let mut arguments = decisive(recorded, &["path"])?;
             arguments.insert("content".to_owned(), json!(""));
             action::<WriteFile>(arguments, place)
+        }
+        "edit_file" => {
+            let mut arguments = decisive(recorded, &["path"])?;
+            arguments.insert("patch".to_owned(), json!("@@"));
+            action::<EditFile>(arguments, place)
         }
         "list_directory" => action::<ListDirectory>(decisive(recorded, &["path", "depth"])?, place),
         "search_files" => {

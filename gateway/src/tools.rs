@@ -9,7 +9,9 @@ pub(crate) mod check_approval;
 mod check_command_exists;
 mod definition;
 pub(crate) mod describe_access;
+mod edit_file;
 mod execute_command;
+mod file_input;
 mod get_system_info;
 mod list_directory;
 pub(crate) mod list_hosts;
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use check_command_exists::CheckCommandExists;
 use definition::{About, Effect, define};
+pub(crate) use edit_file::EditFile;
 pub(crate) use execute_command::ExecuteCommand;
 pub(crate) use get_system_info::GetSystemInfo;
 pub(crate) use list_directory::ListDirectory;
@@ -134,6 +137,7 @@ pub(crate) fn definitions() -> &'static [Tool] {
             host_tool::<ExecuteCommand>(),
             host_tool::<ReadFile>(),
             host_tool::<WriteFile>(),
+            host_tool::<EditFile>(),
             host_tool::<ListDirectory>(),
             host_tool::<SearchFiles>(),
             host_tool::<GetSystemInfo>(),

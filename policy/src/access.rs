@@ -267,8 +267,10 @@ fn refuses_everything(rule: &Rule) -> bool {
 fn serves(rule: &Rule, tool: &str) -> bool {
     match tool {
         "execute_command" | "check_command_exists" => !rule.programs.is_empty(),
-        "write_file" => rule.paths.iter().any(|path| path.mode == Mode::Write),
-        "read_file" | "list_directory" | "search_files" => !rule.paths.is_empty(),
+        "write_file" | "edit_file" | "make_directory" | "move_file" | "copy_file"
+        | "delete_file" => rule.paths.iter().any(|path| path.mode == Mode::Write),
+        "read_file" | "read_files" | "stat_file" | "list_directory" | "search_files"
+        | "watch_files" => !rule.paths.is_empty(),
         "get_system_info" | "list_hosts" => rule.selectors.names_tool(tool),
         "read_service" => !rule.services.units.is_empty(),
         _ => false,

@@ -3,6 +3,8 @@
 //! Programs, arguments and paths are bytes, as the kernel takes them. The
 //! gateway builds a [`Call`]; only [`crate::RuleSet::decide`] judges it.
 
+mod file_use;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,13 +14,15 @@ use jiff::Timestamp;
 use crate::shell::Script;
 use crate::subject::Subject;
 use crate::text::shown;
+pub use file_use::FileUse;
 
 /// The tools that rules can name. A rule that names another is refused when it
 /// is loaded, because a misspelt name would never match.
-pub const TOOLS: [&str; 9] = [
+pub const TOOLS: [&str; 10] = [
     "execute_command",
     "read_file",
     "write_file",
+    "edit_file",
     "list_directory",
     "search_files",
     "get_system_info",
@@ -78,6 +82,51 @@ pub enum Action {
     /// Create, replace or extend a file.
     WriteFile {
         /// The file.
+        path: Vec<u8>,
+    },
+    /// Read several files' contents.
+    ReadFiles {
+        /// The files.
+        paths: Vec<Vec<u8>>,
+    },
+    /// Change a part of a file.
+    EditFile {
+        /// The file.
+        path: Vec<u8>,
+    },
+    /// Make a directory.
+    MakeDirectory {
+        /// The directory.
+        path: Vec<u8>,
+    },
+    /// Give a file another name.
+    MoveFile {
+        /// The file.
+        from: Vec<u8>,
+        /// Its new name.
+        to: Vec<u8>,
+        /// It may be a directory, with all that is in it.
+        recursive: bool,
+    },
+    /// Make another file with the same content.
+    CopyFile {
+        /// The file.
+        from: Vec<u8>,
+        /// The other one.
+        to: Vec<u8>,
+        /// It may be a directory, with all that is in it.
+        recursive: bool,
+    },
+    /// Remove a file or directory.
+    DeleteFile {
+        /// The file.
+        path: Vec<u8>,
+        /// With all that is in it.
+        recursive: bool,
+    },
+    /// Wait for changes of everything beneath a path.
+    WatchFiles {
+        /// The file or directory.
         path: Vec<u8>,
     },
     /// List a directory.
@@ -184,24 +233,7 @@ impl Action {
     /// Whether the action can run a program or change a file.
     #[must_use]
     pub fn changes(&self) -> bool {
-        matches!(self, Self::Execute(_) | Self::WriteFile { .. })
-    }
-
-    /// The path that a file action names.
-    #[must_use]
-    pub fn path(&self) -> Option<&[u8]> {
-        match self {
-            Self::ReadFile { path }
-            | Self::WriteFile { path }
-            | Self::ListDirectory { path, .. }
-            | Self::SearchFiles { path }
-            | Self::StatFile { path } => Some(path),
-            Self::Execute(_)
-            | Self::FindProgram { .. }
-            | Self::DescribeHost
-            | Self::ListHosts
-            | Self::ReadService { .. } => None,
-        }
+        matches!(self, Self::Execute(_)) || self.files().iter().any(|used| used.writes)
     }
 }
 
@@ -222,6 +254,27 @@ impl fmt::Display for Action {
             }
             Self::ReadFile { path } => write!(out, "read `{}`", shown(path)),
             Self::WriteFile { path } => write!(out, "write `{}`", shown(path)),
+            Self::ReadFiles { paths } => {
+                let first = paths.first().map(Vec::as_slice).unwrap_or_default();
+                write!(out, "read `{}`", shown(first))?;
+                match paths.len() {
+                    0 | 1 => Ok(()),
+                    many => write!(out, " and {} more", many - 1),
+                }
+            }
+            Self::EditFile { path } => write!(out, "edit `{}`", shown(path)),
+            Self::MakeDirectory { path } => write!(out, "make the directory `{}`", shown(path)),
+            Self::MoveFile { from, to, recursive: _ } => {
+                write!(out, "move `{}` to `{}`", shown(from), shown(to))
+            }
+            Self::CopyFile { from, to, recursive: _ } => {
+                write!(out, "copy `{}` to `{}`", shown(from), shown(to))
+            }
+            Self::DeleteFile { path, recursive: false } => write!(out, "remove `{}`", shown(path)),
+            Self::DeleteFile { path, recursive: true } => {
+                write!(out, "remove `{}` and everything beneath", shown(path))
+            }
+            Self::WatchFiles { path } => write!(out, "watch `{}`", shown(path)),
             Self::ListDirectory { path, recursive: false } => {
                 write!(out, "list `{}`", shown(path))
             }

@@ -37,7 +37,7 @@ pub use cofferdam_ceiling::{Bytes, Millis};
 pub use jiff::Timestamp;
 
 pub use access::{Access, Allowance, Refusal};
-pub use action::{Action, Call, Execute, Host, Project, Reading, SHELL, TOOLS};
+pub use action::{Action, Call, Execute, FileUse, Host, Project, Reading, SHELL, TOOLS};
 pub use approval::{Approvers, DEFAULT_OPEN, Demand, MAX_OPEN, MAX_PEOPLE, Uncounted, Voter};
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Seal};
 pub use compare::{ChangeKind, Difference, FacetChange, RuleChange};

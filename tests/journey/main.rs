@@ -6,6 +6,7 @@ mod approvals;
 mod bad_input;
 mod clients;
 mod endings;
+mod files;
 mod network;
 mod records;
 mod tools;

@@ -4,10 +4,12 @@
 //! action's own digest stands beside and covers every byte. Secrets are taken
 //! out by the journal.
 
-use cofferdam_proto::exec::v1::{Command, EnvironmentVariable};
+use cofferdam_proto::exec::v1::{
+    Command, EnvironmentVariable, RunInput, RunSignal, RunSize, Terminal,
+};
 use cofferdam_proto::file::v1::write_precondition::Precondition;
 use cofferdam_proto::file::v1::{
-    DirectoryList, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup,
+    DirectoryList, FileEdit, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup, Replacement,
     worker_request::Operation,
 };
 use cofferdam_trust::{hex, sha256};
@@ -130,6 +132,7 @@ pub fn operation(operation: &Operation) -> Value {
                 "make_parents": make_parents, "mode": mode, "append": append,
             })
         }
+        Operation::Edit(edit) => edit_value(edit),
         Operation::List(list) => {
             let DirectoryList { path, depth, respect_ignore_files, include_hidden, max_entries } =
                 list;
@@ -165,6 +168,19 @@ fn search_value(search: &FileSearch) -> Value {
         "fixed_string": fixed_string, "ignore_case": ignore_case,
         "respect_ignore_files": respect_ignore_files, "include_hidden": include_hidden,
         "max_matches": max_matches, "context_lines": context_lines,
+    })
+}
+
+fn edit_value(edit: &FileEdit) -> Value {
+    let FileEdit { path, replacements, patch, encoding: _, expected_sha256, dry_run } = edit;
+    let shown = replacements.iter().map(|Replacement { old, new, replace_all }| {
+        let (old, new) = (content(old.as_bytes()), content(new.as_bytes()));
+        json!({"old": old, "new": new, "replace_all": replace_all})
+    });
+    json!({
+        "edit": text(path), "replacements": shown.collect::<Vec<_>>(),
+        "patch": content(patch.as_bytes()), "expected_sha256": hex(expected_sha256),
+        "dry_run": dry_run,
     })
 }
 

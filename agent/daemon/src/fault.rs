@@ -22,7 +22,7 @@ use crate::input::InputError;
 use crate::intent::IntentError;
 use crate::peers::PeerError;
 use crate::planner::PlanError;
-use crate::registry::RegistryError;
+use crate::registry::{RegistryError, SteerError};
 use crate::replay::ReplayError;
 use crate::services::ReadError;
 use crate::validate::InvalidField;
@@ -353,6 +353,7 @@ impl From<FileError> for Fault {
             FileErrorKind::PermissionDenied => (Code::PermissionDenied, "FILE_PERMISSION_DENIED"),
             FileErrorKind::WrongKind => (Code::FailedPrecondition, "FILE_WRONG_KIND"),
             FileErrorKind::PreconditionFailed => (Code::Aborted, "FILE_PRECONDITION_FAILED"),
+            FileErrorKind::Unmatched => (Code::FailedPrecondition, "FILE_EDIT_UNMATCHED"),
             FileErrorKind::TooLarge => (Code::OutOfRange, "FILE_TOO_LARGE"),
             FileErrorKind::NoSpace => (Code::ResourceExhausted, "FILE_NO_SPACE"),
             FileErrorKind::Invalid => (Code::InvalidArgument, "FILE_INVALID"),

@@ -6,9 +6,9 @@ use cofferdam_proto::file::v1::file_service_server::FileService;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{
-    ListDirectoryRequest, ListDirectoryResponse, ReadFileRequest, ReadFileResponse,
-    SearchFilesRequest, SearchFilesResponse, StatFileRequest, StatFileResponse, WriteFileRequest,
-    WriteFileResponse,
+    EditFileRequest, EditFileResponse, ListDirectoryRequest, ListDirectoryResponse,
+    ReadFileRequest, ReadFileResponse, SearchFilesRequest, SearchFilesResponse, StatFileRequest,
+    StatFileResponse, WriteFileRequest, WriteFileResponse,
 };
 use cofferdam_trust::action_digest;
 use tonic::{Request, Response, Status};
@@ -71,6 +71,21 @@ impl FileService for File {
             Write,
             Written,
             WriteFileResponse { written }
+        )
+    }
+
+    async fn edit_file(
+        &self,
+        request: Request<EditFileRequest>,
+    ) -> Result<Response<EditFileResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.EditFile",
+            edit,
+            Edit,
+            Edited,
+            EditFileResponse { edited }
         )
     }
 

@@ -13,6 +13,7 @@ mod places;
 mod refusal;
 mod run;
 mod service;
+mod steer;
 mod supervise;
 
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use host::describe_host;
 pub use places::{look_after_places, tidy_places};
 pub use service::read_service;
 pub use run::{Followed, start_run};
+pub use steer::{resize_run, signal_run, write_run};
 
 /// All that a call needs of its agent.
 #[derive(Debug)]

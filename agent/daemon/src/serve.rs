@@ -154,7 +154,7 @@ fn assemble(
         replays,
         versions: PolicyVersions::new(config.journal.join("policy.json")),
         recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
-        registry: Registry::new(config.limits),
+        registry,
         cells: Arc::new(cells),
         proxy: Proxy::new(proxy).context("cannot use the proxy's socket")?,
         services: Services::new(config.services),

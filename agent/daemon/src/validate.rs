@@ -10,7 +10,7 @@ use cofferdam_profile::{Profile, environment};
 use cofferdam_proto::exec::v1 as exec;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::{
-    DirectoryList, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup,
+    DirectoryList, FileEdit, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup,
     write_precondition::Precondition,
 };
 use uuid::Uuid;
@@ -227,6 +227,7 @@ pub fn operation(operation: &Operation) -> Checked<()> {
             most("read.length", *length, files::READ)
         }
         Operation::Write(write) => file_write(write),
+        Operation::Edit(edit) => file_edit(edit),
         Operation::List(list) => {
             let DirectoryList { path, depth, max_entries, .. } = list;
             file_path("list.path", path)?;
@@ -276,6 +277,22 @@ fn file_write(write: &FileWrite) -> Checked<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn file_edit(edit: &FileEdit) -> Checked<()> {
+    let FileEdit { path, replacements, patch, encoding: _, expected_sha256, dry_run: _ } = edit;
+    file_path("edit.path", path)?;
+    most("edit.replacements", replacements.len() as u64, files::REPLACEMENTS as u64)?;
+    let long = replacements.iter().map(|one| one.old.len() + one.new.len()).sum::<usize>();
+    most("edit.replacements", long as u64, files::WRITE as u64)?;
+    most("edit.patch", patch.len() as u64, files::WRITE as u64)?;
+    if replacements.is_empty() == patch.is_empty() {
+        return invalid("edit", "has to have replacements or a patch, and one of them");
+    }
+    if !matches!(expected_sha256.len(), 0 | 32) {
+        return invalid("edit.expected_sha256", "is not 32 bytes");
+    }
+    Ok(())
 }
 
 fn file_search(search: &FileSearch) -> Checked<()> {

@@ -15,6 +15,18 @@ pub const READ: u64 = 4 << 20;
 pub const READ_DEFAULT: u64 = 1 << 20;
 /// Bytes of one write.
 pub const WRITE: usize = 4 << 20;
+/// Bytes of a file that is edited, before and after.
+pub const EDIT: usize = 16 << 20;
+/// Replacements of one edit.
+pub const REPLACEMENTS: usize = 256;
+/// Places that one replacement changes.
+pub const REPLACED: usize = 100_000;
+/// Hunks of a diff that is applied.
+pub const HUNKS: usize = 10_000;
+/// Lines that a hunk may be away from where its header says.
+pub const OFFSET: i64 = 1_000;
+/// Bytes of a diff in an answer.
+pub const DIFF: usize = 1 << 20;
 /// Bytes of a file that is hashed after an append or for a precondition.
 pub const HASHED: u64 = 256 << 20;
 /// Entries of a listing, at most.

@@ -38,6 +38,14 @@ pub enum FileFault {
         /// What does not hold, and what to do.
         problem: String,
     },
+    /// An edit does not fit what is there; nothing was changed.
+    #[error("`{}` {problem}", path.display())]
+    Unmatched {
+        /// On what.
+        path: PathBuf,
+        /// What does not fit, what is there, and what to do.
+        problem: String,
+    },
     /// More bytes than are taken.
     #[error("`{}` has {actual} bytes; {operation} takes at most {limit}", path.display())]
     TooLarge {
@@ -71,6 +79,7 @@ impl From<FileFault> for FileError {
             FileFault::System { errno, .. } => (kind_of(*errno), errno.raw_os_error()),
             FileFault::WrongKind { .. } => (FileErrorKind::WrongKind, 0),
             FileFault::Precondition { .. } => (FileErrorKind::PreconditionFailed, 0),
+            FileFault::Unmatched { .. } => (FileErrorKind::Unmatched, 0),
             FileFault::TooLarge { .. } => (FileErrorKind::TooLarge, 0),
             FileFault::Invalid(_) => (FileErrorKind::Invalid, 0),
         };

@@ -16,8 +16,11 @@
 #![forbid(unsafe_code)]
 
 pub mod bounds;
+mod edit;
+mod encoding;
 mod fault;
 mod info;
+mod lines;
 mod list;
 mod open;
 mod place;
@@ -75,6 +78,7 @@ fn carry_out(request: WorkerRequest) -> Result<Answer, FileFault> {
     Ok(match operation {
         Some(Operation::Read(r)) => Answer::Content(read::read(&workspace, r)?),
         Some(Operation::Write(w)) => Answer::Written(write::write(&workspace, w)?),
+        Some(Operation::Edit(e)) => Answer::Edited(edit::edit(&workspace, e)?),
         Some(Operation::List(l)) => Answer::Listing(list::list(&workspace, l)?),
         Some(Operation::Search(s)) => Answer::Search(search::search(&workspace, s)?),
         Some(Operation::Stat(s)) => Answer::Info(info::stat(&workspace, s)?),

@@ -1,17 +1,20 @@
 //! Writes a regular file: whole and at once, or at its end.
 //!
-//! A replacement is written beside its target, made durable and renamed over
-//! it, so that a reader sees the old content or the new, and a full disk leaves
-//! the old. It keeps the permission bits of what it replaces; a symbolic link
-//! is followed, so that its target changes and the link stays.
+//! A replacement is written beside its target, made durable and put in its
+//! place, so that a reader sees the old content or the new, and a full disk
+//! leaves the old. It keeps the permission bits and the owner of what it
+//! replaces; a symbolic link is followed, so that its target changes and the link
+//! stays.
 //!
-//! «Must not exist» is held by the kernel. «Has this digest» is checked before
-//! the rename; whoever writes in the moment between is not noticed.
+//! «Must not exist» is held by the kernel. «Has this digest» is looked at before
+//! anything is written and once more after both files have changed places
+//! (renameat2(2), RENAME_EXCHANGE): what somebody wrote in between is put back.
+//! Only on a file system that cannot exchange, a write in the last moment is not
+//! noticed.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 
 use cofferdam_proto::file::v1::write_precondition::Precondition;
 use cofferdam_proto::file::v1::{FileWrite, FileWritten, WritePrecondition};
@@ -20,20 +23,20 @@ use sha2::{Digest, Sha256};
 
 use crate::bounds;
 use crate::fault::FileFault;
-use crate::open::{self, expect_regular};
-use crate::place::{Place, Workspace};
+use crate::place::Workspace;
 
 mod draft;
+mod target;
 
-use draft::Draft;
+use draft::{Draft, Exchanged};
+pub(crate) use target::Target;
 
-/// A checked write: what, where, and what is there now.
-struct Target {
-    place: Place,
-    /// Symbolic links resolved.
-    path: PathBuf,
-    existing: Option<Metadata>,
-    must_not_exist: bool,
+/// What must hold of a target, checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    None,
+    MustNotExist,
+    Digest([u8; 32]),
 }
 
 /// Writes, if the precondition holds.
@@ -49,15 +52,29 @@ pub(crate) fn write(workspace: &Workspace, request: FileWrite) -> Result<FileWri
         });
     }
     let mode = new_mode(mode)?;
-    if place.full().file_name().is_none() {
-        return Err(FileFault::Invalid("the path names a directory, not a file".to_owned()));
-    }
+    let condition = condition(precondition)?;
     if make_parents && let Some(parent) = place.full().parent() {
         fs::create_dir_all(parent)
             .map_err(FileFault::io("make the parent directories of", place.asked()))?;
     }
-    let target = Target::find(place, precondition)?;
-    if append { target.append(&data, mode) } else { target.replace(&data, mode) }
+    let target = Target::find(place)?;
+    check(&target, condition)?;
+    if append {
+        return add(&target, &data, mode);
+    }
+    let created = target.metadata().is_none();
+    let notes = if created || condition == Condition::MustNotExist {
+        make(&target, &data, mode, condition)?;
+        Vec::new()
+    } else {
+        let expected = match condition {
+            Condition::Digest(digest) => Some(digest),
+            Condition::None | Condition::MustNotExist => None,
+        };
+        replace(&target, &data, expected)?
+    };
+    let sha256 = Sha256::digest(&data).to_vec();
+    Ok(FileWritten { created, size: data.len() as u64, sha256, notes })
 }
 
 fn new_mode(mode: u32) -> Result<u32, FileFault> {
@@ -70,127 +87,117 @@ fn new_mode(mode: u32) -> Result<u32, FileFault> {
     }
 }
 
-impl Target {
-    fn find(place: Place, precondition: Option<WritePrecondition>) -> Result<Self, FileFault> {
-        let fault = || FileFault::io("write", place.asked());
-        let path = match fs::symlink_metadata(place.full()) {
-            Ok(metadata) if metadata.is_symlink() => {
-                fs::canonicalize(place.full()).map_err(fault())?
-            }
-            _ => place.full().to_owned(),
-        };
-        let existing = match fs::symlink_metadata(&path) {
-            Ok(metadata) => Some(metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(fault()(error)),
-        };
-        if let Some(metadata) = &existing {
-            expect_regular(metadata, place.asked())?;
+fn condition(precondition: Option<WritePrecondition>) -> Result<Condition, FileFault> {
+    match precondition.and_then(|p| p.precondition) {
+        None | Some(Precondition::MustNotExist(false)) => Ok(Condition::None),
+        Some(Precondition::MustNotExist(true)) => Ok(Condition::MustNotExist),
+        Some(Precondition::Sha256(digest)) => match digest.try_into() {
+            Ok(digest) => Ok(Condition::Digest(digest)),
+            Err(_) => Err(FileFault::Invalid("a SHA-256 has 32 bytes".to_owned())),
+        },
+    }
+}
+
+fn check(target: &Target, condition: Condition) -> Result<(), FileFault> {
+    match (condition, target.metadata()) {
+        (Condition::MustNotExist, Some(_)) => Err(target.exists()),
+        (Condition::Digest(_), None) => {
+            Err(target.unmet("does not exist, although its SHA-256 is expected"))
         }
-        let precondition = precondition.and_then(|p| p.precondition);
-        let must_not_exist = matches!(precondition, Some(Precondition::MustNotExist(true)));
-        let target = Self { place, path, existing, must_not_exist };
-        target.check(precondition.as_ref())?;
-        Ok(target)
-    }
-
-    fn check(&self, precondition: Option<&Precondition>) -> Result<(), FileFault> {
-        match precondition {
-            None | Some(Precondition::MustNotExist(false)) => Ok(()),
-            Some(Precondition::MustNotExist(true)) if self.existing.is_none() => Ok(()),
-            Some(Precondition::MustNotExist(true)) => Err(self.exists()),
-            Some(Precondition::Sha256(expected)) if expected.len() != 32 => {
-                Err(FileFault::Invalid("a SHA-256 has 32 bytes".to_owned()))
-            }
-            Some(Precondition::Sha256(_)) if self.existing.is_none() => {
-                Err(self.unmet("does not exist, although its SHA-256 is expected"))
-            }
-            Some(Precondition::Sha256(expected)) => {
-                let (file, metadata) = self.open(OpenOptions::new().read(true))?;
-                if metadata.len() > bounds::HASHED {
-                    return Err(FileFault::TooLarge {
-                        operation: "a digest",
-                        path: self.place.asked().to_owned(),
-                        actual: metadata.len(),
-                        limit: bounds::HASHED,
-                    });
-                }
-                if self.digest(file)? == *expected {
-                    return Ok(());
-                }
-                Err(self.unmet("was changed since it was read; read it again"))
-            }
+        (Condition::Digest(expected), Some(_)) if target.digest()? != expected => {
+            Err(target.changed())
         }
+        _ => Ok(()),
     }
+}
 
-    fn replace(self, data: &[u8], mode: u32) -> Result<FileWritten, FileFault> {
-        let mode = self.existing.as_ref().map_or(mode, |m| m.mode() & 0o777);
-        let fault = || FileFault::io("write", self.place.asked());
-        let mut draft = Draft::beside(&self.path).map_err(fault())?;
-        draft.fill(data, Mode::from_raw_mode(mode)).map_err(fault())?;
-        if self.must_not_exist {
-            match draft.publish_new(&self.path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(self.exists());
-                }
-                published => published.map_err(fault())?,
+/// Makes a file where there is none; one that came to be meanwhile is replaced,
+/// unless it must not exist.
+fn make(target: &Target, data: &[u8], mode: u32, condition: Condition) -> Result<(), FileFault> {
+    let fault = || FileFault::io("write", target.shown());
+    let mut draft = Draft::beside(target.path()).map_err(fault())?;
+    draft.fill(data, Mode::from_raw_mode(mode)).map_err(fault())?;
+    if condition != Condition::MustNotExist {
+        return draft.publish(target.path()).map_err(fault());
+    }
+    match draft.publish_new(target.path()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(target.exists()),
+        published => published.map_err(fault()),
+    }
+}
+
+/// Replaces the content of a file that is there, at once; where `expected` is
+/// given, only if that is the digest of what is replaced. Says what could not be
+/// kept.
+pub(crate) fn replace(
+    target: &Target,
+    data: &[u8],
+    expected: Option<[u8; 32]>,
+) -> Result<Vec<String>, FileFault> {
+    let Some(existing) = target.metadata() else { return Err(target.changed()) };
+    let fault = || FileFault::io("write", target.shown());
+    let mut draft = Draft::beside(target.path()).map_err(fault())?;
+    let notes = keep_owner(target, existing, &draft)?;
+    draft.fill(data, Mode::from_raw_mode(existing.mode() & 0o777)).map_err(fault())?;
+    let Some(expected) = expected else {
+        draft.publish(target.path()).map_err(fault())?;
+        return Ok(notes);
+    };
+    match draft.exchange(target.path(), expected) {
+        Ok(Exchanged::Done) => Ok(notes),
+        Ok(Exchanged::Undone) => Err(target.changed()),
+        Ok(Exchanged::Cannot(draft)) => {
+            if target.digest()? != expected {
+                return Err(target.changed());
             }
-        } else {
-            draft.publish(&self.path).map_err(fault())?;
+            draft.publish(target.path()).map_err(fault())?;
+            Ok(notes)
         }
-        Ok(FileWritten {
-            created: self.existing.is_none(),
-            size: data.len() as u64,
-            sha256: Sha256::digest(data).to_vec(),
-        })
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(target.changed()),
+        Err(error) => Err(fault()(error)),
     }
+}
 
-    fn append(self, data: &[u8], mode: u32) -> Result<FileWritten, FileFault> {
-        let fault = || FileFault::io("append to", self.place.asked());
-        let mut options = OpenOptions::new();
-        options.read(true).append(true);
-        let created = self.existing.is_none();
-        let mut file = if created {
-            options.create_new(true).mode(mode).open(&self.path).map_err(fault())?
-        } else {
-            self.open(&mut options)?.0
-        };
-        file.write_all(data).map_err(fault())?;
-        file.sync_all().map_err(fault())?;
-        let size = file.metadata().map_err(fault())?.len();
-        let sha256 = match size {
-            0..=bounds::HASHED => {
-                let (file, _) = self.open(OpenOptions::new().read(true))?;
-                self.digest(file)?
-            }
-            _ => Vec::new(),
-        };
-        Ok(FileWritten { created, size, sha256 })
+/// Gives the draft the owner of what it replaces. Another user's file would
+/// change hands, which is refused; a group that cannot be given is told.
+fn keep_owner(
+    target: &Target,
+    existing: &fs::Metadata,
+    draft: &Draft,
+) -> Result<Vec<String>, FileFault> {
+    let fault = || FileFault::io("write", target.shown());
+    let own = draft.metadata().map_err(fault())?;
+    if (own.uid(), own.gid()) == (existing.uid(), existing.gid()) {
+        return Ok(Vec::new());
     }
+    if draft.give(existing.uid(), existing.gid()).is_ok() {
+        return Ok(Vec::new());
+    }
+    if own.uid() != existing.uid() {
+        return Err(target.unmet(
+            "belongs to another user than the workspace, whom a replacement would take it from",
+        ));
+    }
+    Ok(vec!["its group could not be kept: it has the workspace's now".to_owned()])
+}
 
-    fn open(&self, options: &mut OpenOptions) -> Result<(File, Metadata), FileFault> {
-        open::regular("open", &self.path, self.place.asked(), options)
+fn add(target: &Target, data: &[u8], mode: u32) -> Result<FileWritten, FileFault> {
+    let fault = || FileFault::io("append to", target.shown());
+    let mut options = OpenOptions::new();
+    options.append(true);
+    let created = target.metadata().is_none();
+    let mut file = if created {
+        options.create_new(true).mode(mode).open(target.path()).map_err(fault())?
+    } else {
+        target.open(&mut options)?.0
+    };
+    let before = file.metadata().map_err(fault())?.len();
+    if let Err(error) = file.write_all(data).and_then(|()| file.sync_all()) {
+        // What was added is in part there; as it was is better than in between.
+        drop(file.set_len(before));
+        return Err(fault()(error));
     }
-
-    /// SHA-256 of the file, of at most [`bounds::HASHED`] bytes.
-    fn digest(&self, file: File) -> Result<Vec<u8>, FileFault> {
-        let mut hasher = Sha256::new();
-        let mut reader = file.take(bounds::HASHED);
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            match reader.read(&mut buffer).map_err(FileFault::io("read", self.place.asked()))? {
-                0 => return Ok(hasher.finalize().to_vec()),
-                read => hasher.update(&buffer[..read]),
-            }
-        }
-    }
-
-    fn exists(&self) -> FileFault {
-        self.unmet("exists already, although it must not")
-    }
-
-    fn unmet(&self, problem: &str) -> FileFault {
-        let path: &Path = self.place.asked();
-        FileFault::Precondition { path: path.to_owned(), problem: problem.to_owned() }
-    }
+    let size = file.metadata().map_err(fault())?.len();
+    let sha256 = if size <= bounds::HASHED { target.digest()?.to_vec() } else { Vec::new() };
+    Ok(FileWritten { created, size, sha256, notes: Vec::new() })
 }

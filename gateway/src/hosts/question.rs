@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cofferdam_proto::exec::v1::{FindProgramRequest, FindProgramResponse, ProgramQuery};
 use cofferdam_proto::file::v1::{
-    DirectoryList, DirectoryListing, FileContent, FileRead, FileSearch, FileWrite, FileWritten,
+    DirectoryList, DirectoryListing, EditFileRequest, EditFileResponse, FileContent, FileEdit,
+    FileEdited, FileRead, FileSearch, FileWrite, FileWritten,
     ListDirectoryRequest, ListDirectoryResponse, ReadFileRequest, ReadFileResponse,
     SearchFilesRequest, SearchFilesResponse, SearchResult, WriteFileRequest, WriteFileResponse,
 };
@@ -94,6 +95,21 @@ impl Question for FileWrite {
         let WriteFileResponse { written, receipt } =
             host.files().write_file(request).await.map(Response::into_inner)?;
         Ok((written, receipt))
+    }
+}
+
+impl Question for FileEdit {
+    type Answer = FileEdited;
+
+    async fn send(
+        self,
+        host: &Host,
+        intent: SignedIntent,
+    ) -> Result<(Option<FileEdited>, Option<SignedReceipt>), Status> {
+        let request = EditFileRequest { intent: Some(intent), edit: Some(self) };
+        let EditFileResponse { edited, receipt } =
+            host.files().edit_file(request).await.map(Response::into_inner)?;
+        Ok((edited, receipt))
     }
 }
 

@@ -15,6 +15,7 @@ fn the_tools_have_the_names_that_users_know() {
             "execute_command",
             "read_file",
             "write_file",
+            "edit_file",
             "list_directory",
             "search_files",
             "get_system_info",
@@ -72,7 +73,7 @@ fn only_looking_tools_say_that_they_only_read() {
         let reads = tool.annotations.as_ref().unwrap().read_only_hint.unwrap();
         assert_eq!(
             reads,
-            !matches!(&*tool.name, "execute_command" | "write_file"),
+            !matches!(&*tool.name, "execute_command" | "write_file" | "edit_file"),
             "{}",
             tool.name
         );

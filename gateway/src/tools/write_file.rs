@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
-use super::view::{Provenance, lossy};
+use super::file_input::{digest, path_bytes};
+use super::view::{Provenance, path_text};
 use super::{Acted, Asked, HostTool, Job, Target};
 use crate::hosts::{HostError, Proven};
-use crate::input::{BadInput, check_path};
+use crate::input::BadInput;
 use crate::place::Place;
 use crate::record::RecordedIntent;
 use crate::result::Answer;
@@ -70,6 +71,9 @@ pub(crate) struct Output {
     size: u64,
     /// SHA-256 of the whole file now.
     sha256: String,
+    /// What could not be kept of the old file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(flatten)]
     provenance: Provenance,
 }
@@ -110,7 +114,7 @@ impl HostTool for WriteFile {
             host: _,
             project: _,
         } = input;
-        check_path("path", &path)?;
+        let path = path_bytes("path", &path)?;
         let data = decode(content, encoding.unwrap_or_default())?;
         if data.len() > MAX_CONTENT {
             let message = format!(
@@ -121,7 +125,7 @@ impl HostTool for WriteFile {
             return Err(BadInput::too_large("content", message));
         }
         let wire = FileWrite {
-            path: path.into_bytes(),
+            path,
             data,
             precondition: precondition(must_not_exist.unwrap_or_default(), expected_sha256)?,
             make_parents: make_parents.unwrap_or_default(),
@@ -136,10 +140,10 @@ impl HostTool for WriteFile {
         intent: &RecordedIntent<FileWrite>,
     ) -> Result<Acted<Output>, HostError> {
         let Proven { answer, receipt } = job.host.ask(intent, job.cancelled).await?;
-        let FileWritten { created, size, sha256 } = answer;
-        let path = lossy(&intent.action().path);
-        let answer =
-            Output { path, created, size, sha256: hex(&sha256), provenance: job.provenance };
+        let FileWritten { created, size, sha256, notes } = answer;
+        let path = path_text(&intent.action().path);
+        let (sha256, provenance) = (hex(&sha256), job.provenance);
+        let answer = Output { path, created, size, sha256, notes, provenance };
         Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }
@@ -166,21 +170,10 @@ fn precondition(
             ));
         }
         (true, None) => Precondition::MustNotExist(true),
-        (false, Some(text)) => Precondition::Sha256(digest(&text)?),
+        (false, Some(text)) => Precondition::Sha256(digest("expected_sha256", &text)?),
         (false, None) => return Ok(None),
     };
     Ok(Some(WritePrecondition { precondition: Some(precondition) }))
-}
-
-fn digest(text: &str) -> Result<Vec<u8>, BadInput> {
-    let digest: Result<cofferdam_journal::Digest, _> = text.to_ascii_lowercase().parse();
-    match digest {
-        Ok(digest) => Ok(digest.0.to_vec()),
-        Err(_) => Err(BadInput::field(
-            "expected_sha256",
-            "`expected_sha256` is not 64 hexadecimal digits; take it from `read_file`",
-        )),
-    }
 }
 
 impl Answer for Output {

@@ -81,10 +81,11 @@ fn narrowed(rules: &[&Rule], call: &Call, order: &ProfileOrder) -> Result<Grant,
 fn grant_of(gives: &Gives, rule: &Rule, call: &Call, wider: Option<&Grant>) -> Grant {
     let Gives { profile, workspace_access, programs, limits, network } = gives;
     let least = match &call.action {
-        Action::WriteFile { .. } => WorkspaceAccess::Write,
         Action::Execute(_) if rule.paths.iter().any(|path| path.mode == Mode::Write) => {
             WorkspaceAccess::Write
         }
+        Action::Execute(_) => WorkspaceAccess::Read,
+        action if action.changes() => WorkspaceAccess::Write,
         _ => WorkspaceAccess::Read,
     };
     Grant {

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::action::{Action, Call, Execute, Reading};
+use crate::action::{Action, Call, Execute, FileUse, Reading};
 use crate::decision::{Finding, Reason, Verdict};
 use crate::path::{Directory, Location, PathProblem, locate};
 use crate::rules::Surroundings;
@@ -58,13 +58,13 @@ pub(super) struct Program<'a> {
 impl<'a> Question<'a> {
     pub(super) fn of(call: &'a Call) -> Result<Self, Reason> {
         let workspace = call.project.workspace();
-        let at = Directory::At(workspace);
-        let one = |part| Self {
+        let all = |parts| Self {
             call,
-            parts: vec![part],
+            parts,
             directory: Some(workspace.to_owned()),
             environment: BTreeSet::new(),
         };
+        let one = |part| all(vec![part]);
         match &call.action {
             Action::DescribeHost | Action::ListHosts => Ok(one(Part::Host(&call.action))),
             Action::FindProgram { program } => {
@@ -79,16 +79,11 @@ impl<'a> Question<'a> {
                 Ok(one(Part::Service { used, label: call.action.to_string() }))
             }
             action => {
-                let path = action.path().unwrap_or_default();
-                let location = locate(path, at, workspace)
-                    .map_err(|problem| unclear_path(action, path, problem))?;
-                let mode = if action.changes() { Mode::Write } else { Mode::Read };
-                let recursive = matches!(
-                    action,
-                    Action::SearchFiles { .. } | Action::ListDirectory { recursive: true, .. }
-                );
-                let used = PathUse { location, mode, recursive };
-                Ok(one(Part::Path { used, label: action.to_string() }))
+                let files = action.files();
+                let alone = files.len() == 1;
+                let part = |used: &FileUse<'_>| file_part(action, used, alone, workspace);
+                let parts = files.iter().map(part).collect::<Result<_, _>>()?;
+                Ok(all(parts))
             }
         }
     }
@@ -216,6 +211,24 @@ fn unit_use(what: Reading, unit: &str) -> Result<UnitUse, String> {
     };
     let units = units.map_err(|why| format!("`{}` {why}", shown(unit.as_bytes())))?;
     Ok(UnitUse { units, journal: what == Reading::Journal })
+}
+
+/// One of the paths that a file action uses; where it uses several, told which.
+fn file_part<'a>(
+    action: &Action,
+    used: &FileUse<'_>,
+    alone: bool,
+    workspace: &Path,
+) -> Result<Part<'a>, Reason> {
+    let FileUse { path, writes, recursive } = *used;
+    let location = locate(path, Directory::At(workspace), workspace)
+        .map_err(|problem| unclear_path(action, path, problem))?;
+    let (mode, verb) = if writes { (Mode::Write, "changes") } else { (Mode::Read, "reads") };
+    let label = match alone {
+        true => action.to_string(),
+        false => format!("{action}, which {verb} `{}`", shown(path)),
+    };
+    Ok(Part::Path { used: PathUse { location, mode, recursive }, label })
 }
 
 fn redirection_part<'a>(

@@ -156,6 +156,7 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         working_directory,
         environment,
         path,
+        to,
         what,
         unit,
     } = raw;
@@ -165,7 +166,7 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         execute.environment_names = environment.into_iter().collect();
         Action::Execute(execute)
     };
-    let action = action(&tool, Asked { program, args, command, path, what, unit }, execute)?;
+    let action = action(&tool, Asked { program, args, command, path, to, what, unit }, execute)?;
     let at = at.map_or(Ok(AT), |at| moment(at.get_ref()))?;
     let claims = Claims::try_from(claims).map_err(|error| error.to_string())?;
     let workspace = workspace.unwrap_or_else(|| WORKSPACE.to_owned()).into();
@@ -185,6 +186,7 @@ struct Asked {
     args: Option<Vec<String>>,
     command: Option<String>,
     path: Option<String>,
+    to: Option<String>,
     what: Option<Reading>,
     unit: Option<String>,
 }
@@ -194,7 +196,8 @@ fn action(
     asked: Asked,
     execute: impl FnOnce(Execute) -> Action,
 ) -> Result<Action, String> {
-    let Asked { program, args, command, path, what, unit } = asked;
+    let Asked { program, args, command, path, to, what, unit } = asked;
+    let to = to.map(String::into_bytes);
     if tool == "read_service" {
         return match (what, unit, program, args, command, path) {
             (Some(what), Some(unit), None, None, None, None) => {
@@ -229,7 +232,9 @@ fn action(
         ("get_system_info" | "list_hosts", ..) => {
             return Err("this tool takes nothing; leave the rest out".into());
         }
-        (other, None, None, None, Some(path)) => file_action(other, path.into_bytes())?,
+        (other, None, None, None, Some(path)) => {
+            Action::on_file(other, path.into_bytes(), to).ok_or_else(|| unsuited(other))?
+        }
         (other, ..) if TOOLS.contains(&other) => {
             return Err("this tool takes a path; give path, and nothing else".into());
         }
@@ -243,14 +248,11 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-fn file_action(tool: &str, path: Vec<u8>) -> Result<Action, String> {
-    Ok(match tool {
-        "read_file" => Action::ReadFile { path },
-        "write_file" => Action::WriteFile { path },
-        "list_directory" => Action::ListDirectory { path, recursive: false },
-        "search_files" => Action::SearchFiles { path },
-        other => return Err(unknown(other)),
-    })
+fn unsuited(tool: &str) -> String {
+    if TOOLS.contains(&tool) {
+        return "this tool takes path, and move_file and copy_file take to; give these".to_owned();
+    }
+    unknown(tool)
 }
 
 fn unknown(tool: &str) -> String {

@@ -277,6 +277,7 @@ pub(super) struct RawCall {
     #[serde(default)]
     pub(super) environment: Vec<String>,
     pub(super) path: Option<String>,
+    pub(super) to: Option<String>,
     pub(super) what: Option<Reading>,
     pub(super) unit: Option<String>,
 }

@@ -163,14 +163,21 @@ fn files() -> impl Strategy<Value = (&'static str, Action)> {
             "",
         ][..],
     );
-    let tool = select(&["read_file", "write_file", "list_directory", "search_files", "stat"][..]);
-    (path, tool).prop_map(|(path, tool)| {
-        let path = path.into();
+    let tools = ["read_file", "write_file", "list_directory", "search_files", "stat", "edit_file"];
+    let more = ["read_files", "move_file", "copy_file", "delete_file"];
+    let tool = select([&tools[..], &more[..]].concat());
+    (path.clone(), path, tool, any::<bool>()).prop_map(|(path, to, tool, recursive)| {
+        let (path, to) = (Vec::from(path), Vec::from(to));
         match tool {
             "read_file" => (tool, Action::ReadFile { path }),
             "write_file" => (tool, Action::WriteFile { path }),
             "list_directory" => (tool, Action::ListDirectory { path, recursive: true }),
             "search_files" => (tool, Action::SearchFiles { path }),
+            "edit_file" => (tool, Action::EditFile { path }),
+            "read_files" => ("read_file", Action::ReadFiles { paths: vec![path, to] }),
+            "move_file" => ("write_file", Action::MoveFile { from: path, to, recursive }),
+            "copy_file" => ("write_file", Action::CopyFile { from: path, to, recursive }),
+            "delete_file" => ("write_file", Action::DeleteFile { path, recursive }),
             _ => ("list_directory", Action::StatFile { path }),
         }
     })

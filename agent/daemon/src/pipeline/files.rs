@@ -61,7 +61,7 @@ fn check(
 ) -> Result<(Capped, Decided), Fault> {
     validate::operation(operation)?;
     let need = match operation {
-        Operation::Write(_) => Need::Write,
+        Operation::Write(_) | Operation::Edit(_) => Need::Write,
         Operation::Read(_)
         | Operation::List(_)
         | Operation::Search(_)
@@ -133,6 +133,7 @@ fn encoded(answer: &Answer) -> Vec<u8> {
     match answer {
         Answer::Content(it) => it.encode_to_vec(),
         Answer::Written(it) => it.encode_to_vec(),
+        Answer::Edited(it) => it.encode_to_vec(),
         Answer::Listing(it) => it.encode_to_vec(),
         Answer::Search(it) => it.encode_to_vec(),
         Answer::Info(it) => it.encode_to_vec(),

@@ -1,6 +1,8 @@
 //! The worker on real directories.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod editing;
+mod gnu_patch;
 mod listing;
 mod placeholders;
 mod reading;

@@ -261,7 +261,6 @@ id = "dev-files"
 effect = "allow"
 reason = "a try-out: files of the workspace"
 projects = ["{PROJECT}"]
-tools = ["read_file", "write_file", "list_directory", "search_files"]
 paths = [{{ beneath = "workspace", mode = "write" }}]
 grant = {{ profile = "{PROFILE}", workspace_access = "write" }}
 

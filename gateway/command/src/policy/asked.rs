@@ -25,6 +25,9 @@ pub(super) struct Asked {
     /// The path of a file tool.
     #[arg(long)]
     path: Option<OsString>,
+    /// The other path of move_file and copy_file.
+    #[arg(long, value_name = "PATH")]
+    to: Option<OsString>,
     #[command(flatten)]
     unit: UnitAsked,
     /// A program and its arguments, without a shell.
@@ -110,14 +113,19 @@ impl Asked {
             (_, _, "read_service") => self.unit.action(),
             (_, _, tool) => {
                 let path = self.path.clone().map(OsString::into_vec);
-                action_of(tool, path.or_else(|| program().next()))
+                let to = self.to.clone().map(OsString::into_vec);
+                action_of(tool, path.or_else(|| program().next()), to)
             }
         }
     }
 }
 
 /// The action of a tool other than `execute_command`.
-pub(super) fn action_of(tool: &str, object: Option<Vec<u8>>) -> Result<Action, PolicyError> {
+pub(super) fn action_of(
+    tool: &str,
+    object: Option<Vec<u8>>,
+    to: Option<Vec<u8>>,
+) -> Result<Action, PolicyError> {
     let path = |wanted| object.ok_or(PolicyError::Call(wanted));
     Ok(match tool {
         "check_command_exists" => {
@@ -125,7 +133,7 @@ pub(super) fn action_of(tool: &str, object: Option<Vec<u8>>) -> Result<Action, P
         }
         "get_system_info" => Action::DescribeHost,
         "list_hosts" => Action::ListHosts,
-        _ => return Err(PolicyError::Call("this tool is not known")),
+        tool => Action::on_file(tool, path("give --path")?, to).ok_or(UNSUITED)?,
     })
 }
 
@@ -134,6 +142,10 @@ fn reading(text: &str) -> Result<Reading, String> {
     let found = Reading::ALL.into_iter().find(|reading| reading.name() == text);
     found.ok_or_else(|| format!("`{text}` is none of list, status and journal"))
 }
+
+/// What file tools are given.
+pub(super) const UNSUITED: PolicyError =
+    PolicyError::Call("this tool takes --path; move_file and copy_file take --to, too");
 
 /// `NAME=VALUE`.
 pub(super) fn label(text: &str) -> Result<(String, String), String> {

@@ -14,7 +14,7 @@ use cofferdam_policy::{
 };
 use serde::Serialize;
 
-use super::asked::{UnitAsked, label};
+use super::asked::{UNSUITED, UnitAsked, label};
 use super::{Files, PolicyError};
 use crate::report::{Format, Report};
 
@@ -84,6 +84,9 @@ pub(crate) struct Arguments {
     /// The path of a file tool.
     #[arg(long)]
     path: Option<OsString>,
+    /// The other path of move_file and copy_file.
+    #[arg(long, value_name = "PATH")]
+    to: Option<OsString>,
     /// Where the command starts. Default: the workspace.
     #[arg(long, value_name = "DIR", default_value = "")]
     working_directory: OsString,
@@ -185,7 +188,10 @@ impl Arguments {
             "get_system_info" => Action::DescribeHost,
             "list_hosts" => Action::ListHosts,
             "read_service" => self.unit.action()?,
-            _ => return Err(PolicyError::Call("this tool is not known")),
+            tool => {
+                let to = self.to.clone().map(OsString::into_vec);
+                Action::on_file(tool, path()?, to).ok_or(UNSUITED)?
+            }
         })
     }
 

@@ -54,7 +54,7 @@ impl Rules {
         if writes && !given.writes {
             return None;
         }
-        given.writes &= matches!(call.action, Action::Execute(_) | Action::WriteFile { .. });
+        given.writes &= writes || matches!(call.action, Action::Execute(_));
         if let (Action::Execute(execute), Some(programs)) = (&call.action, &mut given.programs)
             && execute.script.is_some()
         {
@@ -112,7 +112,12 @@ fn of_rule(rule: &Table, wider: Option<&Given>, call: &Call) -> Given {
     let empty = Table::new();
     let grant = rule.get("grant").map_or(&empty, |grant| grant.as_table().unwrap());
     let needs = match &call.action {
-        Action::WriteFile { .. } => true,
+        Action::WriteFile { .. }
+        | Action::EditFile { .. }
+        | Action::MakeDirectory { .. }
+        | Action::MoveFile { .. }
+        | Action::CopyFile { .. }
+        | Action::DeleteFile { .. } => true,
         Action::Execute(_) => {
             tables(rule, "paths").iter().any(|path| path["mode"].as_str().unwrap() == "write")
         }

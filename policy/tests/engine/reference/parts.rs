@@ -72,16 +72,34 @@ pub(crate) fn parts(call: &Call) -> Option<Parts<'_>> {
         }
         Action::Execute(execute) => add_execute(&mut parts, execute)?,
         file => {
-            let place = place(file.path()?, Some(workspace), workspace)?;
-            let deep = matches!(
-                file,
-                Action::SearchFiles { .. } | Action::ListDirectory { recursive: true, .. }
-            );
-            let writes = matches!(file, Action::WriteFile { .. });
-            parts.list.push(Part::Path(Use { place, writes, deep }));
+            for (path, writes, deep) in used(file) {
+                let place = place(path, Some(workspace), workspace)?;
+                parts.list.push(Part::Path(Use { place, writes, deep }));
+            }
         }
     }
     Some(parts)
+}
+
+/// Each path of a file action, whether it is changed, and with what is beneath.
+fn used(file: &Action) -> Vec<(&[u8], bool, bool)> {
+    match file {
+        Action::ReadFile { path } | Action::StatFile { path } => vec![(path, false, false)],
+        Action::ReadFiles { paths } => paths.iter().map(|path| (&**path, false, false)).collect(),
+        Action::ListDirectory { path, recursive } => vec![(path, false, *recursive)],
+        Action::SearchFiles { path } | Action::WatchFiles { path } => vec![(path, false, true)],
+        Action::WriteFile { path } | Action::EditFile { path } | Action::MakeDirectory { path } => {
+            vec![(path, true, false)]
+        }
+        Action::DeleteFile { path, recursive } => vec![(path, true, *recursive)],
+        Action::MoveFile { from, to, recursive } => {
+            vec![(from, true, *recursive), (to, true, *recursive)]
+        }
+        Action::CopyFile { from, to, recursive } => {
+            vec![(from, false, *recursive), (to, true, *recursive)]
+        }
+        other => panic!("no file action: {other:?}"),
+    }
 }
 
 fn add_execute(parts: &mut Parts<'_>, execute: &Execute) -> Option<()> {

@@ -59,9 +59,9 @@ impl Wanted {
                 wanted.journal = *what == Reading::Journal;
             }
             action => {
-                let path = action.path().ok_or("it names no path")?;
-                let mode = if action.changes() { "write" } else { "read" };
-                wanted.add_path(path, mode)?;
+                for used in action.files() {
+                    wanted.add_path(used.path, if used.writes { "write" } else { "read" })?;
+                }
             }
         }
         Ok(wanted)
