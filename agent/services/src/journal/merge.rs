@@ -127,6 +127,9 @@ impl<'q> Reading<'q> {
 
     /// Adds the entry, if it is searched for; false: it does not fit any more.
     fn add(&mut self, mut entry: Entry) -> bool {
+        if let Some(veil) = self.query.veil {
+            entry.message = veil(&entry.message);
+        }
         let searched = self.query.grep.as_ref();
         if searched.is_some_and(|grep| !grep.finds(&entry.message)) {
             self.cut += u64::from(entry.left_out > 0);

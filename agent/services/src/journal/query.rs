@@ -41,6 +41,9 @@ pub struct Query {
     pub priority: Option<Priority>,
     /// Only what has such a message.
     pub grep: Option<Grep>,
+    /// What is done to each message before it is searched and given: what is not shown
+    /// cannot be searched for either.
+    pub veil: Option<fn(&str) -> String>,
 }
 
 /// From where on a page is read, and in which direction.
@@ -111,6 +114,7 @@ impl Query {
             until: None,
             priority: None,
             grep: None,
+            veil: None,
         }
     }
 }
