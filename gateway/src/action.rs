@@ -1,10 +1,10 @@
 //! The action that the rules decide on, read off the very message that a host
 //! will get, so that what is decided is what is done.
 
-use cofferdam_policy::{Action, Execute};
+use cofferdam_policy::{Action, Execute, Reading};
 use cofferdam_proto::exec::v1::{Command, EnvironmentVariable, ProgramQuery};
 use cofferdam_proto::file::v1::{DirectoryList, FileEdit, FileRead, FileSearch, FileWrite};
-use cofferdam_proto::host::v1::HostQuery;
+use cofferdam_proto::host::v1::{HostQuery, ServiceQuery, ServiceReading};
 use prost::{Message, Name};
 
 /// A message that asks a host to act.
@@ -124,6 +124,20 @@ impl WireAction for HostQuery {
     fn action(&self) -> Action {
         let Self {} = self;
         Action::DescribeHost
+    }
+}
+
+impl WireAction for ServiceQuery {
+    fn action(&self) -> Action {
+        // Which entries of a journal is no matter of the rules.
+        let Self { what: _, unit, journal: _ } = self;
+        let what = match self.what() {
+            ServiceReading::List => Reading::List,
+            ServiceReading::Status => Reading::Status,
+            // What says nothing is judged as what says most.
+            ServiceReading::Journal | ServiceReading::Unspecified => Reading::Journal,
+        };
+        Action::ReadService { what, unit: unit.clone() }
     }
 }
 

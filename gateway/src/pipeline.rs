@@ -33,8 +33,9 @@ use crate::place::Place;
 use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
 use crate::tools::{
-    Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job, ListDirectory,
-    ReadFile, SearchFiles, Target, WriteFile, check_approval, describe_access, list_hosts,
+    Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job,
+    ListDirectory, ReadFile, ReadService, SearchFiles, Target, WriteFile, check_approval,
+    describe_access, list_hosts,
 };
 
 /// A call that may be done, and is recorded as such.
@@ -59,6 +60,7 @@ pub(crate) async fn serve(
         "search_files" => lead::<SearchFiles>(gateway, call).await,
         "get_system_info" => lead::<GetSystemInfo>(gateway, call).await,
         "check_command_exists" => lead::<CheckCommandExists>(gateway, call).await,
+        "read_service" => lead::<ReadService>(gateway, call).await,
         "list_hosts" => list(gateway, call).await.into(),
         "describe_access" => describe(gateway, call).await.into(),
         "check_approval" => check_approval(gateway, call).await.into(),

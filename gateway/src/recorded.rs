@@ -24,7 +24,7 @@ use crate::input::{BadInput, parse};
 use crate::place::Place;
 use crate::tools::{
     CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, ListDirectory, ReadFile,
-    SearchFiles, WriteFile,
+    ReadService, SearchFiles, WriteFile,
 };
 
 /// Fields that records keep of one object; what is beyond is not told.
@@ -136,6 +136,7 @@ fn action_of(tool: &str, recorded: &Value, place: &Place) -> Result<Action, Unde
         "check_command_exists" => {
             action::<CheckCommandExists>(decisive(recorded, &["program"])?, place)
         }
+        "read_service" => action::<ReadService>(decisive(recorded, &["what", "unit"])?, place),
         other => Err(Undecidable::UnknownTool(other.to_owned())),
     }
 }

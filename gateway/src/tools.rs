@@ -17,6 +17,7 @@ mod list_directory;
 pub(crate) mod list_hosts;
 mod offered;
 mod read_file;
+mod read_service;
 mod search_files;
 mod view;
 mod write_file;
@@ -41,6 +42,7 @@ pub(crate) use get_system_info::GetSystemInfo;
 pub(crate) use list_directory::ListDirectory;
 pub(crate) use offered::offered;
 pub(crate) use read_file::ReadFile;
+pub(crate) use read_service::ReadService;
 pub(crate) use search_files::SearchFiles;
 pub(crate) use view::{Decision, Provenance};
 pub(crate) use write_file::WriteFile;
@@ -142,6 +144,7 @@ pub(crate) fn definitions() -> &'static [Tool] {
             host_tool::<SearchFiles>(),
             host_tool::<GetSystemInfo>(),
             host_tool::<CheckCommandExists>(),
+            host_tool::<ReadService>(),
             define::<list_hosts::Input, list_hosts::Output>(list_hosts::ABOUT),
             define::<describe_access::Input, describe_access::Output>(describe_access::ABOUT),
             define::<check_approval::Input, check_approval::Output>(check_approval::ABOUT),

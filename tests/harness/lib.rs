@@ -11,6 +11,7 @@ pub mod measure;
 pub mod packages;
 pub mod programs;
 pub mod servers;
+pub mod system_bus;
 pub mod warden;
 pub mod wire;
 

@@ -9,6 +9,7 @@ mod endings;
 mod files;
 mod network;
 mod records;
+mod services;
 mod tools;
 
 use serde_json::Value;

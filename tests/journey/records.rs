@@ -15,6 +15,7 @@ fn arguments_for(tool: &str) -> Value {
         "list_directory" => json!({ "path": "." }),
         "search_files" => json!({ "path": ".", "content": "x" }),
         "get_system_info" | "list_hosts" | "describe_access" => json!({}),
+        "read_service" => json!({ "what": "list" }),
         "check_approval" => json!({ "approval": "ap-000000000000" }),
         "execute_command" | "check_command_exists" => json!({ "program": "true" }),
         other => panic!("no arguments for the tool `{other}`"),

@@ -11,7 +11,10 @@ use cofferdam_proto::file::v1::{
     ListDirectoryRequest, ListDirectoryResponse, ReadFileRequest, ReadFileResponse,
     SearchFilesRequest, SearchFilesResponse, SearchResult, WriteFileRequest, WriteFileResponse,
 };
-use cofferdam_proto::host::v1::{GetHostRequest, GetHostResponse, Host as HostFacts, HostQuery};
+use cofferdam_proto::host::v1::{
+    GetHostRequest, GetHostResponse, Host as HostFacts, HostQuery, ReadServiceRequest,
+    ReadServiceResponse, ServiceQuery, ServiceReport,
+};
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
@@ -171,5 +174,20 @@ impl Question for HostQuery {
         let GetHostResponse { host, receipt } =
             host.facts().get_host(request).await.map(Response::into_inner)?;
         Ok((host, receipt))
+    }
+}
+
+impl Question for ServiceQuery {
+    type Answer = ServiceReport;
+
+    async fn send(
+        self,
+        host: &Host,
+        intent: SignedIntent,
+    ) -> Result<(Option<ServiceReport>, Option<SignedReceipt>), Status> {
+        let request = ReadServiceRequest { intent: Some(intent), query: Some(self) };
+        let ReadServiceResponse { report, receipt } =
+            host.facts().read_service(request).await.map(Response::into_inner)?;
+        Ok((report, receipt))
     }
 }

@@ -20,6 +20,7 @@ fn the_tools_have_the_names_that_users_know() {
             "search_files",
             "get_system_info",
             "check_command_exists",
+            "read_service",
             "list_hosts",
             "describe_access",
             "check_approval",

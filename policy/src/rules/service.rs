@@ -149,10 +149,10 @@ impl Units {
                     (None, Some(Step::Many)) => [Some((one, two + 1)), None],
                     (None, Some(_)) | (Some(_), None) => [None, None],
                     // A star stands for nothing, or for what the other takes next.
-                (Some(Step::Many), Some(_)) | (Some(_), Some(Step::Many)) => {
-                    [Some((one + 1, two)), Some((one, two + 1))]
-                }
-                (Some(a), Some(b)) => {
+                    (Some(Step::Many), Some(_)) | (Some(_), Some(Step::Many)) => {
+                        [Some((one + 1, two)), Some((one, two + 1))]
+                    }
+                    (Some(a), Some(b)) => {
                         let same = a == b || *a == Step::One || *b == Step::One;
                         [same.then_some((one + 1, two + 1)), None]
                     }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cofferdam_journal::redact_text;
 use cofferdam_proto::host::v1::{JournalQuery, ServiceQuery, ServiceReading};
 use cofferdam_services::{
     Cursor, Grep, MAX_BYTES, MAX_LINES, Priority, Query, Start, Unit, UnitPattern,
@@ -116,6 +117,8 @@ fn entries(unit: Unit, asked: JournalQuery) -> Result<Query, InvalidField> {
         until: until.map(|it| time("query.journal.until", it)).transpose()?,
         priority,
         grep: (!grep.is_empty()).then(|| Grep::new(&grep)).transpose().map_err(refused)?,
+        // What is hidden cannot be searched for either.
+        veil: Some(redact_text),
         ..usual
     })
 }

@@ -1,9 +1,10 @@
-//! What was read, as the wire has it: bounded, and without units that the ceiling
-//! does not show.
+//! What was read, as the wire has it: bounded, without units that the ceiling
+//! does not show, and without what looks like a secret.
 //!
 //! Everything is taken apart completely, so that what the reader learns to tell
 //! does not go out before somebody decided so here.
 
+use cofferdam_journal::redact_text;
 use cofferdam_proto::host::v1 as wire;
 use cofferdam_services as read;
 use prost_types::Timestamp;
@@ -31,6 +32,7 @@ pub(super) fn list(list: read::UnitList, may: impl Fn(&str) -> bool) -> wire::Un
 
 fn state(state: read::UnitState) -> wire::UnitState {
     let read::UnitState { name, description, load_state, active_state, sub_state } = state;
+    let description = redact_text(&description);
     wire::UnitState { name: name.to_string(), description, load_state, active_state, sub_state }
 }
 
@@ -86,7 +88,7 @@ pub(super) fn status(status: read::UnitStatus, may: impl Fn(&str) -> bool) -> wi
         main_pid,
         main_process: exec_main.map(main_process),
         restarts: n_restarts,
-        status_text: status_text.unwrap_or_default(),
+        status_text: status_text.map(|text| redact_text(&text)).unwrap_or_default(),
         memory_bytes: memory_current,
         tasks: tasks_current,
         last_trigger: last_trigger.map(clock::timestamp),
