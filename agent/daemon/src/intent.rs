@@ -138,11 +138,12 @@ fn check_time(intent: &Intent, now: SystemTime) -> Result<SystemTime, IntentErro
     if issued > now + SKEW {
         return Err(IntentError::Time("was signed in the future"));
     }
-    if expires + SKEW <= now {
-        return Err(IntentError::Time("has expired"));
-    }
+    // First, because it bounds `expires`, to which time is added from here on.
     if expires > issued + MAX_LIFETIME {
         return Err(IntentError::Time("counts for longer than 15 minutes"));
+    }
+    if expires + SKEW <= now {
+        return Err(IntentError::Time("has expired"));
     }
     Ok(expires)
 }
@@ -202,5 +203,24 @@ impl Verified {
     #[must_use]
     pub fn grant(&self) -> Grant {
         self.intent.grant.clone().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_at_the_end_of_time_are_refused_and_end_nothing() {
+        let now = SystemTime::now();
+        let at = |seconds| Some(Timestamp { seconds, nanos: 999_999_999 });
+        let today = at(now.duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed());
+        for seconds in [i64::MAX, i64::MAX - 1, i64::MAX - 600] {
+            let intent =
+                |issued_at, expires_at| Intent { issued_at, expires_at, ..Intent::default() };
+            for intent in [intent(today, at(seconds)), intent(at(seconds), at(seconds))] {
+                assert!(matches!(check_time(&intent, now), Err(IntentError::Time(_))));
+            }
+        }
     }
 }

@@ -83,7 +83,7 @@ fn is_run(call: &Call) -> bool {
 /// Where the journal cannot be read.
 pub fn recall(directory: &Path, changed: SystemTime, replays: &Replays) -> Result<(), LostError> {
     let now = SystemTime::now();
-    if changed + MAX_LIFETIME + 2 * SKEW < now {
+    if now.duration_since(changed).is_ok_and(|age| age > MAX_LIFETIME + 2 * SKEW) {
         return Ok(());
     }
     for record in cofferdam_journal::read(directory)? {
@@ -109,10 +109,11 @@ fn recalled(intent: &Intent) -> Option<Recalled> {
     // It was verified when it was recorded.
     let wire = wire::Intent::decode(signed.intent.as_slice()).ok()?;
     let expires = Duration::from_secs(u64::try_from(wire.expires_at?.seconds).ok()?);
+    let until = expires.checked_add(SKEW + Duration::from_secs(1))?;
     Some(Recalled {
         run: RunId(Uuid::parse_str(&wire.run_id).ok()?.into_bytes()),
         nonce: wire.nonce.try_into().ok()?,
         action: wire.action_digest.try_into().ok()?,
-        until: UNIX_EPOCH.checked_add(expires)? + SKEW + Duration::from_secs(1),
+        until: UNIX_EPOCH.checked_add(until)?,
     })
 }
