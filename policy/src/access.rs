@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::action::{Action, Call, Host, Project, TOOLS};
+use crate::action::{Action, Call, Host, Project, TOOLS, starters};
 use crate::decision::Effect;
 use crate::rules::RuleSet;
 use crate::rules::place::Mode;
@@ -194,7 +194,7 @@ impl<'r> Asking<'r> {
     fn could_use(&mut self, tool: &str) -> bool {
         tool.clone_into(&mut self.call.tool);
         let mut refused = self.meant.iter().filter(|rule| refuses_everything(rule));
-        if refused.any(|rule| self.selects(rule)) {
+        if refused.any(|rule| self.selects(rule) && rule.selectors.is_for(tool)) {
             return false;
         }
         self.speaking().into_iter().all(|scope| {
@@ -245,7 +245,7 @@ impl<'r> Asking<'r> {
 /// Whether it is an allow or ask rule that permits something by this tool;
 /// paths are for redirections, too.
 fn permits(rule: &Rule, tool: &str) -> bool {
-    let redirects = tool == "execute_command" && !rule.paths.is_empty();
+    let redirects = matches!(tool, "execute_command" | "start_process") && !rule.paths.is_empty();
     rule.is_positive() && (serves(rule, tool) || redirects)
 }
 
@@ -266,7 +266,10 @@ fn refuses_everything(rule: &Rule) -> bool {
 /// Whether an allow or ask rule could permit a call of this tool.
 fn serves(rule: &Rule, tool: &str) -> bool {
     match tool {
-        "execute_command" | "check_command_exists" => !rule.programs.is_empty(),
+        "execute_command" | "start_process" | "check_command_exists" => !rule.programs.is_empty(),
+        tool if !starters(tool).is_empty() => {
+            !rule.programs.is_empty() || rule.selectors.names_tool(tool)
+        }
         "write_file" | "edit_file" | "make_directory" | "move_file" | "copy_file"
         | "delete_file" => rule.paths.iter().any(|path| path.mode == Mode::Write),
         "read_file" | "read_files" | "stat_file" | "list_directory" | "search_files"
@@ -281,10 +284,11 @@ fn serves(rule: &Rule, tool: &str) -> bool {
 /// paths a matter of running programs, too.
 fn guards(rule: &Rule, tool: &str) -> bool {
     if rule.names_nothing() {
-        return true;
+        return rule.selectors.is_for(tool);
     }
     match tool {
-        "execute_command" => !rule.programs.is_empty() || !rule.paths.is_empty(),
+        "execute_command" | "start_process" => !rule.programs.is_empty() || !rule.paths.is_empty(),
+        tool if !starters(tool).is_empty() => rule.selectors.names_tool(tool),
         "check_command_exists" => rule.programs.iter().any(|program| program.arguments.is_none()),
         "get_system_info" | "list_hosts" => false,
         "read_service" => !rule.services.units.is_empty(),

@@ -18,18 +18,42 @@ pub use file_use::FileUse;
 
 /// The tools that rules can name. A rule that names another is refused when it
 /// is loaded, because a misspelt name would never match.
-pub const TOOLS: [&str; 10] = [
+pub const TOOLS: [&str; 24] = [
     "execute_command",
+    "start_process",
+    "read_process",
+    "write_process",
+    "resize_process",
+    "signal_process",
+    "wait_process",
+    "list_processes",
     "read_file",
+    "read_files",
     "write_file",
     "edit_file",
+    "stat_file",
+    "make_directory",
+    "move_file",
+    "copy_file",
+    "delete_file",
     "list_directory",
     "search_files",
+    "watch_files",
     "get_system_info",
     "check_command_exists",
     "list_hosts",
     "read_service",
 ];
+
+/// The tools that start what `tool` is for; none of a tool that is not for what
+/// was started before. Rules that are meant for one of them are meant for using
+/// what it started, too.
+pub(crate) fn starters(tool: &str) -> &'static [&'static str] {
+    match ProcessUse::by(tool) {
+        Some(_) => &["execute_command", "start_process"],
+        None => &[],
+    }
+}
 
 /// One call: who wants what done where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +175,8 @@ pub enum Action {
         /// A name, or an absolute path.
         program: Vec<u8>,
     },
+    /// Use a process that the caller started before.
+    Process(ProcessUse),
     /// Tell about the host itself.
     DescribeHost,
     /// Tell which hosts there are.
@@ -191,6 +217,36 @@ impl Reading {
     }
 }
 
+/// What is done with a process that runs or has run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessUse {
+    /// Tell which there are.
+    List,
+    /// Read what it printed, or wait for it.
+    Read,
+    /// Give it something to read.
+    Write,
+    /// Change the size of its terminal.
+    Resize,
+    /// Send it a signal, or end it.
+    Signal,
+}
+
+impl ProcessUse {
+    /// What a tool does with processes; `None`: it is for something else.
+    #[must_use]
+    pub fn by(tool: &str) -> Option<Self> {
+        Some(match tool {
+            "list_processes" => Self::List,
+            "read_process" | "wait_process" => Self::Read,
+            "write_process" => Self::Write,
+            "resize_process" => Self::Resize,
+            "signal_process" => Self::Signal,
+            _ => return None,
+        })
+    }
+}
+
 /// Running a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Execute {
@@ -206,6 +262,9 @@ pub struct Execute {
     pub environment_names: BTreeSet<String>,
     /// Bytes are given on standard input.
     pub has_stdin: bool,
+    /// It gets a terminal, or a standard input that stays open: what is typed there
+    /// later is seen by no rule.
+    pub interactive: bool,
 }
 
 /// The shell that command lines run in.
@@ -284,6 +343,13 @@ impl fmt::Display for Action {
             Self::SearchFiles { path } => write!(out, "search beneath `{}`", shown(path)),
             Self::StatFile { path } => write!(out, "look at `{}`", shown(path)),
             Self::FindProgram { program } => write!(out, "look up `{}`", shown(program)),
+            Self::Process(used) => out.write_str(match used {
+                ProcessUse::List => "list processes of one's own",
+                ProcessUse::Read => "read a process of one's own",
+                ProcessUse::Write => "write to a process of one's own",
+                ProcessUse::Resize => "resize the terminal of a process of one's own",
+                ProcessUse::Signal => "send a signal to a process of one's own",
+            }),
             Self::DescribeHost => out.write_str("describe the host"),
             Self::ListHosts => out.write_str("list the hosts"),
             Self::ReadService { what, unit } => {

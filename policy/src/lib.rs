@@ -37,7 +37,9 @@ pub use cofferdam_ceiling::{Bytes, Millis};
 pub use jiff::Timestamp;
 
 pub use access::{Access, Allowance, Refusal};
-pub use action::{Action, Call, Execute, FileUse, Host, Project, Reading, SHELL, TOOLS};
+pub use action::{
+    Action, Call, Execute, FileUse, Host, ProcessUse, Project, Reading, SHELL, TOOLS,
+};
 pub use approval::{Approvers, DEFAULT_OPEN, Demand, MAX_OPEN, MAX_PEOPLE, Uncounted, Voter};
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Seal};
 pub use compare::{ChangeKind, Difference, FacetChange, RuleChange};
@@ -62,5 +64,5 @@ pub use shell::{
     Judgement, MAX_OPAQUE, MAX_SCRIPT, Redirection, Row, Script, SimpleCommand, Table, Word,
 };
 pub use subject::{ClaimError, Claims, Subject};
-pub use warning::{Warning, WarningKind};
+pub use warning::{Warning, WarningKind, runs_anything};
 pub use who::Asker;

@@ -85,7 +85,9 @@ fn a_narrower_scope_that_speaks_has_to_permit_a_tool_too() {
 fn what_may_be_done_is_told_in_few_lines() {
     assert_eq!(
         access("ada", "web-1").to_string(),
-        "tools: execute_command, read_file, list_directory, search_files, check_command_exists\n\
+        "tools: execute_command, start_process, read_process, write_process, resize_process, \
+         signal_process, wait_process, list_processes, read_file, list_directory, search_files, \
+         check_command_exists\n\
          - may run git push; people have to agree: 1 of approvers, not who asks; only mon from \
          08:00 until 18:00 (UTC) [organisation rule `push`]\n\
          - may use files in workspace (read) [organisation rule `read`]\n\

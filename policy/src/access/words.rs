@@ -14,7 +14,7 @@ const MAX_PATTERNS: usize = 24;
 const LONGEST: usize = 240;
 
 pub(super) fn allowance(rule: &Rule, tools: Vec<&'static str>, client: &str) -> Allowance {
-    let runs = tools.contains(&"execute_command");
+    let runs = tools.contains(&"execute_command") || tools.contains(&"start_process");
     let variables = rule.environment.iter().flatten().map(|name| name.written().to_owned());
     Allowance {
         rule: rule.id.clone(),

@@ -47,6 +47,9 @@ pub(super) fn covers(
     question: &Question<'_>,
 ) -> Match {
     let guards = purpose == Purpose::Guard;
+    if let Part::Process(_) = part {
+        return covers_process(rule, guards, &question.call.tool);
+    }
     // A deny or ask rule that names nothing is about everything.
     if guards && rule.names_nothing() {
         return Match::Yes;
@@ -74,7 +77,22 @@ pub(super) fn covers(
             };
             rule.programs.iter().map(one).max().unwrap_or(Match::No)
         }
-        Part::Host(_) => rule.selectors.names_tool(&question.call.tool).into(),
+        Part::Process(_) | Part::Host(_) => rule.selectors.names_tool(&question.call.tool).into(),
+    }
+}
+
+/// Whoever may run some program may use what they started, unless a rule for the
+/// very tool forbids it. Which program it is, nobody looks at: such a rule that
+/// names programs, too, may mean it.
+fn covers_process(rule: &Rule, guards: bool, tool: &str) -> Match {
+    let named = rule.selectors.names_tool(tool);
+    if !guards {
+        return (named || !rule.programs.is_empty()).into();
+    }
+    match rule.names_nothing() {
+        true => rule.selectors.is_for(tool).into(),
+        false if named => Match::Perhaps,
+        false => Match::No,
     }
 }
 
@@ -97,6 +115,7 @@ pub(super) fn permits(
     let permits = covers(rule, Purpose::Permit, part, question) == Match::Yes
         && rule.shell >= needed_shell(part)
         && (!runs(part) || missing_variable(rule, is_base, question).is_none())
+        && (!runs(part) || !is_base || may_interact(rule, question))
         && rule.conditions.unmet(question.call).is_none();
     permits.then(|| (pattern_rank(rule, part, question), rule.selectors.count()))
 }
@@ -121,6 +140,9 @@ pub(super) fn shortfall(
     let rule_id = || rule.id.clone();
     if let Some(name) = missing_variable(rule, is_base, question).filter(|_| runs(part)) {
         return Some(Shortfall::Environment { rule: rule_id(), name: name.to_owned() });
+    }
+    if runs(part) && is_base && !may_interact(rule, question) {
+        return Some(Shortfall::Interaction { rule: rule_id() });
     }
     let why = rule.conditions.unmet(question.call)?;
     Some(Shortfall::Condition { rule: rule_id(), why })
@@ -147,6 +169,7 @@ pub(super) fn wants_human(rule: &Rule, part: &Part<'_>, question: &Question<'_>)
         | Part::Path { .. }
         | Part::Service { .. }
         | Part::Lookup(_)
+        | Part::Process(_)
         | Part::Host(_) => false,
     }
 }
@@ -161,6 +184,7 @@ fn needed_shell(part: &Part<'_>) -> Shell {
         | Part::Path { .. }
         | Part::Service { .. }
         | Part::Lookup(_)
+        | Part::Process(_)
         | Part::Host(_) => Shell::Refuse,
     }
 }
@@ -168,6 +192,14 @@ fn needed_shell(part: &Part<'_>) -> Shell {
 /// Whether it runs with the variables of the call.
 fn runs(part: &Part<'_>) -> bool {
     matches!(part, Part::Program(_) | Part::Opaque(_) | Part::Shell)
+}
+
+/// Whether the rule gives a terminal or an input that stays open, where the call
+/// wants one: it has to name the tool, or to permit what cannot be seen through.
+fn may_interact(rule: &Rule, question: &Question<'_>) -> bool {
+    !question.interactive
+        || rule.shell == Shell::Opaque
+        || rule.selectors.names_tool(&question.call.tool)
 }
 
 /// The first variable that the rule does not let anybody set. A narrower scope
@@ -219,7 +251,7 @@ fn pattern_rank(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> (u8, u
             .filter(|units| units.covers(&used.units))
             .map(crate::rules::service::Units::rank)
             .max(),
-        Part::Opaque(_) | Part::Shell | Part::Host(_) => None,
+        Part::Opaque(_) | Part::Shell | Part::Process(_) | Part::Host(_) => None,
     };
     rank.unwrap_or_default()
 }
@@ -265,6 +297,6 @@ fn near_miss(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> Option<Sh
                 Shortfall::Units { rule: rule_id, units: near }
             })
         }
-        Part::Opaque(_) | Part::Shell | Part::Lookup(_) | Part::Host(_) => None,
+        Part::Opaque(_) | Part::Shell | Part::Lookup(_) | Part::Process(_) | Part::Host(_) => None,
     }
 }

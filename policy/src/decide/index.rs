@@ -37,6 +37,8 @@ pub(crate) struct Index {
     blanket: Bits,
     /// Deny and ask rules, and those that ask because of an argument.
     guards: Bits,
+    /// Deny rules.
+    denies: Bits,
     /// Allow and ask rules that name programs.
     running: Bits,
     /// Rules that name tools.
@@ -70,6 +72,7 @@ impl Index {
             serviced: none(),
             blanket: none(),
             guards: none(),
+            denies: none(),
             running: none(),
             tooled: none(),
             parsed: none(),
@@ -99,6 +102,9 @@ impl Index {
         }
         if rule.selectors.tools.is_some() {
             self.tooled.insert(number);
+        }
+        if rule.effect == Effect::Deny {
+            self.denies.insert(number);
         }
         if rule.effect != Effect::Allow || !rule.conditions.ask_if.is_empty() {
             self.guards.insert(number);
@@ -137,6 +143,13 @@ impl Index {
         found.into_iter()
     }
 
+    /// Deny rules, whatever they name.
+    pub(super) fn denying(&self, meant: &Meant) -> impl Iterator<Item = u32> {
+        let mut found = meant.tool.clone();
+        found.narrow(&self.denies);
+        found.into_iter()
+    }
+
     /// Those that may permit or guard a part.
     pub(super) fn about(
         &self,
@@ -159,6 +172,10 @@ impl Index {
                 found.unite(&self.opaque);
             }
             Part::Shell => found.unite(&self.parsed),
+            Part::Process(_) => {
+                found.unite(&self.tooled);
+                found.unite(&self.running);
+            }
             Part::Host(_) => found.unite(&self.tooled),
         }
         found.narrow(&meant.tool);
@@ -182,6 +199,10 @@ impl Index {
             Part::Service { .. } => found.unite(&self.serviced),
             Part::Opaque(_) | Part::Shell => found.copy(&self.running),
             Part::Lookup(program) => self.programs.add(program, First::Any, around, &mut found),
+            Part::Process(_) => {
+                found.unite(&self.tooled);
+                found.unite(&self.running);
+            }
             Part::Host(_) => found.unite(&self.tooled),
         }
         found.narrow(&meant.tool);

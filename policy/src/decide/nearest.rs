@@ -61,6 +61,8 @@ pub enum Failed {
     Shell,
     /// A variable.
     Environment,
+    /// A terminal, or an input that stays open.
+    Interaction,
     /// The time, or what the host holds.
     Condition,
     /// A narrower scope has to permit it too.
@@ -80,6 +82,7 @@ impl fmt::Display for Failed {
             Self::Tool => "tool",
             Self::Shell => "shell",
             Self::Environment => "environment",
+            Self::Interaction => "interaction",
             Self::Condition => "condition",
             Self::Scope => "scope",
         })
@@ -105,7 +108,7 @@ impl RuleSet {
         let scopes = search.speaking();
         let (part, scope) = question.parts.iter().find_map(|part| {
             let rules = search.about(part, &question);
-            let denied = !guards(&rules, Effect::Deny, part, &question).is_empty();
+            let denied = !guards(rules.iter().copied(), Effect::Deny, part, &question).is_empty();
             if denied || part.is_harmless() {
                 return None;
             }
@@ -180,6 +183,11 @@ fn told(shortfall: Shortfall) -> (Failed, String) {
         Shortfall::Environment { rule: _, name } => (
             Failed::Environment,
             format!("the rule does not permit to set `{}`", shown(name.as_bytes())),
+        ),
+        Shortfall::Interaction { rule: _ } => (
+            Failed::Interaction,
+            "the rule gives no terminal and no open input; name `start_process` in `tools`"
+                .to_owned(),
         ),
         Shortfall::Condition { rule: _, why } => (Failed::Condition, format!("the rule {why}")),
     }

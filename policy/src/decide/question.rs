@@ -15,6 +15,10 @@ use crate::rules::service::{UnitUse, Units};
 use crate::shell::{Script, SimpleCommand, Word};
 use crate::text::shown;
 
+/// The most words of a call: programs and arguments of all its commands. Rules hold
+/// each against many patterns, and nobody waits for a decision.
+const MAX_WORDS: usize = 4096;
+
 /// A call, taken apart.
 pub(super) struct Question<'a> {
     pub(super) call: &'a Call,
@@ -23,6 +27,8 @@ pub(super) struct Question<'a> {
     directory: Option<PathBuf>,
     /// Variables that the caller or the script sets.
     pub(super) environment: BTreeSet<&'a str>,
+    /// The call wants a terminal, or an input that stays open.
+    pub(super) interactive: bool,
 }
 
 /// Something that a rule can permit or deny.
@@ -39,6 +45,8 @@ pub(super) enum Part<'a> {
     Service { used: UnitUse, label: String },
     /// Looking up where a program is.
     Lookup(&'a [u8]),
+    /// What is done with a process that the caller started.
+    Process(&'a Action),
     /// Something that names neither program nor path.
     Host(&'a Action),
 }
@@ -63,9 +71,11 @@ impl<'a> Question<'a> {
             parts,
             directory: Some(workspace.to_owned()),
             environment: BTreeSet::new(),
+            interactive: false,
         };
         let one = |part| all(vec![part]);
         match &call.action {
+            Action::Process(_) => Ok(one(Part::Process(&call.action))),
             Action::DescribeHost | Action::ListHosts => Ok(one(Part::Host(&call.action))),
             Action::FindProgram { program } => {
                 if program.contains(&0) {
@@ -90,6 +100,7 @@ impl<'a> Question<'a> {
 
     fn of_execute(call: &'a Call, execute: &'a Execute) -> Result<Self, Reason> {
         let workspace = call.project.workspace();
+        check_words(&call.action, 1 + execute.arguments.len())?;
         check_bytes(&call.action, execute)?;
         let directory = working_directory(call, execute)?;
         let mut question = Self {
@@ -97,6 +108,7 @@ impl<'a> Question<'a> {
             parts: Vec::new(),
             directory: Some(directory),
             environment: execute.environment_names.iter().map(String::as_str).collect(),
+            interactive: execute.interactive,
         };
         match &execute.script {
             None => {
@@ -117,6 +129,7 @@ impl<'a> Question<'a> {
 
     fn add_script(&mut self, script: &'a Script, workspace: &Path) -> Result<(), Reason> {
         let action = &self.call.action;
+        check_words(action, script.commands.iter().map(|it| 1 + it.arguments.len()).sum())?;
         for directory in &script.directories {
             check_cd(directory, workspace).map_err(|why| unclear(action, &why))?;
         }
@@ -181,7 +194,7 @@ impl Part<'_> {
             Self::Shell => "run a command line".to_owned(),
             Self::Path { label, .. } | Self::Service { label, .. } => label.clone(),
             Self::Lookup(program) => format!("look up `{}`", shown(program)),
-            Self::Host(action) => action.to_string(),
+            Self::Process(action) | Self::Host(action) => action.to_string(),
         }
     }
 
@@ -192,6 +205,7 @@ impl Part<'_> {
             Self::Program(_) => "the program or an argument is not known before running".to_owned(),
             Self::Path { .. } => "it reaches what the rule names".to_owned(),
             Self::Service { .. } => "the rule names some of these units".to_owned(),
+            Self::Process(_) => "which program it is, is not looked at".to_owned(),
             Self::Shell | Self::Lookup(_) | Self::Host(_) => {
                 "it is not known before running".to_owned()
             }
@@ -244,6 +258,17 @@ fn redirection_part<'a>(
         if redirection.writes { (Mode::Write, "write") } else { (Mode::Read, "read") };
     let used = PathUse { location, mode, recursive: false };
     Ok(Part::Path { used, label: format!("{verb} `{}` by redirection", shown(path)) })
+}
+
+fn check_words(action: &Action, words: usize) -> Result<(), Reason> {
+    if words <= MAX_WORDS {
+        return Ok(());
+    }
+    let why = format!(
+        "it has {words} words; at most {MAX_WORDS} are taken: split it, or have the program read \
+         them from a file or its input"
+    );
+    Err(unclear(action, &why))
 }
 
 fn check_bytes(action: &Action, execute: &Execute) -> Result<(), Reason> {

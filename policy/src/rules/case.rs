@@ -9,7 +9,7 @@ use super::RuleSet;
 use super::error::{Report, Source, choices};
 use super::raw::{RawCall, RawTest};
 use super::rule::Rule;
-use crate::action::{Action, Call, Execute, Host, Project, Reading, TOOLS};
+use crate::action::{Action, Call, Execute, Host, ProcessUse, Project, Reading, TOOLS};
 use crate::decision::{Decision, Effect};
 use crate::subject::{Claims, Subject};
 
@@ -159,11 +159,16 @@ fn make_call(raw: RawCall) -> Result<Call, String> {
         to,
         what,
         unit,
+        interactive,
     } = raw;
     let tool = tool.into_inner();
+    if interactive && tool != "start_process" {
+        return Err("interactive is for start_process; leave it out".into());
+    }
     let execute = |mut execute: Execute| {
         execute.working_directory = working_directory.unwrap_or_default().into_bytes();
         execute.environment_names = environment.into_iter().collect();
+        execute.interactive = interactive;
         Action::Execute(execute)
     };
     let action = action(&tool, Asked { program, args, command, path, to, what, unit }, execute)?;
@@ -214,11 +219,13 @@ fn action(
     }
     let args = args.map(|args| args.into_iter().map(String::into_bytes).collect());
     Ok(match (tool, program, args, command, path) {
-        ("execute_command", Some(program), args, None, None) => {
+        ("execute_command" | "start_process", Some(program), args, None, None) => {
             execute(Execute::program(program, args.unwrap_or_default()))
         }
-        ("execute_command", None, None, Some(line), None) => execute(Execute::command_line(line)),
-        ("execute_command", ..) => {
+        ("execute_command" | "start_process", None, None, Some(line), None) => {
+            execute(Execute::command_line(line))
+        }
+        ("execute_command" | "start_process", ..) => {
             return Err("it is not said what is run; give program (and args), or command".into());
         }
         ("check_command_exists", Some(program), None, None, None) => {
@@ -231,6 +238,12 @@ fn action(
         ("list_hosts", None, None, None, None) => Action::ListHosts,
         ("get_system_info" | "list_hosts", ..) => {
             return Err("this tool takes nothing; leave the rest out".into());
+        }
+        (other, program, args, command, path) if ProcessUse::by(other).is_some() => {
+            match (ProcessUse::by(other), program, args, command, path) {
+                (Some(used), None, None, None, None) => Action::Process(used),
+                _ => return Err("this tool takes nothing; leave the rest out".into()),
+            }
         }
         (other, None, None, None, Some(path)) => {
             Action::on_file(other, path.into_bytes(), to).ok_or_else(|| unsuited(other))?

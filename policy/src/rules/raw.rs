@@ -280,6 +280,8 @@ pub(super) struct RawCall {
     pub(super) to: Option<String>,
     pub(super) what: Option<Reading>,
     pub(super) unit: Option<String>,
+    #[serde(default)]
+    pub(super) interactive: bool,
 }
 
 // Written out, because serde's untagged enums lose place and reason of an error.

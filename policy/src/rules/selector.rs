@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::role::Held;
 use super::text::TextPattern;
-use crate::action::Call;
+use crate::action::{Call, starters};
 use crate::subject::Subject;
 
 /// Names, of which one has to match.
@@ -35,9 +35,16 @@ pub(crate) struct Subjects {
 }
 
 impl Selectors {
-    /// Whether the rule is meant for this call.
+    /// Whether the rule is meant for this call; one that is meant for a tool that
+    /// starts processes is meant for those that use them, too.
     pub(crate) fn select(&self, call: &Call, held: &Held) -> bool {
-        self.select_place(call, held) && one(&self.tools, &call.tool)
+        self.select_place(call, held)
+            && (self.is_for(&call.tool) || starters(&call.tool).iter().any(|it| self.is_for(it)))
+    }
+
+    /// Whether the rule is meant for the tool itself.
+    pub(crate) fn is_for(&self, tool: &str) -> bool {
+        one(&self.tools, tool)
     }
 
     /// As [`select`](Self::select), whatever the tool: whether the rule's scope

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cofferdam_policy::{Action, Call, Execute, Host, Project, Reading, Subject};
+use cofferdam_policy::{Action, Call, Execute, Host, ProcessUse, Project, Reading, Subject};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -57,6 +57,11 @@ fn asked() -> impl Strategy<Value = (&'static str, Action)> {
     prop_oneof![
         5 => programs().prop_map(|action| ("execute_command", action)),
         5 => lines().prop_map(|action| ("execute_command", action)),
+        2 => (prop_oneof![programs(), lines()], any::<bool>()).prop_map(|(action, interactive)| {
+            let Action::Execute(execute) = action else { panic!("it runs something") };
+            ("start_process", Action::Execute(Execute { interactive, ..execute }))
+        }),
+        2 => processes(),
         4 => files(),
         1 => select(&["git", "/opt/git", "/usr/bin/ls", "nc"][..])
             .prop_map(|name| ("check_command_exists", Action::FindProgram { program: name.into() })),
@@ -64,6 +69,18 @@ fn asked() -> impl Strategy<Value = (&'static str, Action)> {
         1 => Just(("get_system_info", Action::DescribeHost)),
         3 => services().prop_map(|action| ("read_service", action)),
     ]
+}
+
+fn processes() -> impl Strategy<Value = (&'static str, Action)> {
+    let uses = [
+        ("list_processes", ProcessUse::List),
+        ("read_process", ProcessUse::Read),
+        ("wait_process", ProcessUse::Read),
+        ("write_process", ProcessUse::Write),
+        ("resize_process", ProcessUse::Resize),
+        ("signal_process", ProcessUse::Signal),
+    ];
+    select(uses.map(|(tool, used)| (tool, Action::Process(used))).to_vec())
 }
 
 fn services() -> impl Strategy<Value = Action> {

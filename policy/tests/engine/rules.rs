@@ -111,6 +111,8 @@ fn selectors() -> impl Strategy<Value = String> {
         2,
         &[
             "tools = ['execute_command']",
+            "tools = ['start_process', 'read_process']",
+            "tools = ['*_process']",
             "tools = ['read_file', 'search_files']",
             "tools = ['list_hosts', 'get_system_info', 'check_command_exists']",
             "tools = ['read_service']",

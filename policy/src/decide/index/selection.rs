@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::bits::{Bits, Table};
-use crate::action::Call;
+use crate::action::{Call, starters};
 use crate::rules::role::Held;
 use crate::rules::rule::Rule;
 use crate::rules::selector::{Names, Selectors, Subjects};
@@ -108,7 +108,8 @@ impl Selection {
     /// Leaves of `bits` those that may be meant for the call's tool.
     pub(super) fn narrow_by_tool(&self, call: &Call, bits: &mut Bits) {
         let mut room = bits.clone();
-        self.tools.narrow([call.tool.as_str()], bits, &mut room);
+        let tools = [call.tool.as_str()].into_iter().chain(starters(&call.tool).iter().copied());
+        self.tools.narrow(tools, bits, &mut room);
     }
 }
 

@@ -42,7 +42,7 @@ impl Rules {
             && match part {
                 Part::Program { words, .. } => words.iter().any(one),
                 Part::Opaque => true,
-                Part::Shell | Part::Path(_) | Part::Lookup(_) | Part::Units(..) | Part::Tool => {
+                Part::Shell | Part::Path(_) | Part::Lookup(_) | Part::Units(..) | Part::Process | Part::Tool => {
                     false
                 }
             }

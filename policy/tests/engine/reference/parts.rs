@@ -28,6 +28,8 @@ pub(crate) enum Part {
     Lookup(Vec<u8>),
     /// Units: the name or glob, and whether it is their journal.
     Units(String, bool),
+    /// A process that was started before.
+    Process,
     /// A tool that names neither program nor path.
     Tool,
 }
@@ -38,6 +40,7 @@ pub(crate) struct Parts<'c> {
     pub(crate) list: Vec<Part>,
     pub(crate) around: Around<'c>,
     variables: BTreeSet<String>,
+    interactive: bool,
 }
 
 impl Part {
@@ -57,8 +60,10 @@ pub(crate) fn parts(call: &Call) -> Option<Parts<'_>> {
         list: Vec::new(),
         around: Around { workspace, directory: Some(workspace.to_owned()) },
         variables: BTreeSet::new(),
+        interactive: matches!(&call.action, Action::Execute(execute) if execute.interactive),
     };
     match &call.action {
+        Action::Process(_) => parts.list.push(Part::Process),
         Action::DescribeHost | Action::ListHosts => parts.list.push(Part::Tool),
         Action::FindProgram { program } if !program.contains(&0) => {
             parts.list.push(Part::Lookup(program.clone()));
@@ -166,6 +171,15 @@ impl Rules {
     /// Whether a deny or ask rule is about a part, or may be.
     pub(crate) fn guards(&self, rule: &Table, part: &Part, parts: &Parts<'_>, call: &Call) -> Sure {
         let (programs, paths) = (tables(rule, "programs"), tables(rule, "paths"));
+        let nothing = programs.is_empty() && paths.is_empty() && !rule.contains_key("services");
+        if matches!(part, Part::Process) {
+            // Only a rule for the very tool, or for every tool, forbids it.
+            return match (nothing, self.names_tool(rule, call), rule.contains_key("tools")) {
+                (true, true, _) | (true, _, false) => Sure::Yes,
+                (false, true, _) => Sure::Perhaps,
+                _ => Sure::No,
+            };
+        }
         if programs.is_empty() && paths.is_empty() && !rule.contains_key("services") {
             return Sure::Yes;
         }
@@ -188,7 +202,7 @@ impl Rules {
                     .collect(),
             ),
             Part::Units(unit, journal) => self.guards_units(rule, unit, *journal),
-            Part::Tool => Sure::when(self.names_tool(rule, call)),
+            Part::Process | Part::Tool => Sure::when(self.names_tool(rule, call)),
         }
     }
 
@@ -232,11 +246,19 @@ impl Rules {
             Part::Units(unit, journal) => self.permits_units(rule, unit, *journal)?,
             Part::Opaque if shell == "opaque" && !programs.is_empty() => (0, 0, false),
             Part::Shell if shell != "refuse" && !programs.is_empty() => (0, 0, false),
-            Part::Tool if self.names_tool(rule, call) => (0, 0, false),
-            Part::Opaque | Part::Shell | Part::Tool => return None,
+            Part::Process if !programs.is_empty() => (0, 0, false),
+            Part::Process | Part::Tool if self.names_tool(rule, call) => (0, 0, false),
+            Part::Opaque | Part::Shell | Part::Process | Part::Tool => return None,
         };
         if part.runs() && !self.may_set(rule, is_base, &parts.variables) {
             return None;
+        }
+        // What is typed later is seen by nobody.
+        if part.runs() && is_base && parts.interactive {
+            let says_so = shell == "opaque" || self.names_tool(rule, call);
+            if !says_so {
+                return None;
+            }
         }
         assert_ne!(effect(rule), "deny");
         if !are_met(rule, call) {

@@ -11,7 +11,14 @@ use super::{Rules, glob, strings};
 impl Rules {
     /// Whether a rule is meant for a call.
     pub(crate) fn is_meant(&self, rule: &Table, call: &Call) -> bool {
-        self.is_meant_here(rule, call) && self.one_of(rule.get("tools"), from_ref(&call.tool))
+        // Who is meant for starting something is meant for using it.
+        let mut tools = vec![call.tool.clone()];
+        if call.tool.ends_with("_process") && call.tool != "start_process"
+            || call.tool == "list_processes"
+        {
+            tools.extend(["execute_command", "start_process"].map(str::to_owned));
+        }
+        self.is_meant_here(rule, call) && self.one_of(rule.get("tools"), &tools)
     }
 
     /// The same, whatever the tool.
