@@ -72,8 +72,23 @@ impl Units {
     /// The loaded units that the filter lets through, by name; the first
     /// [`MAX_UNITS`] of them.
     pub fn list(&self, filter: &UnitFilter) -> Result<UnitList, UnitsError> {
+        self.list_shown(filter, |_| true)
+    }
+
+    /// As [`Units::list`], but only of units that may be shown: others neither take a
+    /// place in the list nor count as left out.
+    pub fn list_shown(
+        &self,
+        filter: &UnitFilter,
+        shown: impl Fn(&Unit) -> bool,
+    ) -> Result<UnitList, UnitsError> {
         let mut manager = bus::Manager::connect(&self.socket, self.time_limit)?;
-        manager.list(filter)
+        let mut units = manager.list(filter)?;
+        units.retain(|unit| shown(&unit.name));
+        units.sort_by(|one, other| one.name.cmp(&other.name));
+        let left_out = units.len().saturating_sub(MAX_UNITS);
+        units.truncate(MAX_UNITS);
+        Ok(UnitList { units, left_out })
     }
 
     /// What state the unit is in.

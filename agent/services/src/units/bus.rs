@@ -20,7 +20,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use super::message::{Answer, Call, HEAD, Kind, MAX_ANSWER, whole_length};
 use super::properties::{self, told};
 use super::wire::{Reader, WireError, Writer};
-use super::{LoadedUnit, MAX_UNITS, UnitFilter, UnitList, UnitState, UnitStatus, UnitsError};
+use super::{LoadedUnit, UnitFilter, UnitState, UnitStatus, UnitsError};
 use crate::plain::hexadecimal;
 use crate::{Unit, UnitType};
 
@@ -66,7 +66,7 @@ impl Manager {
     }
 
     /// `ListUnitsByPatterns`: of what is loaded only.
-    pub(super) fn list(&mut self, filter: &UnitFilter) -> Result<UnitList, UnitsError> {
+    pub(super) fn list(&mut self, filter: &UnitFilter) -> Result<Vec<UnitState>, UnitsError> {
         check(filter)?;
         self.connection.doing = "listing units";
         let mut arguments = Writer::default();
@@ -74,11 +74,7 @@ impl Manager {
         arguments.texts(filter.patterns.iter().map(crate::UnitPattern::as_str));
         let answer = self.ask("ListUnitsByPatterns", "asas", arguments)?;
         let listed = answer.results("a(ssssssouso)").and_then(listed);
-        let mut units = listed.map_err(|error| self.connection.unusable(&error))?;
-        units.sort_by(|one, other| one.name.cmp(&other.name));
-        let left_out = units.len().saturating_sub(MAX_UNITS);
-        units.truncate(MAX_UNITS);
-        Ok(UnitList { units, left_out })
+        listed.map_err(|error| self.connection.unusable(&error))
     }
 
     /// `GetUnit`, then the properties of what it gave; else `GetUnitFileState`.

@@ -56,7 +56,7 @@ fn a_file_that_may_not_be_read_is_an_error_that_names_the_group() {
     use std::os::unix::fs::PermissionsExt;
     let machine = Machine::with(&["compact"]);
     let path = machine.directory().join("compact.journal");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).expect("closed");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o0)).expect("closed");
     // Root reads it all the same.
     match machine.journal().read(&all_of("web.service")) {
         Ok(page) => assert!(rustix::process::geteuid().is_root() && page.complete()),

@@ -105,6 +105,43 @@ fn a_list_has_what_the_patterns_match() {
 }
 
 #[test]
+fn units_that_may_not_be_shown_take_no_place_and_are_not_counted() {
+    let mut results = Vec::new();
+    for number in 0..1_100 {
+        for hidden in [true, false] {
+            results.resize(results.len().next_multiple_of(8), 0);
+            let name = if hidden { "aa" } else { "b" };
+            let fields = [
+                &format!("{name}{number:04}.service"),
+                "",
+                "loaded",
+                "active",
+                "running",
+                "",
+                "/a",
+            ];
+            for field in fields {
+                results.resize(results.len().next_multiple_of(4), 0);
+                results.extend(text(field));
+            }
+            results.resize(results.len().next_multiple_of(4), 0);
+            results.extend([0; 4]);
+            results.extend(text(""));
+            results.resize(results.len().next_multiple_of(4), 0);
+            results.extend(text("/"));
+        }
+    }
+    let mut array = u32::try_from(results.len()).expect("in range").to_le_bytes().to_vec();
+    array.extend([0; 4]);
+    array.extend(results);
+    let bus = after_hello(answer(2, None, "a(ssssssouso)", &array));
+    let shown = |unit: &Unit| unit.as_str().starts_with('b');
+    let list = bus.units().list_shown(&UnitFilter::default(), shown).expect("an answer");
+    assert_eq!((list.units.len(), list.left_out), (1_000, 100));
+    assert_eq!(list.units[0].name, unit("b0000.service"));
+}
+
+#[test]
 fn only_methods_that_change_nothing_are_called() {
     let (calls, called) = std::sync::mpsc::channel();
     let bus = Bus::that(move |client| {
