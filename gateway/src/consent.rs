@@ -161,7 +161,7 @@ impl Asking<'_> {
             Decided::Permit(permit) => return Ok(Ok(Consented { permit, consent: None })),
             Decided::Ask(pending) => pending,
         };
-        let question = question(&pending, &call.origin, *exactly, shown(call))
+        let question = question(policy, &pending, &call.origin, *exactly, shown(call))
             .map_err(|error| Fault::Internal(error.to_string()))?;
         let usable = |request: &Request| self.stands(request);
         match gateway.approvals().take(&question, place, usable)? {

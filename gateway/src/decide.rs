@@ -103,6 +103,12 @@ impl Policy {
         self.version
     }
 
+    /// The version that the publisher of the rules gave them; none: they are plain
+    /// files.
+    pub(crate) fn signed_version(&self) -> Option<u64> {
+        self.signed.as_ref().map(|signed| signed.word.version)
+    }
+
     /// The publisher's word for the rules that decide, for hosts; none: they are plain
     /// files.
     pub(crate) fn statement(&self) -> Option<&SignedPolicyStatement> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::request::{Asker, Question};
 use crate::call::Origin;
+use crate::decide::Policy;
 
 /// Set before what is digested, so that the digest can stand for nothing else.
 const DOMAIN: &[u8] = b"cofferdam approval v1\0";
@@ -33,6 +34,9 @@ struct Bound<'a> {
     grant: String,
     rules: &'a [String],
     policy: String,
+    /// The same rules signed anew are another word of their publisher's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_version: Option<u64>,
 }
 
 /// What is to be done, exactly.
@@ -44,9 +48,10 @@ pub(crate) struct Exactly {
     pub(crate) wall: Option<Duration>,
 }
 
-/// The question to people about a call that waits. `arguments` is what people are
-/// shown.
+/// The question to people about a call that waits by these rules. `arguments` is
+/// what people are shown.
 pub(crate) fn question(
+    policy: &Policy,
     pending: &Pending,
     origin: &Origin,
     exactly: Exactly,
@@ -70,6 +75,7 @@ pub(crate) fn question(
         grant: grant.to_string(),
         rules,
         policy: policy_digest.clone(),
+        signed_version: policy.signed_version(),
     };
     let mut bytes = DOMAIN.to_vec();
     serde_json::to_writer(&mut bytes, &bound)?;
@@ -97,6 +103,8 @@ pub(crate) fn question(
         workspace_access: grant.workspace_access.to_string(),
         rules: rules.clone(),
         policy_digest,
+        policy_version: Some(policy.version()),
+        signed_version: policy.signed_version(),
         reasons: pending.asks().iter().map(|ask| ask.reason.clone()).collect(),
         demands: pending.asks().iter().map(|ask| ask.demand.clone()).collect(),
     })

@@ -40,6 +40,13 @@ pub struct Question {
     pub rules: Vec<String>,
     /// Digest of the rules, in lower-case hex.
     pub policy_digest: String,
+    /// The version of the rules when it was asked: the sequence of the journal's
+    /// record by which the gateway took them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<u64>,
+    /// The version that their publisher gave them; none: they are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_version: Option<u64>,
     /// Why people are asked, as the rules say it.
     pub reasons: Vec<String>,
     /// What each rule that asks demands.

@@ -46,6 +46,7 @@ fn approval(request: &Request, step: ApprovalStep, by: Option<&Vote>) -> Result<
                 ApprovalStep::Requested => crate::call::for_record(tool, arguments),
                 _ => serde_json::Value::Null,
             },
+            policy_version: request.question.policy_version,
             ..Call::default()
         },
         request: request.id.clone(),
@@ -53,6 +54,7 @@ fn approval(request: &Request, step: ApprovalStep, by: Option<&Vote>) -> Result<
         binding: digest(binding)?,
         rules: rules.clone(),
         policy_digest: digest(&request.question.policy_digest)?,
+        signed_version: request.question.signed_version,
         by: by.map(|vote| Subject {
             user: vote.voter.user.clone(),
             groups: vote.voter.groups.clone(),

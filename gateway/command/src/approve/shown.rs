@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use cofferdam_gateway::approvals::{Request, State, Verdict, visible, visible_json};
+use cofferdam_gateway::approvals::{Question, Request, State, Verdict, visible, visible_json};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -60,6 +60,7 @@ impl fmt::Display for Shown<'_> {
         line("what", &question.action)?;
         line("gets", &question.grant)?;
         line("rules", &question.rules.join(", "))?;
+        line("of", &policy(question))?;
         for reason in &question.reasons {
             line("why asked", reason)?;
         }
@@ -85,6 +86,14 @@ impl fmt::Display for Shown<'_> {
         line("binding", &question.binding)?;
         write_arguments(out, &question.tool, &question.arguments)
     }
+}
+
+/// Which rules those are, as records name them.
+fn policy(question: &Question) -> String {
+    let digest = &question.policy_digest;
+    let signed = question.signed_version.map(|version| format!(", signed as version {version}"));
+    let taken = question.policy_version.map(|version| format!(", taken by record {version}"));
+    format!("the policy {digest}{}{}", signed.unwrap_or_default(), taken.unwrap_or_default())
 }
 
 fn who(request: &Request) -> String {

@@ -150,6 +150,7 @@ pub(crate) fn asked(call: Call, rule: &str, step: ApprovalStep) -> Entry {
         binding: Digest([1; 32]),
         rules: vec![rule.to_owned()],
         policy_digest: Digest([2; 32]),
+        signed_version: None,
         by: None,
         through: String::new(),
         scope: String::new(),

@@ -38,6 +38,8 @@ fn question(binding: &str, user: &str, demands: Vec<Demand>) -> Question {
         workspace_access: "read".into(),
         rules: vec!["push".into()],
         policy_digest: "00".into(),
+        policy_version: None,
+        signed_version: None,
         reasons: vec!["public".into()],
         demands,
     }

@@ -24,6 +24,9 @@ pub struct Approval {
     pub rules: Vec<String>,
     /// Digest of those rules.
     pub policy_digest: Digest,
+    /// The version that their publisher gave them; none: they are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_version: Option<u64>,
     /// Who did the step, as their own credential says; none: the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Subject>,

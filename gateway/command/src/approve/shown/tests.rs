@@ -37,10 +37,18 @@ pub(in crate::approve) fn request(arguments: Value) -> Request {
             workspace_access: "write".into(),
             rules: vec!["push".into()],
             policy_digest: "00".into(),
+            policy_version: Some(4),
+            signed_version: Some(7),
             reasons: vec!["what is pushed is public".into()],
             demands: vec![Demand::plain("push")],
         },
     }
+}
+
+#[test]
+fn which_rules_ask_is_shown_with_their_versions() {
+    let text = shown(json!({}));
+    assert!(text.contains("of  the policy 00, signed as version 7, taken by record 4\n"), "{text}");
 }
 
 fn shown(arguments: Value) -> String {
