@@ -45,7 +45,8 @@ use footing::Ground;
 pub use held::Held;
 
 /// How long a new cell waits for others to end where the ceiling allows no more
-/// of them.
+/// of them, counted from the last one that made room: whoever else waits may have
+/// had that.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it tries meanwhile.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -238,15 +239,17 @@ impl Cells {
     /// One more cell for the user; where the ceiling allows them no more, an idle one
     /// of theirs makes room.
     async fn claim(&self, user: &User, most: Option<u32>) -> Result<Claim, BuildError> {
-        let deadline = Instant::now() + PATIENCE;
+        let mut since = Instant::now();
         loop {
             if let Some(claim) = self.claims.take(user, most) {
                 return Ok(claim);
             }
-            if Instant::now() >= deadline {
+            if since.elapsed() >= PATIENCE {
                 return Err(BuildError::TooMany(most.unwrap_or_default()));
             }
-            if !self.end_idle(|session| session.user == *user).await {
+            if self.end_idle(|session| session.user == *user).await {
+                since = Instant::now();
+            } else {
                 tokio::time::sleep(AGAIN).await;
             }
         }
@@ -254,14 +257,16 @@ impl Cells {
 
     /// Builds a cell; where the ceiling allows no more, an idle one makes room.
     async fn build(&self, plan: CellPlan) -> Result<Cell, BuildError> {
-        let deadline = Instant::now() + PATIENCE;
+        let mut since = Instant::now();
         loop {
             match Cell::build(&self.warden, complete(plan.clone())).await {
                 Err(BuildError::Warden(WardenError::Refused {
                     refusal: Refusal::Exhausted,
                     ..
-                })) if Instant::now() < deadline => {
-                    if !self.make_room().await {
+                })) if since.elapsed() < PATIENCE => {
+                    if self.make_room().await {
+                        since = Instant::now();
+                    } else {
                         tokio::time::sleep(AGAIN).await;
                     }
                 }
