@@ -102,6 +102,79 @@ fn what_is_protected_cannot_be_made_where_it_was_absent() {
     }
 }
 
+/// What a cell tries so that the owner's git, outside, reads settings of the
+/// cell's: each leads it to a directory with `core.fsmonitor`.
+const MISLEAD: &str = r#"
+for evil in e .git/modules/m .git/worktrees/w; do
+    mkdir -p $evil/objects $evil/refs
+    echo 'ref: refs/heads/x' > $evil/HEAD
+    printf '[core]\n\trepositoryformatversion = 0\n\tfsmonitor = %s/canary\n' "$PWD" > $evil/config
+done
+printf '#!/bin/sh\ntouch "%s/ran"\n' "$PWD" > canary; chmod +x canary
+echo ../e > .git/commondir
+echo gitdir: e > .git
+echo gitdir: e > gitfile; mv gitfile .git
+mkdir -p .git/remotes .git/branches
+echo 'URL: /workspace/e' > .git/remotes/origin
+echo /workspace/e > .git/branches/origin
+mv .git moved && cp -r e .git
+true
+"#;
+
+#[test]
+fn no_cell_leads_the_owners_git_to_settings_of_its_own() {
+    let bench = Bench::new("misled-git");
+    for (way, caller) in bench.ways() {
+        let workspace = caller.workspace();
+        let git = |arguments: &[&str]| {
+            let ran = std::process::Command::new("git")
+                .args(["-c", "safe.directory=*"])
+                .args(arguments)
+                .current_dir(&workspace)
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .output();
+            ran.map(|ran| (ran.status.success(), String::from_utf8_lossy(&ran.stderr).into_owned()))
+        };
+        if git(&["init", "-q", "."]).is_err() {
+            return cofferdam_tests::skip("no_cell_leads_the_owners_git", "git is not installed");
+        }
+        give_all(&workspace.join(".git"));
+        let ran = caller.sh(MISLEAD);
+        assert_eq!(ran.code(), 0, "{way}: {}", ran.said());
+        let (worked, said) = git(&["status"]).unwrap();
+        assert!(worked, "{way}: {said}");
+        assert!(workspace.join("canary").exists(), "{way}: {}", ran.said());
+        assert!(!workspace.join("ran").exists(), "{way}: the owner's git ran code of the cell");
+        for left in ["remotes/origin", "branches/origin", "modules/m", "worktrees/w"] {
+            assert!(!workspace.join(".git").join(left).exists(), "{way}: {left}");
+        }
+    }
+}
+
+#[test]
+fn a_git_file_of_a_worktree_stays_as_it_is() {
+    let bench = Bench::new("git-file");
+    for (way, caller) in bench.ways() {
+        let file = caller.workspace().join(".git");
+        fs::write(&file, "gitdir: elsewhere\n").unwrap();
+        give(&file);
+        caller
+            .sh("echo gitdir: e > .git; echo gitdir: e > f; mv f .git; rm -f .git; ln -sf e .git");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "gitdir: elsewhere\n", "{way}");
+    }
+}
+
+/// Gives a tree to the workspaces' owner.
+fn give_all(path: &std::path::Path) {
+    give(path);
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        match entry.path() {
+            directory if directory.is_dir() => give_all(&directory),
+            file => give(&file),
+        }
+    }
+}
+
 #[test]
 fn a_socket_of_the_host_in_the_workspace_is_out_of_reach_of_cells_built_later() {
     let bench = Bench::new("docker-sock");

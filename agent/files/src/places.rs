@@ -5,24 +5,21 @@
 //! cell's builder covers it, read-only, and once no cell needs it any more it is
 //! removed again, unless somebody outside has put it to use meanwhile.
 //!
-//! A placeholder is an empty directory: git does not see it, and rmdir(2) looks
-//! whether it is still empty and removes it in one step. Only git's own
-//! configuration is held by an empty file, because git takes a directory there
-//! for damage.
+//! What a placeholder is, [`placeholder`] says.
 //!
 //! Called by the agent alone, in a cell without protections of its own. What lies
 //! in the workspace is hostile all the same: no symlink is followed on the way.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 
 use cofferdam_proto::file::v1::{
     PlaceFault, PlacesHeld, PlacesHold, PlacesRelease, PlacesReleased,
 };
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::bounds;
@@ -30,6 +27,7 @@ use crate::fault::FileFault;
 use crate::place::Workspace;
 
 mod appeared;
+mod placeholder;
 
 /// Makes what is missing.
 pub(crate) fn hold(workspace: &Workspace, request: PlacesHold) -> Result<PlacesHeld, FileFault> {
@@ -116,44 +114,11 @@ fn parent(root: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
 }
 
 fn make(root: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
-    let (parent, name) = (parent(root, path)?, path.file_name().ok_or(Errno::INVAL)?);
-    if is_git_configuration(path) {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        openat(&parent, name, flags | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600)).map(drop)
-    } else {
-        mkdirat(&parent, name, Mode::from_raw_mode(0o700))
-    }
+    placeholder::make(&parent(root, path)?, path)
 }
 
 fn remove(root: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
-    let (parent, name) = (parent(root, path)?, path.file_name().ok_or(Errno::INVAL)?);
-    if !is_git_configuration(path) {
-        return unlinkat(&parent, name, AtFlags::REMOVEDIR);
-    }
-    // As git does it: who holds the lock file changes the configuration.
-    let mut lock = name.to_owned();
-    lock.push(".lock");
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    drop(openat(&parent, &lock, flags, Mode::from_raw_mode(0o600))?);
-    let removed = match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) if is_empty_file(&found) => unlinkat(&parent, name, AtFlags::empty()),
-        Ok(_) => Err(Errno::NOTEMPTY),
-        Err(errno) => Err(errno),
-    };
-    let unlocked = unlinkat(&parent, &lock, AtFlags::empty());
-    removed.and(unlocked)
-}
-
-/// Whether git reads `path` as a file of settings: `config` or `config.worktree`
-/// in a `.git`. Whatever lies in there is never committed.
-fn is_git_configuration(path: &Path) -> bool {
-    let mut above = path.components().rev().skip(1);
-    let name = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"config"));
-    name && above.next() == Some(Component::Normal(".git".as_ref()))
-}
-
-fn is_empty_file(found: &Stat) -> bool {
-    FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && found.st_size == 0
+    placeholder::remove(&parent(root, path)?, path)
 }
 
 fn fault(path: PathBuf, errno: Errno) -> PlaceFault {

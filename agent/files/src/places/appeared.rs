@@ -2,6 +2,11 @@
 //! nested ones, which nothing covers, and those that came to be while a cell was
 //! there.
 //!
+//! What git keeps at protected paths of `.git` it reads in any directory that
+//! looks like one of its own, whatever its name: that of a submodule, of a
+//! worktree, of a bare repository, one that a `.git` file or a `commondir` names.
+//! So those names count there, too, and so does every `.git` that is no directory.
+//!
 //! Level by level, so that where a bound ends the search, the top of the tree was
 //! looked at.
 
@@ -18,6 +23,9 @@ use crate::bounds;
 
 /// How long it may take: nobody waits for the answer, but a cell is held.
 const TIME: Duration = Duration::from_secs(5);
+
+/// Git's directory in a tree of files, or a file that says where it is.
+const GIT: &str = ".git";
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -42,9 +50,11 @@ pub(super) fn since(root: &Path, protected: &[PathBuf], since: &Timestamp) -> Ap
     }
     let deadline = Instant::now() + TIME;
     let mut entries = bounds::APPEARED_VISITED;
+    let gits = Gits::of(protected);
     let mut ahead = VecDeque::from([Directory { path: PathBuf::new(), place: None }]);
     while let Some(Directory { path, place }) = ahead.pop_front() {
         let Ok(listing) = std::fs::read_dir(root.join(&path)) else { continue };
+        let is_git = gits.are_in(&root.join(&path));
         for entry in listing.flatten() {
             if entries == 0 || found.paths.len() >= bounds::APPEARED || Instant::now() >= deadline {
                 found.truncated = true;
@@ -54,7 +64,8 @@ pub(super) fn since(root: &Path, protected: &[PathBuf], since: &Timestamp) -> Ap
             // Of the entry itself, not of what a symlink leads to.
             let Ok(metadata) = entry.metadata() else { continue };
             let path = path.join(entry.file_name());
-            let place = place.clone().or_else(|| is_like(protected, &path).then(|| path.clone()));
+            let is_place = || is_like(protected, &path) || gits.have(&path, &metadata, is_git);
+            let place = place.clone().or_else(|| is_place().then(|| path.clone()));
             if let Some(place) = place.as_ref().filter(|_| is_since(&metadata, since)) {
                 found.paths.insert(place.clone());
             }
@@ -64,6 +75,30 @@ pub(super) fn since(root: &Path, protected: &[PathBuf], since: &Timestamp) -> Ap
         }
     }
     found
+}
+
+/// What is protected in a `.git`: the names there; none where nothing is.
+struct Gits<'a>(BTreeSet<&'a OsStr>);
+
+impl<'a> Gits<'a> {
+    fn of(protected: &'a [PathBuf]) -> Self {
+        let names = protected.iter().filter_map(|path| path.strip_prefix(GIT).ok());
+        Self(names.filter_map(|name| name.components().next()).map(|it| it.as_os_str()).collect())
+    }
+
+    /// Whether git would take `directory` for its own (gitrepository-layout(5)).
+    fn are_in(&self, directory: &Path) -> bool {
+        let has = |name: &str| directory.join(name).symlink_metadata().is_ok();
+        !self.0.is_empty() && has("HEAD") && (has("commondir") || has("objects") && has("refs"))
+    }
+
+    /// Whether git would read settings at `path` or be led to others by it;
+    /// `is_git`: it lies in a directory of git's.
+    fn have(&self, path: &Path, metadata: &Metadata, is_git: bool) -> bool {
+        let Some(name) = path.file_name() else { return false };
+        let leads = !self.0.is_empty() && name == GIT && !metadata.is_dir();
+        leads || is_git && self.0.contains(name)
+    }
 }
 
 /// Whether `path` ends as a protected one does.

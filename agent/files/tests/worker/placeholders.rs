@@ -86,6 +86,125 @@ fn gits_configuration_is_held_by_a_file_that_says_nothing_and_left_to_who_locks_
     assert_eq!(names(&git), ["config", "config.lock"]);
 }
 
+/// Git in a directory, without settings of whoever runs the test.
+fn git(directory: &Path, arguments: &[&str]) -> Option<std::process::Output> {
+    let ran = std::process::Command::new("git")
+        .args(["-c", "user.name=a", "-c", "user.email=a@example.org"])
+        .args(arguments)
+        .current_dir(directory)
+        .env("HOME", directory)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .output();
+    if ran.is_err() {
+        eprintln!("skipped: git is not installed");
+    }
+    ran.ok()
+}
+
+const IN_GIT: [&str; 8] = [
+    ".git/hooks",
+    ".git/config",
+    ".git/config.worktree",
+    ".git/commondir",
+    ".git/modules",
+    ".git/worktrees",
+    ".git/remotes",
+    ".git/branches",
+];
+
+#[test]
+fn git_works_with_every_placeholder_in_its_directory_and_without() {
+    let dir = tempfile::tempdir().unwrap();
+    if git(dir.path(), &["init", "-q", "--template="]).is_none() {
+        return;
+    }
+    // `git init` writes a configuration.
+    assert_eq!(hold(dir.path(), &IN_GIT).made.len(), IN_GIT.len() - 1);
+    assert_eq!(fs::read(dir.path().join(".git/commondir")).unwrap(), b".\n");
+    let works = || {
+        for line in [
+            "commit -q --allow-empty -m x",
+            "status",
+            "log --oneline",
+            "worktree list",
+            "stash list",
+            "gc -q",
+            "worktree prune",
+            "branch -f other",
+            "config --get core.bare",
+        ] {
+            let arguments: Vec<_> = line.split(' ').collect();
+            let ran = git(dir.path(), &arguments).unwrap();
+            assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
+        }
+    };
+    works();
+    let released = release(dir.path(), &IN_GIT);
+    assert_eq!(released.kept, list(&[".git/config"]));
+    assert!(!names(&dir.path().join(".git")).iter().any(|name| name.contains("commondir")));
+    works();
+}
+
+#[test]
+fn a_commondir_that_somebody_wrote_or_locked_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let git = dir.path().join(".git");
+    fs::create_dir(&git).unwrap();
+    for there in ["", "..", "./", "..\n", ".\n\n"] {
+        fs::write(git.join("commondir"), there).unwrap();
+        assert!(hold(dir.path(), &[".git/commondir"]).made.is_empty());
+        assert_eq!(release(dir.path(), &[".git/commondir"]).kept, list(&[".git/commondir"]));
+        assert_eq!(fs::read_to_string(git.join("commondir")).unwrap(), there);
+    }
+    fs::remove_file(git.join("commondir")).unwrap();
+    symlink("HEAD", git.join("commondir")).unwrap();
+    assert_eq!(release(dir.path(), &[".git/commondir"]).kept, list(&[".git/commondir"]));
+    assert_eq!(names(&git), ["commondir"]);
+}
+
+#[test]
+fn what_leads_git_to_settings_elsewhere_is_told_wherever_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |path: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    };
+    let layout = |directory: &str| {
+        make(&format!("{directory}/HEAD"));
+        fs::create_dir_all(dir.path().join(directory).join("objects")).unwrap();
+        fs::create_dir_all(dir.path().join(directory).join("refs")).unwrap();
+    };
+    for directory in ["bare.git", "a/b/evil", ".git/modules/m"] {
+        layout(directory);
+        make(&format!("{directory}/config"));
+    }
+    make("linked/HEAD");
+    make("linked/commondir");
+    make("sub/.git");
+    symlink("a/b/evil", dir.path().join("a/.git")).unwrap();
+    // Neither of these is git's.
+    make("src/config");
+    make("src/HEAD");
+    make("src/commondir.rs");
+    let protected = list(&IN_GIT);
+    let since = Some(prost_types::Timestamp::default());
+    let request = PlacesRelease { protected, since, ..PlacesRelease::default() };
+    let found = release_and_look(dir.path(), request.clone());
+    let told = [
+        ".git/modules",
+        "a/.git",
+        "a/b/evil/config",
+        "bare.git/config",
+        "linked/commondir",
+        "sub/.git",
+    ];
+    assert_eq!(found.appeared, list(&told));
+    // Where nothing of git's is protected, that is nobody's business.
+    let request = PlacesRelease { protected: list(&[".envrc"]), ..request };
+    assert!(release_and_look(dir.path(), request).appeared.is_empty());
+}
+
 #[test]
 fn no_symlink_on_the_way_is_followed() {
     let dir = tempfile::tempdir().unwrap();

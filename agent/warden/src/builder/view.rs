@@ -109,7 +109,7 @@ impl Root {
     /// Unix socket with nothing, because writing is not what reaches it. What is
     /// not there cannot be covered; a symlink on the way is an error. The
     /// directories above are covered with themselves: a mount point cannot be
-    /// renamed out of the way.
+    /// renamed out of the way; a file above, read-only.
     fn protect(&self, plan: &CellPlan) -> Result<(), BuildError> {
         let WorkspacePlan { path: workspace, protected, .. } = &plan.workspace;
         let mut pinned = BTreeSet::from([workspace.as_path()]);
@@ -130,15 +130,16 @@ impl Root {
         Ok(())
     }
 
-    fn cover(&self, path: &Path, attributes: u64) -> rustix::io::Result<()> {
+    fn cover(&self, path: &Path, flags: u64) -> rustix::io::Result<()> {
         let (parent, name) = split(path.as_os_str().as_bytes());
         let place = self.place(&self.directory(parent)?, name, OFlags::empty())?;
-        let source = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
-            FileType::Socket => &openat(CWD, c"/dev/null", OFlags::PATH, Mode::empty())?,
-            _ => &place,
+        let (source, flags) = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
+            FileType::Directory => (&place, flags),
+            FileType::Socket => (&openat(CWD, c"/dev/null", OFlags::PATH, Mode::empty())?, flags),
+            // Also on the way: the `.git` of a worktree is a file that leads elsewhere.
+            _ => (&place, MountAttributes::READ_ONLY),
         };
-        let cover = clone_of(source, &MountAttributes::new(attributes), false)?;
-        move_onto(&cover, &place)
+        move_onto(clone_of(source, &MountAttributes::new(flags), false)?, &place)
     }
 
     /// Moves a detached mount to `path`, making the mount point if it is not

@@ -39,11 +39,17 @@ pub(super) struct Surroundings {
 }
 
 /// What git, editors and coding agents execute or believe. Only what is there is
-/// protected: `dev` makes no placeholders in its caller's directory.
-const PROTECTED: [&str; 15] = [
+/// protected, and what would lie in a `.git` that is there: `dev` makes no
+/// placeholders that its caller would see.
+const PROTECTED: [&str; 20] = [
     ".git/hooks",
     ".git/config",
     ".git/config.worktree",
+    ".git/commondir",
+    ".git/modules",
+    ".git/worktrees",
+    ".git/remotes",
+    ".git/branches",
     ".husky",
     ".envrc",
     ".vscode",
@@ -138,7 +144,7 @@ impl Surroundings {
             left_out: Vec::new(),
             protected: PROTECTED
                 .iter()
-                .filter(|path| workspace.join(path).exists())
+                .filter(|path| is_held(&workspace, Path::new(path)))
                 .map(ToString::to_string)
                 .collect(),
             workspace,
@@ -199,6 +205,14 @@ impl Surroundings {
     }
 }
 
+/// Whether `path` is there, or would lie in git's directory.
+fn is_held(workspace: &Path, path: &Path) -> bool {
+    let git = workspace.join(".git");
+    let in_git =
+        path.starts_with(".git") && fs::symlink_metadata(git).is_ok_and(|it| !it.is_symlink());
+    in_git || workspace.join(path).exists()
+}
+
 fn check_place(workspace: &Path) -> Result<(), WorkspaceError> {
     if workspace.to_str().is_none() {
         return Err(WorkspaceError::NotText(workspace.to_owned()));
@@ -235,6 +249,20 @@ mod tests {
         for path in ["/tmp/project", "/home/me", "/usr/src/project", "/srv", "/root", "/work"] {
             assert!(check_place(Path::new(path)).is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_would_lie_in_a_git_directory_is_protected_before_it_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let look = || Surroundings::look(directory.path(), &caller(&[]), false).unwrap().protected;
+        fs::write(directory.path().join(".envrc"), "").unwrap();
+        assert_eq!(look(), [".envrc"]);
+        fs::create_dir(directory.path().join(".git")).unwrap();
+        let found = look();
+        for path in [".git/config", ".git/commondir", ".git/modules", ".git/worktrees", ".envrc"] {
+            assert!(found.contains(&path.to_owned()), "{path}: {found:?}");
+        }
+        assert!(!found.contains(&".vscode".to_owned()), "{found:?}");
     }
 
     #[test]
