@@ -9,6 +9,7 @@ use std::fmt;
 use regex::bytes::Regex;
 
 pub(super) use expression::Expressions;
+use expression::in_one_line;
 use glob::Glob;
 
 use crate::text::shown;
@@ -98,7 +99,11 @@ impl TextPattern {
 
 impl fmt::Display for TextPattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&shown(self.written.as_bytes()))
+        let written = match &self.matcher {
+            Matcher::Expression(_) => in_one_line(&self.written),
+            _ => (&*self.written).into(),
+        };
+        out.write_str(&shown(written.as_bytes()))
     }
 }
 

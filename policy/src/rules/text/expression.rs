@@ -1,6 +1,7 @@
 //! Regular expressions: compiled once for all rules, anchored at both ends, and
 //! bounded in number and size, so that no rule file can take a host's memory.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -39,6 +40,23 @@ impl Expressions {
     }
 }
 
+/// The expression in one line: of one that is written over several (`(?x)`) all that
+/// its layout adds is left out.
+pub(super) fn in_one_line(expression: &str) -> Cow<'_, str> {
+    let Some(laid_out) = expression.strip_prefix("(?x)") else { return expression.into() };
+    let (mut line, mut letters) = (String::new(), laid_out.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => line.extend([Some(letter), letters.next()].into_iter().flatten()),
+            // A comment goes to the end of its line.
+            '#' => drop(letters.find(|letter| *letter == '\n')),
+            letter if letter.is_whitespace() => {}
+            letter => line.push(letter),
+        }
+    }
+    line.into()
+}
+
 fn compile(expression: &str) -> Result<Regex, String> {
     RegexBuilder::new(expression)
         .size_limit(MAX_COMPILED)
@@ -63,6 +81,22 @@ fn told(error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_of_several_lines_is_shown_in_one_and_means_the_same() {
+        let laid_out = "(?x) --(\n  stat | # how much\n  [a b] \\  c | \\#d\n)(=.*)?";
+        let line = in_one_line(laid_out);
+        assert_eq!(line, "--(stat|[ab]\\ c|\\#d)(=.*)?");
+        let [laid_out, line] = [laid_out, &line].map(|it| compile(it).unwrap());
+        for text in ["--stat=1", "--a c", "--#d", "--b c=", "--  c", "--"] {
+            assert_eq!(
+                laid_out.is_match(text.as_bytes()),
+                line.is_match(text.as_bytes()),
+                "{text}"
+            );
+        }
+        assert_eq!(in_one_line("a b # c"), "a b # c");
+    }
 
     #[test]
     fn an_expression_is_compiled_once_and_their_number_is_bounded() {
