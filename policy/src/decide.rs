@@ -85,14 +85,24 @@ impl RuleSet {
         let mut chosen = Vec::new();
         let mut asks = Vec::new();
         for part in &question.parts {
-            let rules = search.about(part, question);
-            let denied = guards(&rules, Effect::Deny, part, question);
+            // What runs cannot be seen, so each deny rule may be met, and the first ones
+            // that are say enough.
+            let (mut rules, denied) = match part {
+                Part::Opaque(_) => (None, guards(search.denying(), Effect::Deny, part, question)),
+                _ => {
+                    let rules = search.about(part, question);
+                    let denied = guards(rules.iter().copied(), Effect::Deny, part, question);
+                    (Some(rules), denied)
+                }
+            };
             if let Some((first, _)) = denied.first() {
                 table.push(part.verdict(Finding::Denied(first.id.clone())));
                 denials.extend(denied.iter().map(|(rule, sure)| rule_reason(rule, part, *sure)));
                 continue;
             }
-            asks.extend(guards(&rules, Effect::Ask, part, question).iter().map(|(rule, _)| *rule));
+            let rules = rules.take().unwrap_or_else(|| search.about(part, question));
+            let asking = guards(rules.iter().copied(), Effect::Ask, part, question);
+            asks.extend(asking.iter().map(|(rule, _)| *rule));
             asks.extend(rules.iter().copied().filter(|rule| wants_human(rule, part, question)));
             if part.is_harmless() {
                 table.push(part.verdict(Finding::Harmless));
@@ -146,7 +156,7 @@ impl Judged {
 
 /// The first rules of this effect that match a part or may match it.
 fn guards<'r>(
-    rules: &[&'r Rule],
+    rules: impl Iterator<Item = &'r Rule>,
     effect: Effect,
     part: &Part<'_>,
     question: &Question<'_>,
@@ -154,9 +164,8 @@ fn guards<'r>(
     // More reasons than these are not told; each ask rule counts.
     let most = if effect == Effect::Deny { MAX_REASONS } else { usize::MAX };
     rules
-        .iter()
         .filter(|rule| rule.effect == effect && rule.conditions.in_time(question.call.at))
-        .map(|rule| (*rule, covers(rule, Purpose::Guard, part, question)))
+        .map(|rule| (rule, covers(rule, Purpose::Guard, part, question)))
         .filter(|(_, sure)| *sure != Match::No)
         .take(most)
         .collect()

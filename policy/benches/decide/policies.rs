@@ -16,7 +16,15 @@ const HEAD: &str = "version = 1\nprofiles = ['readonly', 'default', 'build']\n";
 
 /// All of them, with so many rules each.
 pub(crate) fn all(rules: usize) -> Vec<Policy> {
-    vec![people(rules), programs(rules), uses(rules), paths(rules), globs(rules), scopes(rules)]
+    vec![
+        people(rules),
+        programs(rules),
+        uses(rules),
+        paths(rules),
+        globs(rules),
+        scopes(rules),
+        opaque(rules),
+    ]
 }
 
 /// Each of many people may run a few programs.
@@ -128,6 +136,40 @@ fn globs(rules: usize) -> Policy {
         (on("db", "team1-x", "p v1"), Effect::Deny),
     ];
     Policy { name: "globs", text, calls }
+}
+
+/// Command lines that cannot be seen through, which any deny rule may forbid.
+fn opaque(rules: usize) -> Policy {
+    let mut text = format!(
+        "{HEAD}[[rule]]\nid = 'any'\neffect = 'allow'\nprograms = [{{ any = true }}]\n\
+         shell = 'opaque'\n"
+    );
+    for number in 1..rules {
+        // Half of them are for everybody in one project, the others for one person.
+        let whom = match number % 2 {
+            0 => "projects = ['held']".to_owned(),
+            _ => format!("subjects = {{ users = ['u{number}'] }}"),
+        };
+        let _ = writeln!(
+            text,
+            "[[rule]]\nid = 'r{number}'\neffect = 'deny'\n{whom}\n\
+             programs = [{{ name = 'p{number}', args = [{{ rest = {{ glob = '-f*' }} }}] }}]"
+        );
+    }
+    let held = |text: &str| {
+        let mut call = by("ann", line(text));
+        "held".clone_into(&mut call.project.name);
+        call
+    };
+    let calls = vec![
+        (held("eval \"$X\""), Effect::Deny),
+        (held("p2 -f; source x; p4 a | $Y"), Effect::Deny),
+        (by("ann", line("eval \"$X\"")), Effect::Allow),
+        (by("u501", line("$X a b")), Effect::Deny),
+        (held("p2 -f"), Effect::Deny),
+        (held("p2 -g"), Effect::Allow),
+    ];
+    Policy { name: "opaque", text, calls }
 }
 
 /// A wide scope, and many projects that narrow it.

@@ -9,7 +9,7 @@ use super::nearby;
 use super::question::{Part, Question};
 use super::shortfall::Shortfall;
 use crate::action::{Action, Call};
-use crate::decision::Nearby;
+use crate::decision::{Effect, Nearby};
 use crate::rules::RuleSet;
 use crate::rules::role::Held;
 use crate::rules::rule::{Rule, SCOPES, Scope};
@@ -49,6 +49,25 @@ impl<'r, 'q> Search<'r, 'q> {
                 .filter_map(|number| self.rule(number))
                 .filter(|rule| self.selects(rule))
                 .collect(),
+        }
+    }
+
+    /// The deny rules that are meant for this call, whatever they name, in the order
+    /// of their ids; each is looked at when it is asked for.
+    pub(super) fn denying(&self) -> Box<dyn Iterator<Item = &'r Rule> + '_> {
+        match &self.found {
+            None => Box::new(
+                self.set
+                    .rules
+                    .iter()
+                    .filter(|rule| rule.effect == Effect::Deny && self.selects(rule)),
+            ),
+            Some((index, meant)) => Box::new(
+                index
+                    .denying(meant)
+                    .filter_map(|number| self.rule(number))
+                    .filter(|rule| self.selects(rule)),
+            ),
         }
     }
 
