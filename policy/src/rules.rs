@@ -76,6 +76,8 @@ pub struct RuleSet {
     pub(crate) index: Index,
     /// Names of sets that nothing uses, and where they are.
     pub(crate) unused_sets: Vec<(String, Place)>,
+    /// Names of roles that nothing refers to, and where they are.
+    pub(crate) unused_roles: Vec<(String, Place)>,
 }
 
 impl RuleSet {
@@ -133,8 +135,18 @@ impl RuleSet {
             .find(|scope| rules.values().any(|rule| rule.scope == *scope && rule.is_positive()));
         let rules: Vec<Rule> = rules.into_values().collect();
         let index = Index::new(&rules);
-        let unused_sets = sets.into_unused();
-        Ok(Self { rules, roles: role_set, order, base, digest, cases, index, unused_sets })
+        let (unused_sets, unused_roles) = (sets.into_unused(), role_names.into_unused());
+        Ok(Self {
+            rules,
+            roles: role_set,
+            order,
+            base,
+            digest,
+            cases,
+            index,
+            unused_sets,
+            unused_roles,
+        })
     }
 
     /// The digest that was given with the files.

@@ -1,14 +1,18 @@
 //! What is right in rule files and still not what somebody meant: rules that
-//! never permit anything, that say the same and give different things, sets that
-//! nothing uses, and grants of programs that can run any other program.
+//! never permit anything, that say the same and give different things, that ask and
+//! do not say for what, sets and roles that nothing uses, and grants of programs
+//! that can run any other program.
 //!
 //! Rules are taken with all of these; `cofferdam policy check` tells them.
 //! Invariant: a warning that a rule is in vain is only given where it surely is.
 
+mod ask;
 mod clash;
 mod cover;
 mod runner;
 mod vain;
+
+pub use runner::runs_anything;
 
 use std::fmt::{self, Write as _};
 
@@ -45,6 +49,10 @@ pub enum WarningKind {
     Expired,
     /// Nothing uses the set.
     UnusedSet,
+    /// Nothing refers to the role.
+    UnusedRole,
+    /// The rule asks, and says nothing of what is given once people agree.
+    AskWithoutGrant,
     /// The rule permits a program that can run any other.
     RunsAnything,
 }
@@ -56,6 +64,8 @@ impl fmt::Display for WarningKind {
             Self::Contradictory => "contradictory",
             Self::Expired => "expired",
             Self::UnusedSet => "unused-set",
+            Self::UnusedRole => "unused-role",
+            Self::AskWithoutGrant => "ask-without-grant",
             Self::RunsAnything => "runs-anything",
         })
     }
@@ -86,6 +96,7 @@ impl RuleSet {
     #[must_use]
     pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
         let mut all = vain::find(self);
+        all.extend(ask::find(self));
         all.extend(clash::find(&self.rules));
         all.extend(runner::find(&self.rules));
         all.extend(self.rules.iter().filter_map(|rule| {
@@ -105,6 +116,14 @@ impl RuleSet {
             key: format!("sets.{}", shown(name.as_bytes())),
             message: "nothing uses it".to_owned(),
             help: "write its name with an @ where it is meant, or take it out".to_owned(),
+            other: None,
+        }));
+        all.extend(self.unused_roles.iter().map(|(name, place)| Warning {
+            place: place.clone(),
+            kind: WarningKind::UnusedRole,
+            key: format!("roles.{}", shown(name.as_bytes())),
+            message: "no rule and no other role refers to it".to_owned(),
+            help: "name it in `roles` of `subjects` where it is meant, or take it out".to_owned(),
             other: None,
         }));
         all.sort();

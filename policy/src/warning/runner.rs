@@ -3,6 +3,7 @@
 //! The list is data, `policy/data/runners.toml`, with a reason for each entry.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -55,10 +56,30 @@ struct Runner {
     script: bool,
 }
 
-/// The list.
-///
-/// # Errors
-/// Where it is not right, which tests see first.
+/// Why a program that is called with exactly these arguments can run any other
+/// program or any code, in words that follow «because»; none: nothing is known of
+/// that. Where a text would have to be read as a program to tell (`awk`, `sed`),
+/// it is told.
+#[must_use]
+pub fn runs_anything(program: &str, arguments: &[String]) -> Option<String> {
+    let name = file_name(program.as_bytes());
+    let runners = match &*RUNNERS {
+        Ok(runners) => runners,
+        Err(error) => return Some(unreadable(error)),
+    };
+    let named = |runner: &&Runner| runner.names.iter().any(|one| one.is_match(name));
+    let mut named = runners.iter().filter(named);
+    named.find(|runner| runner.is_used(arguments)).map(|runner| runner.why.clone())
+}
+
+/// The list; where it is not right, which tests see first, why not.
+static RUNNERS: LazyLock<Result<Vec<Runner>, String>> =
+    LazyLock::new(|| runners().map_err(|error| error.to_string()));
+
+fn unreadable(error: &str) -> String {
+    format!("the list of such programs cannot be read: {error}")
+}
+
 fn runners() -> Result<Vec<Runner>, toml::de::Error> {
     let List { runner } = toml::from_str(DATA)?;
     let one = |RawRunner { names, why, words, first, script }| Runner {
@@ -72,17 +93,13 @@ fn runners() -> Result<Vec<Runner>, toml::de::Error> {
 }
 
 pub(super) fn find(rules: &[Rule]) -> Vec<Warning> {
-    // An empty list would tell nothing, so every rule is told about instead.
-    let (runners, broken) = match runners() {
-        Ok(runners) => (runners, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    };
     let positive = rules.iter().filter(|rule| rule.is_positive());
     positive
         .filter_map(|rule| {
-            let why = match &broken {
-                Some(error) => vec![format!("the list of such programs cannot be read: {error}")],
-                None => reasons(rule, &runners),
+            let why = match &*RUNNERS {
+                Ok(runners) => reasons(rule, runners),
+                // An empty list would tell nothing, so every rule is told about instead.
+                Err(error) => vec![unreadable(error)],
             };
             (!why.is_empty()).then(|| warning(rule, &why))
         })
@@ -166,6 +183,20 @@ impl Runner {
             about.iter().any(|element| takes(element, word))
         })
     }
+
+    /// Whether it may run something else with exactly these arguments: one of them
+    /// begins as an option does that has it do so, or may be a program itself.
+    fn is_used(&self, arguments: &[String]) -> bool {
+        let about = if self.first { &arguments[..arguments.len().min(1)] } else { arguments };
+        let begins = |word: &Word| match word {
+            Word::Literal(text) => {
+                let option = text.split(|byte| *byte == b'=').next().unwrap_or(text);
+                about.iter().any(|argument| argument.as_bytes().starts_with(option))
+            }
+            Word::Unknown { .. } => true,
+        };
+        self.words.is_empty() || self.script || self.words.iter().any(begins)
+    }
 }
 
 /// The elements that can be about the first argument.
@@ -218,5 +249,33 @@ mod tests {
         let runners = runners().unwrap();
         assert!(runners.len() > 20);
         assert!(runners.iter().all(|one| !one.why.is_empty() && !one.names.is_empty()));
+    }
+
+    #[test]
+    fn a_call_that_can_run_anything_is_told_by_its_name_and_arguments() {
+        let told = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            let program = words.next().unwrap();
+            runs_anything(&program, &words.collect::<Vec<_>>())
+        };
+        for line in [
+            "/usr/bin/python3.11 x.py",
+            "bash",
+            "make",
+            "env",
+            "find . -exec rm",
+            "find . -ok rm",
+            "tar -xf x --to-command=rm",
+            "git -c core.pager=x log",
+            "git fetch --upload-pack=x",
+            "sort -ofile x",
+            "awk {print}",
+            "sed s/a/b/",
+        ] {
+            assert!(told(line).is_some(), "{line}");
+        }
+        for line in ["ls -l", "git log -c", "find . -name x", "tar -tf x", "sort x", "rg x"] {
+            assert_eq!(told(line), None, "{line}");
+        }
     }
 }

@@ -115,6 +115,43 @@ fn sets_that_nothing_uses_and_rules_that_are_over_are_told() {
 }
 
 #[test]
+fn roles_that_nothing_refers_to_are_told() {
+    let roles = "version = 1\n[sets]\nall = ['ops', 'dev']\n[roles]\n\
+                 lead = { users = ['ann'] }\nops = { users = ['bob'], roles = ['lead'] }\n\
+                 dev = { users = ['eve'] }\nspare = { users = ['x'], roles = ['dev'] }\n";
+    let of = |role: &str| {
+        rule(
+            "a",
+            "allow",
+            &format!("programs = [{{ name = 'ls' }}]\nsubjects = {{ roles = ['{role}'] }}"),
+        )
+    };
+    let unused = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (WarningKind::UnusedRole, format!("roles.{name}")))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(warned(&format!("{roles}{}", of("@all"))), unused(&["spare"]));
+    let pack = "[[pack]]\nname = 'search'\nsubjects = { roles = ['ops', 'spare'] }\n";
+    assert_eq!(warned(&format!("{}{pack}", roles.replace("all = ['ops', 'dev']", ""))), []);
+}
+
+#[test]
+fn a_rule_that_asks_and_does_not_say_for_what_is_told() {
+    let ask = |rest: &str| rule("a", "ask", &format!("programs = [{{ name = 'ls' }}]\n{rest}"));
+    assert_eq!(kinds(&[ask("")]), [WarningKind::AskWithoutGrant]);
+    // That it grants what no allow rule grants is how it is meant.
+    assert_eq!(kinds(&[ask("grant = { profile = 'x' }")]), []);
+    assert_eq!(kinds(&[ask("grant = { workspace_access = 'write' }")]), []);
+    let wide = rule("w", "allow", "programs = [{ name = 'ls' }]\ngrant = { profile = 'x' }");
+    assert_eq!(kinds(&[wide, ask("scope = 'project'")]), []);
+    assert_eq!(kinds(&[rule("a", "ask", "tools = ['list_hosts']")]), []);
+    let files = "tools = ['write_file']\npaths = [{ beneath = 'workspace', mode = 'write' }]";
+    assert_eq!(kinds(&[rule("a", "ask", files)]), []);
+}
+
+#[test]
 fn programs_that_run_others_are_told_unless_their_arguments_leave_it_out() {
     for (program, open) in [
         ("{ name = 'bash' }", true),

@@ -29,9 +29,10 @@ pub(super) fn propose(request: &Request) -> Result<String, String> {
         "# not match this any more. Until then the test below fails, and rules with a failing\n",
     );
     out.push_str("# test are not taken.\n");
-    for name in wanted.interpreters() {
+    for (name, why) in wanted.runners() {
         let name = visible(name);
-        let _ = writeln!(out, "# {name} can run anything it is given; the profile alone holds it.");
+        let _ = writeln!(out, "# {name} can run anything, because {why};");
+        out.push_str("# the profile alone holds it.\n");
     }
     let _ = writeln!(out, "[[rule]]\nid = {}\neffect = \"allow\"", quoted(&format!("agreed-{id}")));
     let _ = writeln!(out, "reason = {}", quoted(&format!("agreed to as {id}")));

@@ -1,12 +1,13 @@
 //! Roles of all files: collected, put behind those that they name, and resolved.
 //! A role that names itself, however far around, is told with its whole way.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use toml::Spanned;
 
-use super::super::error::{Report, Source, choices};
+use super::super::error::{Place, Report, Source, choices};
 use super::super::file::File;
 use super::super::raw::RawSubjects;
 use super::super::role::{Role, Roles};
@@ -15,9 +16,18 @@ use super::{Resolver, Sets};
 /// The most roles of all files together; it bounds how deep they nest.
 const MAX_ROLES: usize = 1000;
 
-/// The numbers of roles, by name.
+/// Roles by name.
 #[derive(Debug, Default)]
-pub(in super::super) struct RoleNames(BTreeMap<String, usize>);
+pub(in super::super) struct RoleNames(BTreeMap<String, Named>);
+
+/// A role that can be referred to.
+#[derive(Debug)]
+struct Named {
+    number: usize,
+    place: Place,
+    /// Whether anything refers to it.
+    used: Cell<bool>,
+}
 
 /// A role as its file has it.
 struct Written<'a> {
@@ -29,7 +39,15 @@ struct Written<'a> {
 impl RoleNames {
     /// The number of the role `name`.
     pub(super) fn number(&self, name: &str) -> Option<usize> {
-        self.0.get(name).copied()
+        let named = self.0.get(name)?;
+        named.used.set(true);
+        Some(named.number)
+    }
+
+    /// Roles that nothing refers to, and where they are.
+    pub(in super::super) fn into_unused(self) -> Vec<(String, Place)> {
+        let unused = self.0.into_iter().filter(|(_, named)| !named.used.get());
+        unused.map(|(name, named)| (name, named.place)).collect()
     }
 
     /// What to say where there is no such role.
@@ -45,19 +63,21 @@ pub(in super::super) fn resolve(
     sets: &Sets,
     report: &mut Report,
 ) -> (RoleNames, Roles) {
-    let written = collect(files, report);
+    let mut written = collect(files, report);
     let mut sorting =
         Sorting { written: &written, sets, report, order: Vec::new(), way: Vec::new() };
     for name in written.keys() {
         sorting.visit(name);
     }
     let order = sorting.order.into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let names = RoleNames(order.into_iter().enumerate().map(|(at, name)| (name, at)).collect());
-    let mut written: Vec<(usize, Written<'_>)> =
-        written.into_iter().map(|(name, role)| (names.0[&name], role)).collect();
-    written.sort_by_key(|(number, _)| *number);
-    let roles =
-        written.into_iter().map(|(_, role)| resolve_one(role, sets, &names, report)).collect();
+    let roles: Vec<Written<'_>> =
+        order.into_iter().filter_map(|name| written.remove(&name)).collect();
+    let named = roles.iter().enumerate().map(|(number, role)| {
+        let place = role.source.at(role.name.span());
+        (role.name.get_ref().clone(), Named { number, place, used: Cell::new(false) })
+    });
+    let names = RoleNames(named.collect());
+    let roles = roles.into_iter().map(|role| resolve_one(role, sets, &names, report)).collect();
     (names, Roles(roles))
 }
 

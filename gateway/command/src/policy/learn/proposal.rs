@@ -133,12 +133,11 @@ impl Bench<'_> {
 }
 
 fn warnings(wanted: &Wanted) -> Vec<String> {
-    let interpreters = wanted.interpreters();
     let mut out = Vec::new();
-    if !interpreters.is_empty() {
+    for (name, why) in wanted.runners() {
+        let name = visible(name);
         out.push(format!(
-            "`{}` can run anything it is given: what it does is held by the profile alone",
-            interpreters.join("`, `")
+            "`{name}` can run anything, because {why}: what it does is held by the profile alone"
         ));
     }
     if !wanted.paths.is_empty() {

@@ -1,19 +1,11 @@
 //! What a call wanted, as the parts of a rule that names exactly that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
 use cofferdam_gateway::approvals::is_visible;
-use cofferdam_policy::{Action, Call, Execute, Reading, Word};
-
-/// Programs that run whatever they are told to, in a file or an argument.
-const INTERPRETERS: [&str; 44] = [
-    "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "python", "pypy", "perl", "ruby",
-    "node", "deno", "bun", "php", "lua", "luajit", "awk", "gawk", "mawk", "sed", "tclsh", "expect",
-    "env", "xargs", "find", "make", "cmake", "ninja", "cargo", "npm", "npx", "yarn", "pnpm", "pip",
-    "go", "gcc", "cc", "clang", "rustc", "java", "ssh", "gdb", "strace",
-];
+use cofferdam_policy::{Action, Call, Execute, Reading, Word, runs_anything};
 
 /// The parts of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -132,18 +124,14 @@ impl Wanted {
         Ok(())
     }
 
-    /// The programs in it that can run anything.
-    pub(crate) fn interpreters(&self) -> Vec<&str> {
-        let mut found: Vec<&str> = self
-            .programs
-            .iter()
-            .map(|program| program.name.rsplit('/').next().unwrap_or_default())
-            .filter(|name| {
-                let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-                INTERPRETERS.contains(&plain)
-            })
-            .collect();
-        found.dedup();
+    /// The programs in it that can run anything, each with why.
+    pub(crate) fn runners(&self) -> BTreeMap<&str, String> {
+        let mut found = BTreeMap::new();
+        for Program { name, arguments } in &self.programs {
+            if let Some(why) = runs_anything(name, arguments) {
+                found.insert(name.rsplit('/').next().unwrap_or_default(), why);
+            }
+        }
         found
     }
 
