@@ -1,6 +1,8 @@
 //! The action that the rules decide on, read off the very message that a host
 //! will get, so that what is decided is what is done.
 
+mod file;
+
 use cofferdam_policy::{Action, Execute, Reading};
 use cofferdam_proto::exec::v1::{Command, EnvironmentVariable, ProgramQuery};
 use cofferdam_proto::file::v1::{DirectoryList, FileEdit, FileRead, FileSearch, FileWrite};
@@ -69,7 +71,7 @@ fn as_command_line(program: &[u8], arguments: &[Vec<u8>]) -> Option<Execute> {
 
 impl WireAction for FileRead {
     fn action(&self) -> Action {
-        let Self { path, offset: _, length: _ } = self;
+        let Self { path, offset: _, length: _, lines: _, whole_image: _, encoding: _ } = self;
         Action::ReadFile { path: path.clone() }
     }
 }
@@ -91,7 +93,14 @@ impl WireAction for FileEdit {
 
 impl WireAction for DirectoryList {
     fn action(&self) -> Action {
-        let Self { path, depth, respect_ignore_files: _, include_hidden: _, max_entries: _ } = self;
+        let Self {
+            path,
+            depth,
+            respect_ignore_files: _,
+            include_hidden: _,
+            max_entries: _,
+            after: _,
+        } = self;
         Action::ListDirectory { path: path.clone(), recursive: *depth > 1 }
     }
 }
@@ -108,6 +117,9 @@ impl WireAction for FileSearch {
             include_hidden: _,
             max_matches: _,
             context_lines: _,
+            types: _,
+            types_not: _,
+            skip: _,
         } = self;
         Action::SearchFiles { path: path.clone() }
     }

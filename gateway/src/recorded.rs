@@ -8,6 +8,8 @@
 //!
 //! `cofferdam policy replay` and its neighbours call this.
 
+mod file;
+
 use std::collections::BTreeMap;
 
 use cofferdam_journal as journal;
@@ -23,8 +25,7 @@ use crate::decide::policy_call;
 use crate::input::{BadInput, parse};
 use crate::place::Place;
 use crate::tools::{
-    CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, ListDirectory, ReadFile,
-    ReadService, SearchFiles, WriteFile,
+    CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, ReadService,
 };
 
 /// Fields that records keep of one object; what is beyond is not told.
@@ -113,25 +114,11 @@ pub fn asked_call(question: &Question) -> Result<Call, Undecidable> {
 }
 
 fn action_of(tool: &str, recorded: &Value, place: &Place) -> Result<Action, Undecidable> {
+    if let Some(action) = file::action_of(tool, recorded, place) {
+        return action;
+    }
     match tool {
         "execute_command" => action::<ExecuteCommand>(executed(recorded)?, place),
-        "read_file" => action::<ReadFile>(decisive(recorded, &["path"])?, place),
-        "write_file" => {
-            let mut arguments = decisive(recorded, &["path"])?;
-            arguments.insert("content".to_owned(), json!(""));
-            action::<WriteFile>(arguments, place)
-        }
-        "edit_file" => {
-            let mut arguments = decisive(recorded, &["path"])?;
-            arguments.insert("patch".to_owned(), json!("@@"));
-            action::<EditFile>(arguments, place)
-        }
-        "list_directory" => action::<ListDirectory>(decisive(recorded, &["path", "depth"])?, place),
-        "search_files" => {
-            let mut arguments = decisive(recorded, &["path"])?;
-            arguments.insert("content".to_owned(), json!("x"));
-            action::<SearchFiles>(arguments, place)
-        }
         "get_system_info" => action::<GetSystemInfo>(Map::new(), place),
         "check_command_exists" => {
             action::<CheckCommandExists>(decisive(recorded, &["program"])?, place)

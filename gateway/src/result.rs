@@ -25,6 +25,11 @@ pub(crate) trait Answer: Serialize + JsonSchema + 'static {
         false
     }
 
+    /// What the result shows besides its text: images.
+    fn blocks(&self) -> Vec<ContentBlock> {
+        Vec::new()
+    }
+
     /// A first line that says the main thing.
     fn headline(&self) -> String;
 }
@@ -43,7 +48,9 @@ pub(crate) fn present<A: Answer>(answer: &A) -> CallToolResult {
     match serde_json::to_value(answer) {
         Ok(value) => {
             let text = render(&answer.headline(), &value, A::VERBATIM, &answer.in_words());
-            finish(text, value, answer.is_error())
+            let mut result = finish(text, value, answer.is_error());
+            result.content.extend(answer.blocks());
+            result
         }
         // Answers are plain structs; a map with odd keys would be a mistake here.
         Err(error) => finish(format!("the answer cannot be shown: {error}"), Value::Null, true),

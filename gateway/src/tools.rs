@@ -11,7 +11,9 @@ mod definition;
 pub(crate) mod describe_access;
 mod edit_file;
 mod execute_command;
+mod file_content;
 mod file_input;
+mod files;
 mod get_system_info;
 mod list_directory;
 pub(crate) mod list_hosts;
@@ -38,6 +40,9 @@ pub(crate) use check_command_exists::CheckCommandExists;
 use definition::{About, Effect, define};
 pub(crate) use edit_file::EditFile;
 pub(crate) use execute_command::ExecuteCommand;
+pub(crate) use files::{
+    CopyFile, DeleteFile, MakeDirectory, MoveFile, ReadFiles, StatFile, WatchFiles,
+};
 pub(crate) use get_system_info::GetSystemInfo;
 pub(crate) use list_directory::ListDirectory;
 pub(crate) use offered::offered;
@@ -138,10 +143,17 @@ pub(crate) fn definitions() -> &'static [Tool] {
         vec![
             host_tool::<ExecuteCommand>(),
             host_tool::<ReadFile>(),
+            host_tool::<ReadFiles>(),
             host_tool::<WriteFile>(),
             host_tool::<EditFile>(),
+            host_tool::<StatFile>(),
+            host_tool::<MakeDirectory>(),
+            host_tool::<MoveFile>(),
+            host_tool::<CopyFile>(),
+            host_tool::<DeleteFile>(),
             host_tool::<ListDirectory>(),
             host_tool::<SearchFiles>(),
+            host_tool::<WatchFiles>(),
             host_tool::<GetSystemInfo>(),
             host_tool::<CheckCommandExists>(),
             host_tool::<ReadService>(),

@@ -36,6 +36,7 @@ use crate::places::Places;
 use crate::programs::{Pins, Programs};
 use crate::registry::User;
 use crate::warden::{Warden, WardenError};
+use crate::worker::resident::Desk;
 
 use built::Built;
 use claim::{Claim, Claims};
@@ -43,6 +44,11 @@ pub use errands::ErrandError;
 pub use footing::Footing;
 use footing::Ground;
 pub use held::Held;
+
+/// What a cell is for whose only run is the file worker: `Wanted::purpose`.
+pub const READ_FILES: &str = "read files";
+/// The same, where it may write.
+pub const WRITE_FILES: &str = "write files";
 
 /// How long a new cell waits for others to end where the ceiling allows no more
 /// of them, counted from the last one that made room: whoever else waits may have
@@ -146,8 +152,11 @@ struct Shared {
     used: Mutex<Instant>,
     /// Not to be used again: something in it does not end.
     given_up: AtomicBool,
-    /// One run at a time, where the cell has no cgroup to tell runs apart.
+    /// One run at a time, where the cell has no cgroup to tell runs apart. A file
+    /// worker is one run, whatever it is asked.
     alone: Option<Arc<Semaphore>>,
+    /// Its file worker, if it is there for one.
+    desk: Desk,
 }
 
 #[derive(Debug)]
@@ -213,7 +222,7 @@ impl Cells {
 
     /// A cell that nobody had before.
     async fn fresh(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Arc<Shared>, BuildError> {
-        let Wanted { user, session: _, purpose: _, plan, footing, capped, idle } = wanted;
+        let Wanted { user, session: _, purpose, plan, footing, capped, idle } = wanted;
         let claim = Some(self.claim(&user, capped.crowd.cells_per_user).await?);
         let cell = if let Some(cell) = self.take_prepared(&plan, &footing.cell) {
             Built { claim, ..cell }
@@ -223,7 +232,9 @@ impl Cells {
             Built { cell: self.build(plan.clone()).await?, places, disk, claim }
         };
         self.prepare(&plan, &footing.cell, capped);
-        let alone = cell.cgroup().is_empty().then(|| Arc::new(Semaphore::new(1)));
+        let for_files = [READ_FILES, WRITE_FILES].contains(&purpose);
+        let alone = cell.cgroup().is_empty() && !for_files;
+        let alone = alone.then(|| Arc::new(Semaphore::new(1)));
         let used = Mutex::new(Instant::now());
         Ok(Arc::new(Shared {
             cell,
@@ -232,6 +243,7 @@ impl Cells {
             idle,
             used,
             alone,
+            desk: Desk::default(),
             given_up: AtomicBool::new(false),
         }))
     }

@@ -7,13 +7,12 @@
 use cofferdam_proto::exec::v1::{
     Command, EnvironmentVariable, RunInput, RunSignal, RunSize, Terminal,
 };
-use cofferdam_proto::file::v1::write_precondition::Precondition;
-use cofferdam_proto::file::v1::{
-    DirectoryList, FileEdit, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup, Replacement,
-    worker_request::Operation,
-};
 use cofferdam_trust::{hex, sha256};
 use serde_json::{Map, Value, json};
+
+mod file;
+
+pub use file::operation;
 
 /// Bytes of one text.
 const TEXT: usize = 4 * 1024;
@@ -112,76 +111,6 @@ pub fn briefly(command: &Command) -> String {
         brief.push('…');
     }
     brief
-}
-
-/// A file operation.
-#[must_use]
-pub fn operation(operation: &Operation) -> Value {
-    match operation {
-        Operation::Read(FileRead { path, offset, length }) => {
-            json!({"read": text(path), "offset": offset, "length": length})
-        }
-        Operation::Write(FileWrite { path, data, precondition, make_parents, mode, append }) => {
-            let precondition = match precondition.as_ref().and_then(|p| p.precondition.as_ref()) {
-                Some(Precondition::MustNotExist(it)) => json!({"must_not_exist": it}),
-                Some(Precondition::Sha256(digest)) => json!({"sha256": hex(digest)}),
-                None => Value::Null,
-            };
-            json!({
-                "write": text(path), "data": content(data), "precondition": precondition,
-                "make_parents": make_parents, "mode": mode, "append": append,
-            })
-        }
-        Operation::Edit(edit) => edit_value(edit),
-        Operation::List(list) => {
-            let DirectoryList { path, depth, respect_ignore_files, include_hidden, max_entries } =
-                list;
-            json!({
-                "list": text(path), "depth": depth, "respect_ignore_files": respect_ignore_files,
-                "include_hidden": include_hidden, "max_entries": max_entries,
-            })
-        }
-        Operation::Search(search) => search_value(search),
-        Operation::Stat(FileStat { path }) => json!({"stat": text(path)}),
-        Operation::FindProgram(ProgramLookup { program, directories: _ }) => {
-            json!({"find_program": text(program)})
-        }
-        // Never a call: housekeeping is in no record.
-        Operation::HoldPlaces(_) | Operation::ReleasePlaces(_) => Value::Null,
-    }
-}
-
-fn search_value(search: &FileSearch) -> Value {
-    let FileSearch {
-        path,
-        content,
-        name,
-        fixed_string,
-        ignore_case,
-        respect_ignore_files,
-        include_hidden,
-        max_matches,
-        context_lines,
-    } = search;
-    json!({
-        "search": text(path), "content": text(content.as_bytes()), "name": text(name.as_bytes()),
-        "fixed_string": fixed_string, "ignore_case": ignore_case,
-        "respect_ignore_files": respect_ignore_files, "include_hidden": include_hidden,
-        "max_matches": max_matches, "context_lines": context_lines,
-    })
-}
-
-fn edit_value(edit: &FileEdit) -> Value {
-    let FileEdit { path, replacements, patch, encoding: _, expected_sha256, dry_run } = edit;
-    let shown = replacements.iter().map(|Replacement { old, new, replace_all }| {
-        let (old, new) = (content(old.as_bytes()), content(new.as_bytes()));
-        json!({"old": old, "new": new, "replace_all": replace_all})
-    });
-    json!({
-        "edit": text(path), "replacements": shown.collect::<Vec<_>>(),
-        "patch": content(patch.as_bytes()), "expected_sha256": hex(expected_sha256),
-        "dry_run": dry_run,
-    })
 }
 
 /// Length and digest.

@@ -6,9 +6,11 @@ use cofferdam_proto::file::v1::file_service_server::FileService;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{
-    EditFileRequest, EditFileResponse, ListDirectoryRequest, ListDirectoryResponse,
-    ReadFileRequest, ReadFileResponse, SearchFilesRequest, SearchFilesResponse, StatFileRequest,
-    StatFileResponse, WriteFileRequest, WriteFileResponse,
+    CopyFileRequest, CopyFileResponse, DeleteFileRequest, DeleteFileResponse, EditFileRequest,
+    EditFileResponse, ListDirectoryRequest, ListDirectoryResponse, MakeDirectoryRequest,
+    MakeDirectoryResponse, MoveFileRequest, MoveFileResponse, ReadFileRequest, ReadFileResponse,
+    ReadFilesRequest, ReadFilesResponse, SearchFilesRequest, SearchFilesResponse, StatFileRequest,
+    StatFileResponse, WatchFilesRequest, WatchFilesResponse, WriteFileRequest, WriteFileResponse,
 };
 use cofferdam_trust::action_digest;
 use tonic::{Request, Response, Status};
@@ -124,5 +126,95 @@ impl FileService for File {
         request: Request<StatFileRequest>,
     ) -> Result<Response<StatFileResponse>, Status> {
         call!(self, request, "FileService.StatFile", stat, Stat, Info, StatFileResponse { info })
+    }
+
+    async fn read_files(
+        &self,
+        request: Request<ReadFilesRequest>,
+    ) -> Result<Response<ReadFilesResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.ReadFiles",
+            read,
+            ReadFiles,
+            Contents,
+            ReadFilesResponse { contents }
+        )
+    }
+
+    async fn make_directory(
+        &self,
+        request: Request<MakeDirectoryRequest>,
+    ) -> Result<Response<MakeDirectoryResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.MakeDirectory",
+            make,
+            MakeDirectory,
+            Made,
+            MakeDirectoryResponse { made }
+        )
+    }
+
+    async fn move_file(
+        &self,
+        request: Request<MoveFileRequest>,
+    ) -> Result<Response<MoveFileResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.MoveFile",
+            r#move,
+            Move,
+            Moved,
+            MoveFileResponse { moved }
+        )
+    }
+
+    async fn copy_file(
+        &self,
+        request: Request<CopyFileRequest>,
+    ) -> Result<Response<CopyFileResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.CopyFile",
+            copy,
+            Copy,
+            Copied,
+            CopyFileResponse { copied }
+        )
+    }
+
+    async fn delete_file(
+        &self,
+        request: Request<DeleteFileRequest>,
+    ) -> Result<Response<DeleteFileResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.DeleteFile",
+            delete,
+            Delete,
+            Deleted,
+            DeleteFileResponse { deleted }
+        )
+    }
+
+    async fn watch_files(
+        &self,
+        request: Request<WatchFilesRequest>,
+    ) -> Result<Response<WatchFilesResponse>, Status> {
+        call!(
+            self,
+            request,
+            "FileService.WatchFiles",
+            watch,
+            Watch,
+            Changes,
+            WatchFilesResponse { changes }
+        )
     }
 }

@@ -5,7 +5,7 @@
 //! [`Recorder::intent`] makes one, and nothing is planned without it.
 
 use cofferdam_journal::{
-    AppendError, Call, Denial, Digest, Ending, Entry, Failure, GatewayWord, Intent, Journal,
+    AppendError, Call, Denial, Digest, Durable, Ending, Entry, Failure, GatewayWord, Intent, Journal,
     Outcome, Subject, Usage,
 };
 use cofferdam_proto::intent::v1::{self as wire, Receipt, SignedReceipt};
@@ -24,7 +24,7 @@ pub struct Recorder {
     own: PeerName,
 }
 
-/// An intent that is durable.
+/// An intent that is durable; one that only reads, that is written.
 #[derive(Debug)]
 #[must_use = "an intent that is recorded needs an outcome"]
 pub struct Recorded {
@@ -79,6 +79,33 @@ impl Recorder {
         action: Value,
         decided: Decided,
     ) -> Result<Recorded, AppendError> {
+        let (recorded, durable) = self.begin(verified, action, decided)?;
+        durable.wait().await?;
+        Ok(recorded)
+    }
+
+    /// Records that something is about to be looked at, and changed by nobody: it
+    /// is written, and durable within the journal's own time.
+    ///
+    /// # Errors
+    /// As [`Self::intent`].
+    pub async fn intent_to_read(
+        &self,
+        verified: Verified,
+        action: Value,
+        decided: Decided,
+    ) -> Result<Recorded, AppendError> {
+        let (recorded, mut durable) = self.begin(verified, action, decided)?;
+        durable.written().await?;
+        Ok(recorded)
+    }
+
+    fn begin(
+        &self,
+        verified: Verified,
+        action: Value,
+        decided: Decided,
+    ) -> Result<(Recorded, Durable), AppendError> {
         let intent = Intent {
             call: call(&verified, action),
             rules: verified.intent().rules.clone(),
@@ -88,8 +115,7 @@ impl Recorder {
             approval: verified.intent().approval.as_ref().map(|it| it.request.clone()),
         };
         let appended = self.journal.append(Entry::Intent(intent))?;
-        appended.durable.wait().await?;
-        Ok(Recorded { verified, hash: appended.hash })
+        Ok((Recorded { verified, hash: appended.hash }, appended.durable))
     }
 
     /// Records what it came to and signs a receipt. The record is durable

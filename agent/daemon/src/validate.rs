@@ -3,20 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use cofferdam_files::bounds as files;
 use cofferdam_plan::run::bounds;
 use cofferdam_plan::{AbsolutePath, TerminalSize};
 use cofferdam_profile::{Profile, environment};
 use cofferdam_proto::exec::v1 as exec;
-use cofferdam_proto::file::v1::worker_request::Operation;
-use cofferdam_proto::file::v1::{
-    DirectoryList, FileEdit, FileRead, FileSearch, FileStat, FileWrite, ProgramLookup,
-    write_precondition::Precondition,
-};
 use uuid::Uuid;
 
 use crate::input::WAITING;
 use crate::planner::Command;
+
+mod file;
+
+pub use file::operation;
 
 /// Bytes of one argument, its NUL in the kernel's copy not counted.
 const ARGUMENT: usize = bounds::STRING - 1;
@@ -156,6 +154,10 @@ fn bytes(path: &str, value: &[u8], limit: usize) -> Checked<()> {
     Ok(())
 }
 
+fn most(field: &str, value: u64, limit: u64) -> Checked<()> {
+    if value > limit { invalid(field, format!("is {value}; at most {limit}")) } else { Ok(()) }
+}
+
 fn variables(
     environment: Vec<exec::EnvironmentVariable>,
     allowed: &BTreeSet<String>,
@@ -214,98 +216,6 @@ pub fn run_id(text: &str) -> Checked<cofferdam_plan::RunId> {
         Ok(uuid) => Ok(cofferdam_plan::RunId(uuid.into_bytes())),
         Err(_) => invalid("run_id", "is not a UUID"),
     }
-}
-
-/// Checks a file operation.
-///
-/// # Errors
-/// Names the field.
-pub fn operation(operation: &Operation) -> Checked<()> {
-    match operation {
-        Operation::Read(FileRead { path, offset: _, length }) => {
-            file_path("read.path", path)?;
-            most("read.length", *length, files::READ)
-        }
-        Operation::Write(write) => file_write(write),
-        Operation::Edit(edit) => file_edit(edit),
-        Operation::List(list) => {
-            let DirectoryList { path, depth, max_entries, .. } = list;
-            file_path("list.path", path)?;
-            most("list.depth", (*depth).into(), files::DEPTH.into())?;
-            most("list.max_entries", (*max_entries).into(), files::ENTRIES.into())
-        }
-        Operation::Search(search) => file_search(search),
-        Operation::Stat(FileStat { path }) => file_path("stat.path", path),
-        Operation::FindProgram(ProgramLookup { program, .. }) => {
-            bytes("query.program", program, files::PATH)?;
-            match program.as_slice() {
-                b"" => invalid("query.program", "is empty"),
-                [b'/', ..] => Ok(()),
-                name if name.contains(&b'/') => {
-                    invalid("query.program", "is a relative path; write a name or an absolute path")
-                }
-                _ => Ok(()),
-            }
-        }
-        Operation::HoldPlaces(_) | Operation::ReleasePlaces(_) => {
-            invalid("operation", "is the agent's own")
-        }
-    }
-}
-
-fn file_path(field: &str, path: &[u8]) -> Checked<()> {
-    if path.is_empty() {
-        return invalid(field, "is empty; write `.` for the workspace");
-    }
-    bytes(field, path, files::PATH)
-}
-
-fn most(field: &str, value: u64, limit: u64) -> Checked<()> {
-    if value > limit { invalid(field, format!("is {value}; at most {limit}")) } else { Ok(()) }
-}
-
-fn file_write(write: &FileWrite) -> Checked<()> {
-    let FileWrite { path, data, precondition, make_parents: _, mode, append: _ } = write;
-    file_path("write.path", path)?;
-    most("write.data", data.len() as u64, files::WRITE as u64)?;
-    if mode & !0o777 != 0 {
-        return invalid("write.mode", "has more than permission bits; at most 0777");
-    }
-    match precondition.as_ref().and_then(|p| p.precondition.as_ref()) {
-        Some(Precondition::Sha256(digest)) if digest.len() != 32 => {
-            invalid("write.precondition.sha256", "is not 32 bytes")
-        }
-        _ => Ok(()),
-    }
-}
-
-fn file_edit(edit: &FileEdit) -> Checked<()> {
-    let FileEdit { path, replacements, patch, encoding: _, expected_sha256, dry_run: _ } = edit;
-    file_path("edit.path", path)?;
-    most("edit.replacements", replacements.len() as u64, files::REPLACEMENTS as u64)?;
-    let long = replacements.iter().map(|one| one.old.len() + one.new.len()).sum::<usize>();
-    most("edit.replacements", long as u64, files::WRITE as u64)?;
-    most("edit.patch", patch.len() as u64, files::WRITE as u64)?;
-    if replacements.is_empty() == patch.is_empty() {
-        return invalid("edit", "has to have replacements or a patch, and one of them");
-    }
-    if !matches!(expected_sha256.len(), 0 | 32) {
-        return invalid("edit.expected_sha256", "is not 32 bytes");
-    }
-    Ok(())
-}
-
-fn file_search(search: &FileSearch) -> Checked<()> {
-    let FileSearch { path, content, name, max_matches, context_lines, .. } = search;
-    file_path("search.path", path)?;
-    most("search.content", content.len() as u64, files::PATTERN as u64)?;
-    most("search.name", name.len() as u64, files::PATTERN as u64)?;
-    most("search.max_matches", (*max_matches).into(), files::MATCHES.into())?;
-    most("search.context_lines", (*context_lines).into(), files::CONTEXT_LINES.into())?;
-    if content.is_empty() && name.is_empty() {
-        return invalid("search", "needs `content`, `name` or both");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

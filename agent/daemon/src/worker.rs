@@ -23,6 +23,8 @@ use crate::spool::{Spool, Stream};
 use crate::streams;
 use crate::warden::Warden;
 
+pub mod resident;
+
 /// How long the worker may take; its own bound on walks is shorter.
 const TIME: Duration = Duration::from_mins(1);
 /// What the worker may use of memory, at most.

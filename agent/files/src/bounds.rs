@@ -11,6 +11,24 @@ pub const REQUEST: u64 = 8 << 20;
 pub const RESPONSE: u64 = 16 << 20;
 /// Bytes of one read, at most.
 pub const READ: u64 = 4 << 20;
+/// Files of one read.
+pub const FILES: usize = 64;
+/// Bytes of a file whose lines are counted.
+pub const COUNTED: u64 = 64 << 20;
+/// Bytes of one copy.
+pub const COPIED: u64 = 16 << 30;
+/// Levels of a tree that is copied or removed.
+pub const TREE_DEPTH: usize = 256;
+/// Directories that are watched.
+pub const WATCHES: usize = 4096;
+/// Changes that one answer tells.
+pub const CHANGES: usize = 1_000;
+/// How long a watch waits, in milliseconds, at most.
+pub const WAIT_MILLIS: u32 = 50_000;
+/// How long it waits for quiet, in milliseconds, at most.
+pub const SETTLE_MILLIS: u32 = 5_000;
+/// Types of files in one search.
+pub const TYPES: usize = 32;
 /// Bytes of one read where the request says nothing.
 pub const READ_DEFAULT: u64 = 1 << 20;
 /// Bytes of one write.

@@ -22,7 +22,9 @@ impl Encoding {
             Ok(TextEncoding::Unspecified | TextEncoding::Utf8) => Ok(Self::Utf8),
             Ok(TextEncoding::Latin1) => Ok(Self::Latin1),
             Ok(TextEncoding::Ascii) => Ok(Self::Ascii),
-            Err(_) => Err(FileFault::Invalid(format!("there is no encoding {encoding}"))),
+            Ok(TextEncoding::Bytes) | Err(_) => {
+                Err(FileFault::Invalid(format!("encoding {encoding} is none of text")))
+            }
         }
     }
 

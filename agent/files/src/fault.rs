@@ -58,12 +58,55 @@ pub enum FileFault {
         /// How many are allowed.
         limit: u64,
     },
+    /// A directory where only a file was asked for.
+    #[error(
+        "`{}` is a directory; set recursive to {operation} it with all that is in it",
+        path.display()
+    )]
+    Directory {
+        /// On what.
+        path: PathBuf,
+        /// The operation.
+        operation: &'static str,
+    },
+    /// A mount lies in what is to go: the profile protects it, or it is another
+    /// file system.
+    #[error(
+        "cannot remove `{}`: `{}` is mounted there, because this session's profile protects it or \
+         it is another file system; remove what lies beside it one by one",
+        path.display(),
+        mount.display()
+    )]
+    Protected {
+        /// On what.
+        path: PathBuf,
+        /// The mount.
+        mount: PathBuf,
+    },
+    /// An end by number, depth or time.
+    #[error(
+        "to {operation} `{}` {why}, which is as much as one call does; do it in parts",
+        path.display()
+    )]
+    Stopped {
+        /// The operation.
+        operation: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Which end.
+        why: String,
+    },
     /// The request means nothing.
     #[error("{0}")]
     Invalid(String),
 }
 
 impl FileFault {
+    /// For `map_err` on system calls.
+    pub(crate) fn errno(operation: &'static str, path: &Path) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self::System { operation, path: path.to_owned(), errno }
+    }
+
     /// For `map_err` on the standard library's file functions.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| {
@@ -79,6 +122,9 @@ impl From<FileFault> for FileError {
             FileFault::System { errno, .. } => (kind_of(*errno), errno.raw_os_error()),
             FileFault::WrongKind { .. } => (FileErrorKind::WrongKind, 0),
             FileFault::Precondition { .. } => (FileErrorKind::PreconditionFailed, 0),
+            FileFault::Directory { .. } => (FileErrorKind::WrongKind, 0),
+            FileFault::Protected { .. } => (FileErrorKind::PermissionDenied, 0),
+            FileFault::Stopped { .. } => (FileErrorKind::TooLarge, 0),
             FileFault::Unmatched { .. } => (FileErrorKind::Unmatched, 0),
             FileFault::TooLarge { .. } => (FileErrorKind::TooLarge, 0),
             FileFault::Invalid(_) => (FileErrorKind::Invalid, 0),
@@ -90,7 +136,8 @@ impl From<FileFault> for FileError {
 fn kind_of(errno: Errno) -> FileErrorKind {
     match errno {
         Errno::NOENT => FileErrorKind::NotFound,
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => FileErrorKind::PermissionDenied,
+        // What is protected is a mount, which is busy for whoever would remove it.
+        Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::BUSY => FileErrorKind::PermissionDenied,
         Errno::ISDIR | Errno::NOTDIR | Errno::NXIO | Errno::NOTEMPTY => FileErrorKind::WrongKind,
         Errno::EXIST => FileErrorKind::PreconditionFailed,
         Errno::FBIG => FileErrorKind::TooLarge,
@@ -105,6 +152,7 @@ fn hint(errno: Errno) -> &'static str {
         Errno::ACCESS | Errno::PERM => {
             "; it lies outside of what this session may reach, or its owner does not allow it"
         }
+        Errno::BUSY => "; it is mounted there, because this session's profile protects it",
         Errno::ROFS => "; this place is read-only here: write beneath the workspace",
         Errno::NOENT => "; check the spelling, or list the directory that should hold it",
         Errno::LOOP => "; its symbolic links go round in a circle",

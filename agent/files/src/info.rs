@@ -10,14 +10,20 @@ use prost_types::Timestamp;
 
 use crate::fault::FileFault;
 use crate::place::Workspace;
+use crate::write::Target;
 
 /// Describes a file; a symbolic link is described itself.
 pub(crate) fn stat(workspace: &Workspace, request: FileStat) -> Result<FileInfo, FileFault> {
-    let FileStat { path } = request;
+    let FileStat { path, digest } = request;
     let place = workspace.place(path)?;
     let metadata =
         fs::symlink_metadata(place.full()).map_err(FileFault::io("look at", place.asked()))?;
-    Ok(describe(place.full(), place.shown(place.full()), &metadata))
+    let mut info = describe(place.full(), place.shown(place.full()), &metadata);
+    if digest {
+        let sha256 = Target::existing(place)?.digest()?;
+        info.sha256 = sha256.to_vec();
+    }
+    Ok(info)
 }
 
 /// Describes what `metadata` is of; `shown` is its name in the answer.
@@ -37,6 +43,7 @@ pub(crate) fn describe(path: &Path, shown: Vec<u8>, metadata: &Metadata) -> File
             nanos: i32::try_from(metadata.mtime_nsec()).unwrap_or_default(),
         }),
         symlink_target,
+        sha256: Vec::new(),
     }
 }
 

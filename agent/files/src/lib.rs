@@ -1,10 +1,9 @@
 //! The file worker: one file operation inside a cell, as the session's user.
 //!
-//! The agent starts it in a cell of its own, writes one
-//! [`WorkerRequest`] to its standard
-//! input and reads one
-//! [`WorkerResponse`] from its
-//! standard output.
+//! The agent starts it in a cell that is there for files alone. For a single
+//! operation it writes one [`WorkerRequest`] to its standard input and reads one
+//! [`WorkerResponse`] from its standard output; a worker that stays is given many,
+//! in frames ([`stay`]).
 //!
 //! Invariants:
 //! - No path is judged here. The kernel resolves it under the cell's mounts and
@@ -16,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bounds;
+mod change;
 mod edit;
 mod encoding;
 mod fault;
@@ -27,8 +27,11 @@ mod place;
 mod places;
 mod program;
 mod read;
+mod resident;
 mod search;
+mod seat;
 mod walk;
+mod watch;
 mod write;
 
 use std::io::{Read, Write};
@@ -39,6 +42,7 @@ use cofferdam_proto::file::v1::{WorkerRequest, WorkerResponse};
 use prost::Message;
 
 pub use fault::FileFault;
+pub use resident::stay;
 use place::Workspace;
 
 /// Reads one request, carries it out, writes one response.
@@ -79,6 +83,12 @@ fn carry_out(request: WorkerRequest) -> Result<Answer, FileFault> {
         Some(Operation::Read(r)) => Answer::Content(read::read(&workspace, r)?),
         Some(Operation::Write(w)) => Answer::Written(write::write(&workspace, w)?),
         Some(Operation::Edit(e)) => Answer::Edited(edit::edit(&workspace, e)?),
+        Some(Operation::ReadFiles(r)) => Answer::Contents(read::read_files(&workspace, r)?),
+        Some(Operation::MakeDirectory(m)) => Answer::Made(change::make_directory(&workspace, m)?),
+        Some(Operation::Move(m)) => Answer::Moved(change::rename(&workspace, m)?),
+        Some(Operation::Copy(c)) => Answer::Copied(change::copy(&workspace, c)?),
+        Some(Operation::Delete(d)) => Answer::Deleted(change::delete(&workspace, d)?),
+        Some(Operation::Watch(w)) => Answer::Changes(watch::watch(&workspace, w)?),
         Some(Operation::List(l)) => Answer::Listing(list::list(&workspace, l)?),
         Some(Operation::Search(s)) => Answer::Search(search::search(&workspace, s)?),
         Some(Operation::Stat(s)) => Answer::Info(info::stat(&workspace, s)?),

@@ -1,10 +1,12 @@
 //! Lists a directory, level by level, so that a cut listing shows the top of
-//! the tree rather than the depths of its first branch.
+//! the tree rather than the depths of its first branch. The order is always the
+//! same, so that a next page goes on where the one before ended.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use cofferdam_proto::file::v1::{DirectoryList, DirectoryListing, FileInfo};
+use ignore::DirEntry;
 
 use crate::bounds;
 use crate::fault::FileFault;
@@ -15,18 +17,21 @@ use crate::walk::{self, Budget, Selection};
 /// A listing in the making.
 struct Listing {
     place: Place,
+    /// The entry after which it begins, until that was met.
+    after: Option<Vec<u8>>,
     entries: Vec<FileInfo>,
     bytes: usize,
     most: usize,
     budget: Budget,
 }
 
-/// Lists a directory and what lies beneath, sorted by path within each level.
+/// Lists a directory and what lies beneath, sorted by path within each directory.
 pub(crate) fn list(
     workspace: &Workspace,
     request: DirectoryList,
 ) -> Result<DirectoryListing, FileFault> {
-    let DirectoryList { path, depth, respect_ignore_files, include_hidden, max_entries } = request;
+    let DirectoryList { path, depth, respect_ignore_files, include_hidden, max_entries, after } =
+        request;
     let depth = match depth {
         0 => 1,
         depth if depth <= bounds::DEPTH => depth,
@@ -43,6 +48,7 @@ pub(crate) fn list(
     let mut directories = VecDeque::from([(place.full().to_owned(), 1)]);
     let mut listing = Listing {
         place,
+        after: (!after.is_empty()).then_some(after),
         entries: Vec::new(),
         bytes: 0,
         most: most as usize,
@@ -58,7 +64,16 @@ pub(crate) fn list(
             directories.extend(beneath.into_iter().map(|directory| (directory, level + 1)));
         }
     }
-    Ok(DirectoryListing { entries: listing.entries, truncated })
+    if let Some(after) = listing.after {
+        return Err(FileFault::Invalid(format!(
+            "the entry `{}`, after which this page begins, is not there any more; list from the \
+             begin again",
+            String::from_utf8_lossy(&after)
+        )));
+    }
+    let last = listing.entries.last().filter(|_| truncated);
+    let next = last.map(|info| info.path.clone()).unwrap_or_default();
+    Ok(DirectoryListing { entries: listing.entries, truncated, next })
 }
 
 fn above(name: &str, limit: u32) -> FileFault {
@@ -69,26 +84,33 @@ impl Listing {
     /// Adds the entries of one directory, sorted, and gives its directories.
     /// Nothing once a bound is reached.
     fn add(&mut self, directory: &Path, selection: Selection) -> Option<Vec<PathBuf>> {
-        let start = self.entries.len();
-        let mut directories = Vec::new();
-        let mut complete = true;
+        let mut found: Vec<DirEntry> = Vec::new();
         for entry in walk::entries(directory, 1, selection) {
-            let room = self.entries.len() < self.most && self.bytes < bounds::ANSWER;
-            if !room || !self.budget.take() {
-                complete = false;
-                break;
+            if !self.budget.take() {
+                return None;
             }
-            // Gone since it was listed: not there.
-            let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
-            let info = describe(entry.path(), self.place.shown(entry.path()), &metadata);
-            self.bytes += info.path.len() + info.symlink_target.len() + 64;
-            self.entries.push(info);
-            if metadata.is_dir() {
+            found.push(entry);
+        }
+        found.sort_by(|one, other| one.file_name().cmp(other.file_name()));
+        let mut directories = Vec::new();
+        for entry in found {
+            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+            if let Some(after) = &self.after {
+                if self.place.shown(entry.path()) == *after {
+                    self.after = None;
+                }
+            } else if self.entries.len() >= self.most || self.bytes >= bounds::ANSWER {
+                return None;
+            } else if let Ok(metadata) = std::fs::symlink_metadata(entry.path()) {
+                // One that is gone since it was listed is not there.
+                let info = describe(entry.path(), self.place.shown(entry.path()), &metadata);
+                self.bytes += info.path.len() + info.symlink_target.len() + 64;
+                self.entries.push(info);
+            }
+            if is_directory {
                 directories.push(entry.into_path());
             }
         }
-        self.entries[start..].sort_by(|a, b| a.path.cmp(&b.path));
-        directories.sort();
-        complete.then_some(directories)
+        Some(directories)
     }
 }

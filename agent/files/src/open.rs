@@ -33,6 +33,18 @@ pub(crate) fn regular(
     Ok((file, metadata))
 }
 
+/// Opens what a directory says is a regular file, if it still is one. A link is
+/// not followed.
+pub(crate) fn known_regular(path: &Path) -> std::io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(std::io::ErrorKind::InvalidInput.into())
+    }
+}
+
 /// Refuses everything but a regular file.
 pub(crate) fn expect_regular(metadata: &Metadata, shown: &Path) -> Result<(), FileFault> {
     match kind(metadata.file_type()) {

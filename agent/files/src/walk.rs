@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use ignore::types::Types;
 use ignore::{DirEntry, WalkBuilder};
 
 use crate::bounds;
@@ -18,7 +19,7 @@ pub(crate) struct Selection {
 }
 
 /// What is left of a walk's bounds.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     entries: usize,
     deadline: Instant,
@@ -51,8 +52,28 @@ pub(crate) fn entries(
     depth: usize,
     selection: Selection,
 ) -> impl Iterator<Item = DirEntry> {
+    walk(&builder(root, depth, selection))
+}
+
+/// The same, each directory sorted by name, and of files only those of `types`.
+pub(crate) fn sorted(
+    root: &Path,
+    depth: usize,
+    selection: Selection,
+    types: Option<Types>,
+) -> impl Iterator<Item = DirEntry> {
+    let mut builder = builder(root, depth, selection);
+    builder.sort_by_file_name(|one, other| one.cmp(other));
+    if let Some(types) = types {
+        builder.types(types);
+    }
+    walk(&builder)
+}
+
+fn builder(root: &Path, depth: usize, selection: Selection) -> WalkBuilder {
     let Selection { respect_ignore_files: respect, include_hidden } = selection;
-    WalkBuilder::new(root)
+    let mut builder = WalkBuilder::new(root);
+    builder
         .max_depth(Some(depth))
         .hidden(!include_hidden)
         .parents(respect)
@@ -61,10 +82,12 @@ pub(crate) fn entries(
         .git_exclude(respect)
         .git_global(false)
         .require_git(false)
-        .follow_links(false)
-        .build()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.depth() > 0)
+        .follow_links(false);
+    builder
+}
+
+fn walk(builder: &WalkBuilder) -> impl Iterator<Item = DirEntry> + use<> {
+    builder.build().filter_map(Result::ok).filter(|entry| entry.depth() > 0)
 }
 
 /// Fails where `place` is not a directory that can be read.

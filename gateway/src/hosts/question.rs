@@ -1,6 +1,8 @@
 //! Everything that a host is asked besides runs: one question, one answer, one
 //! receipt.
 
+mod file;
+
 use std::future::Future;
 use std::time::Duration;
 

@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
-use super::view::{Entry, Provenance, lossy};
+use super::file_input::path_bytes;
+use super::view::{Entry, Provenance, path_text};
 use super::{Acted, Asked, HostTool, Job, Target, within_budget};
 use crate::hosts::{HostError, Proven};
-use crate::input::{BadInput, bounded, check_path};
+use crate::input::{BadInput, bounded};
 use crate::place::Place;
 use crate::record::RecordedIntent;
 use crate::result::Answer;
@@ -37,6 +38,9 @@ pub(crate) struct Input {
     /// At most this many entries, 1 to 10000. Default: 1000.
     #[schemars(range(min = 1, max = 10_000))]
     max_entries: Option<u64>,
+    /// Go on after this entry: `next` of the answer before, everything else the
+    /// same.
+    after: Option<String>,
     /// The host, as `list_hosts` names it. Default: the project's first.
     host: Option<String>,
     /// The project. Needed only where there are several.
@@ -50,8 +54,12 @@ pub(crate) struct Output {
     path: String,
     /// What is in it.
     entries: Vec<Entry>,
-    /// There is more than is shown; list a subdirectory, or use search_files.
+    /// There is more than is shown: go on with `next`, list a subdirectory, or use
+    /// search_files.
     truncated: bool,
+    /// What to give as `after` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     #[serde(flatten)]
     provenance: Provenance,
 }
@@ -85,19 +93,22 @@ impl HostTool for ListDirectory {
             respect_ignore_files,
             include_hidden,
             max_entries,
+            after,
             host: _,
             project: _,
         } = input;
         let path = path.unwrap_or_else(|| ".".to_owned());
-        check_path("path", &path)?;
+        let path = path_bytes("path", &path)?;
+        let after = after.map(|after| path_bytes("after", &after)).transpose()?;
         let depth = bounded("depth", depth, 1, 1..=MAX_DEPTH)?;
         let max_entries = bounded("max_entries", max_entries, DEFAULT_ENTRIES, 1..=MAX_ENTRIES)?;
         let wire = DirectoryList {
-            path: path.into_bytes(),
+            path,
             depth: u32::try_from(depth).unwrap_or(1),
             respect_ignore_files: respect_ignore_files.unwrap_or(false),
             include_hidden: include_hidden.unwrap_or(true),
             max_entries: u32::try_from(max_entries).unwrap_or(1),
+            after: after.unwrap_or_default(),
         };
         Ok(Asked { wire, wall: None })
     }
@@ -107,12 +118,17 @@ impl HostTool for ListDirectory {
         intent: &RecordedIntent<DirectoryList>,
     ) -> Result<Acted<Output>, HostError> {
         let Proven { answer, receipt } = job.host.ask(intent, job.cancelled).await?;
-        let DirectoryListing { entries, truncated } = answer;
+        let DirectoryListing { entries, truncated, next } = answer;
         let entries = entries.into_iter().map(Entry::from);
         let (entries, cut) = within_budget(entries, job.budget);
-        let path = lossy(&intent.action().path);
-        let answer =
-            Output { path, entries, truncated: truncated || cut, provenance: job.provenance };
+        let next = if cut {
+            entries.last().map(|entry| entry.path.clone())
+        } else {
+            (!next.is_empty()).then(|| path_text(&next))
+        };
+        let path = path_text(&intent.action().path);
+        let truncated = truncated || cut;
+        let answer = Output { path, entries, truncated, next, provenance: job.provenance };
         Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }

@@ -14,10 +14,17 @@ fn the_tools_have_the_names_that_users_know() {
         [
             "execute_command",
             "read_file",
+            "read_files",
             "write_file",
             "edit_file",
+            "stat_file",
+            "make_directory",
+            "move_file",
+            "copy_file",
+            "delete_file",
             "list_directory",
             "search_files",
+            "watch_files",
             "get_system_info",
             "check_command_exists",
             "read_service",
@@ -74,7 +81,8 @@ fn only_looking_tools_say_that_they_only_read() {
         let reads = tool.annotations.as_ref().unwrap().read_only_hint.unwrap();
         assert_eq!(
             reads,
-            !matches!(&*tool.name, "execute_command" | "write_file" | "edit_file"),
+            !matches!(&*tool.name, "execute_command" | "write_file" | "edit_file"
+                    | "make_directory" | "move_file" | "copy_file" | "delete_file"),
             "{}",
             tool.name
         );

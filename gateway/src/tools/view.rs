@@ -176,7 +176,8 @@ pub(super) fn layers(layers: Vec<exec::Layer>) -> (Vec<String>, Vec<WeakLayer>) 
 impl From<file::FileInfo> for Entry {
     fn from(info: file::FileInfo) -> Self {
         let kind = kind_name(info.kind());
-        let file::FileInfo { path, kind: _, size, mode, modified_at, symlink_target } = info;
+        let file::FileInfo { path, kind: _, size, mode, modified_at, symlink_target, sha256: _ } =
+            info;
         Self {
             path: path_text(&path),
             kind,

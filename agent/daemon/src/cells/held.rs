@@ -10,6 +10,7 @@ use super::Shared;
 use crate::cell::Cell;
 use crate::disks::Room;
 use crate::warden::Warden;
+use crate::worker::resident::Desk;
 
 /// A cell, for the time of one call. When the last one lets go of a cell that
 /// nobody keeps, the cell ends.
@@ -27,6 +28,15 @@ impl Held {
         match self.shared.as_ref().and_then(|shared| shared.cell.places.as_ref()) {
             Some(places) => Some(places.layer().await),
             None => None,
+        }
+    }
+
+    /// Where its file worker is kept.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        match &self.shared {
+            Some(shared) => &shared.desk,
+            None => unreachable!("only the drop takes it"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A file operation: the worker in a cell of its own.
+//! A file operation: the worker that stays in the session's cell for files.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,14 +13,15 @@ use prost::Message;
 
 use super::Agent;
 use crate::cap::{Capped, Need, cap};
-use crate::cells::{Footing, Wanted};
+use crate::cells::{Footing, READ_FILES, WRITE_FILES, Wanted};
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
 use crate::planner::{Purpose, may_execute, plan_cell};
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::Place;
-use crate::{describe, validate, worker};
+use crate::worker::{self, resident};
+use crate::{describe, validate};
 
 /// A file operation that is believed and checked.
 struct FileCall {
@@ -60,21 +61,33 @@ fn check(
     operation: &Operation,
 ) -> Result<(Capped, Decided), Fault> {
     validate::operation(operation)?;
-    let need = match operation {
-        Operation::Write(_) | Operation::Edit(_) => Need::Write,
+    let need = need_of(operation);
+    let current = agent.admit(verified)?;
+    let mut capped = cap(verified.grant(), need, &agent.profiles, &current.ceiling)?;
+    worker::narrow(&mut capped.limits);
+    let decided = Decided { ceiling: current.digest, grant: Some(capped.grant()) };
+    Ok((capped, decided))
+}
+
+/// What an operation needs of its workspace.
+fn need_of(operation: &Operation) -> Need {
+    match operation {
+        Operation::Write(_)
+        | Operation::Edit(_)
+        | Operation::MakeDirectory(_)
+        | Operation::Move(_)
+        | Operation::Copy(_)
+        | Operation::Delete(_) => Need::Write,
         Operation::Read(_)
+        | Operation::ReadFiles(_)
+        | Operation::Watch(_)
         | Operation::List(_)
         | Operation::Search(_)
         | Operation::Stat(_)
         | Operation::FindProgram(_)
         | Operation::HoldPlaces(_)
         | Operation::ReleasePlaces(_) => Need::Read,
-    };
-    let current = agent.admit(verified)?;
-    let mut capped = cap(verified.grant(), need, &agent.profiles, &current.ceiling)?;
-    worker::narrow(&mut capped.limits);
-    let decided = Decided { ceiling: current.digest, grant: Some(capped.grant()) };
-    Ok((capped, decided))
+    }
 }
 
 impl FileCall {
@@ -90,7 +103,12 @@ impl FileCall {
             return Err(agent.refuse(&verified, action, error));
         }
         let run = verified.run();
-        let recorded = agent.recorder.intent(verified, action, decided).await;
+        let recorded = match need_of(&operation) {
+            Need::Write => agent.recorder.intent(verified, action, decided).await,
+            Need::Read | Need::Whatever => {
+                agent.recorder.intent_to_read(verified, action, decided).await
+            }
+        };
         let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
         let answer = work(&agent, &recorded, &capped, operation, place).await;
         conclude(&agent, recorded, answer)
@@ -134,6 +152,12 @@ fn encoded(answer: &Answer) -> Vec<u8> {
         Answer::Content(it) => it.encode_to_vec(),
         Answer::Written(it) => it.encode_to_vec(),
         Answer::Edited(it) => it.encode_to_vec(),
+        Answer::Contents(it) => it.encode_to_vec(),
+        Answer::Made(it) => it.encode_to_vec(),
+        Answer::Moved(it) => it.encode_to_vec(),
+        Answer::Copied(it) => it.encode_to_vec(),
+        Answer::Deleted(it) => it.encode_to_vec(),
+        Answer::Changes(it) => it.encode_to_vec(),
         Answer::Listing(it) => it.encode_to_vec(),
         Answer::Search(it) => it.encode_to_vec(),
         Answer::Info(it) => it.encode_to_vec(),
@@ -163,7 +187,7 @@ async fn work(
     let wanted = Wanted {
         user: Agent::user(recorded.verified()),
         session: Some(Agent::session(recorded.verified())),
-        purpose: if capped.write { "write files" } else { "read files" },
+        purpose: if capped.write { WRITE_FILES } else { READ_FILES },
         plan,
         footing: Footing { cell: Arc::clone(surveyed.pins()), run: None },
         capped,
@@ -171,9 +195,8 @@ async fn work(
     };
     let cell = agent.cells.hold(wanted).await?;
     agent.note_layers(cell.layers());
-    let run = recorded.verified().run();
     let warden = agent.cells.warden();
-    let answered = worker::ask(warden, &cell, &agent.worker, run, capped, operation).await;
+    let answered = resident::ask(warden, &cell, &agent.worker, capped, operation).await;
     drop((cell, place));
     match answered? {
         Answer::Error(error) => Err(error.into()),

@@ -80,9 +80,13 @@ fn the_largest_command_fits_into_a_plans_frame() {
 
 #[test]
 fn file_operations_are_bounded() {
+    use cofferdam_proto::file::v1::worker_request::Operation;
+    use cofferdam_proto::file::v1::{
+        DirectoryList, FileRead, FileSearch, FileWrite, ProgramLookup,
+    };
     let complaint = |it: Operation| operation(&it).unwrap_err().path;
     let path = || b"a".to_vec();
-    let read = |path, length| Operation::Read(FileRead { path, offset: 0, length });
+    let read = |path, length| Operation::Read(FileRead { path, length, ..FileRead::default() });
     assert_eq!(complaint(read(Vec::new(), 0)), "read.path");
     assert_eq!(complaint(read(vec![b'a'; 5000], 0)), "read.path");
     assert_eq!(complaint(read(path(), u64::MAX)), "read.length");

@@ -52,7 +52,7 @@ async fn a_file_is_written_read_listed_searched_and_described() {
     let request = SearchFilesRequest { intent: Some(intent), search: Some(search) };
     let result = files.search_files(request).await.unwrap().into_inner().result.unwrap();
     assert_eq!(result.matches[0].path, b"b");
-    let stat = FileStat { path: b"a".to_vec() };
+    let stat = FileStat { path: b"a".to_vec(), digest: false };
     let request = StatFileRequest { intent: Some(gateway.signed(&stat, |_| {})), stat: Some(stat) };
     let info = files.stat_file(request).await.unwrap().into_inner().info.unwrap();
     assert_eq!(info.size, 3 << 20);

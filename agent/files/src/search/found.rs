@@ -1,80 +1,73 @@
-//! Collects matches, cut to what an answer may hold.
+//! Collects the matches of one file, cut to what an answer may hold.
 
 use std::io;
 
-use cofferdam_proto::file::v1::{SearchMatch, SearchResult};
+use cofferdam_proto::file::v1::SearchMatch;
 use grep_searcher::{Searcher, Sink, SinkContext, SinkContextKind, SinkMatch};
 
 use crate::bounds;
 
-/// What was found so far.
-#[derive(Default)]
+/// What was found in a file so far.
+#[derive(Debug)]
 pub(super) struct Found {
-    matches: Vec<SearchMatch>,
-    bytes: usize,
-    pub(super) files: u64,
-    pub(super) truncated: bool,
-}
-
-/// Takes the matches of one file.
-pub(super) struct FileSink<'a> {
-    found: &'a mut Found,
     path: Vec<u8>,
+    matches: Vec<SearchMatch>,
     most: usize,
+    bytes: usize,
+    cut: bool,
     /// Lines before the next match.
     before: Vec<Vec<u8>>,
-    /// Where this file's matches start.
-    first: usize,
 }
 
 impl Found {
-    /// Adds a match, or marks the answer as cut.
-    pub(super) fn push(&mut self, found: SearchMatch, most: usize) -> bool {
-        if self.matches.len() >= most || self.bytes >= bounds::ANSWER {
-            self.truncated = true;
-            return false;
-        }
-        self.bytes += found.path.len() + found.text.len() + 32;
-        self.bytes += found.before.iter().map(|line| line.len() + 8).sum::<usize>();
-        self.matches.push(found);
-        true
+    pub(super) fn new(path: Vec<u8>, most: usize) -> Self {
+        Self { path, matches: Vec::new(), most, bytes: 0, cut: false, before: Vec::new() }
     }
 
-    pub(super) fn sink(&mut self, path: Vec<u8>, most: usize) -> FileSink<'_> {
-        let first = self.matches.len();
-        FileSink { found: self, path, most, before: Vec::new(), first }
+    /// The file was not searched to its end.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
     }
 
-    pub(super) fn finish(mut self) -> SearchResult {
-        self.matches.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
-        SearchResult {
-            matches: self.matches,
-            truncated: self.truncated,
-            files_searched: self.files,
-        }
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    pub(super) fn into_matches(self) -> Vec<SearchMatch> {
+        self.matches
     }
 }
 
-impl Sink for FileSink<'_> {
+impl Sink for &mut Found {
     type Error = io::Error;
 
     fn matched(&mut self, _: &Searcher, matched: &SinkMatch<'_>) -> io::Result<bool> {
+        if self.matches.len() >= self.most {
+            return Ok(false);
+        }
+        if self.bytes >= bounds::ANSWER {
+            self.cut = true;
+            return Ok(false);
+        }
+        let text = line(matched.bytes());
+        self.bytes += self.path.len() + text.len() + 32;
         let found = SearchMatch {
             path: self.path.clone(),
             line: matched.line_number().unwrap_or_default(),
-            text: line(matched.bytes()),
+            text,
             before: std::mem::take(&mut self.before),
             after: Vec::new(),
         };
-        Ok(self.found.push(found, self.most))
+        self.matches.push(found);
+        Ok(true)
     }
 
     fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> io::Result<bool> {
         let text = line(context.bytes());
-        self.found.bytes += text.len() + 8;
+        self.bytes += text.len() + 8;
         match context.kind() {
             SinkContextKind::After => {
-                if let Some(last) = self.found.matches[self.first..].last_mut() {
+                if let Some(last) = self.matches.last_mut() {
                     last.after.push(text);
                 }
             }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::types::{Types, TypesBuilder};
 
 use crate::bounds;
 use crate::fault::FileFault;
@@ -39,6 +40,30 @@ pub(super) fn content_pattern(
     builder.build(pattern).map(Some).map_err(|error| {
         FileFault::Invalid(format!(
             "`content` is not a regular expression that can be searched line by line: {error}"
+        ))
+    })
+}
+
+/// The types of files that are meant; nothing where all are.
+pub(super) fn types(wanted: &[String], unwanted: &[String]) -> Result<Option<Types>, FileFault> {
+    if wanted.is_empty() && unwanted.is_empty() {
+        return Ok(None);
+    }
+    if wanted.len() + unwanted.len() > bounds::TYPES {
+        return Err(FileFault::Invalid(format!("at most {} types are taken", bounds::TYPES)));
+    }
+    let mut builder = TypesBuilder::new();
+    builder.add_defaults();
+    for name in wanted {
+        builder.select(name);
+    }
+    for name in unwanted {
+        builder.negate(name);
+    }
+    builder.build().map(Some).map_err(|error| {
+        FileFault::Invalid(format!(
+            "{error}; types are named as ripgrep does, such as rust, py, js, ts, c, cpp, go, java, \
+             md, json, yaml, toml, sh, html, css, sql"
         ))
     })
 }

@@ -51,7 +51,7 @@ impl Target {
         match target.existing {
             Some(_) => Ok(target),
             None => Err(FileFault::System {
-                operation: "edit",
+                operation: "open",
                 path: target.shown().to_owned(),
                 errno: rustix::io::Errno::NOENT,
             }),
@@ -84,7 +84,7 @@ impl Target {
     }
 
     /// SHA-256 of the file, of at most [`bounds::HASHED`] bytes.
-    pub(super) fn digest(&self) -> Result<[u8; 32], FileFault> {
+    pub(crate) fn digest(&self) -> Result<[u8; 32], FileFault> {
         let (file, metadata) = self.open(OpenOptions::new().read(true))?;
         if metadata.len() > bounds::HASHED {
             return Err(FileFault::TooLarge {

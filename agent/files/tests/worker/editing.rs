@@ -142,8 +142,9 @@ fn what_is_no_text_file_is_never_edited() {
     let at = |path: &str| FileEdit { path: path.into(), ..edits(vec![swap("one", "1")]) };
     let kinds = ["fifo", "dir", "loop", "missing", "/dev/null"]
         .map(|path| kind(edit(dir.path(), at(path))));
-    use FileErrorKind::{Invalid, NotFound, WrongKind};
-    assert_eq!(kinds, [WrongKind, WrongKind, Invalid, NotFound, WrongKind]);
+    let wrong = FileErrorKind::WrongKind;
+    let (circle, missing) = (FileErrorKind::Invalid, FileErrorKind::NotFound);
+    assert_eq!(kinds, [wrong, wrong, circle, missing, wrong]);
     let both = FileEdit { patch: "@@".into(), ..edits(vec![swap("one", "1")]) };
     assert_eq!(kind(edit(dir.path(), both)), FileErrorKind::Invalid);
     let large = fs::File::create(dir.path().join("large")).unwrap();

@@ -115,3 +115,22 @@ fn a_very_deep_tree_is_bounded() {
     fs::create_dir_all(&path).unwrap();
     assert_eq!(listing(list(dir.path(), request(".", 32))).entries.len(), 32);
 }
+
+#[test]
+fn pages_show_every_entry_once() {
+    let dir = tree();
+    let mut seen = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        let page = DirectoryList { max_entries: 2, after, ..request(".", 3) };
+        let page = listing(list(dir.path(), page));
+        seen.extend(names(&page));
+        if page.next.is_empty() {
+            break;
+        }
+        after = page.next;
+    }
+    assert_eq!(seen, names(&listing(list(dir.path(), request(".", 3)))));
+    let gone = DirectoryList { after: b"gone".to_vec(), ..request(".", 1) };
+    assert!(refusal(list(dir.path(), gone)).message.contains("not there any more"));
+}

@@ -1,12 +1,16 @@
 //! The worker on real directories.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod changing;
 mod editing;
+mod full_disk;
 mod gnu_patch;
 mod listing;
 mod placeholders;
 mod reading;
+mod resident;
 mod searching;
+mod watching;
 mod writing;
 
 use std::path::Path;

@@ -145,3 +145,65 @@ fn ignored_files_are_left_out_when_asked_for() {
     let named = FileSearch { respect_ignore_files: true, ..request("needle", "*.txt") };
     assert!(result(search(dir.path(), named)).matches.is_empty());
 }
+
+#[test]
+fn pages_show_every_match_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..200 {
+        let lines = "needle\n".repeat(number % 7);
+        fs::write(dir.path().join(format!("{number}")), lines).unwrap();
+    }
+    let whole = result(search(dir.path(), FileSearch { max_matches: 9000, ..request("needle", "") }));
+    assert!(!whole.truncated && whole.next == 0);
+    let (mut seen, mut skip) = (Vec::new(), 0);
+    loop {
+        let page = FileSearch { max_matches: 13, skip, ..request("needle", "") };
+        let page = result(search(dir.path(), page));
+        seen.extend(hits(&page));
+        if page.next == 0 {
+            break;
+        }
+        skip = page.next;
+    }
+    assert_eq!(seen, hits(&whole));
+}
+
+#[test]
+fn types_of_files_are_those_of_ripgrep() {
+    let dir = tree();
+    let rust = FileSearch { types: vec!["rust".into()], ..request("(?i)needle", "") };
+    assert_eq!(result(search(dir.path(), rust)).matches.len(), 3);
+    let others = FileSearch { types_not: vec!["rust".into()], ..request("(?i)needle", "") };
+    assert_eq!(hits(&result(search(dir.path(), others)))[0].0, "notes.txt");
+    let names = FileSearch { types: vec!["rust".into()], ..request("", "") };
+    assert_eq!(result(search(dir.path(), names)).matches.len(), 2);
+    let unknown = FileSearch { types: vec!["rsut".into()], ..request("x", "") };
+    assert!(refusal(search(dir.path(), unknown)).message.contains("rsut"));
+}
+
+#[test]
+fn what_is_found_is_what_grep_finds() {
+    // This crate's own sources: text of many shapes.
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for pattern in ["fn ", "the", "[a-z]+_[a-z]+\\(", "^use ", "->.*\\{$"] {
+        let most = FileSearch { max_matches: 10_000, ..request(pattern, "") };
+        let mut ours = hits(&result(search(&source, most)));
+        let grep = std::process::Command::new("grep")
+            .args(["-rnIE", "--", pattern, "."])
+            .current_dir(&source)
+            .output()
+            .unwrap();
+        let mut theirs: Vec<_> = String::from_utf8(grep.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| {
+                let mut parts = line.trim_start_matches("./").splitn(3, ':');
+                let mut next = || parts.next().unwrap().to_owned();
+                (next(), next().parse::<u64>().unwrap(), next())
+            })
+            .collect();
+        ours.sort();
+        theirs.sort();
+        assert_eq!(ours, theirs, "{pattern}");
+    }
+}
