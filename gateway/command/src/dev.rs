@@ -14,6 +14,7 @@ mod given;
 mod household;
 mod programs;
 mod reach;
+mod rules;
 mod snippets;
 mod standing;
 mod state;
@@ -84,7 +85,8 @@ pub(crate) struct Arguments {
     /// where that is taken.
     #[arg(long)]
     port: Option<u16>,
-    /// Rules in place of «any program, files of the workspace»; read once.
+    /// Rules in place of «any program, files of the workspace»; one plain file,
+    /// without `include`, read once.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Waits before a program, with the arguments that it begins with, until

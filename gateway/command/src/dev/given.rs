@@ -7,11 +7,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cofferdam_ceiling::{Ceiling, covers};
-use cofferdam_policy::{RuleErrors, RuleSet};
 use cofferdam_proxy_protocol::Destination;
-use cofferdam_trust::sha256;
 
 use super::configuration;
+use super::rules::{self, RulesError};
 use super::surroundings::Surroundings;
 
 const MAX_RULES: u64 = 4 * 1024 * 1024;
@@ -35,9 +34,9 @@ pub(crate) enum GivenError {
         /// Why.
         source: io::Error,
     },
-    /// The rules are wrong.
-    #[error("the rules are not taken:\n{0}")]
-    Rules(#[from] RuleErrors),
+    /// The rules are not taken.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The ceiling is wrong.
     #[error("`{path}` is not a ceiling: {source}")]
     Ceiling {
@@ -85,7 +84,7 @@ impl Given {
     /// The rules, or the built-in ones, which ask before what begins like `asks`.
     pub(super) fn rules(&self, asks: &[String]) -> Result<String, GivenError> {
         let Some((path, text)) = &self.rules else { return Ok(configuration::rules(asks)) };
-        RuleSet::parse(&[(&path.display().to_string(), text)], sha256(text.as_bytes()))?;
+        rules::check(path, text)?;
         Ok(text.clone())
     }
 
