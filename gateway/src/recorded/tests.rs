@@ -87,7 +87,7 @@ fn a_place_that_is_gone_is_no_place() {
 #[test]
 fn every_tool_that_rules_can_name_can_be_decided_again() {
     for tool in TOOLS {
-        let arguments = json!({"path": "a", "paths": ["a"], "from": "a", "to": "b", "program": "ls"});
+        let arguments = json!({"path": "a", "paths": ["a"], "from": "a", "to": "b", "program": "ls", "what": "list", "unit": "*"});
         let found = again(tool, arguments).map(|call| call.tool);
         assert_eq!(found.as_deref(), Ok(tool));
     }

@@ -46,6 +46,10 @@ fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("search_files", json!({}), "INVALID_ARGUMENT", "neither"),
         ("check_command_exists", json!({ "program": "ls -l" }), "INVALID_ARGUMENT", "spaces"),
         ("get_system_info", json!({ "verbose": true }), "INVALID_ARGUMENT", "verbose"),
+        ("read_service", json!({ "what": "start", "unit": "nginx" }), "INVALID_ARGUMENT", "start"),
+        ("read_service", json!({ "what": "status" }), "INVALID_ARGUMENT", "name one unit"),
+        ("read_service", json!({ "what": "status", "unit": "a/b" }), "DENIED", "no name of a unit"),
+        ("read_service", json!({ "what": "list", "unit": "*" }), "DENIED", "*.service"),
         ("list_hosts", json!({ "all": true }), "INVALID_ARGUMENT", "all"),
         ("describe_access", json!({ "user": "bob" }), "INVALID_ARGUMENT", "user"),
     ]

@@ -15,6 +15,7 @@ mod records;
 mod reload;
 mod runs;
 mod service;
+mod services;
 mod shadow;
 mod signed;
 mod stdio;

@@ -43,6 +43,7 @@ async fn a_host_that_is_down_is_told_quickly_and_recorded() {
         ("search_files", json!({ "content": "x" })),
         ("get_system_info", json!({})),
         ("check_command_exists", json!({ "program": "ls" })),
+        ("read_service", json!({ "what": "journal", "unit": "nginx" })),
     ];
     for (tool, arguments) in calls.clone() {
         let start = Instant::now();

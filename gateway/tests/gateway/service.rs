@@ -56,6 +56,13 @@ programs = [{ any = true }]
 grant = { profile = "readonly" }
 
 [[rule]]
+id = "units"
+effect = "allow"
+services = ["*.service"]
+journal = true
+grant = { profile = "readonly" }
+
+[[rule]]
 id = "no-sudo"
 effect = "deny"
 reason = "nobody becomes root here"

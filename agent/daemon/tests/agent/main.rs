@@ -14,4 +14,5 @@ mod refusals;
 mod restart;
 mod runs;
 mod selftest;
+mod services;
 mod sessions;

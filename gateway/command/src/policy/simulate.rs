@@ -27,6 +27,7 @@ What a line can be:
   git log | head                      a shell command line
   :run git log -n 3                   a program with its arguments, without a shell
   :read PATH  :write PATH  :list PATH  :search PATH
+  :units GLOB  :status UNIT  :journal UNIT   read_service
   :look PROGRAM  :info  :hosts        the other tools
   as USER[@HOST] [in PROJECT] [with GROUP,GROUP] [of TENANT] [by CLIENT]
                                       who asks from now on, and where

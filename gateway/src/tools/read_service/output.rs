@@ -315,11 +315,8 @@ impl From<JournalEntry> for EntryView {
 
 /// Text of strangers; lines and tabs stay.
 fn shown(text: &str) -> String {
-    let one = |c: char| match c {
-        '\n' | '\t' => c.to_string(),
-        c if is_visible(c) => c.to_string(),
-        c => c.escape_unicode().to_string(),
-    };
+    let stays = |c: char| matches!(c, '\n' | '\t') || is_visible(c);
+    let one = |c: char| if stays(c) { c.to_string() } else { c.escape_unicode().to_string() };
     text.chars().map(one).collect()
 }
 
