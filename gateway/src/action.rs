@@ -3,8 +3,10 @@
 
 mod file;
 
-use cofferdam_policy::{Action, Execute, Reading};
-use cofferdam_proto::exec::v1::{Command, EnvironmentVariable, ProgramQuery};
+use cofferdam_policy::{Action, Execute, ProcessUse, Reading};
+use cofferdam_proto::exec::v1::{
+    Command, EnvironmentVariable, ProgramQuery, RunInput, RunSignal, RunSize,
+};
 use cofferdam_proto::file::v1::{DirectoryList, FileEdit, FileRead, FileSearch, FileWrite};
 use cofferdam_proto::host::v1::{HostQuery, ServiceQuery, ServiceReading};
 use prost::{Message, Name};
@@ -28,6 +30,7 @@ pub(crate) fn command(
         working_directory,
         environment_names: _,
         has_stdin: _,
+        interactive: _,
     } = execute;
     Command { program, arguments, working_directory, environment, stdin, ..Command::default() }
 }
@@ -54,6 +57,7 @@ impl WireAction for Command {
             working_directory: working_directory.clone(),
             environment_names: environment.iter().map(|variable| variable.name.clone()).collect(),
             has_stdin: !stdin.is_empty() || *stdin_open || terminal.is_some(),
+            interactive: *stdin_open || terminal.is_some(),
             ..execute
         })
     }
@@ -122,6 +126,28 @@ impl WireAction for FileSearch {
             skip: _,
         } = self;
         Action::SearchFiles { path: path.clone() }
+    }
+}
+
+impl WireAction for RunInput {
+    fn action(&self) -> Action {
+        // What is written, a program reads that no rule sees into.
+        let Self { run_id: _, offset: _, data: _, end: _ } = self;
+        Action::Process(ProcessUse::Write)
+    }
+}
+
+impl WireAction for RunSize {
+    fn action(&self) -> Action {
+        let Self { run_id: _, terminal: _ } = self;
+        Action::Process(ProcessUse::Resize)
+    }
+}
+
+impl WireAction for RunSignal {
+    fn action(&self) -> Action {
+        let Self { run_id: _, signal: _ } = self;
+        Action::Process(ProcessUse::Signal)
     }
 }
 

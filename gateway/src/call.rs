@@ -56,13 +56,20 @@ const CONTENT: [&str; 3] = ["content", "stdin", "patch"];
 /// Fields that do so in elements of an array: those of `edit_file`.
 const PARTS: [&str; 2] = ["old_text", "new_text"];
 
+/// Fields that hold what is typed: likewise.
+const TYPED: [&str; 2] = ["text", "base64"];
+
 /// The arguments as records keep them: contents and long texts as size and
 /// digest, numbers as integers or text, because canonical JSON has no others.
 pub(crate) fn for_record(tool: &str, arguments: Option<&JsonObject>) -> Value {
     let Some(arguments) = arguments else { return Value::Null };
     // Each field has its share, so that a long one does not hide the others.
     let share = MAX_RECORDED / arguments.len().clamp(1, MAX_FIELDS);
-    let is_content = |key: &str| CONTENT.contains(&key) && tool != "search_files";
+    let is_content = |key: &str| match tool {
+        "search_files" => false,
+        "write_process" => TYPED.contains(&key),
+        _ => CONTENT.contains(&key),
+    };
     let kept = arguments.iter().map(|(key, value)| match value {
         Value::String(text) if is_content(key) => (key.clone(), digested(text, 0)),
         value => (key.clone(), short(value, &mut { share })),

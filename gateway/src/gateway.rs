@@ -12,7 +12,8 @@ use crate::approvals::{Approvals, OpenApprovalsError};
 use crate::config::Config;
 use crate::decide::{Judged, Policies, Policy, PolicyError};
 use crate::hosts::{Hosts, HostsError};
-use crate::record::{Recorder, RecorderError};
+use crate::pipeline;
+use crate::record::{Left, Recorder, RecorderError};
 use crate::tokens::{TokenError, TokenStore};
 
 /// A gateway that is ready to take calls.
@@ -27,6 +28,7 @@ pub(crate) struct Gateway {
     admission: Admission,
     /// Calls and watches under way.
     tasks: TaskTracker,
+    shutdown: CancellationToken,
 }
 
 /// Why a gateway cannot start.
@@ -81,13 +83,13 @@ impl Gateway {
         let rules = Judged::load(&config)?;
         let tokens = TokenStore::open(&config.state)?;
         let approvals = Approvals::open(&config.approvals, shutdown)?;
-        let (recorder, lost) = Recorder::open(&config, identity.name())?;
+        let (recorder, Left { lost, going_on }) = Recorder::open(&config, identity.name())?;
         let policies = Policies::begin(&config, rules, &recorder).map_err(OpenError::Unrecorded)?;
         let tasks = TaskTracker::new();
         let hosts = Hosts::prepare(&config.hosts, &identity, &tasks, shutdown)?;
         hosts.end_lost(&lost, &tasks, shutdown);
         let admission = Admission::new(&config.limits);
-        Ok(Arc::new(Self {
+        let gateway = Arc::new(Self {
             config,
             tokens,
             policies,
@@ -96,7 +98,12 @@ impl Gateway {
             hosts,
             admission,
             tasks,
-        }))
+            shutdown: shutdown.clone(),
+        });
+        for (host, open) in going_on {
+            pipeline::see_to_the_end(&gateway, &host, open);
+        }
+        Ok(gateway)
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -130,6 +137,11 @@ impl Gateway {
 
     pub(crate) fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// Cancelled when the gateway stops.
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
     }
 
     /// Calls and watches under way.

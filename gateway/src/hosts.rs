@@ -8,6 +8,7 @@
 mod health;
 mod layers;
 mod lost;
+mod process;
 mod question;
 mod receipt;
 mod refusal;
@@ -27,10 +28,11 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 
 pub(crate) use health::{HostState, Reach};
+pub(crate) use process::SKIP;
 pub(crate) use question::Proven;
 pub(crate) use receipt::CheckedReceipt;
 pub(crate) use refusal::{HostError, Refused};
-pub(crate) use run::{FollowedRun, RunWatch};
+pub(crate) use run::{Course, Events, FollowedRun, RunSoFar, RunWatch};
 
 use crate::config::HostConfig;
 use layers::SaidLayers;

@@ -225,7 +225,8 @@ fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, 
     // Only a session that is the caller's own is still named here.
     let session = parts.headers.get(SESSION).and_then(|value| value.to_str().ok());
     Ok(Origin {
-        run_id: uuid::Uuid::now_v7().to_string(),
+        // Random all over: it is the secret part of a process's handle, too.
+        run_id: uuid::Uuid::new_v4().to_string(),
         caller: Arc::clone(caller),
         client: client(context, session.is_some()),
         session: match session {

@@ -10,7 +10,11 @@
 //! intent is recorded, the rest happens in a task of its own, so that an outcome
 //! follows even when the caller has gone.
 
+mod goes_on;
+mod look;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use cofferdam_journal::Ending;
 use cofferdam_policy::Action;
@@ -19,6 +23,8 @@ use rmcp::model::{CallToolResponse, CallToolResult, ErrorData};
 use tokio::sync::oneshot;
 
 use crate::action::WireAction;
+pub(crate) use goes_on::see_to_the_end;
+
 use crate::admission::Admitted;
 use crate::approvals::Exactly;
 use crate::call::{Call, for_record};
@@ -30,19 +36,18 @@ use crate::hosts::Host;
 use crate::input::parse;
 use crate::mcp::unknown_tool;
 use crate::place::Place;
+use crate::process;
 use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
-use crate::tools::{
-    Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job,
-    ListDirectory, ReadFile, ReadService, SearchFiles, Target, WriteFile, check_approval,
-    describe_access, list_hosts,
-};
+use crate::tools::{Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job, Led, ListDirectory, ListProcesses, ReadFile, ReadProcess, ReadService, ResizeProcess, SearchFiles, SignalProcess, StartProcess, Target, WaitProcess, WriteFile, WriteProcess, check_approval, describe_access, list_hosts};
 
 /// A call that may be done, and is recorded as such.
 struct Allowed<W> {
     intent: RecordedIntent<W>,
     host: Arc<Host>,
     place: Place,
+    /// How long its caller waits for a run.
+    wait: Option<Duration>,
 }
 
 /// Leads a call to its answer. Only a tool that there is not is an error of the
@@ -53,6 +58,13 @@ pub(crate) async fn serve(
 ) -> Result<CallToolResponse, ErrorData> {
     Ok(match call.origin.tool.as_str() {
         "execute_command" => lead::<ExecuteCommand>(gateway, call).await,
+        "start_process" => lead::<StartProcess>(gateway, call).await,
+        "read_process" => look::look::<ReadProcess>(gateway, call).await,
+        "wait_process" => look::look::<WaitProcess>(gateway, call).await,
+        "list_processes" => look::look::<ListProcesses>(gateway, call).await,
+        "write_process" => lead::<WriteProcess>(gateway, call).await,
+        "resize_process" => lead::<ResizeProcess>(gateway, call).await,
+        "signal_process" => lead::<SignalProcess>(gateway, call).await,
         "read_file" => lead::<ReadFile>(gateway, call).await,
         "write_file" => lead::<WriteFile>(gateway, call).await,
         "edit_file" => lead::<EditFile>(gateway, call).await,
@@ -97,7 +109,7 @@ async fn lead<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolRespon
 
 /// What a caller gets; kept for later where they may not be there any more.
 async fn answer<T: HostTool>(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     mut call: Call,
     mut leave: Leave,
 ) -> CallToolResponse {
@@ -126,7 +138,7 @@ fn keep(gateway: &Gateway, request: &str, answer: &CallToolResult) {
 }
 
 async fn through<T: HostTool>(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     call: &mut Call,
     leave: &mut Leave,
 ) -> Result<T::Output, Fault> {
@@ -151,11 +163,15 @@ async fn allow<T: HostTool>(
     let user = call.origin.caller.user.clone();
     let mut held = gateway.admission().admit(&user).await?;
     let input: T::Input = parse(call.arguments.clone())?;
-    let mut place = Place::resolve(gateway.config(), input.project(), input.host())?;
+    let mut place = match input.process() {
+        Some(handle) => process::find(gateway, &call.origin.caller, handle).await?.place,
+        None => Place::resolve(gateway.config(), input.project(), input.host())?,
+    };
     draft.place(&place);
     let host = gateway.hosts().get(&place.host).cloned();
     let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
     place.layers = host.layers();
+    let wait = T::wait(&input);
     let mut asked = T::ask(input, &place)?;
     T::fit(&mut asked.wire, gateway.config().limits.result_bytes.get());
     let mut policy = gateway.policy();
@@ -184,26 +200,32 @@ async fn allow<T: HostTool>(
         call.cancelled = gateway.approvals().lasting();
     }
     let intent = gateway.recorder().intent(consented, draft.clone(), asked, policy.statement())?;
-    Ok((Allowed { intent, host, place }, held))
+    Ok((Allowed { intent, host, place, wait }, held))
 }
 
 /// Has the host act, and records how that ended before anybody hears of it.
 async fn act<T: HostTool>(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     call: &Call,
     allowed: Allowed<T::Wire>,
 ) -> Result<T::Output, Fault> {
-    let Allowed { intent, host, place } = allowed;
+    let Allowed { intent, host, place, wait } = allowed;
     let job = Job {
         host: &host,
         cancelled: &call.cancelled,
         progress: &call.progress,
         budget: gateway.config().limits.result_bytes.get(),
         workspace: place.workspace.display().to_string(),
+        wait,
         provenance: intent.provenance().clone(),
     };
-    let (answer, ended) = match T::act(job, &intent).await {
-        Ok(Acted { answer, ending, usage, sandbox, receipt }) => {
+    let (answer, ended) = match T::lead(job, &intent).await {
+        Ok(Led::GoesOn(answer)) => {
+            let open = gateway.recorder().goes_on(intent.into_entered()).await?;
+            see_to_the_end(gateway, host.name(), open);
+            return Ok(answer);
+        }
+        Ok(Led::Ended(Acted { answer, ending, usage, sandbox, receipt })) => {
             (Ok(answer), Ended { ending, usage, sandbox, receipt: Some(receipt) })
         }
         Err(error) => {

@@ -22,7 +22,7 @@ use cofferdam_policy::Claims;
 use cofferdam_trust::{KeyError, PeerName, SigningKey};
 use serde_json::Value;
 
-pub(crate) use intent::{Ended, RecordedIntent};
+pub(crate) use intent::{Ended, Looked, Open, RecordedIntent};
 pub(crate) use sandbox::recorded as recorded_sandbox;
 
 use crate::call::Origin;
@@ -40,6 +40,14 @@ pub(crate) struct Recorder {
     gateway: PeerName,
     /// Holds back records of requests that nobody answers for.
     flood: Flood,
+}
+
+/// What an earlier process left open.
+pub(crate) struct Left {
+    /// The ids of runs that nobody waits for.
+    pub(crate) lost: Vec<String>,
+    /// Runs that go on, with the names of their hosts.
+    pub(crate) going_on: Vec<(String, Open)>,
 }
 
 /// What is known of a call so far.
@@ -62,21 +70,27 @@ pub enum RecorderError {
 
 impl Recorder {
     /// Opens the journal, and ends what an earlier process left open: nobody
-    /// knows how it ended, so it counts as lost. Returns the ids of those runs.
+    /// knows how it ended, so it counts as lost, but for runs that were left to
+    /// themselves.
     pub(crate) fn open(
         config: &Config,
         gateway: &PeerName,
-    ) -> Result<(Self, Vec<String>), RecorderError> {
+    ) -> Result<(Self, Left), RecorderError> {
         let options = Options::new(&gateway.to_string(), SigningKey::load(&config.signing_key)?);
         let (journal, Recovery { unfinished, .. }) = Journal::open(&config.journal, options)?;
-        let mut lost = Vec::new();
+        let (mut lost, mut going_on) = (Vec::new(), Vec::new());
         for open in unfinished {
+            if open.goes_on {
+                let (run_id, hash) = (open.run_id, Digest(open.hash));
+                going_on.push((open.call.host.clone(), Open { run_id, hash }));
+                continue;
+            }
             lost.push(open.run_id.clone());
             journal.append(Entry::Outcome(open.lost("the gateway stopped while it went on")))?;
         }
         let key = SigningKey::load(&config.signing_key)?;
         let recorder = Self { journal, key, gateway: gateway.clone(), flood: Flood::default() };
-        Ok((recorder, lost))
+        Ok((recorder, Left { lost, going_on }))
     }
 
     /// Records why a call stopped before anything was asked of a host.

@@ -13,7 +13,7 @@ mod file;
 use std::collections::BTreeMap;
 
 use cofferdam_journal as journal;
-use cofferdam_policy::{Action, Call, Claims, Host, Subject};
+use cofferdam_policy::{Action, Call, Claims, Host, ProcessUse, Subject};
 use jiff::Timestamp;
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
@@ -24,9 +24,7 @@ use crate::config::Config;
 use crate::decide::policy_call;
 use crate::input::{BadInput, parse};
 use crate::place::Place;
-use crate::tools::{
-    CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, ReadService,
-};
+use crate::tools::{CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, ReadService, StartProcess};
 
 /// Fields that records keep of one object; what is beyond is not told.
 const MAX_FIELDS: usize = crate::call::MAX_FIELDS;
@@ -119,6 +117,8 @@ fn action_of(tool: &str, recorded: &Value, place: &Place) -> Result<Action, Unde
     }
     match tool {
         "execute_command" => action::<ExecuteCommand>(executed(recorded)?, place),
+        "start_process" => action::<StartProcess>(started(recorded)?, place),
+        tool if let Some(used) = ProcessUse::by(tool) => Ok(Action::Process(used)),
         "get_system_info" => action::<GetSystemInfo>(Map::new(), place),
         "check_command_exists" => {
             action::<CheckCommandExists>(decisive(recorded, &["program"])?, place)
@@ -165,6 +165,18 @@ fn executed(recorded: &Value) -> Result<JsonObject, Undecidable> {
         }
         let names = variables.keys().map(|name| (name.clone(), json!("")));
         arguments.insert("environment".to_owned(), Value::Object(names.collect()));
+    }
+    Ok(arguments)
+}
+
+/// The same of a process, with whether somebody can type into it.
+fn started(recorded: &Value) -> Result<JsonObject, Undecidable> {
+    let mut arguments = executed(recorded)?;
+    let is_set = |field: &str| {
+        recorded.get(field).is_some_and(|value| !value.is_null() && *value != json!(false))
+    };
+    if is_set("stdin_open") || is_set("terminal") {
+        arguments.insert("stdin_open".to_owned(), json!(true));
     }
     Ok(arguments)
 }

@@ -17,18 +17,27 @@ mod files;
 mod get_system_info;
 mod list_directory;
 pub(crate) mod list_hosts;
+mod list_processes;
 mod offered;
+mod process_view;
 mod read_file;
+mod read_process;
 mod read_service;
+mod resize_process;
 mod search_files;
+mod signal_process;
+mod start_process;
 mod view;
+mod wait_process;
 mod write_file;
+mod write_process;
 
 use std::future::Future;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use cofferdam_journal::{Ending, Usage};
+use cofferdam_proto::exec::v1::RunOwner;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -45,19 +54,28 @@ pub(crate) use files::{
 };
 pub(crate) use get_system_info::GetSystemInfo;
 pub(crate) use list_directory::ListDirectory;
+pub(crate) use list_processes::ListProcesses;
 pub(crate) use offered::offered;
 pub(crate) use read_file::ReadFile;
+pub(crate) use read_process::ReadProcess;
 pub(crate) use read_service::ReadService;
+pub(crate) use resize_process::ResizeProcess;
 pub(crate) use search_files::SearchFiles;
+pub(crate) use signal_process::SignalProcess;
+pub(crate) use start_process::StartProcess;
 pub(crate) use view::{Decision, Provenance};
+pub(crate) use wait_process::WaitProcess;
 pub(crate) use write_file::WriteFile;
+pub(crate) use write_process::WriteProcess;
 
 use crate::action::WireAction;
+use crate::fault::Fault;
 use crate::hosts::{CheckedReceipt, Host, HostError};
 use crate::input::BadInput;
 use crate::place::Place;
+use crate::process::Process;
 use crate::progress::Progress;
-use crate::record::RecordedIntent;
+use crate::record::{Looked, RecordedIntent};
 use crate::result::Answer;
 
 /// A tool that a host carries out.
@@ -75,6 +93,11 @@ pub(crate) trait HostTool {
     /// Makes the action of the input, or says what is wrong with it.
     fn ask(input: Self::Input, place: &Place) -> Result<Asked<Self::Wire>, BadInput>;
 
+    /// How long its caller waits for a run; none: to its end.
+    fn wait(_input: &Self::Input) -> Option<Duration> {
+        None
+    }
+
     /// Narrows the action to what one answer can show.
     fn fit(_wire: &mut Self::Wire, _budget: usize) {}
 
@@ -83,6 +106,14 @@ pub(crate) trait HostTool {
         job: Job<'_>,
         intent: &RecordedIntent<Self::Wire>,
     ) -> impl Future<Output = Result<Acted<Self::Output>, HostError>> + Send;
+
+    /// The same, for what may go on when its caller is answered.
+    fn lead(
+        job: Job<'_>,
+        intent: &RecordedIntent<Self::Wire>,
+    ) -> impl Future<Output = Result<Led<Self::Output>, HostError>> + Send {
+        async move { Self::act(job, intent).await.map(Led::Ended) }
+    }
 
     /// Whether the call changes nothing, so that its record may reach the disk
     /// a little later.
@@ -97,6 +128,52 @@ pub(crate) trait Target {
     fn project(&self) -> Option<&str>;
     /// The host that it names.
     fn host(&self) -> Option<&str>;
+    /// The process that it names, by its handle, which tells host and project.
+    fn process(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// A tool that looks at processes of the caller's own.
+pub(crate) trait LookTool {
+    /// What a caller sends.
+    type Input: DeserializeOwned + JsonSchema + Target + Send + Sync + 'static;
+    /// What a caller gets.
+    type Output: Answer + Send;
+
+    /// What a client is told about it.
+    const ABOUT: About;
+
+    /// Says what is wrong with the input, before anybody is asked.
+    fn check(input: &Self::Input) -> Result<(), BadInput>;
+
+    /// Looks.
+    fn look(
+        look: Look<'_>,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
+}
+
+/// What a tool has at hand when it looks.
+pub(crate) struct Look<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) looked: &'a Looked,
+    /// The process, where the input names one.
+    pub(crate) process: Option<Process>,
+    /// Whose processes are looked at.
+    pub(crate) owner: RunOwner,
+    pub(crate) cancelled: &'a CancellationToken,
+    pub(crate) progress: &'a Progress,
+    /// Bytes that an answer may show.
+    pub(crate) budget: usize,
+}
+
+/// What a host did, or still does.
+pub(crate) enum Led<O> {
+    /// It is done.
+    Ended(Acted<O>),
+    /// It goes on, and this is what there is so far.
+    GoesOn(O),
 }
 
 /// An action that is asked for and not yet decided.
@@ -117,6 +194,8 @@ pub(crate) struct Job<'a> {
     pub(crate) budget: usize,
     /// The workspace's path.
     pub(crate) workspace: String,
+    /// How long the caller waits for a run; none: to its end.
+    pub(crate) wait: Option<Duration>,
     pub(crate) provenance: Provenance,
 }
 
@@ -140,8 +219,18 @@ pub(crate) fn definitions() -> &'static [Tool] {
         fn host_tool<T: HostTool>() -> Tool {
             define::<T::Input, T::Output>(T::ABOUT)
         }
+        fn look_tool<T: LookTool>() -> Tool {
+            define::<T::Input, T::Output>(T::ABOUT)
+        }
         vec![
             host_tool::<ExecuteCommand>(),
+            host_tool::<StartProcess>(),
+            look_tool::<ReadProcess>(),
+            host_tool::<WriteProcess>(),
+            host_tool::<ResizeProcess>(),
+            host_tool::<SignalProcess>(),
+            look_tool::<WaitProcess>(),
+            look_tool::<ListProcesses>(),
             host_tool::<ReadFile>(),
             host_tool::<ReadFiles>(),
             host_tool::<WriteFile>(),

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::action::{Action, Call, Host, Project, TOOLS, starters};
+use crate::action::{Action, Call, Host, ProcessUse, Project, TOOLS};
 use crate::decision::Effect;
 use crate::rules::RuleSet;
 use crate::rules::place::Mode;
@@ -194,7 +194,8 @@ impl<'r> Asking<'r> {
     fn could_use(&mut self, tool: &str) -> bool {
         tool.clone_into(&mut self.call.tool);
         let mut refused = self.meant.iter().filter(|rule| refuses_everything(rule));
-        if refused.any(|rule| self.selects(rule) && rule.selectors.is_for(tool)) {
+        let is_meant = |rule: &Rule| ProcessUse::by(tool).is_none() || rule.selectors.is_for(tool);
+        if refused.any(|rule| self.selects(rule) && is_meant(rule)) {
             return false;
         }
         self.speaking().into_iter().all(|scope| {
@@ -266,8 +267,9 @@ fn refuses_everything(rule: &Rule) -> bool {
 /// Whether an allow or ask rule could permit a call of this tool.
 fn serves(rule: &Rule, tool: &str) -> bool {
     match tool {
-        "execute_command" | "start_process" | "check_command_exists" => !rule.programs.is_empty(),
-        tool if !starters(tool).is_empty() => {
+        "execute_command" | "check_command_exists" => !rule.programs.is_empty(),
+        "start_process" => !rule.programs.is_empty() && rule.selectors.is_for(tool),
+        tool if ProcessUse::by(tool).is_some() => {
             !rule.programs.is_empty() || rule.selectors.names_tool(tool)
         }
         "write_file" | "edit_file" | "make_directory" | "move_file" | "copy_file"
@@ -284,11 +286,11 @@ fn serves(rule: &Rule, tool: &str) -> bool {
 /// paths a matter of running programs, too.
 fn guards(rule: &Rule, tool: &str) -> bool {
     if rule.names_nothing() {
-        return rule.selectors.is_for(tool);
+        return ProcessUse::by(tool).is_none() || rule.selectors.is_for(tool);
     }
     match tool {
         "execute_command" | "start_process" => !rule.programs.is_empty() || !rule.paths.is_empty(),
-        tool if !starters(tool).is_empty() => rule.selectors.names_tool(tool),
+        tool if ProcessUse::by(tool).is_some() => rule.selectors.names_tool(tool),
         "check_command_exists" => rule.programs.iter().any(|program| program.arguments.is_none()),
         "get_system_info" | "list_hosts" => false,
         "read_service" => !rule.services.units.is_empty(),

@@ -45,13 +45,13 @@ pub const TOOLS: [&str; 24] = [
     "read_service",
 ];
 
-/// The tools that start what `tool` is for; none of a tool that is not for what
-/// was started before. Rules that are meant for one of them are meant for using
-/// what it started, too.
-pub(crate) fn starters(tool: &str) -> &'static [&'static str] {
-    match ProcessUse::by(tool) {
-        Some(_) => &["execute_command", "start_process"],
-        None => &[],
+/// Other tools whose rules are looked at for `tool`: who may start something may use
+/// it, and what forbids `execute_command` something forbids it `start_process`, too.
+pub(crate) fn akin(tool: &str) -> &'static [&'static str] {
+    match (tool, ProcessUse::by(tool)) {
+        ("start_process", _) => &["execute_command"],
+        (_, Some(_)) => &["execute_command", "start_process"],
+        _ => &[],
     }
 }
 

@@ -8,6 +8,7 @@ mod clients;
 mod endings;
 mod files;
 mod network;
+mod processes;
 mod records;
 mod services;
 mod tools;

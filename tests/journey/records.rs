@@ -8,8 +8,14 @@ use serde_json::{Value, json};
 use crate::content;
 
 /// Arguments with which each tool works. A tool that is not here fails the test.
-fn arguments_for(tool: &str) -> Value {
+fn arguments_for(tool: &str, process: &str) -> Value {
     match tool {
+        "start_process" => json!({ "program": "true" }),
+        "read_process" | "wait_process" => json!({ "process": process, "wait_seconds": 0 }),
+        "write_process" => json!({ "process": process, "text": "x" }),
+        "resize_process" => json!({ "process": process, "rows": 10, "columns": 10 }),
+        "signal_process" => json!({ "process": process, "signal": "CONT" }),
+        "list_processes" => json!({}),
         "read_file" => json!({ "path": "there" }),
         "write_file" => json!({ "path": "made", "content": "x" }),
         "list_directory" => json!({ "path": "." }),
@@ -75,8 +81,11 @@ fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
         .map(|tool| tool["name"].as_str().unwrap().to_owned())
         .collect();
     assert!(tools.len() >= 8, "{tools:?}");
+    let terminal = json!({ "program": "cat", "terminal": {} });
+    let started = dev.tool("start_process", &terminal);
+    let process = content(&started)["process"].as_str().unwrap().to_owned();
     for tool in &tools {
-        let answer = dev.tool(tool, &arguments_for(tool));
+        let answer = dev.tool(tool, &arguments_for(tool, &process));
         // Nobody was asked anything here; that is on record, too.
         if tool != "check_approval" {
             content(&answer);
@@ -88,8 +97,10 @@ fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
             // `dev` itself asks once, to see whether all is well.
             let recorded = run_ids(&gateway, kind, tool);
             assert!(!recorded.is_empty(), "{tool}: no {kind} at the gateway");
-            // These ask no host.
-            if !["list_hosts", "check_approval", "describe_access"].contains(&tool.as_str()) {
+            // These ask no host to do anything.
+            let only_looks = ["read_process", "wait_process", "list_processes"];
+            let own = ["list_hosts", "check_approval", "describe_access"];
+            if ![only_looks, own].concat().contains(&tool.as_str()) {
                 assert_eq!(run_ids(&agent, kind, tool), recorded, "{tool}: {kind} at the agent");
             }
         }

@@ -1,7 +1,7 @@
 //! Checks a host's receipt: signed by its configured key, for exactly this
 //! intent, over exactly the output that arrived.
 
-use cofferdam_proto::intent::v1::{Receipt, SignedReceipt};
+use cofferdam_proto::intent::v1::{Receipt, SignedIntent, SignedReceipt};
 use cofferdam_trust::{MAX_SIGNED, receipt_matches, sha256, verify_receipt};
 use prost::Message;
 use tonic::Status;
@@ -65,6 +65,26 @@ impl Host {
         signed: Option<SignedReceipt>,
         output_digest: Option<[u8; 32]>,
     ) -> Result<CheckedReceipt, HostError> {
+        self.check(intent.run_id(), Some(intent.signed()), signed, output_digest)
+    }
+
+    /// Believes `signed` only if this host said it of the run: of one that went on
+    /// after its intent was forgotten, or whose output was not read to the end.
+    pub(crate) fn check_end_receipt(
+        &self,
+        run_id: &str,
+        signed: Option<SignedReceipt>,
+    ) -> Result<CheckedReceipt, HostError> {
+        self.check(run_id, None, signed, None)
+    }
+
+    fn check(
+        &self,
+        run: &str,
+        intent: Option<&SignedIntent>,
+        signed: Option<SignedReceipt>,
+        output_digest: Option<[u8; 32]>,
+    ) -> Result<CheckedReceipt, HostError> {
         let wrong = |reason: &str| HostError::Receipt {
             host: self.name().to_owned(),
             reason: reason.to_owned(),
@@ -72,7 +92,7 @@ impl Host {
         let signed = signed.ok_or_else(|| wrong("there is none"))?;
         let receipt = verify_receipt(&self.keys, &signed)
             .map_err(|error| HostError::from_signature(self.name(), &error))?;
-        if !receipt_matches(&receipt, intent.signed()) {
+        if intent.is_some_and(|intent| !receipt_matches(&receipt, intent)) {
             return Err(wrong("it answers another intent"));
         }
         let Receipt {
@@ -84,7 +104,7 @@ impl Host {
             output_digest: claimed,
             issued_at: _,
         } = receipt;
-        if run_id != intent.run_id() || host != self.config().agent.to_string() {
+        if run_id != run || host != self.config().agent.to_string() {
             return Err(wrong("it names another run or another host"));
         }
         if agent_intent_hash.len() != 32 || agent_outcome_hash.len() != 32 {

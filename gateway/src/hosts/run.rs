@@ -4,7 +4,8 @@
 //! its id, from the bytes that it has. It never starts it anew, because the host
 //! may have forgotten a run that it did. A caller that goes away does end it:
 //! the host is told to cancel, and the outcome is still waited for, so that it is
-//! recorded.
+//! recorded. Where a caller waits no longer than a while, the run is left to itself
+//! after that, and the caller told where to read on.
 
 mod follower;
 
@@ -44,10 +45,25 @@ pub(crate) struct RunWatch {
     pub(crate) cancelled: CancellationToken,
     /// The longest that the run may take.
     pub(crate) wall: Duration,
+    /// How long the caller waits; then the run is left to itself.
+    pub(crate) wait: Duration,
     /// Bytes of output that will be shown.
     pub(crate) budget: usize,
     /// Where the last line of output is told.
     pub(crate) last_line: watch::Sender<String>,
+}
+
+/// What a run came to while its caller waited.
+pub(crate) enum Course {
+    Ended(Box<FollowedRun>),
+    GoesOn(Box<RunSoFar>),
+}
+
+/// A run that goes on.
+pub(crate) struct RunSoFar {
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) stdout: Collector,
+    pub(crate) stderr: Collector,
 }
 
 /// A run that ended.
@@ -63,31 +79,53 @@ pub(crate) struct FollowedRun {
 }
 
 /// The stream of a started run and of one that was attached to, as one type.
-type Events = Pin<Box<dyn Stream<Item = Result<Option<RunEvent>, Status>> + Send>>;
+pub(crate) type Events = Pin<Box<dyn Stream<Item = Result<Option<RunEvent>, Status>> + Send>>;
+
+/// How long a run is followed.
+#[derive(Clone, Copy)]
+struct Times {
+    /// The longest until it counts as lost.
+    patience: Duration,
+    /// When it is left to itself.
+    leave: Instant,
+}
 
 impl Host {
-    /// Starts the run that `intent` allows, and follows it to its end.
+    /// Starts the run that `intent` allows, and follows it to its end, or for as long
+    /// as the caller waits.
     pub(crate) async fn run(
         &self,
         intent: &RecordedIntent<Command>,
         watch: RunWatch,
-    ) -> Result<FollowedRun, HostError> {
-        let RunWatch { cancelled, wall, budget, last_line } = watch;
+    ) -> Result<Course, HostError> {
+        let RunWatch { cancelled, wall, wait, budget, last_line } = watch;
         let mut follower = Follower::new(budget, last_line);
-        let finished = self.follow(intent, &mut follower, wall + GRACE, &cancelled).await?;
-        self.conclude(intent, finished, follower)
+        let times = Times { patience: wall + GRACE, leave: Instant::now() + wait };
+        match self.follow(intent, &mut follower, times, &cancelled).await? {
+            Some(finished) => {
+                let ended = self.conclude(intent, finished, follower)?;
+                Ok(Course::Ended(Box::new(ended)))
+            }
+            None => {
+                let Follower { layers, stdout, stderr, .. } = follower;
+                Ok(Course::GoesOn(Box::new(RunSoFar { layers, stdout, stderr })))
+            }
+        }
     }
 
     /// The stream of a run that was asked for is never dropped before its end:
     /// a cancelled caller has the run cancelled, and what is left still arrives.
+    /// None: the run was left to itself.
     async fn follow(
         &self,
         intent: &RecordedIntent<Command>,
         follower: &mut Follower,
-        patience: Duration,
+        times: Times,
         cancelled: &CancellationToken,
-    ) -> Result<Finished, HostError> {
+    ) -> Result<Option<Finished>, HostError> {
+        let Times { patience, leave } = times;
         let run_id = intent.run_id();
+        let mut may_leave = true;
         let mut deadline = Instant::now() + patience;
         let mut must_cancel = true;
         let mut events = match timeout_at(deadline, self.start(intent)).await {
@@ -101,16 +139,29 @@ impl Host {
         loop {
             let broken = tokio::select! {
                 taken = timeout_at(deadline, follower.take_all(&mut events)) => match taken {
-                    Ok(Ok(finished)) => return Ok(finished),
-                    Ok(Err(broken)) => broken,
+                    Ok(Ok(finished)) => return Ok(Some(finished)),
+                    Ok(Err(broken)) => Some(broken),
                     Err(_) => return Err(self.give_up(run_id, patience).await),
                 },
                 () = cancelled.cancelled(), if must_cancel => {
                     must_cancel = false;
+                    may_leave = false;
                     deadline = Instant::now() + CANCEL_GRACE;
                     self.try_cancel(run_id).await;
                     continue;
                 }
+                () = tokio::time::sleep_until(leave), if may_leave => None,
+            };
+            let broken = match broken {
+                Some(broken) => broken,
+                // What has ended is told in a moment; what cannot be left is waited for.
+                None => match self.keep(run_id).await {
+                    Ok(true) => return Ok(None),
+                    Ok(false) | Err(_) => {
+                        may_leave = false;
+                        continue;
+                    }
+                },
             };
             match broken {
                 Broken::Connection => events = self.attach(intent, follower).await?,

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use cofferdam_journal::{Appended, Digest, Durable, Ending, Entry, Outcome, Usage};
+use cofferdam_journal::{AppendError, Appended, Digest, Durable, Ending, Entry, Outcome, Usage};
 use cofferdam_policy::{Basis, Call, Limits as Granted, Subject as Asker, WorkspaceAccess};
 use cofferdam_proto::intent::v1 as wire;
 use cofferdam_trust::{action_digest, sign_intent};
@@ -35,6 +35,23 @@ pub(crate) struct RecordedIntent<W> {
     wall: Duration,
     provenance: Provenance,
     entered: Entered,
+}
+
+/// A look at runs of the caller's that was permitted and recorded. Only
+/// [`Recorder::looking`] makes one.
+#[derive(Debug)]
+#[must_use = "a recorded intent needs an outcome"]
+pub(crate) struct Looked {
+    provenance: Provenance,
+    entered: Entered,
+}
+
+/// An intent whose run goes on.
+#[derive(Debug, Clone)]
+#[must_use = "a run that goes on needs an outcome"]
+pub(crate) struct Open {
+    pub(crate) run_id: String,
+    pub(crate) hash: Digest,
 }
 
 /// A recorded intent of the gateway's own, or what is left of one for a host:
@@ -87,13 +104,8 @@ impl Recorder {
             0 => LONGEST,
             millis => Duration::from_millis(millis),
         });
+        let provenance = provenance(&call, rules.clone(), grant.profile.clone(), &entered);
         let Call { subject, project, host, tool, action: _, at: _ } = call;
-        let provenance = Provenance {
-            host: host.name.clone(),
-            project: project.name.clone(),
-            run_id: entered.run_id.clone(),
-            decision: Decision { rules: rules.clone(), profile: grant.profile.clone() },
-        };
         let now = SystemTime::now();
         let intent = wire::Intent {
             run_id: entered.run_id.clone(),
@@ -123,6 +135,30 @@ impl Recorder {
     pub(crate) fn own_intent(&self, consented: Consented, draft: Draft) -> Result<Entered, Fault> {
         let (_, entered, _) = self.enter(consented, draft, None)?;
         Ok(entered)
+    }
+
+    /// Records that somebody may look at what a host has of theirs.
+    pub(crate) fn looking(&self, consented: Consented, draft: Draft) -> Result<Looked, Fault> {
+        let (basis, entered, _) = self.enter(consented, draft, None)?;
+        let profile = basis.grant.profile.clone();
+        let provenance = provenance(&basis.call, basis.rules, profile, &entered);
+        Ok(Looked { provenance, entered })
+    }
+
+    /// Records that a run goes on while its caller is answered, and waits for the
+    /// disk; its end follows.
+    pub(crate) async fn goes_on(&self, entered: Entered) -> Result<Open, Fault> {
+        let Entered { run_id, hash, durable } = entered;
+        let outcome = Outcome::new(&run_id, hash.0, Ending::GoesOn);
+        self.append_outcome(outcome).map_err(Fault::Undurable)?;
+        durable.wait().await.map_err(Fault::Undurable)?;
+        Ok(Open { run_id, hash })
+    }
+
+    /// Records how a run ended that went on.
+    pub(crate) fn ended(&self, open: Open, ended: Ended) -> Result<(), AppendError> {
+        let Open { run_id, hash } = open;
+        self.append_outcome(outcome(run_id, hash, ended))
     }
 
     /// Records that somebody asks after what is their own, which no rule is about.
@@ -175,20 +211,45 @@ impl Recorder {
         only_reads: bool,
     ) -> Result<(), Fault> {
         let Entered { run_id, hash, mut durable } = entered;
-        let Ended { ending, usage, sandbox, receipt } = ended;
-        let outcome = Outcome {
-            run_id,
-            intent: hash,
-            ending,
-            output_digest: receipt.as_ref().map(|receipt| Digest(receipt.output_digest())),
-            usage,
-            sandbox,
-            receipt: receipt.map(CheckedReceipt::into_signed),
-            salt: String::new(),
-        };
-        self.append_outcome(outcome).map_err(Fault::Undurable)?;
+        self.append_outcome(outcome(run_id, hash, ended)).map_err(Fault::Undurable)?;
         let kept = if only_reads { durable.written().await } else { durable.wait().await };
         kept.map_err(Fault::Undurable)
+    }
+}
+
+/// The record of an end.
+fn outcome(run_id: String, intent: Digest, ended: Ended) -> Outcome {
+    let Ended { ending, usage, sandbox, receipt } = ended;
+    Outcome {
+        run_id,
+        intent,
+        ending,
+        output_digest: receipt.as_ref().map(|receipt| Digest(receipt.output_digest())),
+        usage,
+        sandbox,
+        receipt: receipt.map(CheckedReceipt::into_signed),
+        salt: String::new(),
+    }
+}
+
+fn provenance(call: &Call, rules: Vec<String>, profile: String, entered: &Entered) -> Provenance {
+    Provenance {
+        host: call.host.name.clone(),
+        project: call.project.name.clone(),
+        run_id: entered.run_id.clone(),
+        decision: Decision { rules, profile },
+    }
+}
+
+impl Looked {
+    /// Where it looks and by whose leave.
+    pub(crate) fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// What its outcome needs.
+    pub(crate) fn into_entered(self) -> Entered {
+        self.entered
     }
 }
 

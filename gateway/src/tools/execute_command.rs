@@ -1,10 +1,14 @@
 //! `execute_command`: runs a program, or a shell command line, in a sandbox.
+//!
+//! It waits for the end as long as clients are sure to wait for an answer; then the
+//! command goes on by itself, and its caller gets the handle to read on with.
+//! [`super::start_process`] starts in the same way and waits less.
 
-mod met;
+pub(in crate::tools) mod met;
 mod start;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cofferdam_journal::{Ending, Usage};
 use cofferdam_proto::exec::v1::{Command, EnvironmentVariable};
@@ -16,11 +20,12 @@ use start::{check_environment, check_sizes, what_to_start};
 
 use super::definition::{About, Effect};
 use super::view::{OutcomeView, Provenance, UsageView, WeakLayer, layers};
-use super::{Acted, Asked, HostTool, Job, Target};
+use super::{Acted, Asked, HostTool, Job, Led, Target};
 use crate::excerpt::{Excerpt, excerpts};
-use crate::hosts::{FollowedRun, HostError, RunWatch};
+use crate::hosts::{Course, FollowedRun, HostError, RunSoFar, RunWatch};
 use crate::input::{BadInput, bounded, check_path};
 use crate::place::Place;
+use crate::process::handle;
 use crate::record::{RecordedIntent, recorded_sandbox};
 use crate::result::{Answer, InWords};
 
@@ -33,6 +38,10 @@ const FOR_MET: usize = 4;
 
 const DEFAULT_TIMEOUT: u64 = 120;
 const MAX_TIMEOUT: u64 = 86_400;
+
+/// Seconds that a caller waits: clients give up on a call that is silent for 60.
+const DEFAULT_WAIT: u64 = 50;
+const MAX_WAIT: u64 = 3600;
 
 pub(crate) struct ExecuteCommand;
 
@@ -59,6 +68,11 @@ pub(crate) struct Input {
     /// 86400. Default: 120.
     #[schemars(range(min = 1, max = 86_400))]
     timeout_seconds: Option<u64>,
+    /// How long to wait for the end, 0 to 3600 seconds. Default: 50. A command that
+    /// takes longer goes on, and the answer says how to read on: `read_process` or
+    /// `wait_process` with its `process`.
+    #[schemars(range(min = 0, max = 3600))]
+    wait_seconds: Option<u64>,
     /// Set it where the command starts something that shall go on after it has
     /// ended, such as a server with `&`: what it leaves running lives on in this
     /// session's sandbox, where later commands reach it on 127.0.0.1. Without it
@@ -79,8 +93,14 @@ pub(crate) struct Input {
 /// What a caller gets.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Output {
-    /// How the command ended.
+    /// How the command ended; `running`: it goes on.
     outcome: OutcomeView,
+    /// Its handle: `read_process` pages, searches and filters all of its output that
+    /// the host keeps, while it runs and after.
+    process: String,
+    /// What to do to see what is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_on: Option<String>,
     /// What it printed; if that was long, its beginning and its end with a line
     /// that says how much is left out between them.
     stdout: String,
@@ -139,7 +159,8 @@ impl HostTool for ExecuteCommand {
              last for the session. A command that the rules do not allow is refused \
              with the reason and with what is allowed; what the sandbox refuses a running command \
              is listed under `denials`. Long output is shown with its beginning \
-             and its end.",
+             and its end; read_process shows the rest. A command that takes longer than \
+             `wait_seconds` goes on, and the answer says how to read on.",
         effect: Effect::Executes,
     };
 
@@ -152,6 +173,7 @@ impl HostTool for ExecuteCommand {
             environment,
             stdin,
             timeout_seconds,
+            wait_seconds,
             background,
             one_shot,
             host: _,
@@ -159,6 +181,70 @@ impl HostTool for ExecuteCommand {
         } = input;
         let timeout =
             bounded("timeout_seconds", timeout_seconds, DEFAULT_TIMEOUT, 1..=MAX_TIMEOUT)?;
+        bounded("wait_seconds", wait_seconds, DEFAULT_WAIT, 0..=MAX_WAIT)?;
+        let line = CommandLine {
+            command,
+            program,
+            arguments,
+            working_directory,
+            environment,
+            stdin,
+            background,
+            one_shot,
+        };
+        Ok(Asked { wire: line.into_wire()?, wall: Some(Duration::from_secs(timeout)) })
+    }
+
+    fn wait(input: &Input) -> Option<Duration> {
+        Some(Duration::from_secs(input.wait_seconds.unwrap_or(DEFAULT_WAIT)))
+    }
+
+    async fn act(
+        job: Job<'_>,
+        intent: &RecordedIntent<Command>,
+    ) -> Result<Acted<Output>, HostError> {
+        match start(Job { wait: None, ..job }, intent).await? {
+            Led::Ended(acted) => Ok(acted),
+            Led::GoesOn(_) => Err(HostError::Incomplete {
+                host: intent.provenance().host.clone(),
+                missing: "an end",
+            }),
+        }
+    }
+
+    async fn lead(
+        job: Job<'_>,
+        intent: &RecordedIntent<Command>,
+    ) -> Result<Led<Output>, HostError> {
+        start(job, intent).await
+    }
+}
+
+/// What is to be run, as it was sent.
+pub(super) struct CommandLine {
+    pub(super) command: Option<String>,
+    pub(super) program: Option<String>,
+    pub(super) arguments: Option<Vec<String>>,
+    pub(super) working_directory: Option<String>,
+    pub(super) environment: Option<BTreeMap<String, String>>,
+    pub(super) stdin: Option<String>,
+    pub(super) background: Option<bool>,
+    pub(super) one_shot: Option<bool>,
+}
+
+impl CommandLine {
+    /// As the host is asked to run it.
+    pub(super) fn into_wire(self) -> Result<Command, BadInput> {
+        let Self {
+            command,
+            program,
+            arguments,
+            working_directory,
+            environment,
+            stdin,
+            background,
+            one_shot,
+        } = self;
         if let Some(directory) = &working_directory {
             check_path("working_directory", directory)?;
         }
@@ -188,23 +274,57 @@ impl HostTool for ExecuteCommand {
             .map(|(name, value)| EnvironmentVariable { name, value: value.into_bytes() })
             .collect();
         let command = crate::action::command(execute, environment, stdin.into_bytes());
-        let wire = Command { background, one_shot, ..command };
-        Ok(Asked { wire, wall: Some(Duration::from_secs(timeout)) })
+        Ok(Command { background, one_shot, ..command })
     }
+}
 
-    async fn act(
-        job: Job<'_>,
-        intent: &RecordedIntent<Command>,
-    ) -> Result<Acted<Output>, HostError> {
-        let watch = RunWatch {
-            cancelled: job.cancelled.clone(),
-            wall: intent.wall(),
-            budget: job.budget,
-            last_line: job.progress.last_line(),
-        };
-        let run = job.host.run(intent, watch).await?;
-        Ok(shape(run, job.provenance, job.budget))
-    }
+/// Starts a run and follows it for as long as its caller waits.
+pub(super) async fn start(
+    job: Job<'_>,
+    intent: &RecordedIntent<Command>,
+) -> Result<Led<Output>, HostError> {
+    let watch = RunWatch {
+        cancelled: job.cancelled.clone(),
+        wall: intent.wall(),
+        wait: job.wait.unwrap_or(LONGER_THAN_ANY),
+        budget: job.budget,
+        last_line: job.progress.last_line(),
+    };
+    let begun = Instant::now();
+    Ok(match job.host.run(intent, watch).await? {
+        Course::Ended(run) => Led::Ended(shape(*run, job.provenance, job.budget)),
+        Course::GoesOn(run) => {
+            let waited = begun.elapsed();
+            Led::GoesOn(so_far(*run, job.provenance, job.budget, waited))
+        }
+    })
+}
+
+/// Longer than a run may take.
+const LONGER_THAN_ANY: Duration = Duration::from_hours(48);
+
+/// What there is of a run that goes on.
+fn so_far(run: RunSoFar, provenance: Provenance, budget: usize, waited: Duration) -> Output {
+    let RunSoFar { layers: given, stdout, stderr } = run;
+    let [stdout, stderr] = excerpts(&stdout, &stderr, budget);
+    let (sandbox, degraded) = layers(given);
+    let process = handle(&provenance.host, &provenance.run_id);
+    let read_on = format!(
+        "it goes on: read_process with process `{process}`, stdout_offset {} and stderr_offset {} \
+         waits for what it prints next, wait_process for its end, signal_process ends it",
+        stdout.bytes, stderr.bytes
+    );
+    let output = Output {
+        outcome: Ending::GoesOn.into(),
+        process,
+        read_on: Some(read_on),
+        duration_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+        sandbox,
+        degraded,
+        provenance,
+        ..Output::default()
+    };
+    output.showing(stdout, stderr)
 }
 
 fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Output> {
@@ -215,27 +335,44 @@ fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Outpu
     let met = Met::of(sandbox, ending == Ending::Exited { code: 0 }, budget / FOR_MET);
     let [stdout, stderr] = excerpts(&stdout, &stderr, budget.saturating_sub(met.size()));
     let (sandbox, degraded) = layers(given);
-    let mut lossy = Vec::new();
-    lossy.extend(stdout.lossy.then_some("stdout"));
-    lossy.extend(stderr.lossy.then_some("stderr"));
-    let Excerpt { text: stdout, bytes: stdout_bytes, omitted: stdout_omitted_bytes, .. } = stdout;
-    let Excerpt { text: stderr, bytes: stderr_bytes, omitted: stderr_omitted_bytes, .. } = stderr;
+    let process = handle(&provenance.host, &provenance.run_id);
+    let is_cut = stdout.omitted > 0 || stderr.omitted > 0;
+    let read_on = is_cut.then(|| {
+        format!("read_process with process `{process}` pages and searches what is left out")
+    });
     let answer = Output {
         outcome: ending.clone().into(),
-        stdout,
-        stderr,
-        stdout_bytes,
-        stderr_bytes,
-        truncated: Truncated { stdout_omitted_bytes, stderr_omitted_bytes },
-        lossy,
+        process,
+        read_on,
         duration_ms: usage.wall_micros / 1000,
         usage: usage.into(),
         sandbox,
         degraded,
         met,
         provenance,
+        ..Output::default()
     };
+    let answer = answer.showing(stdout, stderr);
     Acted { answer, ending, usage: Some(usage), sandbox: recorded, receipt }
+}
+
+impl Output {
+    fn showing(self, stdout: Excerpt, stderr: Excerpt) -> Self {
+        let lossy = [("stdout", stdout.lossy), ("stderr", stderr.lossy)];
+        let lossy = lossy.into_iter().filter_map(|(name, lossy)| lossy.then_some(name)).collect();
+        Self {
+            stdout: stdout.text,
+            stderr: stderr.text,
+            stdout_bytes: stdout.bytes,
+            stderr_bytes: stderr.bytes,
+            truncated: Truncated {
+                stdout_omitted_bytes: stdout.omitted,
+                stderr_omitted_bytes: stderr.omitted,
+            },
+            lossy,
+            ..self
+        }
+    }
 }
 
 impl Answer for Output {
@@ -247,11 +384,19 @@ impl Answer for Output {
 
     /// A command's own exit code is its answer, not a failure of the tool.
     fn is_error(&self) -> bool {
-        self.outcome.kind != "exited"
+        !matches!(self.outcome.kind, "exited" | "running")
     }
 
     fn headline(&self) -> String {
         let OutcomeView { kind, code, signal: _, sender: _, detail } = &self.outcome;
+        if *kind == "running" {
+            let (process, host) = (&self.process, &self.provenance.host);
+            let waited = self.duration_ms;
+            return format!(
+                "still running on {host} after {waited} ms; read on with read_process (process: \
+                 {process}), or wait_process"
+            );
+        }
         let how = match (code, detail) {
             (Some(code), _) => format!("exited with code {code}"),
             (None, Some(detail)) => format!("{}: {detail}", kind.replace('_', " ")),

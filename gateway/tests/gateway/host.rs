@@ -11,8 +11,10 @@ use cofferdam_proto::exec::v1::run_event::Event;
 use cofferdam_proto::exec::v1::{
     AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, Command,
     DescribeRunRequest, DescribeRunResponse, Exited, FindProgramRequest, FindProgramResponse,
-    Finished, Layer, ListRunsRequest, ListRunsResponse, Outcome, Output, RunEvent, Sandbox,
-    StartRunRequest, StartRunResponse, Started, Stream, Usage,
+    Finished, KeepRunRequest, KeepRunResponse, Layer, ListRunsRequest, ListRunsResponse, Outcome,
+    Output, ResizeRunRequest, ResizeRunResponse, RunEvent, Sandbox, SignalRunRequest,
+    SignalRunResponse, StartRunRequest, StartRunResponse, Started, Stream, Usage, WriteRunRequest,
+    WriteRunResponse,
 };
 use cofferdam_proto::intent::v1::{Intent, Receipt, SignedIntent, SignedReceipt};
 use cofferdam_trust::{
@@ -148,6 +150,34 @@ impl ExecService for Exec {
         _: Request<AttachRunRequest>,
     ) -> Result<Response<Self::AttachRunStream>, Status> {
         Err(Status::unimplemented("no run of this host breaks off"))
+    }
+
+    async fn keep_run(
+        &self,
+        _: Request<KeepRunRequest>,
+    ) -> Result<Response<KeepRunResponse>, Status> {
+        Err(Status::unimplemented("every run of this host has ended"))
+    }
+
+    async fn write_run(
+        &self,
+        _: Request<WriteRunRequest>,
+    ) -> Result<Response<WriteRunResponse>, Status> {
+        Err(Status::unimplemented("every run of this host has ended"))
+    }
+
+    async fn resize_run(
+        &self,
+        _: Request<ResizeRunRequest>,
+    ) -> Result<Response<ResizeRunResponse>, Status> {
+        Err(Status::unimplemented("every run of this host has ended"))
+    }
+
+    async fn signal_run(
+        &self,
+        _: Request<SignalRunRequest>,
+    ) -> Result<Response<SignalRunResponse>, Status> {
+        Err(Status::unimplemented("every run of this host has ended"))
     }
 
     async fn cancel_run(

@@ -115,6 +115,7 @@ pub(super) fn permits(
     let permits = covers(rule, Purpose::Permit, part, question) == Match::Yes
         && rule.shell >= needed_shell(part)
         && (!runs(part) || missing_variable(rule, is_base, question).is_none())
+        && is_for_tool(rule, part, question)
         && (!runs(part) || !is_base || may_interact(rule, question))
         && rule.conditions.unmet(question.call).is_none();
     permits.then(|| (pattern_rank(rule, part, question), rule.selectors.count()))
@@ -140,6 +141,9 @@ pub(super) fn shortfall(
     let rule_id = || rule.id.clone();
     if let Some(name) = missing_variable(rule, is_base, question).filter(|_| runs(part)) {
         return Some(Shortfall::Environment { rule: rule_id(), name: name.to_owned() });
+    }
+    if !is_for_tool(rule, part, question) {
+        return Some(Shortfall::Tool { rule: rule_id() });
     }
     if runs(part) && is_base && !may_interact(rule, question) {
         return Some(Shortfall::Interaction { rule: rule_id() });
@@ -192,6 +196,12 @@ fn needed_shell(part: &Part<'_>) -> Shell {
 /// Whether it runs with the variables of the call.
 fn runs(part: &Part<'_>) -> bool {
     matches!(part, Part::Program(_) | Part::Opaque(_) | Part::Shell)
+}
+
+/// Whether the rule is meant for the tool itself. Only what was started before is
+/// permitted by what permits to start it.
+fn is_for_tool(rule: &Rule, part: &Part<'_>, question: &Question<'_>) -> bool {
+    matches!(part, Part::Process(_)) || rule.selectors.is_for(&question.call.tool)
 }
 
 /// Whether the rule gives a terminal or an input that stays open, where the call

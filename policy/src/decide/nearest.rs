@@ -184,6 +184,9 @@ fn told(shortfall: Shortfall) -> (Failed, String) {
             Failed::Environment,
             format!("the rule does not permit to set `{}`", shown(name.as_bytes())),
         ),
+        Shortfall::Tool { rule: _ } => {
+            (Failed::Tool, "the rule does not name `start_process` in `tools`".to_owned())
+        }
         Shortfall::Interaction { rule: _ } => (
             Failed::Interaction,
             "the rule gives no terminal and no open input; name `start_process` in `tools`"

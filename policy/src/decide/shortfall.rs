@@ -19,6 +19,8 @@ pub(super) enum Shortfall {
     Shell { rule: String, opaque: Option<String> },
     /// Everything is right but a variable.
     Environment { rule: String, name: String },
+    /// Everything is right but the tool: the rule is for one that is akin.
+    Tool { rule: String },
     /// Everything is right but a terminal, or an input that stays open.
     Interaction { rule: String },
     /// Everything is right but a condition.
@@ -34,7 +36,7 @@ impl Shortfall {
             Self::Mode { .. } | Self::Journal { .. } => (1, 0),
             Self::Shell { .. } => (2, 0),
             Self::Environment { .. } => (3, 0),
-            Self::Interaction { .. } => (4, 0),
+            Self::Tool { .. } | Self::Interaction { .. } => (4, 0),
             Self::Condition { .. } => (5, 0),
         }
     }
@@ -64,6 +66,11 @@ impl fmt::Display for Shortfall {
             Self::Environment { rule, name } => {
                 write!(out, "rule `{rule}` does not permit to set the variable `{name}`")
             }
+            Self::Tool { rule } => write!(
+                out,
+                "rule `{rule}` permits it by `execute_command`; it does not name `start_process` \
+                 in its `tools`"
+            ),
             Self::Interaction { rule } => write!(
                 out,
                 "rule `{rule}` gives no terminal and no input that stays open: it would have to \

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::role::Held;
 use super::text::TextPattern;
-use crate::action::{Call, starters};
+use crate::action::{Call, akin};
 use crate::subject::Subject;
 
 /// Names, of which one has to match.
@@ -35,11 +35,11 @@ pub(crate) struct Subjects {
 }
 
 impl Selectors {
-    /// Whether the rule is meant for this call; one that is meant for a tool that
-    /// starts processes is meant for those that use them, too.
+    /// Whether the rule is meant for this call, or for such a one by a tool that is
+    /// akin; what it says to that, the decision knows.
     pub(crate) fn select(&self, call: &Call, held: &Held) -> bool {
         self.select_place(call, held)
-            && (self.is_for(&call.tool) || starters(&call.tool).iter().any(|it| self.is_for(it)))
+            && (self.is_for(&call.tool) || akin(&call.tool).iter().any(|it| self.is_for(it)))
     }
 
     /// Whether the rule is meant for the tool itself.

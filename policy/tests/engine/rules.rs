@@ -112,7 +112,7 @@ fn selectors() -> impl Strategy<Value = String> {
         &[
             "tools = ['execute_command']",
             "tools = ['start_process', 'read_process']",
-            "tools = ['*_process']",
+            "tools = ['write_process', 'list_processes', 'execute_command']",
             "tools = ['read_file', 'search_files']",
             "tools = ['list_hosts', 'get_system_info', 'check_command_exists']",
             "tools = ['read_service']",

@@ -9,6 +9,7 @@ mod files;
 mod gateway;
 mod host;
 mod places;
+mod processes;
 mod programs;
 mod refusals;
 mod restart;

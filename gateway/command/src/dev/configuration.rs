@@ -249,7 +249,7 @@ id = "dev-run"
 effect = "allow"
 reason = "a try-out: any program that the profile has, in the workspace"
 projects = ["{PROJECT}"]
-tools = ["execute_command"]
+tools = ["execute_command", "start_process"]
 programs = [{{ any = true }}]
 paths = [{{ beneath = "/", mode = "write" }}]
 shell = "opaque"
@@ -289,7 +289,7 @@ fn ask_rule(number: usize, line: &str) -> String {
 id = "dev-ask-{number}"
 effect = "ask"
 reason = {reason}
-tools = ["execute_command"]
+tools = ["execute_command", "start_process"]
 programs = [{{ name = {name}, args = [{arguments}] }}]
 paths = [{{ beneath = "/", mode = "write" }}]
 shell = "opaque"

@@ -5,9 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use cofferdam_policy::{
-    Action, Call, Execute, Host, LAYERS, Project, Reading, Subject, TOOLS, Timestamp,
-};
+use cofferdam_policy::{Action, Call, Execute, Host, LAYERS, ProcessUse, Project, Reading, Subject, TOOLS, Timestamp};
 
 use super::PolicyError;
 
@@ -99,15 +97,15 @@ impl Asked {
     pub(super) fn action(&self) -> Result<Action, PolicyError> {
         let program = || self.program.iter().map(|word| word.clone().into_vec());
         match (&self.command, self.program.is_empty(), self.tool.as_str()) {
-            (Some(line), _, "execute_command") => {
+            (Some(line), _, "execute_command" | "start_process") => {
                 Ok(Action::Execute(Execute::command_line(line.as_str())))
             }
-            (None, false, "execute_command") => {
+            (None, false, "execute_command" | "start_process") => {
                 let mut words = program();
                 let name = words.next().unwrap_or_default();
                 Ok(Action::Execute(Execute::program(name, words.collect())))
             }
-            (None, true, "execute_command") => {
+            (None, true, "execute_command" | "start_process") => {
                 Err(PolicyError::Call("give --command LINE, or a program after `--`"))
             }
             (_, _, "read_service") => self.unit.action(),
@@ -133,6 +131,7 @@ pub(super) fn action_of(
         }
         "get_system_info" => Action::DescribeHost,
         "list_hosts" => Action::ListHosts,
+        tool if let Some(used) = ProcessUse::by(tool) => Action::Process(used),
         tool => Action::on_file(tool, path("give --path")?, to).ok_or(UNSUITED)?,
     })
 }

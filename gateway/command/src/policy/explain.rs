@@ -8,10 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use cofferdam_policy::{
-    Action, Call, Claims, Effect, Execute, Host, LAYERS, Nearest, Project, Subject, TOOLS, Table,
-    Timestamp,
-};
+use cofferdam_policy::{Action, Call, Claims, Effect, Execute, Host, LAYERS, Nearest, ProcessUse, Project, Subject, TOOLS, Table, Timestamp};
 use serde::Serialize;
 
 use super::asked::{UNSUITED, UnitAsked, label};
@@ -32,7 +29,13 @@ Services:
   cofferdam policy explain rules.toml --user alice --tool read_service --what journal \
       --unit nginx.service
 
-Exits with 0 when it is allowed, with 1 when it is not.";
+Exits with 0 when it is allowed, with 1 when it is not, with 2 when the files
+cannot be read or are wrong, or the call is none.
+
+--json: {effect: allow|ask|deny, rules, line, explanation,
+nearest: {rule, part, failed, why}, table: {rows: [{program, arguments, rules,
+decision}], more, opaque}}; `nearest` only where no rule permits it, `table` only
+of command lines";
 
 /// The rules and the call.
 #[derive(Debug, Args)]
@@ -180,7 +183,7 @@ impl Arguments {
             Ok::<_, PolicyError>(path.into_vec())
         };
         Ok(match self.tool.as_str() {
-            "execute_command" => Action::Execute(self.execute()?),
+            "execute_command" | "start_process" => Action::Execute(self.execute()?),
             "check_command_exists" => match &self.program[..] {
                 [program] => Action::FindProgram { program: program.clone().into_vec() },
                 _ => return Err(PolicyError::Call("give a program's name after `--`")),
@@ -188,6 +191,7 @@ impl Arguments {
             "get_system_info" => Action::DescribeHost,
             "list_hosts" => Action::ListHosts,
             "read_service" => self.unit.action()?,
+            tool if let Some(used) = ProcessUse::by(tool) => Action::Process(used),
             tool => {
                 let to = self.to.clone().map(OsString::into_vec);
                 Action::on_file(tool, path()?, to).ok_or(UNSUITED)?

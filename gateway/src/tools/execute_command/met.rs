@@ -28,7 +28,7 @@ const TEXT: usize = 400;
 
 /// What it met.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub(super) struct Met {
+pub(in crate::tools) struct Met {
     /// What the sandbox refused, what matters most first: programs often try such
     /// things and go on without, so look for what the output complains about.
     pub(super) denials: Vec<DenialView>,
@@ -76,7 +76,7 @@ pub(super) struct Reached {
 
 impl Met {
     /// What to tell of a run, in about `budget` bytes of JSON.
-    pub(super) fn of(sandbox: Option<Sandbox>, succeeded: bool, budget: usize) -> Self {
+    pub(in crate::tools) fn of(sandbox: Option<Sandbox>, succeeded: bool, budget: usize) -> Self {
         let Some(sandbox) = sandbox else {
             let note = "this host does not tell what its sandbox refuses";
             let denials_note = (!succeeded).then(|| note.to_owned());
@@ -118,7 +118,7 @@ impl Met {
     }
 
     /// All of it in words.
-    pub(super) fn in_words(&self) -> Vec<InWords> {
+    pub(in crate::tools) fn in_words(&self) -> Vec<InWords> {
         let Self { denials, denials_note, network, network_note } = self;
         vec![
             InWords {

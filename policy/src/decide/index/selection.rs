@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::bits::{Bits, Table};
-use crate::action::{Call, starters};
+use crate::action::{Call, akin};
 use crate::rules::role::Held;
 use crate::rules::rule::Rule;
 use crate::rules::selector::{Names, Selectors, Subjects};
@@ -108,7 +108,7 @@ impl Selection {
     /// Leaves of `bits` those that may be meant for the call's tool.
     pub(super) fn narrow_by_tool(&self, call: &Call, bits: &mut Bits) {
         let mut room = bits.clone();
-        let tools = [call.tool.as_str()].into_iter().chain(starters(&call.tool).iter().copied());
+        let tools = [call.tool.as_str()].into_iter().chain(akin(&call.tool).iter().copied());
         self.tools.narrow(tools, bits, &mut room);
     }
 }

@@ -253,6 +253,10 @@ impl Rules {
         if part.runs() && !self.may_set(rule, is_base, &parts.variables) {
             return None;
         }
+        let other_tool = rule.contains_key("tools") && !self.names_tool(rule, call);
+        if other_tool && !matches!(part, Part::Process) {
+            return None;
+        }
         // What is typed later is seen by nobody.
         if part.runs() && is_base && parts.interactive {
             let says_so = shell == "opaque" || self.names_tool(rule, call);

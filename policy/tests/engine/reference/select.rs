@@ -18,6 +18,10 @@ impl Rules {
         {
             tools.extend(["execute_command", "start_process"].map(str::to_owned));
         }
+        // What is forbidden there is forbidden here.
+        if call.tool == "start_process" {
+            tools.push("execute_command".to_owned());
+        }
         self.is_meant_here(rule, call) && self.one_of(rule.get("tools"), &tools)
     }
 

@@ -1,0 +1,71 @@
+//! Sees runs to their end that were left to themselves, so that their outcome is
+//! recorded like any other: with the host's receipt, in this gateway's journal.
+//!
+//! Nobody waits for it, and nothing is lost when the gateway stops: the next one
+//! finds the open record and goes on here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cofferdam_journal::{Ending, Usage};
+use cofferdam_proto::exec::v1::Finished;
+
+use crate::gateway::Gateway;
+use crate::hosts::{Host, HostError};
+use crate::record::{Ended, Open, recorded_sandbox};
+
+/// Between two tries to reach a host.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Records the end of a run on `host` once there is one, in a task of its own.
+pub(crate) fn see_to_the_end(gateway: &Arc<Gateway>, host: &str, open: Open) {
+    let Some(host) = gateway.hosts().get(host).cloned() else {
+        let reason = "its host is not in this gateway's configuration any more".to_owned();
+        return record(gateway, open, Ended::with(Ending::Lost { reason }));
+    };
+    let task = Arc::clone(gateway);
+    gateway.tasks().spawn(async move {
+        let shutdown = task.shutdown().clone();
+        tokio::select! {
+            ended = end_of(&host, &open.run_id) => record(&task, open, ended),
+            () = shutdown.cancelled() => {}
+        }
+    });
+}
+
+/// Waits for the end, however long it takes to reach the host.
+async fn end_of(host: &Host, run_id: &str) -> Ended {
+    loop {
+        match host.end_of(run_id).await {
+            Ok(Some(finished)) => return taken(host, run_id, finished),
+            Ok(None) => {}
+            Err(HostError::Refused(refused)) => {
+                let reason = format!("its host does not tell how it ended: {}", refused.message);
+                return Ended::with(Ending::Lost { reason });
+            }
+            Err(error) => tracing::debug!(run_id, %error, "the end of a run cannot be seen yet"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn taken(host: &Host, run_id: &str, finished: Finished) -> Ended {
+    let Finished { outcome, usage, receipt, sandbox, stdout_bytes: _, stderr_bytes: _ } = finished;
+    let receipt = host
+        .check_end_receipt(run_id, receipt)
+        .inspect_err(|error| tracing::error!(run_id, %error, "a run's receipt is not right"))
+        .ok();
+    Ended {
+        ending: Ending::from_wire(outcome.unwrap_or_default()),
+        usage: usage.map(Usage::from_wire),
+        sandbox: sandbox.as_ref().map(recorded_sandbox),
+        receipt,
+    }
+}
+
+fn record(gateway: &Gateway, open: Open, ended: Ended) {
+    let run_id = open.run_id.clone();
+    if let Err(error) = gateway.recorder().ended(open, ended) {
+        tracing::error!(run_id, %error, "the end of a run cannot be recorded");
+    }
+}

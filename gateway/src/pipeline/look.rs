@@ -1,0 +1,116 @@
+//! The life of a call that looks at processes of the caller's own: what they printed,
+//! how they ended, which there are.
+//!
+//! The rules decide and the journal has it, as of every call; the host is asked for
+//! nothing but what it keeps, so it gets no intent and gives no receipt.
+
+use std::sync::Arc;
+
+use cofferdam_journal::Ending;
+use cofferdam_policy::{Action, ProcessUse};
+use cofferdam_trust::sha256;
+use rmcp::model::CallToolResponse;
+
+use crate::approvals::Exactly;
+use crate::call::{Call, for_record};
+use crate::consent::Asking;
+use crate::fault::Fault;
+use crate::gateway::Gateway;
+use crate::input::parse;
+use crate::place::Place;
+use crate::process::{self, Process};
+use crate::record::{Draft, Ended, Looked};
+use crate::result::present;
+use crate::tools::{Look, LookTool, Target};
+
+/// Leads such a call to its answer, in a task of its own.
+pub(super) async fn look<T: LookTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
+    let run_id = call.origin.run_id.clone();
+    let task = Arc::clone(gateway);
+    let answered = gateway.tasks().spawn(async move { through::<T>(&task, &call).await }).await;
+    match answered {
+        Ok(Ok(answer)) => present(&answer).into(),
+        Ok(Err(fault)) => fault.respond(&run_id),
+        Err(error) => Fault::Internal(error.to_string()).respond(&run_id),
+    }
+}
+
+async fn through<T: LookTool>(gateway: &Gateway, call: &Call) -> Result<T::Output, Fault> {
+    let recorded = for_record(&call.origin.tool, call.arguments.as_ref());
+    let mut draft = Draft::new(&call.origin, recorded);
+    let _held = gateway.admission().admit(&call.origin.caller.user).await?;
+    let allowed = match allow::<T>(gateway, call, &mut draft).await {
+        Ok(allowed) => allowed,
+        Err(fault) => {
+            gateway.recorder().stopped(draft, &fault);
+            return Err(fault);
+        }
+    };
+    let Allowed { input, looked, place, process } = allowed;
+    let answer = act::<T>(gateway, call, input, &looked, place, process).await;
+    let ending = answer.as_ref().map_or_else(Fault::ending, |_| Ending::Completed);
+    gateway.recorder().end(looked.into_entered(), Ended::with(ending), true).await?;
+    answer
+}
+
+struct Allowed<I> {
+    input: I,
+    looked: Looked,
+    place: Place,
+    process: Option<Process>,
+}
+
+async fn allow<T: LookTool>(
+    gateway: &Gateway,
+    call: &Call,
+    draft: &mut Draft,
+) -> Result<Allowed<T::Input>, Fault> {
+    let input: T::Input = parse(call.arguments.clone())?;
+    T::check(&input)?;
+    let process = match input.process() {
+        Some(handle) => Some(process::find(gateway, &call.origin.caller, handle).await?),
+        None => None,
+    };
+    let place = match &process {
+        Some(process) => process.place.clone(),
+        None => Place::resolve(gateway.config(), input.project(), input.host())?,
+    };
+    draft.place(&place);
+    let used = ProcessUse::by(T::ABOUT.name).unwrap_or(ProcessUse::Read);
+    let action = Action::Process(used);
+    let policy = gateway.policy();
+    let shadow = policy.shadow(&call.origin, Some(&place), action.clone());
+    draft.policy(policy.version(), shadow);
+    let object = process.as_ref().map_or("", |process| &process.run_id);
+    let exactly = format!("{}\0{object}", T::ABOUT.name);
+    let exactly = Exactly { action: sha256(exactly.as_bytes()), wall: None };
+    let asking = Asking { gateway, call, place: Some(&place), action, exactly };
+    let consented = match asking.at_once(&policy)? {
+        Ok(consented) => consented,
+        Err(question) => return Err(asking.request(&question)?),
+    };
+    let looked = gateway.recorder().looking(consented, draft.clone())?;
+    Ok(Allowed { input, looked, place, process })
+}
+
+async fn act<T: LookTool>(
+    gateway: &Gateway,
+    call: &Call,
+    input: T::Input,
+    looked: &Looked,
+    place: Place,
+    process: Option<Process>,
+) -> Result<T::Output, Fault> {
+    let host = gateway.hosts().get(&place.host);
+    let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
+    let look = Look {
+        host,
+        looked,
+        process,
+        owner: process::owner(&call.origin.caller, &place.project),
+        cancelled: &call.cancelled,
+        progress: &call.progress,
+        budget: gateway.config().limits.result_bytes.get(),
+    };
+    T::look(look, input).await
+}
