@@ -11,6 +11,7 @@ mod braces;
 mod builtin;
 mod certainty;
 mod closing;
+mod format;
 mod guard;
 mod redirect;
 mod table;

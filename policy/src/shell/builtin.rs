@@ -3,6 +3,7 @@
 //! Three kinds: harmless ones, which run nothing and reach nothing; those that
 //! are looked through; and all others, which make a script opaque.
 
+use super::format;
 use super::word::Word;
 
 /// What a simple command's name means to bash.
@@ -48,8 +49,7 @@ pub(super) fn classify(program: &[u8], arguments: &[Word]) -> Builtin {
         "break" | "continue" | "shift" | "wait" | "umask" => {
             harmless_if(arguments.iter().all(is_plain))
         }
-        // `-v` takes a name that may hold an index, which bash evaluates.
-        "printf" => harmless_if(first_is_safe(arguments)),
+        "printf" => harmless_if(prints(arguments)),
         "type" => harmless_if(arguments.iter().all(is_operand)),
         "test" | "[" => Builtin::Tests,
         "cd" | "pushd" => change_directory(arguments),
@@ -90,8 +90,11 @@ fn is_plain(word: &Word) -> bool {
     literal(word).is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn first_is_safe(arguments: &[Word]) -> bool {
-    arguments.first().and_then(literal).is_some_and(|text| !text.starts_with('-'))
+/// No option first: `-v` takes a name that may hold an index, which bash
+/// evaluates.
+fn prints(arguments: &[Word]) -> bool {
+    let format = arguments.first().and_then(literal);
+    format.is_some_and(|text| !text.starts_with('-') && format::only_prints(text.as_bytes()))
 }
 
 /// A number, or what must be one: anything else is only complained about.

@@ -96,6 +96,8 @@ fn builtin() -> BoxedStrategy<String> {
         ])
         .prop_map(str::to_owned),
         words().prop_map(|words| format!("printf{words}")),
+        (select(vec!["%s", "x%n", "%-5.2ln", "%(%n)T", "%(%n)X", "%%n", "%*n"]), words())
+            .prop_map(|(format, words)| format!("printf '{format}'{words} V x PATH; export V; a")),
         words().prop_map(|words| format!("[{words} ]")),
         words().prop_map(|words| format!("test{words}")),
     ]
