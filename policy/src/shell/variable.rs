@@ -4,8 +4,8 @@
 //! something else. `tests/differential` shows each of them at work.
 
 /// Bash evaluates what is assigned to these, so that `RANDOM='a[$(id)]'` runs
-/// `id`.
-const EVALUATED: [&str; 4] = ["RANDOM", "SRANDOM", "OPTIND", "HISTCMD"];
+/// `id`; with `SECONDS` once it was read.
+const EVALUATED: [&str; 5] = ["RANDOM", "SRANDOM", "OPTIND", "HISTCMD", "SECONDS"];
 
 /// These say what the names of programs and directories mean, how bash reads the
 /// rest, or hold text that it runs later.
@@ -31,7 +31,7 @@ pub(super) fn means_something(name: &str) -> bool {
 /// Names whose values bash sets by itself, so that what a script set them to says
 /// nothing.
 pub(super) fn is_set_by_bash(name: &str) -> bool {
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 12] = [
         "_",
         "PWD",
         "OLDPWD",
@@ -44,7 +44,6 @@ pub(super) fn is_set_by_bash(name: &str) -> bool {
         "COPROC",
         "HOSTNAME",
         "LINENO",
-        "SECONDS",
     ];
     NAMES.contains(&name) || means_something(name)
 }

@@ -260,6 +260,7 @@ fn assignment() -> impl Strategy<Value = &'static str> {
         "x+=1",
         "x+=(b)",
         "RANDOM=$x",
+        ": $SECONDS; SECONDS=$x",
         "PATH=.",
         "x[0]=1",
         "x[$y]=1",
