@@ -30,7 +30,8 @@ pub(crate) enum Which {
     Names(Vec<String>),
     /// This file.
     Path(String),
-    /// Every program beneath this directory, which ends in a slash.
+    /// Every program beneath this directory, which ends in a slash. A guard of one
+    /// meets all that is not known to be elsewhere, which is everything.
     Under(String),
 }
 
@@ -69,7 +70,8 @@ impl ProgramPattern {
 
 impl Which {
     /// Whether `program` is one of these. A path elsewhere with the same last
-    /// name is one perhaps: it may be the same program.
+    /// name is one perhaps: it may be the same program. Of a directory, every path
+    /// elsewhere is: names of links are free.
     pub(crate) fn matches(&self, program: &[u8], around: Surroundings<'_>) -> Match {
         if let Self::Any = self {
             return Match::Yes;
@@ -108,16 +110,8 @@ impl Which {
             Self::Path(known) => known.as_bytes() == bytes,
             Self::Under(directory) => bytes.starts_with(directory.as_bytes()),
         };
-        if matches { Match::Yes } else { self.elsewhere(name) }
-    }
-
-    /// A path that is not one of these, though it may be a link to one.
-    fn elsewhere(&self, name: &[u8]) -> Match {
-        match self {
-            // Not beneath the directory: nothing ties it to a program there.
-            Self::Under(_) => Match::No,
-            _ => self.same_name(name),
-        }
+        // Another path may lead to one of these: `/sbin` and `/proc/self/root` do.
+        if matches { Match::Yes } else { self.same_name(name) }
     }
 
     fn same_name(&self, name: &[u8]) -> Match {
@@ -145,6 +139,27 @@ impl fmt::Display for ProgramPattern {
             None => Ok(()),
             Some(Arguments(list)) if list.is_empty() => out.write_str(" (without arguments)"),
             Some(arguments) => write!(out, " {arguments}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::Directory;
+
+    #[test]
+    fn no_other_path_to_a_program_of_a_directory_is_taken_for_another_program() {
+        let workspace = Path::new("/srv/work");
+        let around = Surroundings { workspace, directory: Directory::At(workspace) };
+        let under = Which::Under("/usr/sbin/".to_owned());
+        let matches = |program: &str| under.matches(program.as_bytes(), around);
+        assert_eq!(matches("/usr/sbin/ip"), Match::Yes);
+        assert_eq!(matches("/usr/bin/../sbin/ip"), Match::Yes);
+        for elsewhere in
+            ["ip", "/sbin/ip", "/proc/self/root/usr/sbin/ip", "/etc/alternatives/ip", "./ip"]
+        {
+            assert_eq!(matches(elsewhere), Match::Perhaps, "{elsewhere}");
         }
     }
 }

@@ -32,10 +32,8 @@ pub(super) struct Programs {
     loose: Table,
     /// By file name, a zero byte and the first argument.
     first: Table,
-    /// By directory, with the slash at its end.
-    under: Table,
-    /// All of those by directory.
-    under_any: Bits,
+    /// Those that name a directory: whatever the path, it may lead there.
+    under: Bits,
 }
 
 impl<'a> First<'a> {
@@ -55,18 +53,14 @@ impl Programs {
             named: Table::new(rules),
             loose: Table::new(rules),
             first: Table::new(rules),
-            under: Table::new(rules),
-            under_any: Bits::none(rules),
+            under: Bits::none(rules),
         }
     }
 
     pub(super) fn insert(&mut self, rule: u32, pattern: &ProgramPattern) {
         match &pattern.which {
             Which::Any => self.any.insert(rule),
-            Which::Under(directory) => {
-                self.under.insert(directory.as_bytes(), rule);
-                self.under_any.insert(rule);
-            }
+            Which::Under(_) => self.under.insert(rule),
             Which::Path(path) => self.insert_name(rule, file_name(path.as_bytes()), pattern),
             Which::Names(names) => {
                 for name in names {
@@ -100,15 +94,12 @@ impl Programs {
         let bare = !program.contains(&b'/');
         let location =
             if bare { None } else { locate(program, around.directory, around.workspace).ok() };
-        if let Some(Location::At(path)) = &location {
-            let path = path.as_os_str().as_bytes();
-            for at in (0..path.len()).filter(|at| path[*at] == b'/') {
-                self.under.add(&path[..=at], bits);
+        bits.unite(&self.under);
+        match &location {
+            Some(Location::At(path)) => {
+                self.add_name(file_name(path.as_os_str().as_bytes()), first, bits);
             }
-            self.add_name(file_name(path), first, bits);
-        } else {
-            bits.unite(&self.under_any);
-            self.add_name(if bare { program } else { file_name(program) }, first, bits);
+            _ => self.add_name(if bare { program } else { file_name(program) }, first, bits),
         }
     }
 

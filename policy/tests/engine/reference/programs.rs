@@ -55,8 +55,9 @@ impl Rules {
         let called = if bare { Some(name.to_owned()) } else { last(at.as_deref().unwrap_or(name)) };
         if let Some(under) = pattern.get("under").map(|under| under.as_str().unwrap()) {
             return match at {
-                Some(path) => Sure::when(path.starts_with(under)),
-                None => Sure::Perhaps,
+                Some(path) if path.starts_with(under) => Sure::Yes,
+                // A link may lead there.
+                _ => Sure::Perhaps,
             };
         }
         if let Some(path) = pattern.get("path").map(|path| path.as_str().unwrap()) {
