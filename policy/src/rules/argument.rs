@@ -1,7 +1,7 @@
 //! Argument patterns: typed, ordered, matched against the argument array.
 //!
-//! The match runs over a table of patterns by arguments, so that no pattern can
-//! blow up. An argument that is not known before running matches everything
+//! The match goes through the arguments once, with all places in the list that it
+//! may have reached, so that no pattern can blow up. An argument that is not known before running matches everything
 //! perhaps and only «any» surely.
 
 mod failure;
@@ -65,96 +65,109 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Arguments {
+    /// How `words` match, all of them. From the first word on, and only where the
+    /// words before it led: what a caller makes long costs nothing where its
+    /// beginning does not fit.
     pub(crate) fn matches(&self, words: &[Word], around: Surroundings<'_>) -> Match {
-        // next[w]: how the patterns after the one at hand match words[w..].
-        let mut next: Vec<Match> = vec![Match::No; words.len() + 1];
-        for (at, slot) in next.iter_mut().enumerate() {
-            *slot = remaining(&words[at..]);
-        }
-        for element in self.0.iter().rev() {
-            let mut row = vec![Match::No; words.len() + 1];
-            for at in (0..=words.len()).rev() {
-                row[at] = element.matches(words, at, &row, &next, around);
+        // ways[step][p]: how the patterns before p match the words before the one
+        // that is `step` after the one at hand; an attached value takes one word, one
+        // apart two.
+        let mut ways = [(); 3].map(|()| vec![Match::No; self.0.len() + 1]);
+        ways[0][0] = Match::Yes;
+        for at in 0..=words.len() {
+            let ahead = &words[at..];
+            for (pattern, element) in self.0.iter().enumerate() {
+                let so_far = ways[0][pattern];
+                if so_far != Match::No {
+                    element.go_on(ahead, around, &mut |step, skips, sure| {
+                        let way = &mut ways[step][pattern + usize::from(skips)];
+                        *way = (*way).max(sure.min(so_far));
+                    });
+                }
             }
-            next = row;
+            let all = self.0.len();
+            match ahead.first() {
+                None => break,
+                // It may become nothing at all.
+                Some(Word::Unknown { splits: true }) => {
+                    ways[1][all] = ways[1][all].max(ways[0][all].doubtful());
+                }
+                Some(_) => {}
+            }
+            ways.rotate_left(1);
+            ways[2].fill(Match::No);
+            if ways[..2].iter().flatten().all(|way| *way == Match::No) {
+                return Match::No;
+            }
         }
-        next[0]
-    }
-}
-
-/// How nothing at all matches `words`.
-fn remaining(words: &[Word]) -> Match {
-    match words {
-        [] => Match::Yes,
-        words if words.iter().all(|word| matches!(word, Word::Unknown { splits: true })) => {
-            Match::Perhaps
-        }
-        _ => Match::No,
+        ways[0].last().copied().unwrap_or(Match::No)
     }
 }
 
 impl Element {
-    /// How this and the patterns after it match `words[at..]`. `row` is this
-    /// pattern's own row, filled from the end; `next` the row after it.
-    fn matches(
+    /// The ways on from this pattern with `words` ahead: how many of them are used
+    /// up, whether the pattern is done with, and how sure that is.
+    fn go_on(
         &self,
         words: &[Word],
-        at: usize,
-        row: &[Match],
-        next: &[Match],
         around: Surroundings<'_>,
-    ) -> Match {
-        let direct = match self {
-            Self::One(value) => one(value, words, at, next, around),
-            Self::Flag { name, value } => flag(name, value, words, at, next, around),
-            Self::Optional(inner) => next[at].max(inner.matches(words, at, row, next, around)),
-            Self::Rest(value) => next[at].max(one(value, words, at, row, around)),
-        };
+        way: &mut dyn FnMut(usize, bool, Match),
+    ) {
+        match self {
+            Self::One(value) => one(value, words, around, &mut |sure| way(1, true, sure)),
+            Self::Rest(value) => {
+                way(0, true, Match::Yes);
+                one(value, words, around, &mut |sure| way(1, false, sure));
+            }
+            Self::Optional(inner) => {
+                way(0, true, Match::Yes);
+                inner.go_on(words, around, way);
+            }
+            Self::Flag { name, value } => flag(name, value, words, around, way),
+        }
         // A word that may become none or several: perhaps it vanishes, perhaps a
         // part of it is what this pattern wants.
-        match words.get(at) {
-            Some(Word::Unknown { splits: true }) if matches!(self, Self::Rest(Value::Any)) => {
-                direct.max(row[at + 1])
-            }
-            Some(Word::Unknown { splits: true }) => {
-                direct.max(row[at + 1].doubtful()).max(next[at].doubtful())
-            }
-            _ => direct,
+        if let Some(Word::Unknown { splits: true }) = words.first() {
+            let sure = matches!(self, Self::Rest(Value::Any));
+            way(1, false, if sure { Match::Yes } else { Match::Perhaps });
+            way(0, true, Match::Perhaps);
         }
     }
 }
 
-/// `value` on the word at `at`, and `then` on what follows.
-fn one(
-    value: &Value,
-    words: &[Word],
-    at: usize,
-    then: &[Match],
-    around: Surroundings<'_>,
-) -> Match {
-    words.get(at).map_or(Match::No, |word| value.matches(word, around).min(then[at + 1]))
+/// `value` on the first of `words`.
+fn one(value: &Value, words: &[Word], around: Surroundings<'_>, way: &mut dyn FnMut(Match)) {
+    if let Some(word) = words.first() {
+        way(value.matches(word, around));
+    }
 }
 
 fn flag(
     name: &str,
     value: &Value,
     words: &[Word],
-    at: usize,
-    next: &[Match],
     around: Surroundings<'_>,
-) -> Match {
-    let Some(word) = words.get(at) else { return Match::No };
-    let apart = |sure: Match| match words.get(at + 1) {
-        Some(word) => value.matches(word, around).min(next[at + 2]).min(sure),
-        None => Match::No,
-    };
+    way: &mut dyn FnMut(usize, bool, Match),
+) {
+    let Some(word) = words.first() else { return };
+    let apart = |sure: Match| words.get(1).map(|word| value.matches(word, around).min(sure));
     match word {
-        Word::Unknown { .. } => apart(Match::Perhaps).max(next[at + 1].doubtful()),
-        Word::Literal(text) if text == name.as_bytes() => apart(Match::Yes),
-        Word::Literal(text) => match attached(name, text) {
-            Some(inner) => value.matches(&Word::Literal(inner.to_vec()), around).min(next[at + 1]),
-            None => Match::No,
-        },
+        Word::Unknown { .. } => {
+            way(1, true, Match::Perhaps);
+            if let Some(sure) = apart(Match::Perhaps) {
+                way(2, true, sure);
+            }
+        }
+        Word::Literal(text) if text == name.as_bytes() => {
+            if let Some(sure) = apart(Match::Yes) {
+                way(2, true, sure);
+            }
+        }
+        Word::Literal(text) => {
+            if let Some(inner) = attached(name, text) {
+                way(1, true, value.matches(&Word::Literal(inner.to_vec()), around));
+            }
+        }
     }
 }
 
@@ -166,10 +179,9 @@ fn attached<'a>(name: &str, text: &'a [u8]) -> Option<&'a [u8]> {
 
 impl Value {
     pub(crate) fn matches(&self, word: &Word, around: Surroundings<'_>) -> Match {
-        let each = |all: &[Self]| all.iter().map(|one| one.matches(word, around)).max();
         let text = match (word, self) {
-            (_, Self::AnyOf(all)) => return each(all).unwrap_or(Match::No),
-            (_, Self::NoneOf(all)) => return each(all).unwrap_or(Match::No).opposite(),
+            (_, Self::AnyOf(all)) => return any_of(all, word, around),
+            (_, Self::NoneOf(all)) => return any_of(all, word, around).opposite(),
             (Word::Unknown { splits: false }, Self::Any) => return Match::Yes,
             (Word::Unknown { .. }, _) => return Match::Perhaps,
             (Word::Literal(text), _) => text,
@@ -185,6 +197,18 @@ impl Value {
             }
         }
     }
+}
+
+/// The surest match; after a sure one no other is tried.
+fn any_of(all: &[Value], word: &Word, around: Surroundings<'_>) -> Match {
+    let mut best = Match::No;
+    for one in all {
+        best = best.max(one.matches(word, around));
+        if best == Match::Yes {
+            break;
+        }
+    }
+    best
 }
 
 fn beneath(root: &Root, text: &[u8], around: Surroundings<'_>) -> Match {

@@ -5,6 +5,7 @@
 
 mod access;
 mod agreement;
+mod bounds;
 mod calls;
 mod properties;
 mod reference;
