@@ -17,12 +17,11 @@ use super::source::{Head, Source};
 pub(super) fn page(files: Files, query: &Query, budget: &Budget) -> Result<Page, JournalError> {
     let mut reading = Reading::new(query, files.gaps);
     let mut sources = reading.open(files.files, budget)?;
-    let stopped = reading.read(&mut sources);
+    if reading.stopped.is_none() {
+        reading.stopped = reading.read(&mut sources).err();
+    }
     for source in sources {
         reading.gaps.extend(source.gaps());
-    }
-    if let Err(bound) = stopped {
-        reading.gaps.push(Gap::Stopped { bound });
     }
     Ok(reading.page())
 }
@@ -41,6 +40,8 @@ struct Reading<'q> {
     more: bool,
     /// Messages that were searched in part.
     cut: u64,
+    /// The bound at which reading stopped.
+    stopped: Option<&'static str>,
     gaps: Vec<Gap>,
 }
 
@@ -56,6 +57,7 @@ impl<'q> Reading<'q> {
             examined: None,
             more: false,
             cut: 0,
+            stopped: None,
             gaps,
         }
     }
@@ -68,13 +70,20 @@ impl<'q> Reading<'q> {
     ) -> Result<Vec<Source<'b>>, JournalError> {
         let (mut sources, mut closed) = (Vec::new(), None);
         let mut readable = false;
-        for found in files {
+        let total = files.len();
+        for (looked, found) in files.into_iter().enumerate() {
             match Source::open(&found, self.query, budget) {
                 Ok(source) => {
                     readable = true;
                     sources.extend(source);
                 }
+                // It was rotated away meanwhile.
                 Err(Fault::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(Fault::Stopped(bound)) => {
+                    self.stopped = Some(bound);
+                    self.gaps.push(Gap::FilesNotLooked { count: total - looked });
+                    break;
+                }
                 Err(fault) => {
                     let denied =
                         |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
@@ -155,6 +164,9 @@ impl<'q> Reading<'q> {
         }
         if self.cut > 0 {
             self.gaps.push(Gap::CutBeforeSearch { count: self.cut });
+        }
+        if let Some(bound) = self.stopped {
+            self.gaps.push(Gap::Stopped { bound });
         }
         let next = self.examined.filter(|_| self.more);
         Page { entries: self.entries, next, gaps: self.gaps }

@@ -15,7 +15,7 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// From where to read on in the same direction (as [`super::Start::Before`], after
     /// [`super::Start::After`] as that); `None`: there is nothing further, as far as could be
-    /// read.
+    /// read. What is logged later comes after the last entry.
     pub next: Option<Cursor>,
     /// What is missing within what was asked for, apart from what comes after `next`.
     pub gaps: Vec<Gap>,
@@ -48,8 +48,8 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Gap {
     /// A bound of [`super::Bounds`] was reached before the page was full or the journal at
-    /// its end; what was not looked at comes after [`Page::next`].
-    #[error("reading stopped at its bound of {bound}; read on from where it stopped")]
+    /// its end; what was not looked at comes after [`Page::next`], if reading got so far.
+    #[error("reading stopped at its bound of {bound} before the page was full")]
     Stopped {
         /// Which.
         bound: &'static str,

@@ -174,3 +174,29 @@ fn a_long_message_is_cut_and_says_by_how_much() {
     assert_eq!(entry.left_out, 4_000);
     assert!(page.next.is_some());
 }
+
+#[test]
+fn what_others_forge_about_a_unit_does_not_count_and_what_root_says_does() {
+    let machine = Machine::with(&["compact"]);
+    let told = |message: &str| {
+        let entries = read(&machine, &all_of("web.service"));
+        entries.iter().filter(|entry| entry.message.contains(message)).count()
+    };
+    assert_eq!(told("forged"), 0);
+    assert_eq!(told("Started web.service."), 1);
+    assert_eq!(told("dumped core"), 1);
+    assert_eq!(told("said by root"), 1);
+}
+
+#[test]
+fn what_is_veiled_is_neither_shown_nor_found() {
+    let machine = Machine::with(&["regular"]);
+    let veil = |message: &str| message.replace("another process", "[hidden]");
+    let shown = |expression: &str| {
+        let grep = Some(Grep::new(expression).expect("an expression"));
+        let query = Query { veil: Some(veil), grep, ..all_of("web.service") };
+        read(&machine, &query).into_iter().map(|entry| entry.message).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("another process"), Vec::<String>::new());
+    assert_eq!(shown("hidden"), ["[hidden]"]);
+}

@@ -115,3 +115,12 @@ fn files_beyond_the_bound_are_counted() {
     assert_eq!(page.gaps, [Gap::FilesNotLooked { count: 2 }]);
     assert!(!page.entries.is_empty());
 }
+
+#[test]
+fn where_time_is_up_before_a_file_is_open_that_is_told() {
+    let machine = Machine::with(&["first", "second"]);
+    let bounds = Bounds { time: std::time::Duration::ZERO, ..Bounds::default() };
+    let page = machine.journal().with_bounds(bounds).read(&all_of("web.service")).expect("a page");
+    assert_eq!(page.gaps, [Gap::FilesNotLooked { count: 2 }, Gap::Stopped { bound: "time" }]);
+    assert_eq!((page.entries.len(), page.next), (0, None));
+}
