@@ -23,6 +23,8 @@ pub(crate) enum Work {
     ListHosts,
     /// A one-shot run.
     Run,
+    /// A small read.
+    ReadFile,
 }
 
 /// What a load showed.
@@ -45,12 +47,13 @@ struct Caller {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 2] = [Self::ListHosts, Self::Run];
+    pub(crate) const ALL: [Self; 3] = [Self::ListHosts, Self::Run, Self::ReadFile];
 
     fn prepare(self, client: &Client) -> Prepared {
         match self {
             Self::ListHosts => client.list_hosts(),
             Self::Run => client.run(),
+            Self::ReadFile => client.read_file(),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod agent;
 mod cells;
 mod disk;
+mod files;
 mod load;
 mod mcp;
 mod memory;
@@ -40,6 +41,9 @@ struct Options {
     /// Callers at the same time, one load for each number.
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     callers: Vec<usize>,
+    /// Mebibytes of the tree that is searched.
+    #[arg(long, default_value_t = 1024)]
+    search_mebibytes: usize,
     /// The date to print; today's where it is not given.
     #[arg(long)]
     date: Option<String>,
@@ -61,6 +65,7 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     let (_directory, workspace) = warden::workspace();
     let mut cells = cells::Cells::start(&workspace)?;
     let dev = Dev::start();
+    files::prepare(&dev)?;
     let mut mcp = mcp::Client::connect(&dev)?;
     let seen = mcp.look_around()?;
     let mut agent = agent::Client::connect(&dev, &seen)?;
@@ -75,13 +80,16 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
             loads.push(load::drive(&dev, work, callers, Duration::from_secs(options.seconds))?);
         }
     }
+    let peak = memory::of_parts(&dev)?;
+    let search = files::search(&dev, &mut mcp, options.search_mebibytes)?;
     Ok(Report {
         machine: Machine::look(options.date.clone())?,
         rounds: options.rounds,
         turns,
         loads,
         idle,
-        peak: memory::of_parts(&dev)?,
+        peak,
+        search,
         cell,
     })
 }

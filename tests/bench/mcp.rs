@@ -40,7 +40,7 @@ impl Client {
         let (address, path) = url.split_once('/').context("the URL has no path")?;
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
         Ok(Self {
             stream: BufReader::new(stream),
             address: address.to_owned(),
@@ -57,6 +57,22 @@ impl Client {
     /// A call that the gateway answers by itself.
     pub(crate) fn list_hosts(&self) -> Prepared {
         self.prepare("list_hosts", &json!({}))
+    }
+
+    /// A call that a host answers without doing anything in a cell.
+    pub(crate) fn empty(&self) -> Prepared {
+        self.prepare("get_system_info", &json!({}))
+    }
+
+    /// A small read; see [`crate::files`].
+    pub(crate) fn read_file(&self) -> Prepared {
+        self.prepare("read_file", &json!({ "path": crate::files::SMALL }))
+    }
+
+    /// A search of the whole workspace.
+    pub(crate) fn search(&self, pattern: &str) -> Prepared {
+        let arguments = json!({ "content": pattern, "fixed_string": true, "max_matches": 10_000 });
+        self.prepare("search_files", &arguments)
     }
 
     fn prepare(&self, tool: &str, arguments: &Value) -> Prepared {

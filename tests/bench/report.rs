@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cofferdam_tests::measure::{Machine, Memory, Samples};
 
+use crate::files::Searched;
 use crate::load::{Load, Work};
 use crate::turns::Turns;
 
@@ -14,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) rounds: usize,
     pub(crate) turns: Turns,
     pub(crate) loads: Vec<Load>,
+    /// `None` without ripgrep to compare with.
+    pub(crate) search: Option<Searched>,
     /// Of each part, before the loads.
     pub(crate) idle: Vec<Memory>,
     /// Of the same parts, after them.
@@ -27,6 +30,7 @@ impl fmt::Display for Report {
         self.machine(f)?;
         self.turns(f)?;
         self.loads(f)?;
+        self.files(f)?;
         self.memory(f)
     }
 }
@@ -52,7 +56,8 @@ impl Report {
     }
 
     fn turns(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Turns { bare, disk, warm, one_shot, gone, grpc, mcp, list_hosts } = &self.turns;
+        let Turns { bare, disk, warm, one_shot, gone, grpc, mcp, list_hosts, empty, read_file } =
+            &self.turns;
         writeln!(f, "## One call\n")?;
         writeln!(f, "Each thing once in each of {} rounds, in turns; one caller.\n", self.rounds)?;
         writeln!(f, "| what | median | p10 | p90 | ratio to a bare spawn |")?;
@@ -65,6 +70,8 @@ impl Report {
             ("one-shot run through gRPC: signed intent to verified receipt", grpc),
             ("one-shot run through MCP: HTTP request to result", mcp),
             ("`list_hosts` through MCP: the gateway's own answer", list_hosts),
+            ("`get_system_info` through MCP: a host's answer without a cell", empty),
+            ("`read_file` of 1 KiB through MCP, by the session's file worker", read_file),
             ("1 KiB appended and made durable (fdatasync), for comparison", disk),
         ] {
             let [median, p10, p90] = [50, 10, 90].map(|of| milliseconds(samples.percentile(of)));
@@ -90,6 +97,7 @@ impl Report {
             let what = match work {
                 Work::ListHosts => "`list_hosts`: the gateway's own answer",
                 Work::Run => "one-shot run of `true`",
+                Work::ReadFile => "`read_file` of 1 KiB, one session",
             };
             writeln!(
                 f,
@@ -106,6 +114,29 @@ impl Report {
             writeln!(f, "With {} callers, the first failure: {failure}\n", load.callers)?;
         }
         Ok(())
+    }
+
+    fn files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Turns { list_hosts, empty, read_file, .. } = &self.turns;
+        writeln!(f, "## Files\n")?;
+        writeln!(
+            f,
+            "A small `read_file` takes {:.2} times as long as an empty call that the host answers\n\
+             (`get_system_info`), and {:.2} times as long as one that the gateway answers by itself.\n",
+            ratio(read_file, empty),
+            ratio(read_file, list_hosts),
+        )?;
+        match &self.search {
+            None => writeln!(f, "Searching: ripgrep is not installed here.\n"),
+            Some(Searched { mebibytes, files, ours, theirs }) => writeln!(
+                f,
+                "A content search of {mebibytes} MiB in {files} files, cached: `search_files` through \
+                 MCP {} ms,\nripgrep run bare with the same flags {} ms; ratio {:.2}.\n",
+                milliseconds(ours.median()),
+                milliseconds(theirs.median()),
+                ratio(ours, theirs),
+            ),
+        }
     }
 
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,6 +31,10 @@ pub(crate) struct Turns {
     pub(crate) mcp: Samples,
     /// A call that the gateway answers by itself.
     pub(crate) list_hosts: Samples,
+    /// A call that a host answers without a cell.
+    pub(crate) empty: Samples,
+    /// A small read.
+    pub(crate) read_file: Samples,
 }
 
 /// What one round measured.
@@ -42,6 +46,8 @@ struct Round {
     grpc: Duration,
     mcp: Duration,
     list_hosts: Duration,
+    empty: Duration,
+    read_file: Duration,
 }
 
 /// Takes so many rounds.
@@ -53,6 +59,7 @@ pub(crate) fn take(
     disk: &Disk,
 ) -> anyhow::Result<Turns> {
     let (run, list_hosts) = (mcp.run(), mcp.list_hosts());
+    let (empty, read_file) = (mcp.empty(), mcp.read_file());
     let mut taken = Vec::with_capacity(rounds);
     for number in 0..WARM_UP + rounds {
         let round = Round {
@@ -62,6 +69,8 @@ pub(crate) fn take(
             grpc: agent.run().context("a run through the agent")?,
             mcp: mcp.timed(&run).context("a run through the gateway")?,
             list_hosts: mcp.timed(&list_hosts).context("list_hosts")?,
+            empty: mcp.timed(&empty).context("get_system_info")?,
+            read_file: mcp.timed(&read_file).context("read_file")?,
             disk: disk.append().context("a record on the disk")?,
         };
         if number >= WARM_UP {
@@ -78,5 +87,7 @@ pub(crate) fn take(
         grpc: all(|round| round.grpc),
         mcp: all(|round| round.mcp),
         list_hosts: all(|round| round.list_hosts),
+        empty: all(|round| round.empty),
+        read_file: all(|round| round.read_file),
     })
 }

@@ -19,9 +19,17 @@ from mcp.client.streamable_http import streamable_http_client
 TOOLS = {
     "execute_command",
     "read_file",
+    "read_files",
     "write_file",
+    "edit_file",
+    "stat_file",
+    "make_directory",
+    "move_file",
+    "copy_file",
+    "delete_file",
     "list_directory",
     "search_files",
+    "watch_files",
     "get_system_info",
     "check_command_exists",
     "list_hosts",
@@ -99,6 +107,7 @@ async def files(client):
     check(not error and "hello.c" in text, "list_directory lists it", result)
     error, result, text = await call(client, "search_files", path=".", content="hello from the cell")
     check(not error and "hello.c" in text, "search_files finds it", result)
+    await more_files(client)
     error, result, text = await call(client, "get_system_info")
     check(not error and "kernel" in text.lower(), "get_system_info tells the kernel", result)
     error, result, _ = await call(client, "check_command_exists", program="git")
@@ -107,6 +116,53 @@ async def files(client):
     check(not error and result["exists"] is False, "check_command_exists misses what is not there", result)
     error, result, _ = await call(client, "list_hosts")
     check(not error and len(result["hosts"]) == 1, "list_hosts lists the host", result)
+
+
+async def more_files(client):
+    at = "built/files"
+    error, result, _ = await call(client, "make_directory", path=f"{at}/deep", make_parents=True)
+    check(not error and result["created"], "make_directory makes parents, too", result)
+    lines = "".join(f"line {number}\n" for number in range(1, 101))
+    await call(client, "write_file", path=f"{at}/a.txt", content=lines)
+    error, result, _ = await call(client, "read_file", path=f"{at}/a.txt", first_line=7, lines=2)
+    check(result["content"] == "line 7\nline 8\n" and result["total_lines"] == 100, "read_file reads lines", result)
+    error, result, _ = await call(client, "read_file", path=f"{at}/a.txt", tail=1)
+    check(result["content"] == "line 100\n", "read_file reads the tail", result)
+    edits = [{"old_text": "line 7\n", "new_text": "seven\n"}]
+    error, result, text = await call(
+        client, "edit_file", path=f"{at}/a.txt", edits=edits, expected_sha256=result["sha256"]
+    )
+    check(not error and "-line 7\n+seven" in result["diff"] and "+seven" in text, "edit_file edits", result)
+    error, result, text = await call(client, "edit_file", path=f"{at}/a.txt", edits=edits)
+    check(error and "nearest" in text, "edit_file says what is nearest", result)
+    error, result, text = await call(client, "read_files", paths=[f"{at}/a.txt", f"{at}/missing"])
+    check(not error and "seven" in text and result["files"][1]["error"], "read_files reads what is there", result)
+    error, result, _ = await call(client, "stat_file", path=f"{at}/a.txt", digest=True)
+    check(result["kind"] == "regular" and len(result["sha256"]) == 64, "stat_file tells the digest", result)
+    error, result, _ = await call(client, "copy_file", **{"from": at, "to": "built/copy", "recursive": True})
+    check(not error and result["files"] == 1 and result["directories"] == 2, "copy_file copies a tree", result)
+    error, result, text = await call(client, "move_file", **{"from": f"{at}/a.txt", "to": "built/copy/a.txt"})
+    check(error and "overwrite" in text, "move_file replaces nothing unasked", result)
+    error, result, _ = await call(client, "move_file", **{"from": f"{at}/a.txt", "to": f"{at}/b.txt"})
+    check(not error and not result["replaced"], "move_file moves", result)
+    error, result, _ = await call(client, "search_files", path="built", content="^seven$", types=["txt"])
+    check([match["path"] for match in result["matches"]] == [f"{at}/b.txt"], "search_files takes types", result)
+    error, result, _ = await call(client, "list_directory", path="built", depth=3, max_entries=2)
+    check(result["truncated"] and result["next"], "list_directory has pages", result)
+    watching = asyncio.create_task(call(client, "watch_files", path="built", timeout_seconds=20))
+    await asyncio.sleep(1)
+    await call(client, "write_file", path="built/changed", content="x")
+    error, result, _ = await watching
+    check("built/changed" in str(result["changes"]), "watch_files tells of a change", result)
+    error, result, text = await call(client, "delete_file", path="built/copy")
+    check(error and "recursive" in text, "delete_file removes no full directory unasked", result)
+    error, result, _ = await call(client, "delete_file", path="built/copy", recursive=True)
+    check(not error and result["entries"] == 3, "delete_file counts what it removes", result)
+    png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    await call(client, "write_file", path="built/a.png", content=png, encoding="base64")
+    result = await client.call_tool("read_file", {"path": "built/a.png"})
+    images = [block for block in result.content if block.type == "image"]
+    check(images and images[0].data == png, "read_file shows an image", result.structured_content)
 
 
 async def refusals(client):

@@ -35,3 +35,109 @@ fn a_file_is_edited_by_replacements_and_by_a_diff() {
     assert!(refusal(&dev.tool("edit_file", &missing)).contains("does not have the old text"));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\nthree\n");
 }
+
+#[test]
+fn names_that_are_not_utf_8_are_shown_in_a_form_that_is_taken() {
+    use std::os::unix::ffi::OsStrExt;
+    let dev = Dev::start();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    std::fs::write(dev.workspace.join(name), "inside").unwrap();
+    let listed = dev.tool("list_directory", &json!({}));
+    let shown = content(&listed)["entries"][0]["path"].as_str().unwrap().to_owned();
+    assert_eq!(shown, "caf\\xe9.txt");
+    let read = dev.tool("read_file", &json!({ "path": shown }));
+    assert_eq!(content(&read)["content"], "inside", "{read:#}");
+    let moved = dev.tool("move_file", &json!({ "from": shown, "to": "plain.txt" }));
+    assert_eq!(content(&moved)["from"], shown, "{moved:#}");
+    assert!(dev.workspace.join("plain.txt").exists());
+}
+
+#[test]
+fn pages_of_a_listing_and_of_a_search_show_everything_once() {
+    let dev = Dev::start();
+    for number in 0..30 {
+        std::fs::write(dev.workspace.join(format!("{number:02}.rs")), "needle\n").unwrap();
+    }
+    let (mut seen, mut after) = (Vec::new(), json!(null));
+    loop {
+        let page = dev.tool("list_directory", &json!({ "max_entries": 7, "after": after }));
+        let page = content(&page);
+        seen.extend(page["entries"].as_array().unwrap().iter().map(|it| it["path"].clone()));
+        if page["next"].is_null() {
+            break;
+        }
+        after = page["next"].clone();
+    }
+    assert_eq!(seen.len(), 30);
+    let (mut found, mut skip) = (0, 0);
+    loop {
+        let asked = json!({ "content": "needle", "types": ["rust"], "max_matches": 8, "skip": skip });
+        let page = dev.tool("search_files", &asked);
+        let page = content(&page);
+        found += page["matches"].as_array().unwrap().len();
+        match page["next"].as_u64() {
+            Some(next) => skip = next,
+            None => break,
+        }
+    }
+    assert_eq!(found, 30);
+}
+
+#[test]
+fn what_the_profile_protects_is_neither_moved_nor_removed() {
+    let dev = Dev::start();
+    std::fs::create_dir_all(dev.workspace.join(".git/hooks")).unwrap();
+    std::fs::write(dev.workspace.join(".git/hooks/pre-commit"), "hook").unwrap();
+    // A cell is built with its first call; what is protected is covered from then on.
+    let removed = dev.tool("delete_file", &json!({ "path": ".git", "recursive": true }));
+    assert!(refusal(&removed).contains("mounted there"), "{removed:#}");
+    let moved = dev.tool("move_file", &json!({ "from": ".git", "to": "g", "recursive": true }));
+    assert!(refusal(&moved).contains("protects it"), "{moved:#}");
+    let edit = json!({ "path": ".git/hooks/pre-commit",
+        "edits": [{ "old_text": "hook", "new_text": "evil" }] });
+    assert!(refusal(&dev.tool("edit_file", &edit)).contains("cannot"));
+    let copied = dev.tool("copy_file", &json!({ "from": "/etc/passwd", "to": "/etc/passwd2" }));
+    assert!(refusal(&copied).contains("may not"), "{copied:#}");
+    let hook = dev.workspace.join(".git/hooks/pre-commit");
+    assert_eq!(std::fs::read_to_string(hook).unwrap(), "hook");
+}
+
+#[test]
+fn a_file_worker_that_dies_is_replaced_and_nothing_is_lost() {
+    let dev = Dev::start();
+    std::fs::write(dev.workspace.join("a"), "content").unwrap();
+    for _ in 0..3 {
+        let read = dev.tool("read_file", &json!({ "path": "a" }));
+        assert_eq!(content(&read)["content"], "content", "{read:#}");
+        let killed = workers(&dev).into_iter().filter(|pid| kill(*pid)).count();
+        // Who is not root may not signal another user's.
+        assert!(killed > 0 || !rustix::process::geteuid().is_root());
+    }
+}
+
+/// pids of file workers in cells of this one.
+fn workers(dev: &Dev) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("cofferdam-files\0--resident")
+            && is_beneath(*pid, dev.pid())
+    })
+    .collect()
+}
+
+/// Whether `ancestor` started it, or one who did.
+fn is_beneath(mut pid: u32, ancestor: u32) -> bool {
+    while pid > 1 && pid != ancestor {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        pid = parent.and_then(|pid| pid.trim().parse().ok()).unwrap_or(0);
+    }
+    pid == ancestor
+}
+
+fn kill(pid: u32) -> bool {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok()
+}

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use cofferdam_gateway::approvals::visible;
 use cofferdam_policy::{Call, Effect, RuleSet};
 use serde::Serialize;
 
