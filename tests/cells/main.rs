@@ -5,6 +5,7 @@
 mod containment;
 mod lifetime;
 mod loopback;
+mod neighbours;
 mod programs;
 mod terminals;
 mod warm;

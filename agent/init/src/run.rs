@@ -2,23 +2,34 @@
 //! sandbox, exec.
 //!
 //! Everything that can be prepared is prepared before the fork. The child
-//! reports a failure over a pipe that a successful exec closes.
+//! reports a failure over a pipe that a successful exec closes. Another command of
+//! the cell may stop the child before that, and a file system may hang: PID 1
+//! waits for it no longer than [`EXECUTION_TIME`].
 
 use std::ffi::{CStr, CString};
-use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use cofferdam_plan::run::LoopbackHold;
 use cofferdam_plan::{RunLimits, RunPlan, RunStep};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Resource, Rlimit, ioctl_tiocsctty, setrlimit, setsid};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, ioctl_tiocsctty, kill_process, setrlimit, setsid,
+};
 
 use crate::confine::{Confined, Rules};
 use crate::leaf::{Entry, Leaf};
 use crate::loopback::LoopbackLayer;
 use crate::sys::{self, Forked};
 use crate::terminal::Terminal;
+
+/// How long a child may take from the fork until its program is executed.
+const EXECUTION_TIME: Duration = Duration::from_secs(10);
+/// How long one that is killed may take to die.
+const DYING_TIME: Duration = Duration::from_secs(1);
 
 /// Why a run did not start.
 pub(crate) struct StartError {
@@ -97,7 +108,13 @@ pub(crate) fn start(
         Forked::Parent { process, descriptor } => {
             drop(failure);
             let mut answer = [0; 5];
-            if std::fs::File::from(report).read_exact(&mut answer).is_err() {
+            let error = if !is_readable_within(&report, EXECUTION_TIME) {
+                StartError::new(RunStep::Execute, Errno::TIMEDOUT)
+            } else if rustix::io::read(&report, &mut answer) == Ok(answer.len()) {
+                let [step, errno @ ..] = answer;
+                let step = RunStep::decode_number(step).unwrap_or(RunStep::Plan);
+                StartError { step, errno: i32::from_le_bytes(errno) }
+            } else {
                 // Closed without a word: the program is running.
                 let terminal = match prepared.streams {
                     Streams::Terminal(terminal) => Some(terminal.controller),
@@ -105,13 +122,32 @@ pub(crate) fn start(
                 };
                 let loopback = surroundings.loopback.hold();
                 return Ok(Started { process, descriptor, terminal, loopback });
-            }
-            sys::reap(process);
-            let [step, errno @ ..] = answer;
-            Err(StartError {
-                step: RunStep::decode_number(step).unwrap_or(RunStep::Plan),
-                errno: i32::from_le_bytes(errno),
-            })
+            };
+            put_away(process, &descriptor);
+            Err(error)
+        }
+    }
+}
+
+/// Ends a child that executed nothing, also one that was stopped. One that does
+/// not die in time (uninterruptible sleep) never executes anything any more, and
+/// is reaped with the orphans.
+fn put_away(process: Pid, descriptor: &OwnedFd) {
+    // It is not reaped: the number is still its own.
+    _ = kill_process(process, Signal::KILL);
+    if is_readable_within(descriptor, DYING_TIME) {
+        sys::reap(process);
+    }
+}
+
+fn is_readable_within(source: impl AsFd, time: Duration) -> bool {
+    let deadline = Instant::now() + time;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(&source, PollFlags::IN)], timeout.as_ref()) {
+            Err(Errno::INTR) => {}
+            ready => return ready.is_ok_and(|count| count > 0),
         }
     }
 }

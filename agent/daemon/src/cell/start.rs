@@ -49,6 +49,19 @@ impl StartError {
         matches!(self, Self::Failed { step: RunStep::Execute, errno: libc::EACCES, .. })
     }
 
+    /// Whether the cell may have started it all the same, or may yet do so.
+    #[must_use]
+    pub(super) fn leaves_doubt(&self) -> bool {
+        match self {
+            // Nothing of such a frame is sent.
+            Self::Channel(ChannelError::TooLong(..)) => false,
+            // A cell that ended starts nothing; one that is asked for a socket and
+            // has none to give says so in this way, too.
+            Self::Failed { .. } | Self::Warden(_) | Self::Vanished => false,
+            Self::Channel(_) | Self::Late => true,
+        }
+    }
+
     /// The same, told why the list of programs refuses it.
     #[must_use]
     pub fn because(mut self, why: Option<String>) -> Self {
@@ -75,6 +88,10 @@ fn in_words(step: RunStep, errno: i32, asked: &Asked) -> String {
     let Asked { program, search_path, working_directory, unlisted } = asked;
     let why = std::io::Error::from_raw_os_error(errno);
     match step {
+        RunStep::Execute if errno == libc::ETIMEDOUT => format!(
+            "`{program}` was not executed in time: another command of this session stopped it \
+             before that, or a file system hangs; use a session of its own, or one_shot"
+        ),
         RunStep::FindProgram => format!(
             "there is no program `{program}` in {}; check_command_exists tells what there is",
             search_path.join(":")
