@@ -16,6 +16,7 @@ use std::time::Duration;
 
 mod bus;
 mod error;
+mod manager;
 mod message;
 mod properties;
 mod state;
@@ -82,7 +83,7 @@ impl Units {
         filter: &UnitFilter,
         shown: impl Fn(&Unit) -> bool,
     ) -> Result<UnitList, UnitsError> {
-        let mut manager = bus::Manager::connect(&self.socket, self.time_limit)?;
+        let mut manager = manager::Manager::connect(&self.socket, self.time_limit)?;
         let mut units = manager.list(filter)?;
         units.retain(|unit| shown(&unit.name));
         units.sort_by(|one, other| one.name.cmp(&other.name));
@@ -93,7 +94,7 @@ impl Units {
 
     /// What state the unit is in.
     pub fn status(&self, unit: &Unit) -> Result<UnitStatus, UnitsError> {
-        let mut manager = bus::Manager::connect(&self.socket, self.time_limit)?;
+        let mut manager = manager::Manager::connect(&self.socket, self.time_limit)?;
         manager.status(unit)
     }
 }

@@ -3,7 +3,7 @@
 //! Source: org.freedesktop.systemd1(5), «Unit Objects» and «Service Unit Objects». Only
 //! the named properties are taken; all others, `Environment` among them, are skipped
 //! within the answer and never copied. What is missing or of another type is as if
-//! systemd did not know it, since its versions differ. Used by `bus.rs`.
+//! systemd did not know it, since its versions differ. Used by `manager.rs`.
 
 use std::time::{Duration, SystemTime};
 

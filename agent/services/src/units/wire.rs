@@ -1,9 +1,9 @@
 //! Values as D-Bus lays them out: what is written, and a reader of what came.
 //!
 //! Source: D-Bus Specification, «Marshaling (Wire Format)». Only what the calls of
-//! `bus.rs` need is written; whatever comes can be read or skipped, each step checked
+//! `manager.rs` need is written; whatever comes can be read or skipped, each step checked
 //! against the end of the message, the depth of types bounded as the specification does.
-//! Used by `message.rs`, `bus.rs` and `properties.rs`; fuzzed.
+//! Used by `message.rs`, `manager.rs` and `properties.rs`; fuzzed.
 
 /// The deepest nesting of types: 32 arrays and 32 structs.
 const MAX_DEPTH: usize = 64;
