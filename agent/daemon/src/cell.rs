@@ -10,8 +10,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::num::NonZeroU16;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,10 +28,14 @@ use crate::frames;
 use crate::streams::ChildEnds;
 use crate::warden::{Building, Gone, Warden, WardenError};
 
+#[cfg(test)]
+pub(crate) mod deaf;
 mod fate;
+mod post;
 mod start;
 
 pub use fate::Fate;
+use post::Post;
 pub use start::{Asked, StartError};
 
 /// How long a cell may take to be built; the warden's own limit is shorter.
@@ -48,11 +52,13 @@ pub struct Cell {
     uid: u32,
     cgroup: String,
     layers: Vec<LayerReport>,
-    socket: Arc<UnixStream>,
-    sending: tokio::sync::Mutex<()>,
+    post: Post,
     waiting: Arc<Mutex<Waiting>>,
     last_leaf: AtomicU32,
     gone: Gone,
+    /// The warden was asked to end it.
+    given_up: AtomicBool,
+    warden: Arc<Warden>,
     /// Ends the listening task, and with it the cell, when it is dropped.
     held: oneshot::Sender<Infallible>,
 }
@@ -136,7 +142,7 @@ impl Cell {
     ///
     /// # Errors
     /// See [`BuildError`].
-    pub async fn build(warden: &Warden, plan: CellPlan) -> Result<Self, BuildError> {
+    pub async fn build(warden: &Arc<Warden>, plan: CellPlan) -> Result<Self, BuildError> {
         let id = plan.cell;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
@@ -157,8 +163,9 @@ impl Cell {
             Ok(Ok(_) | Err(_)) => return Err(BuildError::Vanished),
             Err(_) => return Err(BuildError::Late),
         };
-        let (sending, last_leaf) = (tokio::sync::Mutex::default(), AtomicU32::default());
-        Ok(Self { id, uid, cgroup, layers, socket, sending, waiting, last_leaf, gone, held })
+        let (post, last_leaf) = (Post::open(socket), AtomicU32::default());
+        let (given_up, warden) = (AtomicBool::default(), Arc::clone(warden));
+        Ok(Self { id, uid, cgroup, layers, post, waiting, last_leaf, gone, given_up, warden, held })
     }
 
     /// Its name.
@@ -198,10 +205,20 @@ impl Cell {
         self.gone.clone()
     }
 
-    /// Whether it is still there.
+    /// Whether it is still there, and not given up.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        !self.gone.is_gone()
+        !self.gone.is_gone() && !self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Has the warden end it, because its PID 1 does not do as it should: with all
+    /// that goes on in it. Waits a while until nothing of it is left.
+    pub async fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        match self.warden.destroy(self.id).await {
+            Ok(()) => drop(tokio::time::timeout(VANISH_TIME, self.gone().wait()).await),
+            Err(error) => tracing::error!(cell = %self.id, %error, "cannot end the cell"),
+        }
     }
 
     /// A cgroup leaf for one run; `None` where the cell has no cgroup.
@@ -224,7 +241,8 @@ impl Cell {
     }
 
     /// Starts a run with its standard streams; `None` where its plan has a
-    /// terminal.
+    /// terminal. Where the cell does not say in time whether it started, the cell is
+    /// given up: a run that is told as not started never runs.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -238,29 +256,20 @@ impl Cell {
         let (started, answer) = oneshot::channel();
         let (ended, ending) = oneshot::channel();
         self.lock().runs.insert(run, WaitingRun { started: Some(started), ended });
-        let sent = {
-            let streams = streams.as_ref();
-            let streams = streams.map(|s| [s.stdin.as_fd(), s.stdout.as_fd(), s.stderr.as_fd()]);
-            self.send(&CellRequest::Start(plan), streams.as_ref().map_or(&[], |s| &s[..])).await
-        };
-        drop(streams);
-        let answer = match sent {
-            Ok(()) => tokio::time::timeout(START_TIME, answer).await,
-            Err(error) => {
-                self.lock().runs.remove(&run);
-                return Err(error.into());
-            }
-        };
-        match answer {
-            Ok(Ok(Ok((given, loopback)))) => {
+        let streams = streams.map(|ChildEnds { stdin, stdout, stderr }| [stdin, stdout, stderr]);
+        let streams = streams.into_iter().flatten().collect();
+        match self.ask(CellRequest::Start(plan), streams, answer).await {
+            Ok(Ok((given, loopback))) => {
                 let mut given = given.into_iter();
                 let (process, terminal) = (given.next(), given.next());
                 let gone = self.gone.clone();
                 Ok(Running { process, terminal, loopback, ended: ending, gone })
             }
-            Ok(Ok(Err((step, errno)))) => Err(StartError::Failed { step, errno, asked }),
-            Ok(Err(_)) => Err(StartError::Vanished),
-            Err(_) => Err(StartError::Late),
+            Ok(Err((step, errno))) => Err(StartError::Failed { step, errno, asked }),
+            Err(error) => {
+                self.lock().runs.remove(&run);
+                Err(error)
+            }
         }
     }
 
@@ -270,34 +279,50 @@ impl Cell {
     /// Where the cell makes none.
     pub async fn listen(&self) -> Result<(NonZeroU16, OwnedFd), StartError> {
         let (sender, socket) = oneshot::channel();
-        // In the order in which they are asked for.
-        let turn = self.sending.lock().await;
         self.lock().sockets.push_back(sender);
-        let sent = frames::send(&self.socket, &CellRequest::Listen, &[]).await;
-        drop(turn);
-        sent?;
-        match tokio::time::timeout(START_TIME, socket).await {
-            Ok(Ok(made)) => Ok(made),
-            Ok(Err(_)) => Err(StartError::Vanished),
-            Err(_) => Err(StartError::Late),
+        self.ask(CellRequest::Listen, Vec::new(), socket).await
+    }
+
+    /// Sends a request and waits for its answer. A cell that takes too long for
+    /// either is given up.
+    async fn ask<T>(
+        &self,
+        request: CellRequest,
+        descriptors: Vec<OwnedFd>,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, StartError> {
+        let asked = async {
+            self.post.send(request, descriptors).await?;
+            answer.await.map_err(|_| StartError::Vanished)
+        };
+        let answered = tokio::time::timeout(START_TIME, asked).await;
+        let answered = answered.unwrap_or(Err(StartError::Late));
+        if answered.as_ref().is_err_and(StartError::leaves_doubt) {
+            self.give_up().await;
         }
+        answered
     }
 
     /// Ends a run with its tree: SIGTERM, then SIGKILL. A cell that is gone has
     /// no runs.
-    pub async fn cancel(&self, run: RunId) {
-        self.tell(&CellRequest::Cancel(run)).await;
+    pub fn cancel(&self, run: RunId) {
+        self.post.tell(CellRequest::Cancel(run));
     }
 
     /// Ends a run with its tree, now.
-    pub async fn kill(&self, run: RunId) {
-        self.tell(&CellRequest::Kill(run)).await;
+    pub fn kill(&self, run: RunId) {
+        self.post.tell(CellRequest::Kill(run));
+    }
+
+    /// Sends a run a signal; one that has ended gets none.
+    pub fn signal(&self, run: RunId, signal: RunSignal) {
+        self.post.tell(CellRequest::Signal(run, signal));
     }
 
     /// Ends the cell and waits until nothing of it is left.
     pub async fn end(self, warden: &Warden) {
-        let Self { id, mut gone, socket, held, .. } = self;
-        drop((socket, held));
+        let Self { id, mut gone, post, held, .. } = self;
+        drop((post, held));
         if tokio::time::timeout(VANISH_TIME, gone.wait()).await.is_ok() {
             return;
         }
@@ -306,26 +331,6 @@ impl Cell {
             Ok(()) => drop(tokio::time::timeout(VANISH_TIME, gone.wait()).await),
             Err(error) => tracing::error!(cell = %id, %error, "cannot end the cell"),
         }
-    }
-
-    /// Sends a run a signal; one that has ended gets none.
-    pub async fn signal(&self, run: RunId, signal: RunSignal) {
-        self.tell(&CellRequest::Signal(run, signal)).await;
-    }
-
-    async fn tell(&self, request: &CellRequest) {
-        if let Err(error) = self.send(request, &[]).await {
-            tracing::debug!(cell = %self.id, %error, "the cell is not there to be told");
-        }
-    }
-
-    async fn send(
-        &self,
-        request: &CellRequest,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<(), ChannelError> {
-        let _turn = self.sending.lock().await;
-        frames::send(&self.socket, request, descriptors).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -409,3 +414,6 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

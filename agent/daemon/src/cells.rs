@@ -20,7 +20,6 @@ mod held;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -150,8 +149,6 @@ struct Shared {
     ground: Ground,
     idle: Duration,
     used: Mutex<Instant>,
-    /// Not to be used again: something in it does not end.
-    given_up: AtomicBool,
     /// One run at a time, where the cell has no cgroup to tell runs apart. A file
     /// worker is one run, whatever it is asked.
     alone: Option<Arc<Semaphore>>,
@@ -244,7 +241,6 @@ impl Cells {
             used,
             alone,
             desk: Desk::default(),
-            given_up: AtomicBool::new(false),
         }))
     }
 
@@ -448,7 +444,7 @@ impl Shared {
     }
 
     fn is_over(&self) -> bool {
-        self.given_up.load(Ordering::Relaxed) || !self.cell.is_there()
+        !self.cell.is_there()
     }
 
     fn used(&self) -> Instant {

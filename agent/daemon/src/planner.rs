@@ -21,7 +21,7 @@ use crate::facts::{Facts, Found};
 mod run;
 mod survey;
 
-pub use run::{Berth, Command, plan_run};
+pub use run::{Berth, Command, GRACE, plan_run};
 pub use survey::Survey;
 
 /// What a cell is for.

@@ -66,11 +66,22 @@ pub async fn ask(
     let (child, own) = streams::make(true).map_err(|error| no_answer(error.to_string()))?;
     let leaf = cell.leaf(warden, capped.limits.of_run()).await.map_err(StartError::from)?;
     let plan = plan_run(run, &command, capped, Berth { leaf, ..Berth::default() });
-    let mut running = cell.start(plan, Some(child)).await?;
+    let mut running = match cell.start(plan, Some(child)).await {
+        Ok(running) => running,
+        Err(error) => {
+            if let Some(leaf) = leaf {
+                drop(warden.remove_leaf(leaf).await);
+            }
+            return Err(error.into());
+        }
+    };
     let capacity = usize::try_from(bounds::RESPONSE).unwrap_or(usize::MAX);
     let spool = Arc::new(Spool::new(capacity, bounds::RESPONSE + 1));
     let mut pump = tokio::spawn(own.pump(request, Arc::clone(&spool)));
     let ended = tokio::time::timeout(TIME * 2, running.ended()).await;
+    if ended.is_err() {
+        cell.give_up().await;
+    }
     if let Some(leaf) = leaf {
         // Where that fails, it goes with its cell.
         drop(warden.remove_leaf(leaf).await);

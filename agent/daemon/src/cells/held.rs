@@ -1,7 +1,6 @@
 //! A cell in the hands of one call.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use cofferdam_proto::exec::v1::Layer;
 use tokio::sync::OwnedSemaphorePermit;
@@ -46,13 +45,6 @@ impl Held {
     pub fn room(&self) -> Option<std::io::Result<Room>> {
         let disk = self.shared.as_ref().and_then(|shared| shared.cell.disk.as_ref());
         disk.map(|disk| tokio::task::block_in_place(|| disk.room()))
-    }
-
-    /// The cell is not to be used again; it ends when its last run has.
-    pub fn give_up(&self) {
-        if let Some(shared) = &self.shared {
-            shared.given_up.store(true, Ordering::Relaxed);
-        }
     }
 }
 

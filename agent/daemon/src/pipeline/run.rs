@@ -335,7 +335,8 @@ impl Running<'_> {
                 let own = match own {
                     Ok(own) => own,
                     Err(error) => {
-                        cell.kill(run.id()).await;
+                        // It goes on, and is told as not started.
+                        cell.give_up().await;
                         return Err(no_streams(error));
                     }
                 };
@@ -390,10 +391,10 @@ impl Running<'_> {
             || agent.counters.lets_some_die() && agent.counters.read(&counted).oom_kills > 0;
         let supervised = supervise(cell, running, run, &mut pump, &capped.limits, out_of_memory);
         let Supervised { next, mut ended, overtime, signals } = supervised.await;
-        if next == crate::cell::Next::Vanished {
-            cell.give_up();
-        }
         let usage = tokio::task::block_in_place(|| agent.counters.read(&counted));
+        if overtime {
+            cell.give_up().await;
+        }
         drain(run, &mut pump).await;
         // It may have ended by itself right after it wrote too much.
         if run.spool().has_hit_limit() && ended == Ended::ByItself {
@@ -408,6 +409,8 @@ impl Running<'_> {
             }
             crate::cell::Next::Vanished => {
                 let fate = if overtime { Fate::GivenUp } else { Fate::of(cell.gone()).await };
+                // What broke its word is not asked again.
+                cell.give_up().await;
                 let outcome = outcome::of_vanished(&ended, fate, usage, &capped.limits);
                 Course { ended: outcome, usage: Usage::default(), counted: usage, signals }
             }

@@ -4,17 +4,20 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::cap::CappedLimits;
 use crate::cell::{Cell, Next, Running};
 use crate::outcome::Ended;
+use crate::planner::GRACE;
 use crate::registry::{Order, Run};
 use crate::spool::LimitHit;
 
 /// How long a run goes on after its last reader left.
 const ALONE: Duration = Duration::from_secs(2);
-/// How much longer than its wall time a run may take before its cell is given
-/// up: PID 1 keeps the time, this is for a PID 1 that does not.
+/// How much longer than its wall time, or than the grace after it was told to end,
+/// a run may take before its cell is given up: PID 1 keeps the time and ends runs,
+/// this is for a PID 1 that does not.
 const OVERTIME: Duration = Duration::from_secs(10);
 
 /// How often a run's silence and memory are looked at.
@@ -43,7 +46,7 @@ pub(super) async fn supervise(
     out_of_memory: impl Fn() -> bool,
 ) -> Supervised {
     let wall = Duration::from_millis(limits.wall_millis) + OVERTIME;
-    let mut overtime = std::pin::pin!(tokio::time::sleep(wall));
+    let mut overtime = std::pin::pin!(sleep(wall));
     let mut cancelled = std::pin::pin!(cancelled(run));
     let mut ended = Ended::ByItself;
     let mut pumping = true;
@@ -52,48 +55,48 @@ pub(super) async fn supervise(
     let mut orders = run.orders();
     let mut signals = Vec::new();
     loop {
+        let untouched = ended == Ended::ByItself;
         tokio::select! {
             next = running.ended() => {
                 return Supervised { next, ended, overtime: false, signals };
             }
-            order = next_order(&mut orders), if ended == Ended::ByItself => match order {
+            order = next_order(&mut orders), if untouched => match order {
                 Order::Signal(signal) => {
                     if !signals.contains(&i32::from(signal as u8)) {
                         signals.push((signal as u8).into());
                     }
-                    cell.signal(run.id(), signal).await;
+                    cell.signal(run.id(), signal);
                 }
-                Order::Kill => {
-                    ended = Ended::For("caller");
-                    cell.kill(run.id()).await;
-                }
+                Order::Kill => ended = Ended::For("caller"),
             },
             pumped = &mut *pump, if pumping => {
                 pumping = false;
-                if matches!(pumped, Ok(Err(LimitHit { .. }))) && ended == Ended::ByItself {
+                if matches!(pumped, Ok(Err(LimitHit { .. }))) && untouched {
                     ended = Ended::ForOutput;
-                    cell.kill(run.id()).await;
                 }
             }
-            by = &mut cancelled, if ended == Ended::ByItself => {
+            by = &mut cancelled, if untouched => {
+                cell.cancel(run.id());
                 ended = Ended::For(by);
-                cell.cancel(run.id()).await;
+                overtime.set(sleep(GRACE + OVERTIME));
+                continue;
             }
-            _ = glance.tick(), if ended == Ended::ByItself => {
+            _ = glance.tick(), if untouched => {
                 if silence.is_too_long(run) {
                     ended = Ended::ForSilence;
                 } else if out_of_memory() {
                     // The rest of it cannot know that a part is gone.
                     ended = Ended::ForMemory;
                 }
-                if ended != Ended::ByItself {
-                    cell.kill(run.id()).await;
-                }
             }
             () = &mut overtime => {
-                tracing::error!("a cell does not keep its run's time; it is given up");
+                tracing::error!("a cell does not end its run in time; it is given up");
                 return Supervised { next: Next::Vanished, ended, overtime: true, signals };
             }
+        }
+        if untouched && ended != Ended::ByItself {
+            cell.kill(run.id());
+            overtime.set(sleep(OVERTIME));
         }
     }
 }
@@ -147,5 +150,55 @@ async fn cancelled(run: &Run) -> &'static str {
     tokio::select! {
         by = run.cancelled() => by,
         () = alone => "a caller that left",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::deaf;
+    use crate::config::Limits;
+    use crate::registry::{Begin, Entered, Registry};
+
+    const LIMITS: CappedLimits = CappedLimits {
+        memory_bytes: 0,
+        swap_bytes: 0,
+        processes: 0,
+        cpu_millis: 0,
+        cpu_weight: 0,
+        io_bytes_per_second: 0,
+        idle_millis: None,
+        wall_millis: 3_600_000,
+        output_bytes: 0,
+        file_size_bytes: 0,
+        open_files: 0,
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cell_that_does_not_end_a_cancelled_run_is_given_up_long_before_its_wall_time() {
+        let (cell, _destroyed) = deaf::cell(true).await;
+        let registry = Registry::new(Limits::default());
+        let begin = Begin { spool: (16, 16), ..Begin::default() };
+        let Ok(Entered::New(run)) = registry.enter(begin) else { panic!("no run") };
+        let running = cell.start(deaf::run(0, 1), None).await.unwrap();
+        // Whoever else starts something there fills the socket meanwhile.
+        let stuck = async { drop(cell.start(deaf::run(1, 1 << 20), None).await) };
+        let supervised = async {
+            run.keep();
+            run.cancel("caller");
+            let mut pump = tokio::spawn(std::future::pending());
+            supervise(&cell, running, &run, &mut pump, &LIMITS, || false).await
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            biased;
+            supervised = supervised => {
+                assert!(supervised.overtime);
+                assert_eq!(supervised.ended, Ended::For("caller"));
+            }
+            () = async { stuck.await; std::future::pending().await } => {}
+        }
+        let took = begun.elapsed();
+        assert!((GRACE..GRACE + OVERTIME * 2).contains(&took), "{took:?}");
     }
 }

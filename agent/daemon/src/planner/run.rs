@@ -2,14 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use cofferdam_plan::run::Loopback;
 use cofferdam_plan::{AbsolutePath, LandlockPlan, Leaf, RunId, RunLimits, RunPlan, TerminalSize};
 
 use crate::cap::Capped;
 
-/// Milliseconds between SIGTERM and SIGKILL.
-const GRACE_MILLIS: u64 = 2_000;
+/// Between SIGTERM and SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(2);
 /// How much more address space than memory a run gets where no memory
 /// controller counts: runtimes reserve far more than they use.
 const ADDRESS_SPACE_FACTOR: u64 = 16;
@@ -70,7 +71,7 @@ pub fn plan_run(run: RunId, command: &Command, capped: &Capped, berth: Berth) ->
         working_directory: working_directory.clone(),
         limits: RunLimits {
             wall_millis: limits.wall_millis,
-            grace_millis: GRACE_MILLIS,
+            grace_millis: u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX),
             file_size_bytes: limits.file_size_bytes,
             open_files: limits.open_files,
             // The kernel counts a user's processes in all of its runs.

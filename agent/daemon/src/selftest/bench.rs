@@ -34,7 +34,7 @@ const WALL_MILLIS: u64 = 10_000;
 /// A warden and what its cells may have.
 #[derive(Debug)]
 pub(super) struct Bench {
-    warden: Warden,
+    warden: Arc<Warden>,
     capped: Capped,
     survey: Arc<Survey>,
     may_lack: bool,
@@ -67,6 +67,7 @@ impl Bench {
         let survey = Programs::new()?.survey(&capped, Purpose::Run)?;
         let name = format!("{}/cofferdam-selftest", capped.workspace);
         let place = AbsolutePath::new(name).map_err(|_| GroundError::Empty("usable workspace"))?;
+        let warden = Arc::new(warden);
         Ok(Self { warden, capped, survey, may_lack, probe, place, made, layers: Mutex::default() })
     }
 

@@ -52,7 +52,6 @@ pub struct Desk(tokio::sync::Mutex<Option<Arc<Resident>>>);
 /// A worker that stays.
 #[derive(Debug)]
 struct Resident {
-    run: RunId,
     requests: mpsc::Sender<Vec<u8>>,
     waiting: Arc<Mutex<Waiting>>,
     last: AtomicU64,
@@ -165,7 +164,7 @@ impl Resident {
         let Streams { stdin, stdout, stderr } = streams;
         tokio::spawn(write(stdin, queue));
         let reading = tokio::spawn(read(stdout, stderr, Arc::clone(&waiting)));
-        Ok(Self { run, requests, waiting, last: AtomicU64::default(), reading })
+        Ok(Self { requests, waiting, last: AtomicU64::default(), reading })
     }
 
     fn is_over(&self) -> bool {
@@ -197,7 +196,8 @@ impl Resident {
             Err(_) => {
                 let why = "it did not answer in time";
                 end(&self.waiting, why);
-                cell.kill(self.run);
+                // The worker is all that the cell is there for.
+                cell.give_up().await;
                 Err(NoAnswer(why.to_owned()).into())
             }
         }
@@ -294,10 +294,8 @@ async fn take(stdout: &mut Receiver, waiting: &Mutex<Waiting>) -> Result<(), Str
     let mut body = vec![0; length as usize];
     stdout.read_exact(&mut body).await.map_err(ended)?;
     let answer = ResidentResponse::decode(body.as_slice());
-    let Ok(ResidentResponse {
-        id,
-        response: Some(WorkerResponse { result: Some(answer) }),
-    }) = answer
+    let Ok(ResidentResponse { id, response: Some(WorkerResponse { result: Some(answer) }) }) =
+        answer
     else {
         return Err("its answer means nothing".to_owned());
     };
