@@ -1,14 +1,24 @@
 //! The one thread that writes: takes every line that waits, writes them in one
 //! go, and makes the disk keep them with one fdatasync. Callers that append
 //! while it is busy share the next one.
+//!
+//! A write that fails ends the journal, because nobody knows what the disk kept.
+//! Only where the process or the system has no descriptor left, nothing was
+//! tried: that passes, and is tried again.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::directory::Directory;
 use crate::segment::Segment;
 use crate::shared::{Line, Shared};
+
+/// How long descriptors may be lacking, and how long to rest between two tries.
+/// Whoever waits for a record waits meanwhile.
+const PATIENCE: Duration = Duration::from_mins(2);
+const REST: Duration = Duration::from_millis(50);
 
 /// Everything that the thread owns.
 #[derive(Debug)]
@@ -53,7 +63,7 @@ impl Writer {
             progress.syncs += 1;
         });
         match head {
-            Some(head) => head.write(&self.directory),
+            Some(head) => patiently(PATIENCE, || head.write(&self.directory)),
             None => Ok(()),
         }
     }
@@ -62,7 +72,49 @@ impl Writer {
     fn rotate(&mut self, text: &str, first: u64) -> io::Result<()> {
         self.segment.write(text.as_bytes())?;
         self.segment.sync()?;
-        self.segment = Segment::open(&self.directory, first)?;
+        self.segment = patiently(PATIENCE, || Segment::open(&self.directory, first))?;
         Ok(())
+    }
+}
+
+/// Tries until there is a descriptor for it.
+fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        match attempt() {
+            Err(error) if lacks_descriptor(&error) && began.elapsed() < patience => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "the journal waits for a descriptor");
+                }
+                std::thread::sleep(REST);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// `ENFILE` or `EMFILE`, as Linux numbers them: see open(2).
+fn lacks_descriptor(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_lack_of_descriptors_is_waited_out_and_not_for_ever() {
+        let mut errors = vec![24, 23, 24];
+        let mut tries = 0;
+        let tried = patiently(PATIENCE, || {
+            tries += 1;
+            errors.pop().map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
+        });
+        assert!(tried.is_ok() && tries == 4);
+        let full = patiently(PATIENCE, || io::Result::<()>::Err(io::Error::from_raw_os_error(28)));
+        assert_eq!(full.unwrap_err().raw_os_error(), Some(28));
+        let lacking = || io::Result::<()>::Err(io::Error::from_raw_os_error(24));
+        assert_eq!(patiently(Duration::ZERO, lacking).unwrap_err().raw_os_error(), Some(24));
     }
 }

@@ -4,6 +4,7 @@
 
 mod commit;
 mod crash;
+mod descriptors;
 mod desk;
 mod full_disk;
 mod keys;
