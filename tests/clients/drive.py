@@ -146,7 +146,7 @@ async def more_files(client):
     error, result, _ = await call(client, "move_file", **{"from": f"{at}/a.txt", "to": f"{at}/b.txt"})
     check(not error and not result["replaced"], "move_file moves", result)
     error, result, _ = await call(client, "search_files", path="built", content="^seven$", types=["txt"])
-    check([match["path"] for match in result["matches"]] == [f"{at}/b.txt"], "search_files takes types", result)
+    check([match["path"] for match in result["matches"]] == ["built/copy/a.txt", f"{at}/b.txt"], "search_files takes types", result)
     error, result, _ = await call(client, "list_directory", path="built", depth=3, max_entries=2)
     check(result["truncated"] and result["next"], "list_directory has pages", result)
     watching = asyncio.create_task(call(client, "watch_files", path="built", timeout_seconds=20))

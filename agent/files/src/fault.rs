@@ -137,7 +137,10 @@ fn kind_of(errno: Errno) -> FileErrorKind {
     match errno {
         Errno::NOENT => FileErrorKind::NotFound,
         // What is protected is a mount, which is busy for whoever would remove it.
-        Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::BUSY => FileErrorKind::PermissionDenied,
+        // An owner whom the cell's mount does not map is EOVERFLOW to it.
+        Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::BUSY | Errno::OVERFLOW => {
+            FileErrorKind::PermissionDenied
+        }
         Errno::ISDIR | Errno::NOTDIR | Errno::NXIO | Errno::NOTEMPTY => FileErrorKind::WrongKind,
         Errno::EXIST => FileErrorKind::PreconditionFailed,
         Errno::FBIG => FileErrorKind::TooLarge,
@@ -152,6 +155,7 @@ fn hint(errno: Errno) -> &'static str {
         Errno::ACCESS | Errno::PERM => {
             "; it lies outside of what this session may reach, or its owner does not allow it"
         }
+        Errno::OVERFLOW => "; it belongs to another user than the workspace",
         Errno::BUSY => "; it is mounted there, because this session's profile protects it",
         Errno::ROFS => "; this place is read-only here: write beneath the workspace",
         Errno::NOENT => "; check the spelling, or list the directory that should hold it",

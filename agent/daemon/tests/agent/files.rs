@@ -2,8 +2,9 @@
 
 use cofferdam_proto::exec::v1::{FindProgramRequest, ProgramQuery};
 use cofferdam_proto::file::v1::{
-    DirectoryList, FileKind, FileRead, FileSearch, FileStat, FileWrite, ListDirectoryRequest,
-    ReadFileRequest, SearchFilesRequest, StatFileRequest, WriteFileRequest,
+    DeleteFileRequest, DirectoryList, EditFileRequest, FileDelete, FileEdit, FileKind, FileMove,
+    FileRead, FileSearch, FileStat, FileWrite, ListDirectoryRequest, MoveFileRequest,
+    ReadFileRequest, Replacement, SearchFilesRequest, StatFileRequest, WriteFileRequest,
 };
 use cofferdam_proto::host::v1::{GetHostRequest, HostQuery};
 use cofferdam_trust::{sha256, verify_receipt};
@@ -110,6 +111,65 @@ async fn a_request_is_taken_once() {
     gateway.files().write_file(request.clone()).await.unwrap();
     let refused = gateway.files().write_file(request).await.unwrap_err();
     assert_eq!(reason(&refused), "RUN_EXISTS");
+}
+
+#[tokio::test]
+async fn what_the_profile_protects_is_neither_moved_nor_removed_nor_edited() {
+    let host = Host::start();
+    let gateway = Gateway::of(&host);
+    let mut files = gateway.files();
+    std::fs::create_dir_all(host.workspace.join(".git/hooks")).unwrap();
+    host.put(".git/hooks/pre-commit", "hook");
+    host.put(".git/HEAD", "ref");
+    if is_root() {
+        for directory in [".git/hooks", ".git"] {
+            let path = host.workspace.join(directory);
+            std::os::unix::fs::chown(path, Some(OWNER), Some(OWNER)).unwrap();
+        }
+    }
+    let delete = FileDelete { path: b".git".to_vec(), recursive: true };
+    let intent = gateway.signed(&delete, |_| {});
+    let request = DeleteFileRequest { intent: Some(intent), delete: Some(delete) };
+    let refused = files.delete_file(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "FILE_PERMISSION_DENIED", "{refused:?}");
+    let it = FileMove { from: b".git".to_vec(), to: b"g".to_vec(), recursive: true, overwrite: false };
+    let request =
+        MoveFileRequest { intent: Some(gateway.signed(&it, |_| {})), r#move: Some(it) };
+    let refused = files.move_file(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "FILE_PERMISSION_DENIED", "{refused:?}");
+    let replacement = Replacement { old: "hook".into(), new: "evil".into(), replace_all: false };
+    let edit = FileEdit {
+        path: b".git/hooks/pre-commit".to_vec(),
+        replacements: vec![replacement],
+        ..FileEdit::default()
+    };
+    let intent = gateway.signed(&edit, |_| {});
+    let request = EditFileRequest { intent: Some(intent), edit: Some(edit) };
+    let refused = files.edit_file(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "FILE_PERMISSION_DENIED", "{refused:?}");
+    let hook = std::fs::read_to_string(host.workspace.join(".git/hooks/pre-commit")).unwrap();
+    assert_eq!((hook.as_str(), host.workspace.join(".git/HEAD").exists()), ("hook", true));
+}
+
+#[tokio::test]
+async fn many_reads_of_a_session_at_once_are_each_answered_and_recorded() {
+    let host = Host::start();
+    let gateway = Gateway::of(&host);
+    for number in 0..40 {
+        host.put(&format!("{number}"), &format!("content {number}"));
+    }
+    let reading = (0..40).map(|number| {
+        let (mut files, request) = (gateway.files(), read(&gateway, &number.to_string()));
+        tokio::spawn(async move { files.read_file(request).await.unwrap().into_inner() })
+    });
+    for (number, reading) in reading.collect::<Vec<_>>().into_iter().enumerate() {
+        let answer = reading.await.unwrap();
+        let content = answer.content.unwrap();
+        assert_eq!(content.data, format!("content {number}").into_bytes());
+        let receipt = verify_receipt(&gateway.receipts, &answer.receipt.unwrap()).unwrap();
+        assert_eq!(receipt.output_digest, sha256(&content.encode_to_vec()));
+    }
+    host.expect_records("outcome", 40);
 }
 
 #[tokio::test]
