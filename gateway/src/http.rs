@@ -6,6 +6,7 @@
 //! (the SDK). Whatever is refused on the way is answered with an HTTP status and a
 //! JSON-RPC error that say what is wrong, and leaves a record.
 
+mod activity;
 mod approvals;
 mod body;
 mod listener;

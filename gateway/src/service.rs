@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::decide::reload;
+use crate::descriptors::{self, TooFewDescriptors};
 use crate::gateway::{Gateway, OpenError};
 use crate::http::{Listener, MCP_PATH, TlsFilesError, load_tls, router};
 
@@ -48,6 +49,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Not enough descriptors.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// SIGHUP cannot be waited for.
     #[error("cannot wait for SIGHUP: {0}")]
     Signal(#[source] std::io::Error),
@@ -67,7 +71,8 @@ impl Service {
         let shutdown = CancellationToken::new();
         let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
         let tls = config.tls.as_ref().map(load_tls).transpose()?;
-        let (address, connections) = (config.listen, config.limits.connections.get());
+        let address = config.listen;
+        let connections = descriptors::room_for(config.limits.connections.get())?;
         let listener = Listener::bind(address, tls, connections)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
