@@ -24,6 +24,7 @@ use crate::signed_rules::{SignedRulesError, Verified};
 
 pub(crate) use policies::{Judged, Policies};
 pub(crate) use reload::reload;
+use source::Loaded;
 
 /// The rules of this gateway, as they were at one time.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Policy {
     /// Whose the rules are, for hosts that require it.
     signed: Option<Verified>,
     /// Rules that only look on.
-    shadow: Option<Arc<RuleSet>>,
+    shadow: Option<Arc<Loaded>>,
 }
 
 /// Why rules are not taken. A gateway does not start without any.

@@ -70,7 +70,7 @@ impl Judged {
     pub(crate) fn load(config: &Config) -> Result<Self, PolicyError> {
         let keys = config.rules_keys.clone();
         let versions = PolicyVersions::new(config.state.with_extension("policy.json"));
-        let source = Source::read(&config.rules, &keys)?;
+        let source = Source::deciding(&config.rules, &keys)?;
         let loaded = source.judge()?;
         if let Some(signed) = &loaded.signed {
             versions.take(&signed.word)?;
@@ -102,7 +102,7 @@ impl Policies {
         let mut policy = Policy { rules: Arc::new(rules), version, signed, shadow: None };
         let mut shadow = None;
         if let Some(path) = &config.rules_shadow {
-            let mut watched = Watched::unseen(path);
+            let mut watched = Watched::unseen(path, &config.rules_keys);
             if let Some(rules) = watched.look(None, None, false, recorder) {
                 policy = rules.into_policy(&policy);
             }
@@ -139,8 +139,11 @@ impl Policies {
         let Files { rules, shadow } = &mut *files;
         for watched in [Some(rules), shadow.as_mut()].into_iter().flatten() {
             let now = self.now();
-            let in_force = if watched.shadow { now.shadow.as_deref() } else { Some(&*now.rules) };
-            let signed = now.signed.as_ref().filter(|_| !watched.shadow);
+            let (in_force, signed) = match &now.shadow {
+                Some(shadow) if watched.shadow => (Some(&shadow.rules), shadow.signed.as_ref()),
+                None if watched.shadow => (None, None),
+                _ => (Some(&*now.rules), now.signed.as_ref()),
+            };
             if let Some(taken) = watched.look(in_force, signed, again, recorder) {
                 self.now.store(Arc::new(taken.into_policy(&now)));
                 self.changed.send_replace(());
@@ -163,23 +166,24 @@ impl Taken {
     /// The policy that follows on `before`.
     fn into_policy(self, before: &Policy) -> Policy {
         let Self { rules, signed, version, shadow } = self;
-        let rules = Arc::new(rules);
         if shadow {
-            let Policy { rules: deciding, version, signed, shadow: _ } = before;
-            let (deciding, signed) = (Arc::clone(deciding), signed.clone());
-            return Policy { rules: deciding, version: *version, signed, shadow: Some(rules) };
+            let looking_on = Some(Arc::new(Loaded { rules, signed }));
+            let Policy { rules, version, signed, shadow: _ } = before;
+            let (rules, signed) = (Arc::clone(rules), signed.clone());
+            return Policy { rules, version: *version, signed, shadow: looking_on };
         }
-        Policy { rules, version, signed, shadow: before.shadow.clone() }
+        Policy { rules: Arc::new(rules), version, signed, shadow: before.shadow.clone() }
     }
 }
 
 impl Watched {
-    /// Rules that are to look on; whose they are does not matter.
-    fn unseen(path: &Path) -> Self {
+    /// Rules that are to look on. They may be of any version: an older one than
+    /// decides can be tried out, too.
+    fn unseen(path: &Path, keys: &TrustedKeys) -> Self {
         Self {
             path: path.to_owned(),
             shadow: true,
-            keys: TrustedKeys::default(),
+            keys: keys.clone(),
             versions: None,
             seen: Err(String::new()),
             refused: false,
@@ -229,7 +233,10 @@ impl Watched {
 
     /// What is there now; none: what was there last time.
     fn find(&self, again: bool) -> Option<Result<Source, String>> {
-        let read = || Source::read(&self.path, &self.keys).map_err(|error| error.to_string());
+        let read = || {
+            let read = if self.shadow { Source::looking_on } else { Source::deciding };
+            read(&self.path, &self.keys).map_err(|error| error.to_string())
+        };
         let mut found = read();
         if same(&found, &self.seen) {
             return again.then_some(found);

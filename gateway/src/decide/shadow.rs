@@ -20,7 +20,7 @@ impl Policy {
         place: Option<&Place>,
         action: Action,
     ) -> Option<Shadow> {
-        let shadow = self.shadow.as_ref()?;
+        let shadow = &self.shadow.as_ref()?.rules;
         // One call, so that both see the same time.
         let call = policy_call(subject(origin), &origin.tool, place, action);
         let other = shadow.decide(call.clone());

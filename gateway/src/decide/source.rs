@@ -23,6 +23,7 @@ pub(crate) enum Source {
 }
 
 /// Rules that are right.
+#[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) rules: RuleSet,
     /// Whose they are; `None` for plain files.
@@ -30,18 +31,28 @@ pub(crate) struct Loaded {
 }
 
 impl Source {
-    /// Reads what is at `path`: plain files where `keys` is empty, and a bundle that
-    /// one of them signed where it is not.
+    /// Reads rules that are to decide: plain files where `keys` is empty, and a bundle
+    /// that one of them signed where it is not.
     ///
     /// # Errors
     /// Something that belongs to it cannot be read.
-    pub(crate) fn read(path: &Path, keys: &TrustedKeys) -> Result<Self, PolicyError> {
+    pub(crate) fn deciding(path: &Path, keys: &TrustedKeys) -> Result<Self, PolicyError> {
         match (keys.is_empty(), is_bundle(path)) {
             (true, true) => Err(PolicyError::KeysMissing(path.to_owned())),
             (true, false) => Ok(Self::Plain(RuleFiles::load(&[path])?)),
             (false, true) => Ok(Self::Signed(SignedRules::read(path)?, keys.clone())),
             (false, false) => Err(PolicyError::NoBundle(path.to_owned())),
         }
+    }
+
+    /// Reads rules that are to look on: plain files, since they change nothing, or a
+    /// bundle that one of `keys` signed, as it would be asked for to decide.
+    ///
+    /// # Errors
+    /// Something that belongs to it cannot be read.
+    pub(crate) fn looking_on(path: &Path, keys: &TrustedKeys) -> Result<Self, PolicyError> {
+        let keys = if is_bundle(path) { keys } else { &TrustedKeys::default() };
+        Self::deciding(path, keys)
     }
 
     /// Whether both say the same, however often they were written anew.

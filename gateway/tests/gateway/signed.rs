@@ -2,26 +2,37 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use cofferdam_gateway::approvals::{Scope, Verdict};
+use cofferdam_gateway::client::{Answer, Approvals, Endpoint};
 use cofferdam_gateway::rule_files::RuleFiles;
 use cofferdam_gateway::signed_rules::SignedRules;
+use cofferdam_gateway::tokens::{NewToken, Purpose};
 use cofferdam_gateway::{Config, Service};
 use cofferdam_trust::{PolicyWord, SigningKey, TrustedKeys, verify_policy};
 use serde_json::{Value, json};
 
 use crate::host::{Script, TestHost};
 use crate::records::bodies;
+use crate::refusal;
 use crate::service::Served;
 
 /// Signs what stands in `rules.toml`.
 fn publish(served: &Served, key: &SigningKey, version: u64) {
-    let directory = served.directory.path();
-    let files = RuleFiles::load(&[&directory.join("rules.toml")]).unwrap();
-    let (signed, _) = SignedRules::sign(&files, key, version, SystemTime::now()).unwrap();
-    replace(served, &signed.to_text());
+    replace(served, &bundle(served, "rules.toml", key, version));
+}
+
+/// What stands in this file, signed.
+fn bundle(served: &Served, file: &str, key: &SigningKey, version: u64) -> String {
+    let files = RuleFiles::load(&[&served.directory.path().join(file)]).unwrap();
+    SignedRules::sign(&files, key, version, SystemTime::now()).unwrap().0.to_text()
 }
 
 fn replace(served: &Served, text: &str) {
-    let [new, path] = ["new", "policy.bundle"].map(|name| served.directory.path().join(name));
+    put(served, "policy.bundle", text);
+}
+
+fn put(served: &Served, file: &str, text: &str) {
+    let [new, path] = ["new", file].map(|name| served.directory.path().join(name));
     std::fs::write(&new, text).unwrap();
     std::fs::rename(new, path).unwrap();
 }
@@ -118,4 +129,92 @@ async fn plain_files_are_refused_where_a_bundle_is_wanted_and_the_other_way_roun
     }
     let empty = Config::parse(&path, &text.replace(&keys, "rules_keys = []")).unwrap_err();
     assert!(empty.to_string().contains("the list is empty"), "{empty}");
+}
+
+#[tokio::test]
+async fn who_agrees_is_told_the_version_of_the_rules_and_agrees_to_that_one_only() {
+    let key = SigningKey::generate().unwrap();
+    let (served, host) = trusting(&key).await;
+    patience(&served, 1);
+    let mut served = served.restart().await;
+    let push = json!({ "program": "git", "arguments": ["push"] });
+    let pending = served.call("execute_command", push.clone()).await;
+    assert_eq!(refusal(&pending)["reason"], "APPROVAL_PENDING");
+    let bob = approver(&served, "bob");
+    let request = bob.list(false).await.unwrap().pop().unwrap();
+    assert_eq!(request.question.signed_version, Some(2));
+    // The same rules under a higher version are asked about anew.
+    publish(&served, &key, 3);
+    until(&served, "loaded", 4).await;
+    let binding = request.question.binding.clone();
+    let answer =
+        Answer { verdict: Verdict::Approve, binding, scope: Scope::Session, note: "".into() };
+    let told = bob.answer(&request.id, &answer).await.unwrap();
+    assert_eq!(told.question.signed_version, Some(2));
+    let again = served.call("execute_command", push).await;
+    assert_eq!(refusal(&again)["reason"], "APPROVAL_PENDING", "{again:#}");
+    assert_ne!(refusal(&again)["approval"], json!(request.id));
+    assert!(host.asked().is_empty());
+    served.stop().await;
+    let steps = bodies(&served, "approval");
+    let versions: Vec<_> = steps.iter().map(|step| &step["signed_version"]).collect();
+    assert_eq!(versions, [2, 2, 3], "{steps:#?}");
+    assert!(steps.iter().all(|step| step["call"]["policy_version"].is_u64()), "{steps:#?}");
+}
+
+#[tokio::test]
+async fn shadow_rules_can_be_a_bundle_of_any_version_and_of_the_same_publishers_only() {
+    let key = SigningKey::generate().unwrap();
+    let (served, _host) = trusting(&key).await;
+    let nothing = "version = 1\nprofiles = [\"readonly\", \"build\"]\n";
+    put(&served, "shadow.toml", nothing);
+    put(&served, "shadow.bundle", &bundle(&served, "shadow.toml", &key, 1));
+    let path = served.directory.path().join("gateway.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("rules_shadow = \"shadow.bundle\"\n{text}")).unwrap();
+    let mut served = served.restart().await;
+    let list = async |served: &Served| {
+        let answer = served.call("list_hosts", json!({})).await;
+        assert_eq!(answer["result"]["isError"], json!(false), "{answer:#}");
+        bodies(served, "intent").pop().unwrap()["call"]["shadow"].clone()
+    };
+    assert_eq!(list(&served).await["difference"], "narrower");
+    let looks_on = |it: &Value| it["shadow"] == json!(true) && it["step"] == "loaded";
+    let taken = bodies(&served, "policy").into_iter().rfind(looks_on).unwrap();
+    assert_eq!((&taken["signed_version"], &taken["signed_by"]), (&json!(1), &json!(key.key_id())));
+    // A stranger's is refused and changes nothing; a version that decides is taken, too.
+    put(&served, "shadow.bundle", &bundle(&served, "shadow.toml", &stranger(), 2));
+    let refused = until(&served, "refused", 1).await;
+    assert!(refused["error"].as_str().unwrap().contains("not among the trusted keys"));
+    assert_eq!(list(&served).await["difference"], "narrower");
+    put(&served, "shadow.bundle", &bundle(&served, "rules.toml", &key, 2));
+    until(&served, "loaded", 5).await;
+    assert!(list(&served).await.is_null(), "the same is not told");
+    served.stop().await;
+}
+
+fn stranger() -> SigningKey {
+    SigningKey::generate().unwrap()
+}
+
+/// How many seconds callers wait for people from the next start on.
+fn patience(served: &Served, seconds: u64) {
+    let path = served.directory.path().join("gateway.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}\n[approvals]\npatience_seconds = {seconds}\n")).unwrap();
+}
+
+fn approver(served: &Served, user: &str) -> Approvals {
+    let new = NewToken {
+        purpose: Purpose::Approver,
+        name: user.into(),
+        user: user.into(),
+        groups: Vec::new(),
+        tenant: String::new(),
+        claims: cofferdam_policy::Claims::default(),
+        expires_at: None,
+    };
+    let token = served.tokens().create(&new).unwrap().0.reveal().to_owned();
+    let endpoint = Endpoint { url: served.url.clone(), token: token.into(), authorities: None };
+    Approvals::new(endpoint).unwrap()
 }
