@@ -131,8 +131,10 @@ pub(crate) enum PolicyError {
     Call(&'static str),
 }
 
-/// The exit codes of all of them: 0 where nothing is to be reported, 1 where
-/// something is, 2 where there is no answer.
+/// The exit codes of those that look for something (check, test, explain, diff,
+/// replay, shadow, verify): 0 where nothing is to be reported, 1 where something
+/// is. Those that only tell or make something (who-can, simulate, learn, key, sign,
+/// schema) have no 1. Of all of them 2 means that there is no answer.
 pub(crate) fn run(command: Command, format: Format) -> ExitCode {
     let answered = match command {
         Command::Check(arguments) => check::run(&arguments, format),

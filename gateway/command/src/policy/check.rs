@@ -29,7 +29,12 @@ Warnings as errors, for a pipeline:
   cofferdam policy check --deny-warnings rules.toml
 
 Exits with 1 when something is wrong or a test fails, with 0 when there are
-only warnings.";
+only warnings, with 2 when the files cannot be read.
+
+--json: {good, rules, errors: [{file, line, column, key, message, help}],
+warnings: [{kind, file, line, column, key, message, help, other}],
+tests: [{name, place, passed, decision, problem}]}; `other` (another place) and
+`problem` only where there is one";
 
 /// Which files.
 #[derive(Debug, Args)]

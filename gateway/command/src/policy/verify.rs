@@ -18,7 +18,8 @@ const EXAMPLES: &str = "\
 Is this what the publisher signed, and which version is it?
   cofferdam policy verify policy.bundle --key ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
 
-Exits with 2 where the seal does not hold, or the rules are not right.
+Exits with 1 where the seal holds and tests of the rules fail, so that no gateway
+takes them; with 2 where the seal does not hold, or the rules are not right.
 
 --json: {version, digest, key_id, issued_at, files, rules, failed_tests}";
 
