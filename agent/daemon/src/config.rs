@@ -111,8 +111,8 @@ impl Default for Limits {
             kept_runs_per_user: 64,
             kept_seconds: 3600,
             spool: Bytes(2 << 20),
-            held_output: Bytes(32 << 20),
-            kept_output: Bytes(16 << 20),
+            held_output: Bytes(16 << 20),
+            kept_output: Bytes(8 << 20),
         }
     }
 }

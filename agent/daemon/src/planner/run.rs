@@ -105,8 +105,9 @@ fn variables(capped: &Capped, proxy: Option<NonZeroU16>, command: &Command) -> V
     ];
     let mut all = std::collections::BTreeMap::new();
     all.extend(own.map(|(name, value)| (name, value)));
-    all.extend(command.terminal.map(|_| ("TERM", TERM.as_bytes().to_vec())));
     all.extend(profile.environment.iter().map(|(n, v)| (n.as_str(), v.as_bytes().to_vec())));
+    // What profiles say is meant for runs without one.
+    all.extend(command.terminal.map(|_| ("TERM", TERM.as_bytes().to_vec())));
     let proxy = proxy.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port.get())));
     let proxy = proxy.into_iter().flat_map(cofferdam_proxy_protocol::environment);
     all.extend(proxy.map(|(name, value)| (name, value.into_bytes())));

@@ -1,9 +1,9 @@
 //! How much all spools of a host may hold together.
 //!
-//! While there is room, each holds its own capacity. When there is none, who
-//! writes holds no more than an equal share, so that a run that prints much
-//! takes nothing from those beside it. All together never hold more than twice
-//! the bound, and a little for each that is beyond its share.
+//! While half of the room is free, each holds its own capacity. Beyond, who writes
+//! holds no more than an equal share of the other half, so that a run that prints
+//! much takes nothing from those beside it. All together never hold more than the
+//! room, but for the little that each may hold in any case.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,10 +49,10 @@ impl Part {
     /// Bytes that each of the spool's two streams may hold now, of `capacity`.
     pub(super) fn of_stream(&self, capacity: usize) -> usize {
         let Room { most, held, spools } = &*self.room;
-        if held.load(Ordering::Relaxed) < *most {
+        if held.load(Ordering::Relaxed) < *most / 2 {
             return capacity;
         }
-        let share = most / spools.load(Ordering::Relaxed).max(1) / 2;
+        let share = most / 2 / spools.load(Ordering::Relaxed).max(1) / 2;
         share.max(LEAST).min(capacity)
     }
 

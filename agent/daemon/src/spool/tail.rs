@@ -60,8 +60,11 @@ impl Tail {
         while !bytes.is_empty() {
             let chunk = match self.chunks.back_mut() {
                 Some(chunk) if chunk.len() < CHUNK => chunk,
-                _ => {
-                    self.chunks.push_back(Vec::new());
+                last => {
+                    // Little output takes little; after that a chunk is whole at once.
+                    let whole = if last.is_some() { CHUNK } else { 0 };
+                    self.chunks.push_back(Vec::with_capacity(whole));
+                    self.allocated += whole;
                     continue;
                 }
             };
