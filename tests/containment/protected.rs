@@ -158,9 +158,10 @@ fn a_git_file_of_a_worktree_stays_as_it_is() {
         let file = caller.workspace().join(".git");
         fs::write(&file, "gitdir: elsewhere\n").unwrap();
         give(&file);
-        caller
+        let ran = caller
             .sh("echo gitdir: e > .git; echo gitdir: e > f; mv f .git; rm -f .git; ln -sf e .git");
-        assert_eq!(fs::read_to_string(&file).unwrap(), "gitdir: elsewhere\n", "{way}");
+        let left = fs::read_to_string(&file).unwrap();
+        assert_eq!(left, "gitdir: elsewhere\n", "{way}: {}", ran.said());
     }
 }
 
