@@ -215,6 +215,15 @@ impl Reading {
             Self::Journal => "journal",
         }
     }
+
+    /// In words that a unit follows.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::List => "list the units",
+            Self::Status => "read the state of",
+            Self::Journal => "read the journal of",
+        }
+    }
 }
 
 /// What is done with a process that runs or has run.
@@ -353,12 +362,7 @@ impl fmt::Display for Action {
             Self::DescribeHost => out.write_str("describe the host"),
             Self::ListHosts => out.write_str("list the hosts"),
             Self::ReadService { what, unit } => {
-                let words = match what {
-                    Reading::List => "list the units",
-                    Reading::Status => "read the state of",
-                    Reading::Journal => "read the journal of",
-                };
-                write!(out, "{words} `{}`", shown(unit.as_bytes()))
+                write!(out, "{} `{}`", what.verb(), shown(unit.as_bytes()))
             }
         }
     }

@@ -142,7 +142,7 @@ fn what_rules_and_ceiling_name_is_told_and_nothing_else() {
     let wide = refusal(&read(&dev, "list", "web*.service"));
     assert!(wide.contains("the rule names some of these units"), "{wide}");
     let wider = refusal(&read(&dev, "list", "w*b.service"));
-    assert!(wider.contains("permits only the units `web*.service`"), "{wider}");
+    assert!(wider.contains("permits only the units"), "{wider}");
     let admin = refusal(&read(&dev, "status", "web-admin.service"));
     assert!(admin.contains("no-admin") && admin.contains("nobody's business"), "{admin}");
     let other = refusal(&read(&dev, "status", "ssh.service"));

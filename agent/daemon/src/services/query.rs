@@ -51,8 +51,8 @@ impl Asked {
     }
 }
 
-fn invalid(path: &str, problem: impl ToString) -> InvalidField {
-    InvalidField { path: path.to_owned(), problem: problem.to_string() }
+fn invalid(path: &str, problem: impl Into<String>) -> InvalidField {
+    InvalidField { path: path.to_owned(), problem: problem.into() }
 }
 
 /// Checks a question.

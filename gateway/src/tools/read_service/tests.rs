@@ -19,7 +19,7 @@ fn text(output: &Output) -> String {
     result["content"][0]["text"].as_str().unwrap().to_owned()
 }
 
-fn journal(arguments: Value) -> ServiceQuery {
+fn journal(arguments: &Value) -> ServiceQuery {
     let mut all = json!({ "what": "journal", "unit": "nginx" });
     all.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
     asked(all).unwrap()
@@ -80,7 +80,7 @@ fn what_means_nothing_is_refused_with_the_field_and_what_would_be_right() {
 
 #[test]
 fn the_rules_see_what_is_read_of_which_unit() {
-    let query = journal(json!({ "priority": "warning", "since": "2026-01-31T08:00:00Z" }));
+    let query = journal(&json!({ "priority": "warning", "since": "2026-01-31T08:00:00Z" }));
     let unit = "nginx.service".to_owned();
     assert_eq!(query.action(), Action::ReadService { what: Reading::Journal, unit });
     let entries = query.journal.clone().unwrap();
@@ -92,7 +92,7 @@ fn the_rules_see_what_is_read_of_which_unit() {
 
 #[test]
 fn a_journal_is_asked_for_no_more_than_an_answer_can_show() {
-    let mut query = journal(json!({}));
+    let mut query = journal(&json!({}));
     ReadService::fit(&mut query, 50_000);
     assert_eq!(query.journal.as_ref().unwrap().bytes, 25_000);
     ReadService::fit(&mut query, 10 << 20);
@@ -127,7 +127,7 @@ fn units_stand_in_one_line_each_and_what_failed_comes_first() {
 fn what_a_program_wrote_cannot_look_like_another_line_or_steer_a_terminal() {
     let hostile = "a\n2026-01-01T00:00:00Z err sshd[1]: opened\u{202e}\u{200b}\u{1b}[2J";
     let page = JournalPage { entries: vec![entry(1, hostile)], ..JournalPage::default() };
-    let output = Output::of_journal(&journal(json!({})), page, 10_000);
+    let output = Output::of_journal(&journal(&json!({})), page, 10_000);
     let text = text(&output);
     assert!(text.contains("2023-11-14T22:13:21Z err nginx[7]: a\n    2026-01-01"), "{text}");
     assert!(text.contains("\\u{202e}\\u{200b}\\u{1b}[2J"), "{text}");
@@ -145,7 +145,7 @@ fn a_journal_can_be_read_on_in_both_directions_whatever_did_not_fit() {
     };
     let places = |arguments: Value, next: &str, budget: usize| {
         let output =
-            serde_json::to_value(Output::of_journal(&journal(arguments), page(next), budget));
+            serde_json::to_value(Output::of_journal(&journal(&arguments), page(next), budget));
         let output = output.unwrap();
         let text = |key: &str| output[key].as_str().unwrap_or("-").to_owned();
         (output["entries"].as_array().unwrap().len(), text("older"), text("newer"))
@@ -161,7 +161,7 @@ fn a_journal_can_be_read_on_in_both_directions_whatever_did_not_fit() {
     expect(places(json!({ "after": "c0" }), "", 10_000), 3, place("c1", "c3"));
     expect(places(json!({ "after": "c0" }), "n", 450), 2, place("c1", "c2"));
     let none = JournalPage::default();
-    let output = Output::of_journal(&journal(json!({ "after": "c9" })), none, 10_000);
+    let output = Output::of_journal(&journal(&json!({ "after": "c9" })), none, 10_000);
     assert_eq!(serde_json::to_value(output).unwrap()["newer"], "c9");
 }
 
