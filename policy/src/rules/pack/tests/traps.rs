@@ -4,7 +4,7 @@
 
 /// Calls that no pack and no two packs permit. Words are separated by spaces; a
 /// middle dot stands for a space within a word.
-pub(super) const LINES: [&str; 118] = [
+pub(super) const LINES: [&str; 136] = [
     "find . -exec id ;",
     "find . -execdir id ;",
     "find . -ok id ;",
@@ -123,6 +123,24 @@ pub(super) const LINES: [&str; 118] = [
     "dpkg-query --admindir=/workspace/d -l",
     "bash -c id",
     "sudo id",
+    "git log --format=%+G?",
+    "git log --format=%-G?",
+    "git log --format=%·GK",
+    "git shortlog --group=format:%G?",
+    "git for-each-ref --sort=signature",
+    "git branch --sort=signature:grade",
+    "git tag -l --sort=signature",
+    "git -C sub fetch origin",
+    "rg -zl x",
+    "rg -lz x",
+    "tar cf x.tar -C /workspace ../../etc/passwd",
+    "make HOSTCC=./x",
+    "make CROSS_COMPILE=./x-",
+    "make INSTALL=./x",
+    "make GENERATOR=./x",
+    "cmake -S . -B b -DCMAKE_C_FLAGS=-fplugin=./p.so",
+    "cmake -S . -B b -DCMAKE_C_FLAGS=-B./bin",
+    "meson setup b -Dc_args=-fplugin=./p.so",
 ];
 
 /// Words that no permitted call of these programs takes, wherever they stand.
