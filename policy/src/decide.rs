@@ -85,22 +85,13 @@ impl RuleSet {
         let mut chosen = Vec::new();
         let mut asks = Vec::new();
         for part in &question.parts {
-            // What runs cannot be seen, so each deny rule may be met, and the first ones
-            // that are say enough.
-            let (mut rules, denied) = match part {
-                Part::Opaque(_) => (None, guards(search.denying(), Effect::Deny, part, question)),
-                _ => {
-                    let rules = search.about(part, question);
-                    let denied = guards(rules.iter().copied(), Effect::Deny, part, question);
-                    (Some(rules), denied)
-                }
-            };
+            let (rules, denied) = denying(search, part, question);
             if let Some((first, _)) = denied.first() {
                 table.push(part.verdict(Finding::Denied(first.id.clone())));
                 denials.extend(denied.iter().map(|(rule, sure)| rule_reason(rule, part, *sure)));
                 continue;
             }
-            let rules = rules.take().unwrap_or_else(|| search.about(part, question));
+            let rules = rules.unwrap_or_else(|| search.about(part, question));
             let asking = guards(rules.iter().copied(), Effect::Ask, part, question);
             asks.extend(asking.iter().map(|(rule, _)| *rule));
             asks.extend(rules.iter().copied().filter(|rule| wants_human(rule, part, question)));
@@ -152,6 +143,22 @@ impl Judged {
     fn denied(reasons: Vec<Reason>) -> Self {
         Self { outcome: Outcome::Denied(reasons), table: Vec::new() }
     }
+}
+
+/// The deny rules that a part meets, and the rules about it where they were looked
+/// for. What an opaque line runs cannot be seen: each deny rule may be met, and the
+/// first ones that are say enough, so that not all have to be looked at.
+fn denying<'r>(
+    search: &Search<'r, '_>,
+    part: &Part<'_>,
+    question: &Question<'_>,
+) -> (Option<Vec<&'r Rule>>, Vec<(&'r Rule, Match)>) {
+    if let Part::Opaque(_) = part {
+        return (None, guards(search.denying(), Effect::Deny, part, question));
+    }
+    let rules = search.about(part, question);
+    let denied = guards(rules.iter().copied(), Effect::Deny, part, question);
+    (Some(rules), denied)
 }
 
 /// The first rules of this effect that match a part or may match it.

@@ -148,7 +148,7 @@ async fn who_agrees_is_told_the_version_of_the_rules_and_agrees_to_that_one_only
     until(&served, "loaded", 4).await;
     let binding = request.question.binding.clone();
     let answer =
-        Answer { verdict: Verdict::Approve, binding, scope: Scope::Session, note: "".into() };
+        Answer { verdict: Verdict::Approve, binding, scope: Scope::Session, note: String::new() };
     let told = bob.answer(&request.id, &answer).await.unwrap();
     assert_eq!(told.question.signed_version, Some(2));
     let again = served.call("execute_command", push).await;

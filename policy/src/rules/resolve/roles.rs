@@ -72,11 +72,11 @@ pub(in super::super) fn resolve(
     let order = sorting.order.into_iter().map(str::to_owned).collect::<Vec<_>>();
     let roles: Vec<Written<'_>> =
         order.into_iter().filter_map(|name| written.remove(&name)).collect();
-    let named = roles.iter().enumerate().map(|(number, role)| {
+    let numbered = roles.iter().enumerate().map(|(number, role)| {
         let place = role.source.at(role.name.span());
         (role.name.get_ref().clone(), Named { number, place, used: Cell::new(false) })
     });
-    let names = RoleNames(named.collect());
+    let names = RoleNames(numbered.collect());
     let roles = roles.into_iter().map(|role| resolve_one(role, sets, &names, report)).collect();
     (names, Roles(roles))
 }
