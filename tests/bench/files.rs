@@ -75,8 +75,16 @@ fn ripgrep(dev: &Dev) -> anyhow::Result<(Duration, usize)> {
 
 /// Text of words, in directories of 200 files; one file in a thousand has a needle.
 fn tree(dev: &Dev, mebibytes: usize) -> anyhow::Result<usize> {
-    const WORDS: [&str; 8] =
-        ["let value", "return", "fn compute", "needle", "hay", "struct State", "// a note", "match"];
+    const WORDS: [&str; 8] = [
+        "let value",
+        "return",
+        "fn compute",
+        "needle",
+        "hay",
+        "struct State",
+        "// a note",
+        "match",
+    ];
     let files = mebibytes * 1024 * 1024 / FILE;
     let mut state = 1_u64;
     let mut text = String::with_capacity(FILE + 64);

@@ -16,16 +16,12 @@ fn a_file_is_edited_by_replacements_and_by_a_diff() {
     assert!(text(&edited).contains("+2"), "{edited:#}");
     let digest = content(&edited)["sha256"].as_str().unwrap().to_owned();
     let patch = "--- a.txt\n+++ a.txt\n@@ -1,2 +1,2 @@\n-one\n+1\n 2\n";
-    let patched = dev.tool(
-        "edit_file",
-        &json!({ "path": "a.txt", "patch": patch, "expected_sha256": digest }),
-    );
+    let patched = dev
+        .tool("edit_file", &json!({ "path": "a.txt", "patch": patch, "expected_sha256": digest }));
     assert_eq!(content(&patched)["hunks"][0]["offset"], 0, "{patched:#}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\nthree\n");
-    let stale = dev.tool(
-        "edit_file",
-        &json!({ "path": "a.txt", "patch": patch, "expected_sha256": digest }),
-    );
+    let stale = dev
+        .tool("edit_file", &json!({ "path": "a.txt", "patch": patch, "expected_sha256": digest }));
     assert!(refusal(&stale).contains("was changed since it was read"), "{stale:#}");
     let dry = json!({
         "path": "a.txt", "dry_run": true, "edits": [{ "old_text": "three", "new_text": "3" }],
@@ -71,7 +67,8 @@ fn pages_of_a_listing_and_of_a_search_show_everything_once() {
     assert_eq!(seen.len(), 30);
     let (mut found, mut skip) = (0, 0);
     loop {
-        let asked = json!({ "content": "needle", "types": ["rust"], "max_matches": 8, "skip": skip });
+        let asked =
+            json!({ "content": "needle", "types": ["rust"], "max_matches": 8, "skip": skip });
         let page = dev.tool("search_files", &asked);
         let page = content(&page);
         found += page["matches"].as_array().unwrap().len();

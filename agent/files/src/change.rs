@@ -30,10 +30,9 @@ fn expect_asked(
 ) -> Result<FileKind, FileFault> {
     match kind {
         None => Err(FileFault::errno(operation, seat.shown())(rustix::io::Errno::NOENT)),
-        Some(FileKind::Directory) if !recursive => Err(FileFault::Directory {
-            path: seat.shown().to_owned(),
-            operation,
-        }),
+        Some(FileKind::Directory) if !recursive => {
+            Err(FileFault::Directory { path: seat.shown().to_owned(), operation })
+        }
         Some(kind) => Ok(kind),
     }
 }

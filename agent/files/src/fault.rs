@@ -96,6 +96,13 @@ pub enum FileFault {
         /// Which end.
         why: String,
     },
+    /// The workspace was removed or moved away while the session was there.
+    #[error(
+        "the workspace `{}` is not there any more: it was removed or moved on the host; have it made \
+         again, and call again",
+        _0.display()
+    )]
+    NoWorkspace(PathBuf),
     /// The request means nothing.
     #[error("{0}")]
     Invalid(String),
@@ -120,13 +127,14 @@ impl From<FileFault> for FileError {
     fn from(fault: FileFault) -> Self {
         let (kind, errno) = match &fault {
             FileFault::System { errno, .. } => (kind_of(*errno), errno.raw_os_error()),
-            FileFault::WrongKind { .. } => (FileErrorKind::WrongKind, 0),
+            FileFault::WrongKind { .. } | FileFault::Directory { .. } => {
+                (FileErrorKind::WrongKind, 0)
+            }
             FileFault::Precondition { .. } => (FileErrorKind::PreconditionFailed, 0),
-            FileFault::Directory { .. } => (FileErrorKind::WrongKind, 0),
+            FileFault::NoWorkspace(_) => (FileErrorKind::NotFound, Errno::NOENT.raw_os_error()),
             FileFault::Protected { .. } => (FileErrorKind::PermissionDenied, 0),
-            FileFault::Stopped { .. } => (FileErrorKind::TooLarge, 0),
             FileFault::Unmatched { .. } => (FileErrorKind::Unmatched, 0),
-            FileFault::TooLarge { .. } => (FileErrorKind::TooLarge, 0),
+            FileFault::TooLarge { .. } | FileFault::Stopped { .. } => (FileErrorKind::TooLarge, 0),
             FileFault::Invalid(_) => (FileErrorKind::Invalid, 0),
         };
         Self { kind: kind.into(), errno, message: fault.to_string() }

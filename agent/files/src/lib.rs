@@ -42,8 +42,8 @@ use cofferdam_proto::file::v1::{WorkerRequest, WorkerResponse};
 use prost::Message;
 
 pub use fault::FileFault;
-pub use resident::stay;
 use place::Workspace;
+pub use resident::stay;
 
 /// Reads one request, carries it out, writes one response.
 pub fn serve(input: impl Read, mut output: impl Write) -> std::io::Result<()> {
@@ -79,6 +79,9 @@ fn refused(fault: FileFault) -> WorkerResponse {
 fn carry_out(request: WorkerRequest) -> Result<Answer, FileFault> {
     let WorkerRequest { workspace, operation } = request;
     let workspace = Workspace::new(workspace)?;
+    if workspace.is_gone() {
+        return Err(FileFault::NoWorkspace(workspace.path().to_owned()));
+    }
     Ok(match operation {
         Some(Operation::Read(r)) => Answer::Content(read::read(&workspace, r)?),
         Some(Operation::Write(w)) => Answer::Written(write::write(&workspace, w)?),

@@ -9,7 +9,7 @@ pub(crate) fn lines(bytes: &[u8]) -> Vec<&[u8]> {
 /// The number of the line that the byte at `position` is in, from 1.
 pub(crate) fn line_at(bytes: &[u8], position: usize) -> u64 {
     let before = &bytes[..position.min(bytes.len())];
-    before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1
+    memchr::memchr_iter(b'\n', before).count() as u64 + 1
 }
 
 /// Whether every line ends with a carriage return and a newline, and there is one.

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::bounds;
@@ -31,6 +32,15 @@ impl Workspace {
             return Err(FileFault::Invalid("the workspace is not an absolute path".to_owned()));
         }
         Ok(Self(path))
+    }
+
+    /// Whether it was removed: it is not there, or it is mounted here and nowhere
+    /// else any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        match std::fs::metadata(&self.0) {
+            Ok(metadata) => metadata.nlink() == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
     }
 
     /// The workspace itself.

@@ -38,8 +38,8 @@ pub(crate) fn read(workspace: &Workspace, request: FileRead) -> Result<FileConte
     let size = metadata.len();
     let small = size <= bounds::READ;
     let whole = if small { Some(all(&mut file).map_err(fault())?) } else { None };
-    let image = whole.as_ref().is_some_and(|all| is_image(all))
-        && size <= whole_image.min(bounds::READ);
+    let image =
+        whole.as_ref().is_some_and(|all| is_image(all)) && size <= whole_image.min(bounds::READ);
     let part = match (whole.as_deref(), lines) {
         (Some(all), _) if image => Part { data: all.to_vec(), ..Part::default() },
         (Some(all), None) => Part { data: slice(all, offset, length), offset, ..Part::default() },

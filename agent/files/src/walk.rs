@@ -63,7 +63,7 @@ pub(crate) fn sorted(
     types: Option<Types>,
 ) -> impl Iterator<Item = DirEntry> {
     let mut builder = builder(root, depth, selection);
-    builder.sort_by_file_name(|one, other| one.cmp(other));
+    builder.sort_by_file_name(Ord::cmp);
     if let Some(types) = types {
         builder.types(types);
     }

@@ -97,9 +97,9 @@ impl Watch {
             recursive,
             events: Events::default(),
         };
-        watch.add(top.clone()).map_err(|errno| {
-            FileFault::errno(OPERATION, watch.place.asked())(errno)
-        })?;
+        watch
+            .add(top.clone())
+            .map_err(|errno| FileFault::errno(OPERATION, watch.place.asked())(errno))?;
         if recursive {
             watch.add_beneath(&top);
         }
@@ -194,20 +194,20 @@ impl Watch {
             matters |= self.events.add(path, flags);
         }
         for directory in fresh {
-            self.join(directory);
+            self.join(&directory);
         }
         Ok(matters)
     }
 
     /// A directory came to be: what is in it by now was not seen coming.
-    fn join(&mut self, directory: PathBuf) {
-        if self.add(directory.clone()).is_err() {
+    fn join(&mut self, directory: &Path) {
+        if self.add(directory.to_owned()).is_err() {
             // Gone again.
             return;
         }
-        self.add_beneath(&directory);
+        self.add_beneath(directory);
         let selection = Selection { respect_ignore_files: true, include_hidden: true };
-        for entry in walk::entries(&directory, bounds::SEARCH_DEPTH, selection) {
+        for entry in walk::entries(directory, bounds::SEARCH_DEPTH, selection) {
             self.events.add(entry.into_path(), ReadFlags::CREATE);
             if self.events.is_full() {
                 return;

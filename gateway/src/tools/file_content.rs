@@ -175,7 +175,8 @@ fn media_type(data: &[u8]) -> Option<&'static str> {
     }
     let (_, kind) = KINDS.iter().find(|(start, _)| data.starts_with(start))?;
     // Text may begin like that, too.
-    let binary = kind.starts_with("image/") || std::str::from_utf8(data).is_err() || data.contains(&0);
+    let binary =
+        kind.starts_with("image/") || std::str::from_utf8(data).is_err() || data.contains(&0);
     binary.then_some(*kind)
 }
 
@@ -217,7 +218,9 @@ mod tests {
     #[test]
     fn encodings_are_taken_at_their_word() {
         assert_eq!(shown(b"caf\xe9", 4, Reading::Latin1).content, "caf\u{e9}");
-        assert!(shown("é".as_bytes(), 2, Reading::Ascii).note.unwrap().contains("not text in ascii"));
+        assert!(
+            shown("é".as_bytes(), 2, Reading::Ascii).note.unwrap().contains("not text in ascii")
+        );
         assert_eq!(shown(b"abc", 3, Reading::Ascii).encoding, "ascii");
     }
 }

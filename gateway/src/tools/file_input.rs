@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_name_of_any_bytes_goes_there_and_back() {
-        for name in [&b"caf\xe9/\xff\xfe"[..], b"a\\xb", b"\\x41", b"plain", "é".as_bytes(), b"\\"] {
+        for name in [&b"caf\xe9/\xff\xfe"[..], b"a\\xb", b"\\x41", b"plain", "é".as_bytes(), b"\\"]
+        {
             let text = path_text(name);
             assert_eq!(path_bytes("path", &text).unwrap(), name, "{text}");
         }

@@ -122,17 +122,8 @@ impl HostTool for ReadFile {
     };
 
     fn ask(input: Input, _place: &Place) -> Result<Asked<FileRead>, BadInput> {
-        let Input {
-            path,
-            first_line,
-            lines,
-            tail,
-            offset,
-            length,
-            encoding,
-            host: _,
-            project: _,
-        } = input;
+        let Input { path, first_line, lines, tail, offset, length, encoding, host: _, project: _ } =
+            input;
         let lines = range(first_line, lines, tail, offset)?;
         let wire = FileRead {
             path: path_bytes("path", &path)?,
@@ -158,7 +149,12 @@ impl HostTool for ReadFile {
         intent: &RecordedIntent<FileRead>,
     ) -> Result<Acted<Output>, HostError> {
         let Proven { answer, receipt } = job.host.ask(intent, job.cancelled).await?;
-        let answer = shape(answer, intent.action(), Reading::from(intent.action().encoding()), job.provenance);
+        let answer = shape(
+            answer,
+            intent.action(),
+            Reading::from(intent.action().encoding()),
+            job.provenance,
+        );
         Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })
     }
 }

@@ -238,9 +238,10 @@ fn file_part<'a>(
     let location = locate(path, Directory::At(workspace), workspace)
         .map_err(|problem| unclear_path(action, path, problem))?;
     let (mode, verb) = if writes { (Mode::Write, "changes") } else { (Mode::Read, "reads") };
-    let label = match alone {
-        true => action.to_string(),
-        false => format!("{action}, which {verb} `{}`", shown(path)),
+    let label = if alone {
+        action.to_string()
+    } else {
+        format!("{action}, which {verb} `{}`", shown(path))
     };
     Ok(Part::Path { used: PathUse { location, mode, recursive }, label })
 }

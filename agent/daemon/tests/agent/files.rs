@@ -132,9 +132,9 @@ async fn what_the_profile_protects_is_neither_moved_nor_removed_nor_edited() {
     let request = DeleteFileRequest { intent: Some(intent), delete: Some(delete) };
     let refused = files.delete_file(request).await.unwrap_err();
     assert_eq!(reason(&refused), "FILE_PERMISSION_DENIED", "{refused:?}");
-    let it = FileMove { from: b".git".to_vec(), to: b"g".to_vec(), recursive: true, overwrite: false };
-    let request =
-        MoveFileRequest { intent: Some(gateway.signed(&it, |_| {})), r#move: Some(it) };
+    let it =
+        FileMove { from: b".git".to_vec(), to: b"g".to_vec(), recursive: true, overwrite: false };
+    let request = MoveFileRequest { intent: Some(gateway.signed(&it, |_| {})), r#move: Some(it) };
     let refused = files.move_file(request).await.unwrap_err();
     assert_eq!(reason(&refused), "FILE_PERMISSION_DENIED", "{refused:?}");
     let replacement = Replacement { old: "hook".into(), new: "evil".into(), replace_all: false };

@@ -95,12 +95,7 @@ fn draft_name() -> io::Result<CString> {
     CString::new(name).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-fn publish(
-    new: &Seat,
-    draft: &CString,
-    replaces: bool,
-    kind: FileKind,
-) -> Result<(), FileFault> {
+fn publish(new: &Seat, draft: &CString, replaces: bool, kind: FileKind) -> Result<(), FileFault> {
     let directory = new.directory();
     let renamed = if replaces && kind != FileKind::Directory {
         renameat(directory, draft, directory, new.name())
@@ -181,8 +176,8 @@ impl Copy {
             let path = source.path_of(&name);
             self.entry(source.fd(), &name, kind, made.fd(), &name, &path, depth + 1)?;
         }
-        let mode = fstat(source.fd()).map_err(fault())?.st_mode;
-        fchmod(made.fd(), Mode::from_raw_mode(mode & 0o777)).map_err(fault())?;
+        let bits = fstat(source.fd()).map_err(fault())?.st_mode & 0o777;
+        fchmod(made.fd(), Mode::from_raw_mode(bits)).map_err(fault())?;
         self.copied.directories += 1;
         Ok(())
     }
@@ -207,8 +202,8 @@ impl Copy {
             return Err(FileFault::WrongKind { path, found, needed: "a regular file" });
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let made = openat(to, target, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)
-            .map_err(fault())?;
+        let made =
+            openat(to, target, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR).map_err(fault())?;
         let bytes = self.data(&File::from(source), &File::from(made), stat.st_mode, shown)?;
         self.copied.files += 1;
         self.copied.bytes += bytes;
@@ -245,7 +240,8 @@ impl Copy {
                 }
             }
         }
-        fchmod(target, Mode::from_raw_mode(mode & 0o777)).map_err(FileFault::errno(OPERATION, shown))?;
+        fchmod(target, Mode::from_raw_mode(mode & 0o777))
+            .map_err(FileFault::errno(OPERATION, shown))?;
         // Of a tree the kernel writes the rest in its own time.
         if self.copied.files == 0 {
             target.sync_data().map_err(fault())?;

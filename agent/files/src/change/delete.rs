@@ -17,16 +17,12 @@ const OPERATION: &str = "remove";
 
 /// Removes it, and says how much is gone. What cannot be removed half-way is told
 /// beside what is gone.
-pub(crate) fn delete(
-    workspace: &Workspace,
-    request: FileDelete,
-) -> Result<FileDeleted, FileFault> {
+pub(crate) fn delete(workspace: &Workspace, request: FileDelete) -> Result<FileDeleted, FileFault> {
     let FileDelete { path, recursive } = request;
     let place = workspace.place(path)?;
     let seat = Seat::of(&place, OPERATION)?;
-    let kind = match seat.kind(OPERATION)? {
-        Some(kind) => kind,
-        None => return Err(FileFault::errno(OPERATION, seat.shown())(Errno::NOENT)),
+    let Some(kind) = seat.kind(OPERATION)? else {
+        return Err(FileFault::errno(OPERATION, seat.shown())(Errno::NOENT));
     };
     let mut gone = 0;
     let removed = match kind {

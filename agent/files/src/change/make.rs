@@ -54,7 +54,9 @@ fn there(seat: &Seat, fine: bool) -> Result<DirectoryMade, FileFault> {
             path,
             problem: "is there already; set make_parents to take it as it is".to_owned(),
         }),
-        Some(found) => Err(FileFault::WrongKind { path, found, needed: "nothing, or a directory," }),
+        Some(found) => {
+            Err(FileFault::WrongKind { path, found, needed: "nothing, or a directory," })
+        }
         None => Err(FileFault::errno(OPERATION, seat.shown())(Errno::NOENT)),
     }
 }

@@ -24,16 +24,9 @@ fn mount_point(line: &[u8]) -> Option<PathBuf> {
             let text = std::str::from_utf8(digits).ok()?;
             u8::from_str_radix(text, 8).ok()
         };
-        match (first, others.get(..3).and_then(octal)) {
-            (b'\\', Some(byte)) => {
-                bytes.push(byte);
-                rest = &others[3..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = others;
-            }
-        }
+        let escaped = others.get(..3).and_then(octal).filter(|_| first == b'\\');
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &others[3..] } else { others };
     }
     Some(PathBuf::from(OsString::from_vec(bytes)))
 }

@@ -66,10 +66,9 @@ fn refusal(errno: Errno, old: &Seat, new: &Seat) -> FileFault {
             old.shown().display(),
             new.shown().display()
         )),
-        Errno::INVAL => FileFault::Invalid(format!(
-            "`{}` cannot be moved into itself",
-            old.shown().display()
-        )),
+        Errno::INVAL => {
+            FileFault::Invalid(format!("`{}` cannot be moved into itself", old.shown().display()))
+        }
         errno => FileFault::errno(OPERATION, old.shown())(errno),
     }
 }

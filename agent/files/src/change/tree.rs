@@ -88,9 +88,8 @@ impl Level {
         let directory = Dir::read_from(&self.fd).map_err(fault)?;
         let mut entries = Vec::new();
         for entry in directory {
-            let entry = entry.map_err(|errno| {
-                FileFault::errno(limits.operation, &self.shown)(errno)
-            })?;
+            let entry =
+                entry.map_err(|errno| FileFault::errno(limits.operation, &self.shown)(errno))?;
             let name = entry.file_name().to_owned();
             if matches!(name.as_bytes(), b"." | b"..") {
                 continue;

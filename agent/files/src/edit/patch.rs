@@ -51,7 +51,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Patch, FileFault> {
             continue;
         }
         // Lines that name files come in pairs.
-        let names = line.starts_with(b"--- ") && all.get(at + 1).is_some_and(|l| l.starts_with(b"+++ "));
+        let names =
+            line.starts_with(b"--- ") && all.get(at + 1).is_some_and(|l| l.starts_with(b"+++ "));
         if names {
             files += 1;
             check_names(line, all[at + 1])?;
@@ -108,9 +109,8 @@ fn check_prose(line: &[u8], at: usize, after: Option<&Hunk>) -> Result<(), FileF
 /// Reads the hunk whose header is the line `at`, and says where it ends.
 fn read_hunk(all: &[&[u8]], at: usize) -> Result<(Hunk, usize), FileFault> {
     let wrong = |line: usize, why: &str| invalid(&format!("line {} of the diff {why}", line + 1));
-    let (old, new) = header(all[at]).ok_or_else(|| {
-        wrong(at, "is no header of a hunk; one looks like `@@ -1,3 +1,4 @@`")
-    })?;
+    let (old, new) = header(all[at])
+        .ok_or_else(|| wrong(at, "is no header of a hunk; one looks like `@@ -1,3 +1,4 @@`"))?;
     let mut hunk = Hunk::new(old, new);
     let mut next = at + 1;
     while hunk.wants_more() {

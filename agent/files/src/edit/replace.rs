@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use cofferdam_proto::file::v1::{Replacement as Wire, ReplacementDone};
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 use super::{Changed, invalid, nearest};
 use crate::bounds;
@@ -108,7 +108,7 @@ fn find(text: &[u8], needle: &[u8]) -> Result<Vec<usize>, FileFault> {
 fn numbers(text: &[u8], places: &[usize]) -> Vec<u64> {
     let (mut line, mut from) = (1, 0);
     let number = |&place: &usize| {
-        line += text[from..place].iter().filter(|byte| **byte == b'\n').count() as u64;
+        line += memchr_iter(b'\n', &text[from..place]).count() as u64;
         from = place;
         line
     };

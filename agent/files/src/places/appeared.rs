@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prost_types::Timestamp;
@@ -83,7 +83,7 @@ struct Gits<'a>(BTreeSet<&'a OsStr>);
 impl<'a> Gits<'a> {
     fn of(protected: &'a [PathBuf]) -> Self {
         let names = protected.iter().filter_map(|path| path.strip_prefix(GIT).ok());
-        Self(names.filter_map(|name| name.components().next()).map(|it| it.as_os_str()).collect())
+        Self(names.filter_map(|name| name.components().next()).map(Component::as_os_str).collect())
     }
 
     /// Whether git would take `directory` for its own (gitrepository-layout(5)).

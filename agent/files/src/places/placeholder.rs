@@ -32,7 +32,7 @@ pub(super) fn make(parent: &OwnedFd, path: &Path) -> Result<()> {
         Some(content) => {
             // Whoever reads it meanwhile finds nothing or all of it.
             let _lock = Lock::take(parent, name, content)?;
-            linkat(parent, &Lock::name(name), parent, name, AtFlags::empty())
+            linkat(parent, Lock::name(name), parent, name, AtFlags::empty())
         }
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn search(search: &Search, matcher: &RegexMatcher, budget: Budget, pa
     let (done, results) = channel::<Done>();
     thread::scope(|scope| {
         let (window, queue) = (&window, &queue);
-        scope.spawn(move || walk(search, budget, window, jobs));
+        // The crew ends with the walk, when nobody holds the other end.
+        scope.spawn(move || walk(search, budget, window, &jobs));
         for _ in 0..crew {
             let done = done.clone();
             scope.spawn(move || work(search, matcher, budget, window, queue, &done));
@@ -90,7 +91,7 @@ impl Window {
     }
 }
 
-fn walk(search: &Search, budget: Budget, window: &Window, jobs: SyncSender<Job>) {
+fn walk(search: &Search, budget: Budget, window: &Window, jobs: &SyncSender<Job>) {
     let (mut number, mut batch) = (0, Vec::with_capacity(BATCH));
     let mut hand_over = |batch: &mut Vec<_>| {
         let sent = window.admits(number) && jobs.send((number, std::mem::take(batch))).is_ok();

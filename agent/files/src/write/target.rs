@@ -76,10 +76,7 @@ impl Target {
         self.existing.as_ref()
     }
 
-    pub(crate) fn open(
-        &self,
-        options: &mut OpenOptions,
-    ) -> Result<(File, Metadata), FileFault> {
+    pub(crate) fn open(&self, options: &mut OpenOptions) -> Result<(File, Metadata), FileFault> {
         open::regular("open", &self.path, self.shown(), options)
     }
 

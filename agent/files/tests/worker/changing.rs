@@ -84,7 +84,9 @@ fn a_link_is_moved_copied_and_removed_itself() {
     symlink("d", at.join("dirlink")).unwrap();
     assert!(matches!(rename(at, "link", "moved", false, false), Answer::Moved(_)));
     assert!(at.join("moved").is_symlink());
-    assert!(matches!(copy(at, "moved", "copied", false, false), Answer::Copied(it) if it.links == 1));
+    assert!(
+        matches!(copy(at, "moved", "copied", false, false), Answer::Copied(it) if it.links == 1)
+    );
     assert!(at.join("copied").is_symlink());
     for link in ["moved", "copied", "dirlink"] {
         assert!(matches!(delete(at, link, true), Answer::Deleted(it) if it.entries == 1));

@@ -82,7 +82,10 @@ fn a_dry_run_shows_and_writes_nothing() {
     let dry = FileEdit { dry_run: true, ..edits(vec![swap("one", "1")]) };
     let shown = edited(edit(dir.path(), dry));
     assert!(shown.changed && !shown.written);
-    assert_eq!((shown.diff.as_str(), content(&dir)), ("@@ -1 +1 @@\n-one\n+1\n", b"one\n".to_vec()));
+    assert_eq!(
+        (shown.diff.as_str(), content(&dir)),
+        ("@@ -1 +1 @@\n-one\n+1\n", b"one\n".to_vec())
+    );
 }
 
 #[test]
@@ -178,6 +181,7 @@ fn whoever_writes_while_it_is_edited_is_never_overwritten() {
     });
     let last = String::from_utf8(content(&dir)).unwrap();
     assert!(last.starts_with("399"), "{last}");
-    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert_eq!(left, ["a"]);
 }

@@ -19,10 +19,8 @@ fn on_a_small_disk(operation: Operation) -> Option<(Answer, Vec<String>, Vec<u8>
     let dir = tempfile::tempdir().unwrap();
     let disk = dir.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    let request = WorkerRequest {
-        workspace: disk.to_str().unwrap().into(),
-        operation: Some(operation),
-    };
+    let request =
+        WorkerRequest { workspace: disk.to_str().unwrap().into(), operation: Some(operation) };
     let script = "mount -t tmpfs -o size=256k none \"$1\" 2>/dev/null || exit 77
         head -c 87040 /dev/zero | tr '\\0' x > \"$1/a\"
         \"$2\"; ls -A \"$1\" > \"$1.names\"; cp \"$1/a\" \"$1.a\"";
@@ -77,8 +75,7 @@ fn an_append_leaves_the_old_content() {
 
 #[test]
 fn an_edit_leaves_the_old_content() {
-    let replacement =
-        Replacement { old: "x".to_owned(), new: "yyy".to_owned(), replace_all: true };
+    let replacement = Replacement { old: "x".to_owned(), new: "yyy".to_owned(), replace_all: true };
     leaves_the_old_content(Operation::Edit(FileEdit {
         path: b"a".to_vec(),
         replacements: vec![replacement],
@@ -89,11 +86,8 @@ fn an_edit_leaves_the_old_content() {
 #[test]
 fn a_copy_leaves_nothing_half_way() {
     // Two copies of a third fit beside it only once.
-    let copy = |from: &str, to: &str| FileCopy {
-        from: from.into(),
-        to: to.into(),
-        ..FileCopy::default()
-    };
+    let copy =
+        |from: &str, to: &str| FileCopy { from: from.into(), to: to.into(), ..FileCopy::default() };
     let Some((answer, names, _)) = on_a_small_disk(Operation::Copy(copy("a", "b"))) else { return };
     assert!(matches!(answer, Answer::Copied(_)), "{answer:?}");
     assert_eq!(names, ["a", "b"]);

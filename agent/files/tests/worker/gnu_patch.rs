@@ -28,8 +28,7 @@ fn by_gnu_patch(dir: &Path, before: &str, diff: &str) -> Option<Vec<u8>> {
 /// What the worker makes of it.
 fn by_worker(dir: &Path, before: &str, diff: &str) -> Option<Vec<u8>> {
     fs::write(dir.join("ours"), before).unwrap();
-    let edit =
-        FileEdit { path: b"ours".to_vec(), patch: diff.to_owned(), ..FileEdit::default() };
+    let edit = FileEdit { path: b"ours".to_vec(), patch: diff.to_owned(), ..FileEdit::default() };
     match ask(dir, Operation::Edit(edit)) {
         Answer::Edited(_) => Some(fs::read(dir.join("ours")).unwrap()),
         _ => None,

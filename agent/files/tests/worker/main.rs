@@ -46,6 +46,23 @@ fn fifo(path: &Path) {
 }
 
 #[test]
+fn a_workspace_that_is_gone_is_named_whatever_is_asked() {
+    use cofferdam_proto::file::v1::{DirectoryList, FileRead, FileWrite};
+    let dir = tempfile::tempdir().unwrap().keep();
+    std::fs::remove_dir(&dir).unwrap();
+    let path = || b"a".to_vec();
+    for operation in [
+        Operation::Read(FileRead { path: path(), ..FileRead::default() }),
+        Operation::Write(FileWrite { path: path(), ..FileWrite::default() }),
+        Operation::List(DirectoryList { path: b".".to_vec(), ..DirectoryList::default() }),
+    ] {
+        let error = refusal(ask(&dir, operation));
+        assert_eq!(error.kind(), FileErrorKind::NotFound);
+        assert!(error.message.contains("is not there any more"), "{}", error.message);
+    }
+}
+
+#[test]
 fn what_is_no_request_is_answered_with_an_error() {
     use prost::Message;
     let mut output = Vec::new();

@@ -51,9 +51,12 @@ fn lines_come_from_both_ends_of_small_and_large_files() {
     fs::write(dir.path().join("small"), "one\ntwo\nthree\n").unwrap();
     assert_eq!(lines("small", 2, 1, false), ("two\n".into(), 2, Some(3)));
     assert_eq!(lines("small", 0, 2, true), ("two\nthree\n".into(), 2, Some(3)));
-    let text: String = (1..=1_000_000).map(|number| format!("{number}\n")).collect();
-    fs::write(dir.path().join("large"), &text).unwrap();
-    assert_eq!(lines("large", 700_000, 2, false), ("700000\n700001\n".into(), 700_000, Some(1_000_000)));
+    let numbers: Vec<String> = (1..=1_000_000).map(|number| number.to_string()).collect();
+    fs::write(dir.path().join("large"), numbers.join("\n") + "\n").unwrap();
+    assert_eq!(
+        lines("large", 700_000, 2, false),
+        ("700000\n700001\n".into(), 700_000, Some(1_000_000))
+    );
     assert_eq!(lines("large", 0, 1, true), ("1000000\n".into(), 1_000_000, Some(1_000_000)));
     let both = FileRead {
         path: b"small".to_vec(),
@@ -95,7 +98,9 @@ fn several_files_share_one_bound_and_fail_one_by_one() {
         other => panic!("no content: {other:?}"),
     };
     assert_eq!((data(a).len(), data(b).len()), (4, 96));
-    assert!(matches!(&missing.result, Some(Either::Error(error)) if error.kind() == FileErrorKind::NotFound));
+    assert!(
+        matches!(&missing.result, Some(Either::Error(error)) if error.kind() == FileErrorKind::NotFound)
+    );
 }
 
 #[test]

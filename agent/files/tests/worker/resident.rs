@@ -86,12 +86,8 @@ fn what_takes_its_time_holds_up_no_read() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "needle").unwrap();
     let mut worker = Worker::start();
-    let wait = FileWatch {
-        path: b".".to_vec(),
-        recursive: false,
-        wait_millis: 1500,
-        settle_millis: 1,
-    };
+    let wait =
+        FileWatch { path: b".".to_vec(), recursive: false, wait_millis: 1500, settle_millis: 1 };
     worker.send(1, dir.path(), Operation::Watch(wait));
     let search =
         FileSearch { path: b".".to_vec(), content: "needle".into(), ..FileSearch::default() };

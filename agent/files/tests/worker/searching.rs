@@ -153,7 +153,8 @@ fn pages_show_every_match_once() {
         let lines = "needle\n".repeat(number % 7);
         fs::write(dir.path().join(format!("{number}")), lines).unwrap();
     }
-    let whole = result(search(dir.path(), FileSearch { max_matches: 9000, ..request("needle", "") }));
+    let whole =
+        result(search(dir.path(), FileSearch { max_matches: 9000, ..request("needle", "") }));
     assert!(!whole.truncated && whole.next == 0);
     let (mut seen, mut skip) = (Vec::new(), 0);
     loop {

@@ -2,10 +2,10 @@
 
 use cofferdam_proto::file::v1::{
     CopyFileRequest, CopyFileResponse, DeleteFileRequest, DeleteFileResponse, DirectoryMade,
-    DirectoryMake, FileChanges, FileCopied, FileCopy, FileDelete, FileDeleted, FileInfo,
-    FileMove, FileMoved, FileStat, FileWatch, FilesContent, FilesRead, MakeDirectoryRequest,
-    MakeDirectoryResponse, MoveFileRequest, MoveFileResponse, ReadFilesRequest,
-    ReadFilesResponse, StatFileRequest, StatFileResponse, WatchFilesRequest, WatchFilesResponse,
+    DirectoryMake, FileChanges, FileCopied, FileCopy, FileDelete, FileDeleted, FileInfo, FileMove,
+    FileMoved, FileStat, FileWatch, FilesContent, FilesRead, MakeDirectoryRequest,
+    MakeDirectoryResponse, MoveFileRequest, MoveFileResponse, ReadFilesRequest, ReadFilesResponse,
+    StatFileRequest, StatFileResponse, WatchFilesRequest, WatchFilesResponse,
 };
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
 use tonic::{Response, Status};
@@ -33,10 +33,30 @@ macro_rules! question {
     };
 }
 
-question!(FilesRead, ReadFilesRequest { read }, ReadFilesResponse { contents: FilesContent }, read_files);
+question!(
+    FilesRead,
+    ReadFilesRequest { read },
+    ReadFilesResponse { contents: FilesContent },
+    read_files
+);
 question!(FileStat, StatFileRequest { stat }, StatFileResponse { info: FileInfo }, stat_file);
-question!(DirectoryMake, MakeDirectoryRequest { make }, MakeDirectoryResponse { made: DirectoryMade }, make_directory);
+question!(
+    DirectoryMake,
+    MakeDirectoryRequest { make },
+    MakeDirectoryResponse { made: DirectoryMade },
+    make_directory
+);
 question!(FileMove, MoveFileRequest { r#move }, MoveFileResponse { moved: FileMoved }, move_file);
 question!(FileCopy, CopyFileRequest { copy }, CopyFileResponse { copied: FileCopied }, copy_file);
-question!(FileDelete, DeleteFileRequest { delete }, DeleteFileResponse { deleted: FileDeleted }, delete_file);
-question!(FileWatch, WatchFilesRequest { watch }, WatchFilesResponse { changes: FileChanges }, watch_files);
+question!(
+    FileDelete,
+    DeleteFileRequest { delete },
+    DeleteFileResponse { deleted: FileDeleted },
+    delete_file
+);
+question!(
+    FileWatch,
+    WatchFilesRequest { watch },
+    WatchFilesResponse { changes: FileChanges },
+    watch_files
+);

@@ -68,11 +68,8 @@ impl HostTool for MakeDirectory {
     fn ask(input: Input, _place: &Place) -> Result<Asked<DirectoryMake>, BadInput> {
         let Input { path, make_parents, host: _, project: _ } = input;
         let path = path_bytes("path", &path)?;
-        let wire = DirectoryMake {
-            path,
-            make_parents: make_parents.unwrap_or_default(),
-            mode: 0o755,
-        };
+        let wire =
+            DirectoryMake { path, make_parents: make_parents.unwrap_or_default(), mode: 0o755 };
         Ok(Asked { wire, wall: None })
     }
 

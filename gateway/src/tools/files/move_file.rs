@@ -75,8 +75,7 @@ impl HostTool for MoveFile {
     fn ask(input: Input, _place: &Place) -> Result<Asked<FileMove>, BadInput> {
         let Input { from, to, overwrite, recursive, host: _, project: _ } = input;
         let (from, to) = (path_bytes("from", &from)?, path_bytes("to", &to)?);
-        let (overwrite, recursive) =
-            (overwrite.unwrap_or_default(), recursive.unwrap_or_default());
+        let (overwrite, recursive) = (overwrite.unwrap_or_default(), recursive.unwrap_or_default());
         let wire = FileMove { from, to, overwrite, recursive };
         Ok(Asked { wire, wall: None })
     }

@@ -87,7 +87,8 @@ impl HostTool for WatchFiles {
     };
 
     fn ask(input: Input, _place: &Place) -> Result<Asked<FileWatch>, BadInput> {
-        let Input { path, recursive, timeout_seconds, settle_milliseconds, host: _, project: _ } = input;
+        let Input { path, recursive, timeout_seconds, settle_milliseconds, host: _, project: _ } =
+            input;
         let path = path_bytes("path", path.as_deref().unwrap_or("."))?;
         let wait = bounded("timeout_seconds", timeout_seconds, 30, 1..=50)? * 1000;
         let settle = bounded("settle_milliseconds", settle_milliseconds, 100, 1..=5000)?;

@@ -86,12 +86,13 @@ impl Ground<'_> {
         } else {
             near(guess, least, most, fits)
         };
-        let found = found.or_else(|| if above == below { None } else { self.once(least, most, fits) });
+        let found =
+            found.or_else(|| if above == below { None } else { Self::once(least, most, fits) });
         found.and_then(|at| usize::try_from(at).ok())
     }
 
     /// The only place where it fits.
-    fn once(&self, least: i64, most: i64, fits: impl Fn(i64) -> bool) -> Option<i64> {
+    fn once(least: i64, most: i64, fits: impl Fn(i64) -> bool) -> Option<i64> {
         let mut places = (least..=most).filter(|at| fits(*at));
         places.next().filter(|_| places.next().is_none())
     }

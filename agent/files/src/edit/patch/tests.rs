@@ -4,9 +4,7 @@ const FILE: &str = "a\nb\nc\nd\ne\nf\ng\n";
 
 fn applied(diff: &str, file: &str) -> Result<(String, Vec<i64>), String> {
     let patch = parse(diff.as_bytes()).map_err(|error| error.to_string())?;
-    let changed = patch
-        .apply(file.as_bytes(), "it".as_ref())
-        .map_err(|error| error.to_string())?;
+    let changed = patch.apply(file.as_bytes(), "it".as_ref()).map_err(|error| error.to_string())?;
     let offsets = changed.hunks.iter().map(|hunk| hunk.offset).collect();
     Ok((String::from_utf8(changed.after).unwrap(), offsets))
 }
@@ -76,6 +74,4 @@ fn what_is_no_diff_of_one_file_is_refused_with_its_line() {
 fn hunks_neither_overlap_nor_change_their_order() {
     let diff = "@@ -4 +4 @@\n-d\n+D\n@@ -2 +2 @@\n-b\n+B\n";
     assert!(applied(diff, FILE).is_err());
-
-
 }
