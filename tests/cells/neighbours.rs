@@ -54,3 +54,32 @@ fn a_run_that_is_stopped_before_it_is_executed_holds_up_nobody_for_ever() {
     drop(hostile);
     bench.warden.end(cell);
 }
+
+#[test]
+fn a_leaf_that_something_lives_in_is_said_to_be_there_and_nothing_forks_in_it() {
+    if skip_unless_root("a_leaf_that_something_lives_in_is_said_to_be_there_and_nothing_forks_in_it")
+    {
+        return;
+    }
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    let mut plan = script(&mut bench, &cell, 1, "setsid sleep 1000 >&- 2>&- & exit 0");
+    plan.background = true;
+    assert_eq!(cell.run_plan(plan).unwrap().code(), Some(0));
+    // It may go on: nothing is done to it.
+    assert!(bench.warden.leaf_is_left(&cell, 1, false));
+    assert!(bench.warden.leaf_is_left(&cell, 1, false));
+    let most = format!("/sys/fs/cgroup/pids/{}/run-1/pids.max", cell.cgroup);
+    let most = || std::fs::read_to_string(&most).unwrap_or_default();
+    assert_ne!(most().trim(), "0");
+    // It may not: where the kernel can kill what is there, it is gone soon.
+    assert!(bench.warden.leaf_is_left(&cell, 1, true));
+    let v2 = !std::path::Path::new("/sys/fs/cgroup/pids").exists();
+    assert!(v2 || most().trim() == "0");
+    let gone_soon = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        !bench.warden.leaf_is_left(&cell, 1, true)
+    });
+    assert_eq!(gone_soon, v2);
+    bench.warden.end(cell);
+}

@@ -270,20 +270,36 @@ impl Warden {
         send(&self.socket, &WardenRequest::MakeLeaf(leaf, limits), &[]).expect("a request");
         loop {
             match receive::<WardenEvent>(&self.socket).expect("the warden answers").0 {
-                WardenEvent::LeafMade(made) if made == leaf => return Ok(number),
-                WardenEvent::NoLeaf { leaf: not, detail } if not == leaf => return Err(detail),
+                WardenEvent::Leaf { leaf: it, there, detail } if it == leaf => {
+                    return if there { Ok(number) } else { Err(detail) };
+                }
                 _ => {}
             }
         }
     }
 
-    /// Has a leaf removed.
+    /// Has the leaf of a run removed that is over, and what is left in it ended.
     ///
     /// # Panics
     /// When the warden is gone.
     pub fn remove_leaf(&mut self, cell: &Cell, number: u32) {
+        self.leaf_is_left(cell, number, true);
+    }
+
+    /// Has a leaf removed, and what is left in it ended if it is to `end`; whether
+    /// something lives in it.
+    ///
+    /// # Panics
+    /// When the warden is gone.
+    pub fn leaf_is_left(&mut self, cell: &Cell, number: u32, end: bool) -> bool {
         let leaf = Leaf { cell: cell.id, number };
-        send(&self.socket, &WardenRequest::RemoveLeaf(leaf), &[]).expect("a request");
+        send(&self.socket, &WardenRequest::RemoveLeaf(leaf, end), &[]).expect("a request");
+        loop {
+            match receive::<WardenEvent>(&self.socket).expect("the warden answers").0 {
+                WardenEvent::Leaf { leaf: it, there, .. } if it == leaf => return there,
+                _ => {}
+            }
+        }
     }
 
     /// Asks the warden to end a cell.

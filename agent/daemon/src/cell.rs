@@ -45,6 +45,10 @@ const START_TIME: Duration = Duration::from_secs(15);
 /// How long a cell may take to vanish by itself.
 const VANISH_TIME: Duration = Duration::from_secs(5);
 
+/// Leaves that are looked at again when a new one is made: more than one, so that
+/// they become fewer.
+const LOOKS: usize = 2;
+
 /// A cell that is built.
 #[derive(Debug)]
 pub struct Cell {
@@ -55,6 +59,8 @@ pub struct Cell {
     post: Post,
     waiting: Arc<Mutex<Waiting>>,
     last_leaf: AtomicU32,
+    /// Leaves of runs that are over and left something in the background.
+    left: Mutex<VecDeque<Leaf>>,
     gone: Gone,
     /// The warden was asked to end it.
     given_up: AtomicBool,
@@ -164,8 +170,21 @@ impl Cell {
             Err(_) => return Err(BuildError::Late),
         };
         let (post, last_leaf) = (Post::open(socket), AtomicU32::default());
-        let (given_up, warden) = (AtomicBool::default(), Arc::clone(warden));
-        Ok(Self { id, uid, cgroup, layers, post, waiting, last_leaf, gone, given_up, warden, held })
+        let (given_up, left) = (AtomicBool::default(), Mutex::default());
+        Ok(Self {
+            id,
+            uid,
+            cgroup,
+            layers,
+            post,
+            waiting,
+            last_leaf,
+            left,
+            gone,
+            given_up,
+            warden: Arc::clone(warden),
+            held,
+        })
     }
 
     /// Its name.
@@ -229,9 +248,37 @@ impl Cell {
         if self.cgroup.is_empty() {
             return Ok(None);
         }
+        self.look_for_left().await;
         let number = self.last_leaf.fetch_add(1, Ordering::Relaxed) + 1;
         let leaf = Leaf { cell: self.id, number };
         warden.make_leaf(leaf, limits).await.map(|()| Some(leaf))
+    }
+
+    /// Has the leaf of a run removed that is over: that it can be is the kernel's
+    /// word that nothing of the run is left. Where something is, the cell is given
+    /// up. `background`: it may leave something.
+    pub async fn leave(&self, leaf: Leaf, background: bool) {
+        if background {
+            self.lock_left().push_back(leaf);
+            self.look_for_left().await;
+        } else if matches!(self.warden.end_leaf(leaf).await, Ok(false)) {
+            tracing::error!(cell = %self.id, "what a run left does not end; its cell is given up");
+            self.give_up().await;
+        }
+    }
+
+    /// Removes a few of the leaves that runs left something in, if it has ended.
+    async fn look_for_left(&self) {
+        for _ in 0..LOOKS {
+            let Some(leaf) = self.lock_left().pop_front() else { return };
+            if matches!(self.warden.remove_leaf(leaf).await, Ok(true)) {
+                self.lock_left().push_back(leaf);
+            }
+        }
+    }
+
+    fn lock_left(&self) -> MutexGuard<'_, VecDeque<Leaf>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the leaf is, relative to each hierarchy's mount.

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cofferdam_plan::channel::ChannelError;
 use cofferdam_plan::{CellId, CellPlan, Leaf, Limits, Refusal, WardenEvent, WardenRequest};
@@ -91,12 +92,25 @@ struct Link {
 #[derive(Debug)]
 struct Waiting {
     answer: Option<oneshot::Sender<Answer>>,
-    leaves: HashMap<u32, oneshot::Sender<Result<(), String>>>,
+    leaves: HashMap<u32, oneshot::Sender<LeafAnswer>>,
     /// Dropped when the cell is gone.
     gone: watch::Sender<bool>,
 }
 
 type Answer = Result<(u32, String), (Refusal, String)>;
+
+/// Whether a leaf is there, and why not.
+type LeafAnswer = (bool, String);
+
+/// How long what is left in a leaf may take to end, with a look after each pause.
+const ENDING: [Duration; 6] = [
+    Duration::from_millis(1),
+    Duration::from_millis(4),
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(600),
+];
 
 impl Warden {
     /// Reaches the warden. Must be called within a tokio runtime.
@@ -139,19 +153,46 @@ impl Warden {
     /// # Errors
     /// See [`WardenError`].
     pub async fn make_leaf(&self, leaf: Leaf, limits: Limits) -> Result<(), WardenError> {
+        match self.ask_of_leaf(leaf, WardenRequest::MakeLeaf(leaf, limits)).await? {
+            (true, _) => Ok(()),
+            (false, why) => Err(WardenError::NoLeaf(why)),
+        }
+    }
+
+    /// Has a leaf removed whose run is over and may have left something; whether
+    /// something lives in it, so that it is still there.
+    ///
+    /// # Errors
+    /// Where cell or warden are gone, and the leaf with them.
+    pub async fn remove_leaf(&self, leaf: Leaf) -> Result<bool, WardenError> {
+        Ok(self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, false)).await?.0)
+    }
+
+    /// Has a leaf removed whose run is over, and ended what is left in it; false
+    /// where something in it does not end.
+    ///
+    /// # Errors
+    /// Where cell or warden are gone, and the leaf with them.
+    pub async fn end_leaf(&self, leaf: Leaf) -> Result<bool, WardenError> {
+        for pause in ENDING {
+            if !self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, true)).await?.0 {
+                return Ok(true);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(!self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, true)).await?.0)
+    }
+
+    async fn ask_of_leaf(
+        &self,
+        leaf: Leaf,
+        request: WardenRequest,
+    ) -> Result<LeafAnswer, WardenError> {
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
         link.with(leaf.cell, |cell| cell.leaves.insert(leaf.number, answer))?;
-        link.send(&WardenRequest::MakeLeaf(leaf, limits), None).await?;
-        answered.await.map_err(|_| WardenError::Gone)?.map_err(WardenError::NoLeaf)
-    }
-
-    /// Has a leaf removed whose run has ended.
-    ///
-    /// # Errors
-    /// Where the warden is gone; the leaf goes with its cell.
-    pub async fn remove_leaf(&self, leaf: Leaf) -> Result<(), WardenError> {
-        self.link().await?.send(&WardenRequest::RemoveLeaf(leaf), None).await
+        link.send(&request, None).await?;
+        answered.await.map_err(|_| WardenError::Gone)
     }
 
     /// The kernel's records of what the sandbox refused, or why there are none.
@@ -209,14 +250,6 @@ impl Gone {
     #[must_use]
     pub fn was_told(&self) -> bool {
         *self.0.borrow()
-    }
-}
-
-fn answer_leaf(cells: &mut HashMap<CellId, Waiting>, leaf: Leaf, answer: Result<(), String>) {
-    let waiting = cells.get_mut(&leaf.cell);
-    if let Some(sender) = waiting.and_then(|waiting| waiting.leaves.remove(&leaf.number)) {
-        // Nobody waits any more: the leaf goes with its cell.
-        drop(sender.send(answer));
     }
 }
 
@@ -278,8 +311,12 @@ impl Link {
             }
             // Delivered with its descriptor.
             WardenEvent::Records(_) => {}
-            WardenEvent::LeafMade(leaf) => answer_leaf(cells, leaf, Ok(())),
-            WardenEvent::NoLeaf { leaf, detail } => answer_leaf(cells, leaf, Err(detail)),
+            WardenEvent::Leaf { leaf, there, detail } => {
+                let waiting = cells.get_mut(&leaf.cell);
+                let sender = waiting.and_then(|waiting| waiting.leaves.remove(&leaf.number));
+                // Nobody waits any more: the leaf goes with its cell.
+                drop(sender.map(|sender| sender.send((there, detail))));
+            }
         }
     }
 

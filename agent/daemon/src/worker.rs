@@ -70,7 +70,7 @@ pub async fn ask(
         Ok(running) => running,
         Err(error) => {
             if let Some(leaf) = leaf {
-                drop(warden.remove_leaf(leaf).await);
+                cell.leave(leaf, false).await;
             }
             return Err(error.into());
         }
@@ -83,8 +83,7 @@ pub async fn ask(
         cell.give_up().await;
     }
     if let Some(leaf) = leaf {
-        // Where that fails, it goes with its cell.
-        drop(warden.remove_leaf(leaf).await);
+        cell.leave(leaf, false).await;
     }
     // What the worker wrote is in the pipe by now.
     if tokio::time::timeout(Duration::from_secs(1), &mut pump).await.is_err() {

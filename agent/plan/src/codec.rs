@@ -33,7 +33,7 @@ pub enum DecodeError {
 }
 
 /// The version of all frames; agent and warden are upgraded together.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// A value that travels in a frame of its own.
 pub trait Frame: Sized {

@@ -16,8 +16,9 @@ pub enum WardenRequest {
     Destroy(CellId),
     /// Make a cgroup leaf for a run, and give it to the cell's PID 1.
     MakeLeaf(Leaf, Limits),
-    /// Remove a leaf whose run has ended.
-    RemoveLeaf(Leaf),
+    /// Remove a leaf whose run is over. With `true`, what is left in it is to end:
+    /// nothing forks there from then on.
+    RemoveLeaf(Leaf, bool),
     /// Hand over the kernel's records of what the sandbox refused.
     Records,
 }
@@ -63,18 +64,19 @@ pub enum WardenEvent {
         /// Which.
         cell: CellId,
     },
-    /// A leaf was made, and PID 1 has it.
-    LeafMade(Leaf),
+    /// A leaf was to be made or removed.
+    Leaf {
+        /// Which.
+        leaf: Leaf,
+        /// Whether it is there, given to PID 1, or not removed because something
+        /// lives in it.
+        there: bool,
+        /// Why none was made; at most 1024 bytes of text.
+        detail: String,
+    },
     /// A socket with the kernel's records travels as a descriptor; with text,
     /// there is none, and why.
     Records(String),
-    /// A leaf could not be made.
-    NoLeaf {
-        /// Which.
-        leaf: Leaf,
-        /// Why; at most 1024 bytes of text.
-        detail: String,
-    },
 }
 
 /// Why the warden refused a plan.
@@ -127,7 +129,7 @@ impl Decode for WardenRequest {
             1 => Ok(Self::Build(CellPlan::decode(r)?)),
             2 => Ok(Self::Destroy(CellId(r.array("cell")?))),
             3 => Ok(Self::MakeLeaf(Leaf::decode(r)?, Limits::decode(r)?)),
-            4 => Ok(Self::RemoveLeaf(Leaf::decode(r)?)),
+            4 => Ok(Self::RemoveLeaf(Leaf::decode(r)?, r.bool("end")?)),
             5 => Ok(Self::Records),
             other => Err(DecodeError::Unknown("warden request", other.into())),
         }
@@ -153,18 +155,15 @@ impl Encode for WardenEvent {
                 w.u8(3);
                 w.array(&cell.0);
             }
-            Self::LeafMade(leaf) => {
+            Self::Leaf { leaf, there, detail } => {
                 w.u8(4);
                 leaf.encode(w);
+                w.bool(*there);
+                w.bytes(detail.as_bytes());
             }
             Self::Records(why) => {
-                w.u8(6);
-                w.bytes(why.as_bytes());
-            }
-            Self::NoLeaf { leaf, detail } => {
                 w.u8(5);
-                leaf.encode(w);
-                w.bytes(detail.as_bytes());
+                w.bytes(why.as_bytes());
             }
         }
     }

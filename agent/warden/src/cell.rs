@@ -77,13 +77,15 @@ impl Cell {
             .make_leaf(number, limits, self.user.uid)
             .map_err(|error| format!("cannot make the run's cgroup: {error}"))?;
         let given: Vec<_> = given.iter().map(AsFd::as_fd).collect();
-        channel::send(&self.leaves, &GivenLeaf(number), &given)
-            .map_err(|error| format!("the cell does not take it: {error}"))
+        channel::send(&self.leaves, &GivenLeaf(number), &given).map_err(|error| {
+            cgroup.remove_leaf(number, true);
+            format!("the cell does not take it: {error}")
+        })
     }
 
-    /// Removes a cgroup leaf.
-    pub(crate) fn remove_leaf(&mut self, number: u32) {
-        self.cgroup.iter_mut().for_each(|cgroup| cgroup.remove_leaf(number));
+    /// Removes a cgroup leaf; false while something lives in it.
+    pub(crate) fn remove_leaf(&mut self, number: u32, end: bool) -> bool {
+        self.cgroup.as_mut().is_none_or(|cgroup| cgroup.remove_leaf(number, end))
     }
 
     /// What becomes readable when there is something to see: its first process

@@ -26,6 +26,8 @@ const PREFIX: &str = "cofferdam-";
 /// Where PID 1 sits on v2: a cgroup that hands controllers down holds no
 /// process itself.
 const INIT: &str = "init";
+/// What ends a leaf.
+const ENDING: [(&str, &str); 2] = [("pids.max", "0"), ("cgroup.kill", "1")];
 /// Leaves of one cell at the same time.
 const MOST_LEAVES: usize = 512;
 
@@ -156,12 +158,21 @@ impl CellCgroup {
         if self.leaves >= MOST_LEAVES {
             return Err(io::Error::other(format!("the cell has {MOST_LEAVES} already")));
         }
-        let directories = self.leaf(number);
-        directories.iter().try_for_each(fs::create_dir)?;
         self.leaves += 1;
-        limit(self.v2, &directories, limits)?;
+        let made = self.fill_leaf(&self.leaf(number), limits, user);
+        made.inspect_err(|_| _ = self.remove_leaf(number, false))
+    }
+
+    fn fill_leaf(
+        &self,
+        directories: &[PathBuf],
+        limits: &Limits,
+        user: u32,
+    ) -> io::Result<Vec<OwnedFd>> {
+        directories.iter().try_for_each(fs::create_dir)?;
+        limit(self.v2, directories, limits)?;
         if !self.v2 {
-            return open_tasks(&directories);
+            return open_tasks(directories);
         }
         // A kernel before 4.19 has no such file: then PID 1 ends the rest.
         _ = fs::write(directories[0].join("memory.oom.group"), "1");
@@ -169,10 +180,22 @@ impl CellCgroup {
         Ok(vec![open(directories[0].clone(), OFlags::DIRECTORY)?])
     }
 
-    /// Removes a leaf; one that is in use stays until the cell goes.
-    pub(crate) fn remove_leaf(&mut self, number: u32) {
-        let removed = self.leaf(number).iter().filter(|leaf| fs::remove_dir(leaf).is_ok()).count();
-        self.leaves -= usize::from(removed > 0);
+    /// Removes a leaf; false while something lives in it, as the kernel says and not
+    /// a list of processes. To `end` it means that nothing forks there any more, and
+    /// that the kernel kills what is there if it can (v2).
+    pub(crate) fn remove_leaf(&mut self, number: u32, end: bool) -> bool {
+        let leaf = self.leaf(number);
+        let removed = leaf.iter().filter(|leaf| fs::remove_dir(leaf).is_ok()).count();
+        let gone = removed == leaf.len() || !leaf.iter().any(|leaf| leaf.exists());
+        if gone {
+            self.leaves = self.leaves.saturating_sub(usize::from(removed > 0));
+        } else if end {
+            // Each hierarchy has those of them that it has.
+            for (leaf, (file, value)) in leaf.iter().flat_map(|leaf| ENDING.map(|it| (leaf, it))) {
+                _ = fs::write(leaf.join(file), value);
+            }
+        }
+        gone
     }
 
     fn leaf(&self, number: u32) -> Vec<PathBuf> {

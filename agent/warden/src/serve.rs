@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::channel::{self, ChannelError};
-use cofferdam_plan::{CellId, CellPlan, Layer, Leaf, Refusal, WardenEvent, WardenRequest, plain};
+use cofferdam_plan::{CellId, CellPlan, Layer, Refusal, WardenEvent, WardenRequest, plain};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
@@ -154,11 +154,8 @@ impl Warden {
                     Some(cell) => cell.make_leaf(leaf.number, &limits),
                     None => Err("there is no such cell".to_owned()),
                 };
-                let event = match made {
-                    Ok(()) => WardenEvent::LeafMade(leaf),
-                    Err(detail) => WardenEvent::NoLeaf { leaf, detail: plain(&detail) },
-                };
-                channel::send(socket, &event, &[])
+                let (there, detail) = (made.is_ok(), plain(&made.err().unwrap_or_default()));
+                channel::send(socket, &WardenEvent::Leaf { leaf, there, detail }, &[])
             }
             (WardenRequest::Records, _) => match audit::records() {
                 Ok(records) => {
@@ -167,9 +164,11 @@ impl Warden {
                 }
                 Err(why) => channel::send(socket, &WardenEvent::Records(plain(&why)), &[]),
             },
-            (WardenRequest::RemoveLeaf(Leaf { cell, number }), _) => {
-                self.cell(cell).into_iter().for_each(|cell| cell.remove_leaf(number));
-                Ok(())
+            (WardenRequest::RemoveLeaf(leaf, end), _) => {
+                let cell = self.cell(leaf.cell);
+                let there = cell.is_some_and(|cell| !cell.remove_leaf(leaf.number, end));
+                let event = WardenEvent::Leaf { leaf, there, detail: String::new() };
+                channel::send(socket, &event, &[])
             }
         }
     }

@@ -53,11 +53,12 @@ impl StartError {
     #[must_use]
     pub(super) fn leaves_doubt(&self) -> bool {
         match self {
-            // Nothing of such a frame is sent.
-            Self::Channel(ChannelError::TooLong(..)) => false,
-            // A cell that ended starts nothing; one that is asked for a socket and
-            // has none to give says so in this way, too.
-            Self::Failed { .. } | Self::Warden(_) | Self::Vanished => false,
+            // Nothing of such a frame is sent. A cell that ended starts nothing; one
+            // that has no socket to give says so in this way, too.
+            Self::Channel(ChannelError::TooLong(..))
+            | Self::Failed { .. }
+            | Self::Warden(_)
+            | Self::Vanished => false,
             Self::Channel(_) | Self::Late => true,
         }
     }

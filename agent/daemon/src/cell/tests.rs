@@ -28,3 +28,14 @@ async fn a_plan_that_is_too_long_is_refused_and_its_cell_stays() {
     assert!(cell.is_there());
     assert!(cell.start(deaf::run(2, 1), None).await.is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cell_is_given_up_where_something_of_a_run_does_not_end_unless_it_may_stay() {
+    let (cell, destroyed) = deaf::cell(false).await;
+    let leaf = |number| Leaf { cell: cell.id(), number };
+    cell.leave(leaf(1), true).await;
+    assert!(cell.is_there());
+    assert_eq!(*cell.lock_left(), [leaf(1)]);
+    cell.leave(leaf(2), false).await;
+    assert!(!cell.is_there() && destroyed.try_recv().is_ok());
+}

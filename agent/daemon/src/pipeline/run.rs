@@ -81,6 +81,7 @@ pub async fn start_run(
         action: digest,
         subject: verified.intent().subject.clone(),
         project: verified.intent().project.clone(),
+        session: verified.intent().session.clone(),
         profile: capped.profile.name.clone(),
         command: briefly,
         input: (std::mem::take(&mut command.stdin), kind),
@@ -217,6 +218,7 @@ impl Running<'_> {
             Err(error) => return never(outcome::not_built(&error)),
         };
         let mut sandbox = sandbox::of(cell.layers(), capped, ceiling);
+        let background = command.background;
         let started = self.start(&cell, landlock, command).await;
         let Boarded { running, leaf, served, own } = match started {
             Ok(boarded) => boarded,
@@ -227,11 +229,10 @@ impl Running<'_> {
         let process = running.process.as_ref();
         let watched =
             process.and_then(|it| agent.denials.started(it, cell.own_uid(), &path, asked));
-        let Course { ended, usage, counted, signals } =
+        let Course { ended, usage, counted, signals, by_itself } =
             self.follow(&cell, running, leaf, own).await;
         if let Some(leaf) = leaf {
-            // Where that fails, it goes with its cell.
-            drop(agent.cells.warden().remove_leaf(leaf).await);
+            cell.leave(leaf, background && by_itself).await;
         }
         // What lives on in the background has no way out any more: every
         // connection is in a record.
@@ -304,7 +305,7 @@ impl Running<'_> {
         }
         let boarded = self.board(cell, leaf, landlock, command).await;
         if let (Err(_), Some(leaf)) = (&boarded, leaf) {
-            drop(warden.remove_leaf(leaf).await);
+            cell.leave(leaf, false).await;
         }
         boarded
     }
@@ -405,14 +406,16 @@ impl Running<'_> {
                 let usage = crate::usage::with_ending(usage, &ending);
                 let outcome = outcome::of_run(&ending, &ended, usage, &capped.limits);
                 let told = outcome::usage(&ending, usage);
-                Course { ended: outcome, usage: told, counted: usage, signals }
+                let by_itself = !ending.timed_out && !ending.cancelled;
+                Course { ended: outcome, usage: told, counted: usage, signals, by_itself }
             }
             crate::cell::Next::Vanished => {
                 let fate = if overtime { Fate::GivenUp } else { Fate::of(cell.gone()).await };
                 // What broke its word is not asked again.
                 cell.give_up().await;
                 let outcome = outcome::of_vanished(&ended, fate, usage, &capped.limits);
-                Course { ended: outcome, usage: Usage::default(), counted: usage, signals }
+                let (told, by_itself) = (Usage::default(), false);
+                Course { ended: outcome, usage: told, counted: usage, signals, by_itself }
             }
         }
     }
@@ -425,6 +428,8 @@ struct Course {
     counted: CellUsage,
     /// Signals that its caller had it sent.
     signals: Vec<i32>,
+    /// It was not ended: what it started in the background may go on.
+    by_itself: bool,
 }
 
 /// A run that was started in its cell.

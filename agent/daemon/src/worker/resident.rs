@@ -153,7 +153,7 @@ impl Resident {
             Ok(running) => running,
             Err(error) => {
                 if let Some(leaf) = leaf {
-                    drop(warden.remove_leaf(leaf).await);
+                    cell.leave(leaf, false).await;
                 }
                 return Err(error.into());
             }
@@ -241,8 +241,10 @@ fn frame(request: &ResidentRequest) -> Vec<u8> {
 async fn see_out(mut running: Running, leaf: Option<Leaf>, warden: Arc<Warden>) {
     _ = running.ended().await;
     if let Some(leaf) = leaf {
-        // Where that fails, it goes with its cell.
-        drop(warden.remove_leaf(leaf).await);
+        // What does not end goes with its cell.
+        if matches!(warden.end_leaf(leaf).await, Ok(false)) {
+            drop(warden.destroy(leaf.cell).await);
+        }
     }
 }
 

@@ -25,9 +25,10 @@ impl Encode for WardenRequest {
                 leaf.encode(w);
                 limits.encode(w);
             }
-            Self::RemoveLeaf(leaf) => {
+            Self::RemoveLeaf(leaf, end) => {
                 w.u8(4);
                 leaf.encode(w);
+                w.bool(*end);
             }
             Self::Records => w.u8(5),
         }
@@ -48,9 +49,12 @@ impl Decode for WardenEvent {
                 detail: r.text("detail", 1024)?,
             }),
             3 => Ok(Self::Gone { cell: CellId(r.array("cell")?) }),
-            4 => Ok(Self::LeafMade(Leaf::decode(r)?)),
-            6 => Ok(Self::Records(r.text("why", 1024)?)),
-            5 => Ok(Self::NoLeaf { leaf: Leaf::decode(r)?, detail: r.text("detail", 1024)? }),
+            4 => Ok(Self::Leaf {
+                leaf: Leaf::decode(r)?,
+                there: r.bool("there")?,
+                detail: r.text("detail", 1024)?,
+            }),
+            5 => Ok(Self::Records(r.text("why", 1024)?)),
             other => Err(DecodeError::Unknown("warden event", other.into())),
         }
     }
