@@ -30,6 +30,7 @@ const SHAPES: &str = r"(?x)
   | \bdop_v1_[a-f0-9]{16,}
   | \bhvs\.[A-Za-z0-9_-]{16,}
   | \bcofferdam_[A-Za-z0-9_-]{20,}
+  | \bcf[da]_[A-Za-z0-9_-]{20,}
   | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?
   | \bAGE-SECRET-KEY-1[A-Z0-9]{20,}
 ";

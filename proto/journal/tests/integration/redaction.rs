@@ -42,6 +42,38 @@ fn every_row_of_the_table_loses_its_secret_and_keeps_the_rest() {
 }
 
 #[test]
+fn no_tail_of_a_secret_is_left_wherever_its_word_goes_on() {
+    for (text, kept) in [
+        ("PGPASSWORD=a,SECRET psql", " psql"),
+        ("PGPASSWORD=a}SECRET psql", " psql"),
+        ("DB_PASSWORD=ab\"cd SECRET\" run", " run"),
+        ("DB_PASSWORD=ab'cd SECRET'ef run", " run"),
+        ("DB_PASSWORD=a\\ SECRET run", " run"),
+        ("DB_PASSWORD=a\\;SECRET run", " run"),
+        ("DB_PASSWORD='a'\\''SECRET' run", " run"),
+        ("DB_PASSWORD=ghp_0123456789abcdef0123,SECRET run", " run"),
+        ("mysql --password=a,SECRET db", " db"),
+        ("mysql --password a,SECRET db", " db"),
+        ("curl -u \"ada:a SECRET\" x", " x"),
+        ("curl --user='ada:a SECRET' x", " x"),
+    ] {
+        let redacted = redact_text(&text.replace("SECRET", SECRET));
+        assert!(!redacted.contains(SECRET), "{text} gave {redacted}");
+        assert!(redacted.ends_with(kept), "{text} gave {redacted}");
+    }
+}
+
+#[test]
+fn tokens_of_this_project_are_secrets() {
+    for prefix in ["cfd_", "cfa_"] {
+        let token = format!("{prefix}{SECRET}{SECRET}abc");
+        let redacted = redact_text(&format!("echo {token} > t"));
+        assert!(!redacted.contains(SECRET) && redacted.ends_with(" > t"), "{redacted}");
+        assert!(!redact_value(json!({"x": [token]})).to_string().contains(SECRET));
+    }
+}
+
+#[test]
 fn what_is_no_secret_stays_as_it_is() {
     for text in [
         "git status --short",
