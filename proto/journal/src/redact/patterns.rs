@@ -12,6 +12,10 @@ const NAME: &str = r"token|secret|passw(?:or)?d|passwd|passphrase|_pwd|credentia
 /// a URL's query or a JSON text.
 const VALUE: &str = r#""(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"',;&|)}<>]+"#;
 
+/// A word of a shell, which several quoted and bare parts may make up: a comma and
+/// a brace are as good as a letter in it.
+const WORD: &str = r#"(?:"(?:[^"\\]|\\[\s\S])*"?|'[^']*'?|\\[\s\S]|[^\s"'\\;&|)<>`])+"#;
+
 /// Shapes that name themselves; the whole match is the secret.
 const SHAPES: &str = r"(?x)
     -----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY(?:\ BLOCK)?-----[\s\S]*?(?:-----END\ [A-Z0-9\ ]*-----|\z)
@@ -38,6 +42,9 @@ const SHAPES: &str = r"(?x)
 /// The rules of text: the group `secret` is replaced.
 static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
+        // NAME=word and --name=word of a shell: first, so that nothing within it is
+        // taken for all of it.
+        format!(r"(?i)[\w.-]*(?:{NAME})[\w.-]*=(?P<secret>{WORD})"),
         SHAPES.to_owned(),
         // A header to the end of its line or quote.
         r#"(?i)\b(?:proxy-)?authorization\s*[:=]\s*(?P<secret>[^"'\r\n]+)"#.to_owned(),
@@ -47,11 +54,13 @@ static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"(?i)\b[a-z][a-z0-9+.-]*://[^\s/:@"']*:(?P<secret>[^\s/"']+)@"#.to_owned(),
         r#"(?i)\b[a-z][a-z0-9+.-]*://(?P<secret>[^\s/:@"']{16,})@"#.to_owned(),
         // curl -u user:password
+        r#"(?:^|\s)(?:-u|--user|--proxy-user)[\s=]*"[^:"]+:(?P<secret>[^"]+)"#.to_owned(),
+        r"(?:^|\s)(?:-u|--user|--proxy-user)[\s=]*'[^:']+:(?P<secret>[^']+)".to_owned(),
         r#"(?:^|\s)(?:-u|--user|--proxy-user)[\s=]*["']?[^\s:"']+:(?P<secret>[^\s"']+)"#.to_owned(),
-        // NAME=value, "name": "value", --name=value
+        // NAME = value, "name": "value"
         format!(r#"(?i)[\w.-]*(?:{NAME})[\w.-]*["']?\s*(?:=>|:=|==?|:)\s*(?P<secret>{VALUE})"#),
         // --name value
-        format!(r"(?i)(?:^|\s)--?[\w-]*(?:{NAME})[\w-]*\s+(?P<secret>{VALUE})"),
+        format!(r"(?i)(?:^|\s)--?[\w-]*(?:{NAME})[\w-]*\s+(?P<secret>{WORD})"),
     ]
     .iter()
     .filter_map(|rule| Regex::new(rule).ok())
@@ -104,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_rule_of_the_table_compiles() {
-        assert_eq!(RULES.len(), 9);
+        assert_eq!(RULES.len(), 12);
         assert!(NAMES.is_some());
     }
 }
