@@ -4,7 +4,8 @@
 //! A secret becomes `[redacted sha256-salted:…]`, the digest of the record's
 //! salt and the secret, so that the same secret shows as the same within one
 //! record and nowhere else. What counts is a table of names and shapes
-//! ([`patterns`]); over-long text is cut, so that one call cannot fill the disk.
+//! ([`patterns`]). Digests of contents that a record leaves out are salted, too:
+//! a short content would be guessed, and the same one recognised. Over-long text is cut, so that one call cannot fill the disk.
 //! Wrong guesses cost a word in a record, missed ones a secret: it redacts
 //! rather more than less.
 
@@ -233,11 +234,19 @@ impl Redactor {
         let named = ["name", "key", "header"]
             .iter()
             .any(|key| fields.get(*key).and_then(Value::as_str).is_some_and(is_secret_name));
+        // `{"bytes": 8, "sha256": "…"}` stands for a content that a record leaves out.
+        let stands_for_content = fields.contains_key("bytes") && fields.contains_key("sha256");
         let mut out = Map::new();
         for (key, field) in fields {
             if self.values == 0 {
                 out.insert("[cut]".to_owned(), Value::Null);
                 break;
+            }
+            if let (true, "sha256", Some(digest)) =
+                (stands_for_content, key.as_str(), field.as_str())
+            {
+                out.insert("sha256-salted".to_owned(), Value::from(self.digest(digest)));
+                continue;
             }
             let hidden = is_secret_name(&key) || (named && key == "value");
             let field =

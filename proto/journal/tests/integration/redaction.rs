@@ -118,6 +118,19 @@ fn a_secret_shows_as_the_same_within_a_record_and_as_another_in_the_next() {
 }
 
 #[test]
+fn a_content_is_kept_as_a_digest_that_no_other_record_has() {
+    let content = json!({"stdin": {"bytes": 8, "sha256": "ab".repeat(32), "head": "hu"}});
+    let (one, two) = (redact_value(content.clone()), redact_value(content));
+    assert!(!one.to_string().contains("abab"), "{one}");
+    assert_eq!((&one["stdin"]["bytes"], &one["stdin"]["head"]), (&json!(8), &json!("hu")));
+    assert_ne!(one["stdin"]["sha256-salted"], two["stdin"]["sha256-salted"]);
+    assert_eq!(one["stdin"]["sha256-salted"].as_str().unwrap().len(), 32);
+    // What a caller says of a file is no content of the call.
+    let said = json!({"if_unchanged": {"sha256": "ab".repeat(32)}});
+    assert_eq!(redact_value(said.clone()), said);
+}
+
+#[test]
 fn no_file_of_the_journal_has_the_secret_and_the_record_has_its_salt() {
     let desk = Desk::new();
     let (journal, _) = desk.open();
