@@ -225,7 +225,8 @@ async fn act<T: HostTool>(
             see_to_the_end(gateway, host.name(), open);
             return Ok(answer);
         }
-        Ok(Led::Ended(Acted { answer, ending, usage, sandbox, receipt })) => {
+        Ok(Led::Ended(acted)) => {
+            let Acted { answer, ending, usage, sandbox, receipt } = *acted;
             (Ok(answer), Ended { ending, usage, sandbox, receipt: Some(receipt) })
         }
         Err(error) => {

@@ -24,7 +24,9 @@ use crate::config::Config;
 use crate::decide::policy_call;
 use crate::input::{BadInput, parse};
 use crate::place::Place;
-use crate::tools::{CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, ReadService, StartProcess};
+use crate::tools::{
+    CheckCommandExists, ExecuteCommand, GetSystemInfo, HostTool, ReadService, StartProcess,
+};
 
 /// Fields that records keep of one object; what is beyond is not told.
 const MAX_FIELDS: usize = crate::call::MAX_FIELDS;

@@ -112,7 +112,7 @@ pub(crate) trait HostTool {
         job: Job<'_>,
         intent: &RecordedIntent<Self::Wire>,
     ) -> impl Future<Output = Result<Led<Self::Output>, HostError>> + Send {
-        async move { Self::act(job, intent).await.map(Led::Ended) }
+        async move { Self::act(job, intent).await.map(Box::new).map(Led::Ended) }
     }
 
     /// Whether the call changes nothing, so that its record may reach the disk
@@ -171,7 +171,7 @@ pub(crate) struct Look<'a> {
 /// What a host did, or still does.
 pub(crate) enum Led<O> {
     /// It is done.
-    Ended(Acted<O>),
+    Ended(Box<Acted<O>>),
     /// It goes on, and this is what there is so far.
     GoesOn(O),
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod clients;
 mod endings;
 mod files;
+mod gateways;
 mod network;
 mod processes;
 mod records;

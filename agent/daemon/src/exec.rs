@@ -8,10 +8,11 @@ use std::sync::Arc;
 use cofferdam_plan::RunId;
 use cofferdam_proto::exec::v1::exec_service_server::ExecService;
 use cofferdam_proto::exec::v1::{
-    AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, DescribeRunRequest,
-    DescribeRunResponse, FindProgramRequest, FindProgramResponse, KeepRunRequest, KeepRunResponse,
-    ListRunsRequest, ListRunsResponse, ResizeRunRequest, ResizeRunResponse, SignalRunRequest,
-    SignalRunResponse, StartRunRequest, StartRunResponse, WriteRunRequest, WriteRunResponse,
+    AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, CloseSessionRequest,
+    CloseSessionResponse, DescribeRunRequest, DescribeRunResponse, FindProgramRequest,
+    FindProgramResponse, KeepRunRequest, KeepRunResponse, ListRunsRequest, ListRunsResponse,
+    ResizeRunRequest, ResizeRunResponse, SignalRunRequest, SignalRunResponse, StartRunRequest,
+    StartRunResponse, WriteRunRequest, WriteRunResponse,
 };
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{ProgramLookup, worker_request::Operation};
@@ -114,6 +115,16 @@ impl ExecService for Exec {
         let run = self.0.registry.get(parse(&request.into_inner().run_id)?).map_err(status)?;
         run.cancel("caller");
         Ok(Response::new(CancelRunResponse { state: run.summary().state }))
+    }
+
+    async fn close_session(
+        &self,
+        request: Request<CloseSessionRequest>,
+    ) -> Result<Response<CloseSessionResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let closed = pipeline::close_session(&self.0, &gateway, request.into_inner()).await;
+        let (closed, receipt) = closed.map_err(Fault::into_status)?;
+        Ok(Response::new(CloseSessionResponse { closed: Some(closed), receipt: Some(receipt) }))
     }
 
     async fn describe_run(

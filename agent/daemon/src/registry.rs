@@ -6,6 +6,7 @@
 //! What ended is kept within bounds of number, memory and time, of all runs and of
 //! each user's; [`crate::replay`] remembers ids for longer.
 
+mod closed;
 mod places;
 mod run;
 
@@ -20,6 +21,7 @@ use cofferdam_proto::exec::v1::{Finished, RunOwner};
 use crate::cap::Crowd;
 use crate::config::Limits;
 use crate::spool::Room;
+use closed::Closed;
 use places::Places;
 
 /// How long a call waits for a place.
@@ -43,6 +45,8 @@ struct Runs {
     all: BTreeMap<RunId, Arc<Run>>,
     /// Those that ended, oldest first.
     ended: VecDeque<RunId>,
+    /// Sessions that start nothing any more.
+    closed: Closed,
     stopping: bool,
 }
 
@@ -74,6 +78,9 @@ pub enum RegistryError {
          raises it"
     )]
     CrowdedByUser(u32),
+    /// Its session was closed while it was on its way.
+    #[error("its session was closed; open another one, or call without a session")]
+    SessionClosed,
     /// The agent stops.
     #[error("the agent is stopping and starts nothing new")]
     Stopping,
@@ -120,6 +127,7 @@ impl Registry {
             Some(run) if run.action() == begin.action => Ok(Entered::There(Arc::clone(run))),
             Some(_) => Err(RegistryError::OtherAction),
             None if runs.stopping => Err(RegistryError::Stopping),
+            None if runs.closed.holds(&begin) => Err(RegistryError::SessionClosed),
             None => {
                 let run = Arc::new(Run::new(begin, &self.room));
                 runs.all.insert(run.id(), Arc::clone(&run));
@@ -157,6 +165,16 @@ impl Registry {
             |run: &&Arc<Run>| owner.is_none_or(|owner| run.is_of(owner)) && !self.is_past(run);
         let all = runs.all.range((from, Bound::Unbounded)).map(|(_, run)| run);
         all.filter(wanted).take(most).map(Arc::clone).collect()
+    }
+
+    /// Starts nothing more in this session of `owner`, and gives its runs that have
+    /// not ended.
+    pub fn close(&self, owner: &RunOwner, session: &str) -> Vec<Arc<Run>> {
+        let mut runs = self.lock();
+        runs.closed.add(owner, session);
+        let its =
+            |run: &&Arc<Run>| run.is_in(session) && run.is_of(owner) && run.ended_at().is_none();
+        runs.all.values().filter(its).map(Arc::clone).collect()
     }
 
     /// Enters a run that an earlier process began and nobody saw the end of, so

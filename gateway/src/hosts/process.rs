@@ -27,10 +27,7 @@ pub(crate) const SKIP: u64 = u64::MAX;
 
 impl Host {
     /// What the host knows of a run; none: it has no such run, or not any more.
-    pub(crate) async fn describe_run(
-        &self,
-        run_id: &str,
-    ) -> Result<Option<RunSummary>, HostError> {
+    pub(crate) async fn describe_run(&self, run_id: &str) -> Result<Option<RunSummary>, HostError> {
         let request = DescribeRunRequest { run_id: run_id.to_owned() };
         let asked = async { self.runs().describe_run(request).await };
         match self.soon(asked).await {

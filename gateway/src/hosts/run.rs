@@ -101,16 +101,13 @@ impl Host {
         let RunWatch { cancelled, wall, wait, budget, last_line } = watch;
         let mut follower = Follower::new(budget, last_line);
         let times = Times { patience: wall + GRACE, leave: Instant::now() + wait };
-        match self.follow(intent, &mut follower, times, &cancelled).await? {
-            Some(finished) => {
-                let ended = self.conclude(intent, finished, follower)?;
-                Ok(Course::Ended(Box::new(ended)))
-            }
-            None => {
-                let Follower { layers, stdout, stderr, .. } = follower;
-                Ok(Course::GoesOn(Box::new(RunSoFar { layers, stdout, stderr })))
-            }
-        }
+        let finished = self.follow(intent, &mut follower, times, &cancelled).await?;
+        let Some(finished) = finished else {
+            let Follower { layers, stdout, stderr, .. } = follower;
+            return Ok(Course::GoesOn(Box::new(RunSoFar { layers, stdout, stderr })));
+        };
+        let ended = self.conclude(intent, finished, follower)?;
+        Ok(Course::Ended(Box::new(ended)))
     }
 
     /// The stream of a run that was asked for is never dropped before its end:
@@ -152,16 +149,13 @@ impl Host {
                 }
                 () = tokio::time::sleep_until(leave), if may_leave => None,
             };
-            let broken = match broken {
-                Some(broken) => broken,
+            let Some(broken) = broken else {
                 // What has ended is told in a moment; what cannot be left is waited for.
-                None => match self.keep(run_id).await {
-                    Ok(true) => return Ok(None),
-                    Ok(false) | Err(_) => {
-                        may_leave = false;
-                        continue;
-                    }
-                },
+                if matches!(self.keep(run_id).await, Ok(true)) {
+                    return Ok(None);
+                }
+                may_leave = false;
+                continue;
             };
             match broken {
                 Broken::Connection => events = self.attach(intent, follower).await?,

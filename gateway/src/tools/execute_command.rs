@@ -204,7 +204,7 @@ impl HostTool for ExecuteCommand {
         intent: &RecordedIntent<Command>,
     ) -> Result<Acted<Output>, HostError> {
         match start(Job { wait: None, ..job }, intent).await? {
-            Led::Ended(acted) => Ok(acted),
+            Led::Ended(acted) => Ok(*acted),
             Led::GoesOn(_) => Err(HostError::Incomplete {
                 host: intent.provenance().host.clone(),
                 missing: "an end",
@@ -292,7 +292,7 @@ pub(super) async fn start(
     };
     let begun = Instant::now();
     Ok(match job.host.run(intent, watch).await? {
-        Course::Ended(run) => Led::Ended(shape(*run, job.provenance, job.budget)),
+        Course::Ended(run) => Led::Ended(Box::new(shape(*run, job.provenance, job.budget))),
         Course::GoesOn(run) => {
             let waited = begun.elapsed();
             Led::GoesOn(so_far(*run, job.provenance, job.budget, waited))

@@ -136,7 +136,8 @@ impl LookTool for ListProcesses {
         let views = runs.iter().filter(|run| wanted(run)).map(|run| view(host.name(), run));
         let (processes, cut) = within_budget(views, look.budget);
         // What did not fit is on the next page.
-        let last = processes.last().filter(|_| cut).map(|last| crate::process::run_of(&last.process));
+        let last =
+            processes.last().filter(|_| cut).map(|last| crate::process::run_of(&last.process));
         let next_page = last.or((!next_page_token.is_empty()).then_some(next_page_token));
         Ok(Output { processes, next_page, provenance: look.looked.provenance().clone() })
     }
@@ -152,7 +153,7 @@ fn view(host: &str, run: &RunSummary) -> ProcessView {
         started_at: time(run.started_at.as_ref()),
         ended_at: time(run.ended_at.as_ref()),
         outcome: outcome_of(run),
-        terminal: run.terminal.as_ref().map(size),
+        terminal: run.terminal.map(size),
         stdin_open: run.stdin_open,
         stdout_bytes: end(run.stdout),
         stderr_bytes: end(run.stderr),

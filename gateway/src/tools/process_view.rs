@@ -68,6 +68,8 @@ pub(super) struct Read {
     pub(super) end: End,
     /// More of it is there, or will be.
     pub(super) more: bool,
+    /// starting, running or ended.
+    pub(super) state: &'static str,
 }
 
 /// For what output is read.
@@ -90,8 +92,8 @@ pub(super) fn state_name(state: RunState) -> &'static str {
     }
 }
 
-pub(super) fn size(terminal: &WireTerminal) -> Size {
-    let WireTerminal { rows, columns } = *terminal;
+pub(super) fn size(terminal: WireTerminal) -> Size {
+    let WireTerminal { rows, columns } = terminal;
     Size { rows, columns }
 }
 
@@ -148,6 +150,7 @@ pub(super) async fn read(
             .map(|held| held.map_or(0, |Held { start: _, end }| end)),
         until,
         deadline: Instant::now() + wait,
+        has_started: process.summary.state() != RunState::Starting,
         finished: None,
     };
     for attempt in 0.. {
@@ -172,12 +175,17 @@ pub(super) async fn read(
         }
     }
     let more = following.finished.is_none()
-        || [0, 1].iter().any(|stream| {
-            transcripts[*stream].as_ref().is_some_and(Transcript::is_full)
-        });
+        || [0, 1]
+            .iter()
+            .any(|stream| transcripts[*stream].as_ref().is_some_and(Transcript::is_full));
+    let state = state_name(match (&following.finished, following.has_started) {
+        (Some(_), _) => RunState::Ended,
+        (None, true) => RunState::Running,
+        (None, false) => RunState::Starting,
+    });
     let end = following.finished.map(|it| End::of(it, look.budget / 4)).unwrap_or_default();
     let shown = transcripts.map(|it| it.map(Transcript::finish).unwrap_or_default());
-    Ok(Read { shown, end, more })
+    Ok(Read { shown, end, more, state })
 }
 
 struct Following {
@@ -185,6 +193,7 @@ struct Following {
     held: [u64; 2],
     until: Until,
     deadline: Instant,
+    has_started: bool,
     finished: Option<Finished>,
 }
 
@@ -237,9 +246,11 @@ impl Following {
                     self.finished = Some(finished);
                     return Followed::Enough;
                 }
-                Some(Event::Started(_)) | None => {}
+                Some(Event::Started(_)) => self.has_started = true,
+                None => {}
             }
-            if self.is_over(transcripts) {
+            // Nothing more can be shown.
+            if transcripts.iter().flatten().any(Transcript::is_full) {
                 return Followed::Enough;
             }
         }
@@ -261,11 +272,6 @@ impl Following {
             Until::Match => all.any(Transcript::has_matched),
             Until::End => false,
         }
-    }
-
-    /// Whether nothing more can be shown.
-    fn is_over(&self, transcripts: &[Option<Transcript>; 2]) -> bool {
-        transcripts.iter().flatten().any(Transcript::is_full)
     }
 }
 

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
-use super::process_view::{End, GapView, Read, Until, gaps, read, state_name};
+use super::process_view::{End, GapView, Read, Until, gaps, read};
 use super::view::Provenance;
 use super::{Look, LookTool, Target};
 use crate::fault::Fault;
@@ -177,12 +177,8 @@ impl LookTool for ReadProcess {
 }
 
 fn shape(read: Read, process: Process, at: [u64; 2], provenance: Provenance) -> Output {
-    let Read { shown: [stdout, stderr], end, more } = read;
+    let Read { shown: [stdout, stderr], end, more, state } = read;
     let gaps = gaps([&stdout, &stderr]);
-    let state = match end.outcome {
-        Some(_) => "ended",
-        None => state_name(process.summary.state()),
-    };
     Output {
         process: process.handle,
         state,

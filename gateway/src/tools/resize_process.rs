@@ -81,7 +81,7 @@ impl HostTool for ResizeProcess {
         let RunResized { terminal } = answer;
         let answer = Output {
             process: crate::process::handle(job.host.name(), &intent.action().run_id),
-            terminal: size(&terminal.unwrap_or_default()),
+            terminal: size(terminal.unwrap_or_default()),
             provenance: job.provenance,
         };
         Ok(Acted { answer, ending: Ending::Completed, usage: None, sandbox: None, receipt })

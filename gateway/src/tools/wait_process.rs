@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cofferdam_proto::exec::v1::{Held, RunState};
+use cofferdam_proto::exec::v1::Held;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
-use super::process_view::{End, Read, Until, read, state_name};
+use super::process_view::{End, Read, Until, read};
 use super::view::Provenance;
 use super::{Look, LookTool, Target};
 use crate::fault::Fault;
@@ -103,12 +103,8 @@ impl LookTool for WaitProcess {
             let from = start.max(end.saturating_sub(LOOK_BACK));
             Some(Transcript::new(from, Wanted::Tail(lines), None, budget, false))
         });
-        let Read { shown: [stdout, stderr], end, more: _ } =
+        let Read { shown: [stdout, stderr], end, more: _, state } =
             read(&look, &process, transcripts, Until::End, wait).await?;
-        let state = match end.outcome {
-            Some(_) => state_name(RunState::Ended),
-            None => state_name(process.summary.state()),
-        };
         Ok(Output {
             process: process.handle,
             state,

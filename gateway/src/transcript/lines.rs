@@ -73,13 +73,14 @@ impl Lines {
     fn cut(&mut self, is_whole: bool) -> Line {
         let bytes = std::mem::take(&mut self.pending);
         let start = self.start;
-        let (text, used) = match is_whole {
-            true => (self.text(&bytes[..bytes.len() - 1]).0, bytes.len()),
-            false => match self.text(&bytes) {
+        let (text, used) = if is_whole {
+            (self.text(&bytes[..bytes.len() - 1]).0, bytes.len())
+        } else {
+            match self.text(&bytes) {
                 // Nothing but what never ends, as far as it goes.
                 (_, 0) if bytes.len() == PIECE => (String::new(), bytes.len()),
                 text => text,
-            },
+            }
         };
         self.pending.extend_from_slice(&bytes[used..]);
         self.start += used as u64;

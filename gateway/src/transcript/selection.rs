@@ -146,7 +146,8 @@ impl Selection {
                 if !text.ends_with('\n') {
                     text.push('\n');
                 }
-                text += &format!("[… {} bytes left out …]\n", line.start - at);
+                let left_out = format!("[… {} bytes left out …]\n", line.start - at);
+                text.push_str(&left_out);
             }
             text += &line.text;
             if line.is_whole {

@@ -326,7 +326,11 @@ async fn two_hundred_runs_with_output_at_once_leave_the_agent_small() {
     });
     let gateway = Gateway::of(&host);
     let before = resident(&host);
-    let line = if std::env::var_os("IDLE").is_some() { "head -c 6 /dev/zero; read end" } else {"head -c 3000000 /dev/zero; head -c 100000 /dev/zero >&2; echo; echo done; read end"};
+    let line = if std::env::var_os("IDLE").is_some() {
+        "head -c 6 /dev/zero; read end"
+    } else {
+        "head -c 3000000 /dev/zero; head -c 100000 /dev/zero >&2; echo; echo done; read end"
+    };
     let mut runs = Vec::new();
     for _ in 0..200 {
         let request = gateway.request(open(line), |intent| profile(intent, "default"));

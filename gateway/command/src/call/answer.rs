@@ -69,7 +69,8 @@ fn show_in_words(result: &CallToolResult) -> io::Result<()> {
             out.flush()?;
             io::stderr().write_all(stderr.as_bytes())?;
             if kind != "exited" {
-                let detail = told["outcome"]["detail"].as_str().unwrap_or_default();
+                let detail = told["outcome"]["detail"].as_str().or(told["read_on"].as_str());
+                let detail = detail.unwrap_or_default();
                 complain(&format!("cofferdam: {}: {}", kind.replace('_', " "), plain(detail)));
             }
             for line in met::lines(told) {
@@ -100,6 +101,8 @@ fn exit_code(result: &CallToolResult) -> u8 {
         Some("timed_out") => TIMED_OUT,
         Some("failed_to_start" | "denied_by_sandbox") => REFUSED,
         Some("out_of_memory" | "limit_hit") => signal_code("SIGKILL"),
+        // It goes on, as was asked for.
+        Some("running") => 0,
         Some(_) => NO_ANSWER,
         None if result.is_error == Some(true) => match told["error"]["reason"].as_str() {
             Some("DENIED" | "APPROVAL_NEEDED") => REFUSED,
@@ -155,6 +158,7 @@ mod tests {
         assert_eq!(ended(json!({ "kind": "out_of_memory" })), 137);
         assert_eq!(ended(json!({ "kind": "failed_to_start" })), 126);
         assert_eq!(ended(json!({ "kind": "lost" })), 125);
+        assert_eq!(ended(json!({ "kind": "running" })), 0);
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub(crate) enum InputError {
     NotText(String),
 }
 
+/// The longest that the gateway takes, in seconds.
+const LONGEST_WAIT: u64 = 3600;
+
 impl Given {
     /// The arguments, of the kinds that the tool's schema says.
     pub(super) fn arguments(
@@ -68,6 +71,11 @@ impl Given {
                 .split_once('=')
                 .ok_or_else(|| InputError::NotAnAssignment(assignment.clone()))?;
             set(&mut arguments, schema, name, value)?;
+        }
+        // A person waits for the end, and for the exit code.
+        let can_wait = schema.get("properties").and_then(|known| known.get("wait_seconds"));
+        if tool == "execute_command" && can_wait.is_some() {
+            arguments.entry("wait_seconds").or_insert(LONGEST_WAIT.into());
         }
         if self.program.is_empty() {
             return Ok(arguments);

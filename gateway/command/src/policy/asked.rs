@@ -5,7 +5,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use cofferdam_policy::{Action, Call, Execute, Host, LAYERS, ProcessUse, Project, Reading, Subject, TOOLS, Timestamp};
+use cofferdam_policy::{
+    Action, Call, Execute, Host, LAYERS, ProcessUse, Project, Reading, Subject, TOOLS, Timestamp,
+};
 
 use super::PolicyError;
 

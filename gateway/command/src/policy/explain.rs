@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use cofferdam_policy::{Action, Call, Claims, Effect, Execute, Host, LAYERS, Nearest, ProcessUse, Project, Subject, TOOLS, Table, Timestamp};
+use cofferdam_policy::{
+    Action, Call, Claims, Effect, Execute, Host, LAYERS, Nearest, ProcessUse, Project, Subject,
+    TOOLS, Table, Timestamp,
+};
 use serde::Serialize;
 
 use super::asked::{UNSUITED, UnitAsked, label};

@@ -42,9 +42,12 @@ impl Rules {
             && match part {
                 Part::Program { words, .. } => words.iter().any(one),
                 Part::Opaque => true,
-                Part::Shell | Part::Path(_) | Part::Lookup(_) | Part::Units(..) | Part::Process | Part::Tool => {
-                    false
-                }
+                Part::Shell
+                | Part::Path(_)
+                | Part::Lookup(_)
+                | Part::Units(..)
+                | Part::Process
+                | Part::Tool => false,
             }
     }
 }

@@ -49,15 +49,15 @@ impl Ledger {
                     let run = runs.entry(body.call.run_id.clone()).or_default();
                     run.intents.push(Placed { sequence, hash, body });
                 }
-                // Its outcome is yet to come.
-                Body::Outcome(Outcome { ending: Ending::GoesOn, .. }) => {}
-                Body::Outcome(body) => {
+                // Of what goes on, the outcome is yet to come.
+                Body::Outcome(body) if body.ending != Ending::GoesOn => {
                     let run = runs.entry(body.run_id.clone()).or_default();
                     run.outcome = Some(Placed { sequence, hash, body });
                 }
                 Body::Denial(body) => drop(refused.insert(body.call.run_id)),
                 Body::Failure(body) => drop(refused.insert(body.call.run_id)),
-                Body::Opened(_)
+                Body::Outcome(_)
+                | Body::Opened(_)
                 | Body::Key(_)
                 | Body::Checkpoint(_)
                 | Body::Approval(_)
