@@ -33,15 +33,13 @@ pub(crate) fn prepare(dev: &Dev) -> anyhow::Result<()> {
 }
 
 /// Searches a tree of so many mebibytes, in turns with ripgrep.
-pub(crate) fn search(
-    dev: &Dev,
-    mcp: &mut Client,
-    mebibytes: usize,
-) -> anyhow::Result<Option<Searched>> {
+pub(crate) fn search(dev: &Dev, mebibytes: usize) -> anyhow::Result<Option<Searched>> {
     if Command::new("rg").arg("--version").stdout(Stdio::null()).status().is_err() {
         return Ok(None);
     }
     let files = tree(dev, mebibytes)?;
+    // A connection that was idle meanwhile is closed by now.
+    let mut mcp = Client::connect(dev)?;
     let request = mcp.search(NEEDLE);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // The first of each fills the caches.

@@ -81,7 +81,7 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         }
     }
     let peak = memory::of_parts(&dev)?;
-    let search = files::search(&dev, &mut mcp, options.search_mebibytes)?;
+    let search = files::search(&dev, options.search_mebibytes)?;
     Ok(Report {
         machine: Machine::look(options.date.clone())?,
         rounds: options.rounds,

@@ -46,6 +46,11 @@ fn names_that_are_not_utf_8_are_shown_in_a_form_that_is_taken() {
     let moved = dev.tool("move_file", &json!({ "from": shown, "to": "plain.txt" }));
     assert_eq!(content(&moved)["from"], shown, "{moved:#}");
     assert!(dev.workspace.join("plain.txt").exists());
+    let made = dev.tool("make_directory", &json!({ "path": "a/b", "make_parents": true }));
+    assert_eq!(content(&made)["created"], true, "{made:#}");
+    let moved = dev.tool("move_file", &json!({ "from": "plain.txt", "to": "a/b/c" }));
+    assert_eq!(content(&moved)["replaced"], false, "{moved:#}");
+    assert!(dev.workspace.join("a/b/c").exists());
 }
 
 #[test]

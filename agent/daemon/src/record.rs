@@ -79,7 +79,7 @@ impl Recorder {
         action: Value,
         decided: Decided,
     ) -> Result<Recorded, AppendError> {
-        let (recorded, durable) = self.begin(verified, action, decided)?;
+        let (recorded, durable) = self.begin(verified, action, &decided)?;
         durable.wait().await?;
         Ok(recorded)
     }
@@ -95,7 +95,7 @@ impl Recorder {
         action: Value,
         decided: Decided,
     ) -> Result<Recorded, AppendError> {
-        let (recorded, mut durable) = self.begin(verified, action, decided)?;
+        let (recorded, mut durable) = self.begin(verified, action, &decided)?;
         durable.written().await?;
         Ok(recorded)
     }
@@ -104,7 +104,7 @@ impl Recorder {
         &self,
         verified: Verified,
         action: Value,
-        decided: Decided,
+        decided: &Decided,
     ) -> Result<(Recorded, Durable), AppendError> {
         let intent = Intent {
             call: call(&verified, action),

@@ -146,8 +146,8 @@ impl HostTool for EditFile {
         let Input { path, edits, patch, encoding, expected_sha256, dry_run, host: _, project: _ } =
             input;
         let path = path_bytes("path", &path)?;
-        let (edits, patch) = (edits.unwrap_or_default(), patch.unwrap_or_default());
-        check(&edits, &patch)?;
+        let (list, patch) = (edits.unwrap_or_default(), patch.unwrap_or_default());
+        check(&list, &patch)?;
         let replacement = |Edit { old_text, new_text, replace_all }: Edit| Replacement {
             old: old_text,
             new: new_text,
@@ -156,7 +156,7 @@ impl HostTool for EditFile {
         let expected = expected_sha256.map(|text| digest("expected_sha256", &text)).transpose()?;
         let wire = FileEdit {
             path,
-            replacements: edits.into_iter().map(replacement).collect(),
+            replacements: list.into_iter().map(replacement).collect(),
             patch,
             encoding: TextEncoding::from(encoding.unwrap_or_default()).into(),
             expected_sha256: expected.unwrap_or_default(),

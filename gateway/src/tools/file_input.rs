@@ -54,16 +54,9 @@ fn unescaped(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, others)) = rest.split_first() {
-        match escape(rest) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &rest[4..];
-            }
-            None => {
-                bytes.push(first);
-                rest = others;
-            }
-        }
+        let escaped = escape(rest);
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &rest[4..] } else { others };
     }
     bytes
 }

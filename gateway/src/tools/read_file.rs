@@ -196,8 +196,7 @@ fn shape(
     reading: Reading,
     provenance: Provenance,
 ) -> Output {
-    let newlines = |data: &[u8]| data.iter().filter(|byte| **byte == b'\n').count() as u64;
-    let lines = newlines(&content.data);
+    let lines = content.data.split(|byte| *byte == b'\n').skip(1).count() as u64;
     let shown = Shown::of(&mut content, reading);
     let FileContent { data: _, size, sha256, info, offset, first_line, total_lines } = content;
     let Shown { content, encoding, length, media_type, image, note } = shown;

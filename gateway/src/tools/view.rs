@@ -1,6 +1,8 @@
 //! How wire messages look in answers. Every message is taken apart completely,
 //! so that a new field does not build before it has a place here.
 
+use std::fmt::Write;
+
 use cofferdam_journal::{Ending, Sender, Usage};
 use cofferdam_proto::exec::v1 as exec;
 use cofferdam_proto::file::v1 as file;
@@ -203,7 +205,7 @@ fn kind_name(kind: file::FileKind) -> &'static str {
 }
 
 /// A path as text that can be given as a path again: see [`super::file_input`].
-pub(super) fn path_text(bytes: &[u8]) -> String {
+pub(crate) fn path_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         let mut valid = chunk.valid();
@@ -217,7 +219,8 @@ pub(super) fn path_text(bytes: &[u8]) -> String {
         }
         text.push_str(valid);
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            // Writing to a text never fails.
+            _ = write!(text, "\\x{byte:02x}");
         }
     }
     text

@@ -73,8 +73,11 @@ async fn a_caller_is_told_of_the_tools_that_rules_could_permit_and_of_no_others(
     let expected = [
         "execute_command",
         "read_file",
+        "read_files",
+        "stat_file",
         "list_directory",
         "search_files",
+        "watch_files",
         "check_command_exists",
         "describe_access",
         "check_approval",

@@ -58,9 +58,13 @@ fn access(user: &str, host: &str) -> super::Access {
     rules(RULES).access(&subject, &project, &host, "2026-06-01T12:00:00Z".parse().unwrap())
 }
 
+/// The tools that only read files.
+const FILES: [&str; 6] =
+    ["read_file", "read_files", "stat_file", "list_directory", "search_files", "watch_files"];
+
 #[test]
 fn tools_are_those_for_which_a_rule_could_permit_something() {
-    let files = ["read_file", "list_directory", "search_files"];
+    let files = FILES;
     assert_eq!(access("bob", "db").tools, files);
     let all = access("ada", "db").tools;
     assert!(all.contains(&"execute_command") && all.contains(&"check_command_exists"));
@@ -77,7 +81,7 @@ fn a_narrower_scope_that_speaks_has_to_permit_a_tool_too() {
         paths = [{ beneath = 'workspace', mode = 'read' }]\n";
     let (subject, project, host) = Default::default();
     let access = rules(narrow).access(&subject, &project, &host, jiff::Timestamp::UNIX_EPOCH);
-    assert_eq!(access.tools, ["read_file", "list_directory", "search_files"]);
+    assert_eq!(access.tools, FILES);
     assert_eq!(access.scopes, ["organisation", "user"]);
 }
 
@@ -86,8 +90,8 @@ fn what_may_be_done_is_told_in_few_lines() {
     assert_eq!(
         access("ada", "web-1").to_string(),
         "tools: execute_command, start_process, read_process, write_process, resize_process, \
-         signal_process, wait_process, list_processes, read_file, list_directory, search_files, \
-         check_command_exists\n\
+         signal_process, wait_process, list_processes, read_file, read_files, stat_file, \
+         list_directory, search_files, watch_files, check_command_exists\n\
          - may run git push; people have to agree: 1 of approvers, not who asks; only mon from \
          08:00 until 18:00 (UTC) [organisation rule `push`]\n\
          - may use files in workspace (read) [organisation rule `read`]\n\

@@ -1,5 +1,7 @@
 //! `read_files`: several files at once, within one answer.
 
+use std::fmt::Write;
+
 use cofferdam_journal::Ending;
 use cofferdam_proto::file::v1::content_or_error::Result as Either;
 use cofferdam_proto::file::v1::{ContentOrError, FileContent, FileRead, FilesContent, FilesRead};
@@ -151,14 +153,15 @@ impl Answer for Output {
         let told = self.files.iter().map(|file| {
             let One { path, content, size, next_offset, sha256, note, error } = file;
             let mut head = format!("==> {path} <==");
+            // Writing to a text never fails.
             if let Some(size) = size {
-                head += &format!(" {size} bytes");
+                _ = write!(head, " {size} bytes");
             }
             if let Some(next) = next_offset {
-                head += &format!(", goes on at offset {next}");
+                _ = write!(head, ", goes on at offset {next}");
             }
             if let Some(sha256) = sha256 {
-                head += &format!(", sha256 {sha256}");
+                _ = write!(head, ", sha256 {sha256}");
             }
             let more = note.as_deref().or(error.as_deref()).unwrap_or_default();
             let newline = if content.is_empty() || content.ends_with('\n') { "" } else { "\n" };
