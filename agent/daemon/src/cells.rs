@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{Access, CellId, CellPlan, Refusal};
+use cofferdam_proto::exec::v1::RunOwner;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -392,6 +393,28 @@ impl Cells {
         for cell in ended {
             self.end(cell);
         }
+    }
+
+    /// Ends the cells that are kept for a session of this owner's, through whichever
+    /// gateway they were asked for; gives how many. One that a run still holds ends
+    /// with that.
+    pub async fn close(&self, owner: &RunOwner, session: &str) -> usize {
+        let is_its = |key: &SessionKey| {
+            let SessionKey { user, client: _, project, session: name } = key;
+            (&user.tenant, &user.user, project) == (&owner.tenant, &owner.user, &owner.project)
+                && name == session
+        };
+        let slots: Vec<_> =
+            self.lock().sessions.extract_if(|(key, ..), _| is_its(key)).collect();
+        let mut closed = 0;
+        for (_, slot) in slots {
+            let Some(shared) = slot.lock().await.take() else { continue };
+            closed += 1;
+            if let Some(Shared { cell, .. }) = Arc::into_inner(shared) {
+                cell.end(&self.warden).await;
+            }
+        }
+        closed
     }
 
     /// Ends all that no run holds, and keeps none from now on.

@@ -279,6 +279,7 @@ impl From<RegistryError> for Fault {
             RegistryError::Busy(_)
             | RegistryError::Crowded(_)
             | RegistryError::CrowdedByUser(_) => (Code::ResourceExhausted, "TOO_MANY_RUNS"),
+            RegistryError::SessionClosed => (Code::FailedPrecondition, "SESSION_CLOSED"),
             RegistryError::Stopping => (Code::Unavailable, "AGENT_STOPPING"),
         };
         Self::new(code, reason, &error).by(rule)

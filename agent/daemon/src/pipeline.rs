@@ -13,6 +13,7 @@ mod places;
 mod refusal;
 mod run;
 mod service;
+mod session;
 mod steer;
 mod supervise;
 
@@ -41,8 +42,9 @@ use crate::usage::Counters;
 pub use files::file_call;
 pub use host::describe_host;
 pub use places::{look_after_places, tidy_places};
-pub use service::read_service;
 pub use run::{Followed, start_run};
+pub use service::read_service;
+pub use session::close_session;
 pub use steer::{resize_run, signal_run, write_run};
 
 /// All that a call needs of its agent.

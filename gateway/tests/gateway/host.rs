@@ -9,10 +9,10 @@ use cofferdam_proto::exec::v1::exec_service_server::{ExecService, ExecServiceSer
 use cofferdam_proto::exec::v1::outcome::Ending;
 use cofferdam_proto::exec::v1::run_event::Event;
 use cofferdam_proto::exec::v1::{
-    AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, Command,
-    DescribeRunRequest, DescribeRunResponse, Exited, FindProgramRequest, FindProgramResponse,
+    AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, CloseSessionRequest,
+    CloseSessionResponse, Command, DescribeRunRequest, DescribeRunResponse, Exited, FindProgramRequest, FindProgramResponse,
     Finished, KeepRunRequest, KeepRunResponse, Layer, ListRunsRequest, ListRunsResponse, Outcome,
-    Output, ResizeRunRequest, ResizeRunResponse, RunEvent, Sandbox, SignalRunRequest,
+    Output, ResizeRunRequest, ResizeRunResponse, RunEvent, Sandbox, SessionClosed, SignalRunRequest,
     SignalRunResponse, StartRunRequest, StartRunResponse, Started, Stream, Usage, WriteRunRequest,
     WriteRunResponse,
 };
@@ -42,16 +42,21 @@ pub(crate) struct TestHost {
     /// What its receipts are signed with.
     pub(crate) key: VerifyingKey,
     asked: Asked,
+    closed: Closed,
 }
 
 /// What was asked, in order.
 type Asked = Arc<Mutex<Vec<(Intent, Command)>>>;
+
+/// Sessions that were closed.
+type Closed = Arc<Mutex<Vec<String>>>;
 
 struct Exec {
     script: Script,
     gateways: TrustedKeys,
     key: SigningKey,
     asked: Asked,
+    closed: Closed,
 }
 
 impl TestHost {
@@ -69,6 +74,7 @@ impl TestHost {
             TlsListener::bind(loopback, server_config(&identity).unwrap()).await.unwrap();
         let address = listener.local_addr().to_string();
         let (signing, asked) = (SigningKey::generate().unwrap(), Asked::default());
+        let closed = Closed::default();
         let key = signing.public_key();
         let gateway = SigningKey::load(&file("signing.key")).unwrap().public_key();
         let exec = Exec {
@@ -76,10 +82,16 @@ impl TestHost {
             gateways: TrustedKeys::from_iter([gateway]),
             key: signing,
             asked: Arc::clone(&asked),
+            closed: Arc::clone(&closed),
         };
         let server = tonic::transport::Server::builder().add_service(ExecServiceServer::new(exec));
         tokio::spawn(server.serve_with_incoming(listener));
-        Self { address, key, asked }
+        Self { address, key, asked, closed }
+    }
+
+    /// The sessions that were closed so far.
+    pub(crate) fn closed(&self) -> Vec<String> {
+        self.closed.lock().unwrap().clone()
     }
 
     /// What was asked so far.
@@ -91,13 +103,17 @@ impl TestHost {
 impl Exec {
     fn receipt(&self, run_id: &str, intent: &SignedIntent) -> SignedReceipt {
         let both = [sha256(self.script.stdout.as_bytes()), sha256(b"")].concat();
+        self.receipt_of(run_id, intent, sha256(&both))
+    }
+
+    fn receipt_of(&self, run_id: &str, intent: &SignedIntent, output: [u8; 32]) -> SignedReceipt {
         let receipt = Receipt {
             run_id: run_id.to_owned(),
             host: NAME.to_owned(),
             intent_digest: sha256(&intent.intent).to_vec(),
             agent_intent_hash: vec![1; 32],
             agent_outcome_hash: vec![2; 32],
-            output_digest: sha256(&both).to_vec(),
+            output_digest: output.to_vec(),
             issued_at: None,
         };
         sign_receipt(&self.key, &receipt)
@@ -185,6 +201,22 @@ impl ExecService for Exec {
         _: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
         Err(Status::unimplemented("every run of this host has ended"))
+    }
+
+    async fn close_session(
+        &self,
+        request: Request<CloseSessionRequest>,
+    ) -> Result<Response<CloseSessionResponse>, Status> {
+        let CloseSessionRequest { intent, closing } = request.into_inner();
+        let (signed, closing) = (intent.unwrap(), closing.unwrap());
+        let intent = verify_intent(&self.gateways, &signed).unwrap();
+        assert_eq!(intent.action_digest, cofferdam_trust::action_digest(&closing));
+        assert_eq!(intent.session, closing.session);
+        let closed = SessionClosed { runs: 1, cells: 1 };
+        let output = sha256(&prost::Message::encode_to_vec(&closed));
+        let receipt = self.receipt_of(&intent.run_id, &signed, output);
+        self.closed.lock().unwrap().push(closing.session);
+        Ok(Response::new(CloseSessionResponse { closed: Some(closed), receipt: Some(receipt) }))
     }
 
     async fn describe_run(

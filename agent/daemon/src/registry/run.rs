@@ -34,6 +34,8 @@ pub struct Begin {
     pub subject: Option<Subject>,
     /// In which project.
     pub project: String,
+    /// In which session, as the gateway names it.
+    pub session: String,
     /// The profile it was asked under.
     pub profile: String,
     /// What it runs, in words.
@@ -53,6 +55,7 @@ pub struct Run {
     action: [u8; 32],
     subject: Option<Subject>,
     project: String,
+    session: String,
     profile: String,
     command: String,
     input: Input,
@@ -110,8 +113,18 @@ pub enum State {
 
 impl Run {
     pub(super) fn new(begin: Begin, room: &Arc<Room>) -> Self {
-        let Begin { id, action, subject, project, profile, command, input, terminal, spool } =
-            begin;
+        let Begin {
+            id,
+            action,
+            subject,
+            project,
+            session,
+            profile,
+            command,
+            input,
+            terminal,
+            spool,
+        } = begin;
         let (capacity, limit) = spool;
         let (orders, waiting) = mpsc::channel(ORDERS);
         Self {
@@ -119,6 +132,7 @@ impl Run {
             action,
             subject,
             project,
+            session,
             profile,
             command,
             input: Input::new(input.0, input.1),
@@ -168,6 +182,12 @@ impl Run {
     pub fn is_of(&self, owner: &RunOwner) -> bool {
         let RunOwner { tenant, user, project } = owner;
         self.owner() == (tenant, user) && (project.is_empty() || *project == self.project)
+    }
+
+    /// Whether it belongs to this session of its owner's.
+    #[must_use]
+    pub fn is_in(&self, session: &str) -> bool {
+        self.session == session
     }
 
     /// It goes on while nobody follows it.
