@@ -81,7 +81,7 @@ fn what_could_never_match_is_refused() {
     for (rest, part) in [
         ("programs = []", "an empty list"),
         ("paths = []", "an empty list"),
-        ("tools = [\"read_files\"]", "no tool is named"),
+        ("tools = [\"read_fles\"]", "no tool is named"),
         ("subjects = { groups = [\"@devs\"] }", "no set is named"),
         ("programs = [{ name = \"/bin/x\" }]", "not a bare name"),
         ("programs = [{ path = \"bin/x\" }]", "not an absolute path"),
