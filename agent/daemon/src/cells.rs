@@ -395,14 +395,14 @@ impl Cells {
         }
     }
 
-    /// Ends the cells that are kept for a session of this owner's, through whichever
-    /// gateway they were asked for; gives how many. One that a run still holds ends
-    /// with that.
-    pub async fn close(&self, owner: &RunOwner, session: &str) -> usize {
+    /// Ends the cells that are kept for a session of this owner's, as this gateway
+    /// names both; gives how many. One that a run still holds ends with that.
+    pub async fn close(&self, gateway: &str, owner: &RunOwner, session: &str) -> usize {
         let is_its = |key: &SessionKey| {
             let SessionKey { user, client: _, project, session: name } = key;
             (&user.tenant, &user.user, project) == (&owner.tenant, &owner.user, &owner.project)
                 && name == session
+                && user.gateway == gateway
         };
         let slots: Vec<_> =
             self.lock().sessions.extract_if(|(key, ..), _| is_its(key)).collect();

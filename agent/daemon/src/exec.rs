@@ -22,8 +22,9 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::fault::{Fault, NoAnswer};
-use crate::peers::gateway;
+use crate::peers::{Gateway, gateway};
 use crate::pipeline::{self, Agent, Followed};
+use crate::registry::Run;
 use crate::validate::{self, InvalidField};
 
 /// Runs of a list, where the request says nothing.
@@ -57,9 +58,9 @@ impl ExecService for Exec {
         &self,
         request: Request<AttachRunRequest>,
     ) -> Result<Response<Self::AttachRunStream>, Status> {
-        gateway(&request)?;
+        let gateway = gateway(&request)?;
         let AttachRunRequest { run_id, stdout_offset, stderr_offset } = request.into_inner();
-        let run = self.0.registry.get(parse(&run_id)?).map_err(status)?;
+        let run = self.run(&gateway, &run_id)?;
         let reader = run.spool().reader([stdout_offset, stderr_offset]);
         let events = follow::events(Followed { run, reader });
         let responses = events.map(|event| Ok(AttachRunResponse { event: Some(event?) }));
@@ -70,8 +71,7 @@ impl ExecService for Exec {
         &self,
         request: Request<KeepRunRequest>,
     ) -> Result<Response<KeepRunResponse>, Status> {
-        gateway(&request)?;
-        let run = self.0.registry.get(parse(&request.into_inner().run_id)?).map_err(status)?;
+        let run = self.run(&gateway(&request)?, &request.into_inner().run_id)?;
         run.keep();
         Ok(Response::new(KeepRunResponse { state: run.summary().state }))
     }
@@ -111,8 +111,7 @@ impl ExecService for Exec {
         &self,
         request: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
-        gateway(&request)?;
-        let run = self.0.registry.get(parse(&request.into_inner().run_id)?).map_err(status)?;
+        let run = self.run(&gateway(&request)?, &request.into_inner().run_id)?;
         run.cancel("caller");
         Ok(Response::new(CancelRunResponse { state: run.summary().state }))
     }
@@ -131,8 +130,7 @@ impl ExecService for Exec {
         &self,
         request: Request<DescribeRunRequest>,
     ) -> Result<Response<DescribeRunResponse>, Status> {
-        gateway(&request)?;
-        let run = self.0.registry.get(parse(&request.into_inner().run_id)?).map_err(status)?;
+        let run = self.run(&gateway(&request)?, &request.into_inner().run_id)?;
         Ok(Response::new(DescribeRunResponse { run: Some(run.summary()) }))
     }
 
@@ -140,7 +138,7 @@ impl ExecService for Exec {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        gateway(&request)?;
+        let gateway = gateway(&request)?.name().to_string();
         let ListRunsRequest { page_size, page_token, owner } = request.into_inner();
         let size = match page_size {
             0 => PAGE,
@@ -154,7 +152,7 @@ impl ExecService for Exec {
                 Err(_) => return Err(wrong("page_token", "is not one that was given".to_owned())),
             },
         };
-        let runs = self.0.registry.list(after, size + 1, owner.as_ref());
+        let runs = self.0.registry.list(&gateway, after, size + 1, owner.as_ref());
         let more = runs.len() > size;
         let runs: Vec<_> = runs.iter().take(size).map(|run| run.summary()).collect();
         let last = runs.last().filter(|_| more).map(|run| run.run_id.clone());
@@ -185,8 +183,12 @@ impl ExecService for Exec {
     }
 }
 
-fn parse(run_id: &str) -> Result<RunId, Status> {
-    validate::run_id(run_id).map_err(status)
+impl Exec {
+    /// The run of this id, if this gateway asked for it.
+    fn run(&self, gateway: &Gateway, id: &str) -> Result<Arc<Run>, Status> {
+        let id = validate::run_id(id).map_err(status)?;
+        self.0.registry.get(&gateway.name().to_string(), id).map_err(status)
+    }
 }
 
 fn wrong(path: &str, problem: String) -> Status {

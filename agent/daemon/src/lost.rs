@@ -62,6 +62,7 @@ pub fn enter(registry: &Registry, recovery: &Recovery) {
         });
         let begin = Begin {
             id: RunId(id.into_bytes()),
+            gateway: unfinished.gateway.clone(),
             subject,
             project: call.project.clone(),
             ..Begin::default()

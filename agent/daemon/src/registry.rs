@@ -124,7 +124,9 @@ impl Registry {
     pub fn enter(&self, begin: Begin) -> Result<Entered, RegistryError> {
         let mut runs = self.lock();
         match runs.all.get(&begin.id) {
-            Some(run) if run.action() == begin.action => Ok(Entered::There(Arc::clone(run))),
+            Some(run) if run.action() == begin.action && run.is_through(&begin.gateway) => {
+                Ok(Entered::There(Arc::clone(run)))
+            }
             Some(_) => Err(RegistryError::OtherAction),
             None if runs.stopping => Err(RegistryError::Stopping),
             None if runs.closed.holds(&begin) => Err(RegistryError::SessionClosed),
@@ -141,39 +143,45 @@ impl Registry {
         self.lock().all.remove(&id);
     }
 
-    /// The run of this id.
+    /// The run of this id that this gateway asked for.
     ///
     /// # Errors
     /// Where there is none, or it ended too long ago.
-    pub fn get(&self, id: RunId) -> Result<Arc<Run>, RegistryError> {
+    pub fn get(&self, gateway: &str, id: RunId) -> Result<Arc<Run>, RegistryError> {
         let run = self.lock().all.get(&id).cloned();
-        run.filter(|run| !self.is_past(run)).ok_or(RegistryError::Unknown)
+        let run = run.filter(|run| run.is_through(gateway) && !self.is_past(run));
+        run.ok_or(RegistryError::Unknown)
     }
 
-    /// At most `most` runs with ids after `after`, in the order of their ids: all,
-    /// or those of `owner`.
+    /// At most `most` runs that this gateway asked for, with ids after `after`, in
+    /// the order of their ids: all, or those of `owner`.
     #[must_use]
     pub fn list(
         &self,
+        gateway: &str,
         after: Option<RunId>,
         most: usize,
         owner: Option<&RunOwner>,
     ) -> Vec<Arc<Run>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let runs = self.lock();
-        let wanted =
-            |run: &&Arc<Run>| owner.is_none_or(|owner| run.is_of(owner)) && !self.is_past(run);
+        let wanted = |run: &&Arc<Run>| {
+            let its = owner.is_none_or(|owner| run.is_of(owner));
+            its && run.is_through(gateway) && !self.is_past(run)
+        };
         let all = runs.all.range((from, Bound::Unbounded)).map(|(_, run)| run);
         all.filter(wanted).take(most).map(Arc::clone).collect()
     }
 
-    /// Starts nothing more in this session of `owner`, and gives its runs that have
-    /// not ended.
-    pub fn close(&self, owner: &RunOwner, session: &str) -> Vec<Arc<Run>> {
+    /// Starts nothing more in this session of `owner`, as this gateway names both, and
+    /// gives its runs that have not ended.
+    pub fn close(&self, gateway: &str, owner: &RunOwner, session: &str) -> Vec<Arc<Run>> {
         let mut runs = self.lock();
-        runs.closed.add(owner, session);
-        let its =
-            |run: &&Arc<Run>| run.is_in(session) && run.is_of(owner) && run.ended_at().is_none();
+        runs.closed.add(gateway, owner, session);
+        let its = |run: &&Arc<Run>| {
+            let in_session = run.is_in(session) && run.is_of(owner) && run.is_through(gateway);
+            in_session && run.ended_at().is_none()
+        };
         runs.all.values().filter(its).map(Arc::clone).collect()
     }
 
@@ -271,6 +279,8 @@ mod tests {
         assert!(matches!(registry.enter(begin(1, 1)), Ok(Entered::New(_))));
         assert!(matches!(registry.enter(begin(1, 1)), Ok(Entered::There(_))));
         assert!(matches!(registry.enter(begin(1, 2)), Err(RegistryError::OtherAction)));
+        let stranger = Begin { gateway: "other".to_owned(), ..begin(1, 1) };
+        assert!(matches!(registry.enter(stranger), Err(RegistryError::OtherAction)));
     }
 
     #[test]
@@ -281,9 +291,9 @@ mod tests {
         }
         registry.ended(RunId([1; 16]));
         registry.ended(RunId([2; 16]));
-        assert_eq!(registry.get(RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
-        assert!(registry.get(RunId([2; 16])).is_ok());
-        assert_eq!(registry.list(Some(RunId([2; 16])), 10, None).len(), 1);
+        assert_eq!(registry.get("", RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
+        assert!(registry.get("", RunId([2; 16])).is_ok());
+        assert_eq!(registry.list("", Some(RunId([2; 16])), 10, None).len(), 1);
     }
 
     fn of(user: &str, id: u8) -> Begin {
@@ -301,7 +311,11 @@ mod tests {
         }
         let owner = |user: &str| RunOwner { user: user.to_owned(), ..RunOwner::default() };
         let listed = |user: &str| -> Vec<u8> {
-            registry.list(None, 10, Some(&owner(user))).iter().map(|run| run.id().0[0]).collect()
+            registry
+                .list("", None, 10, Some(&owner(user)))
+                .iter()
+                .map(|run| run.id().0[0])
+                .collect()
         };
         assert_eq!((listed("bob"), listed("ann")), (vec![1], vec![3, 4]));
     }
@@ -321,11 +335,32 @@ mod tests {
     }
 
     #[test]
+    fn another_gateway_hears_of_no_run_and_closes_no_session() {
+        let registry = registry(10);
+        let of = |gateway: &str, id| Begin {
+            gateway: gateway.to_owned(),
+            session: "session".to_owned(),
+            ..of("ann", id)
+        };
+        registry.enter(of("main", 1)).unwrap();
+        assert!(registry.get("main", RunId([1; 16])).is_ok());
+        assert_eq!(registry.get("other", RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
+        let owner =
+            RunOwner { user: "ann".to_owned(), project: "shop".to_owned(), ..RunOwner::default() };
+        assert_eq!(registry.list("other", None, 10, Some(&owner)).len(), 0);
+        assert_eq!(registry.list("main", None, 10, Some(&owner)).len(), 1);
+        assert_eq!(registry.close("other", &owner, "session").len(), 0);
+        assert!(matches!(registry.enter(of("main", 2)), Ok(Entered::New(_))));
+        assert!(matches!(registry.enter(of("other", 3)), Err(RegistryError::SessionClosed)));
+        assert_eq!(registry.close("main", &owner, "session").len(), 2);
+    }
+
+    #[test]
     fn what_ended_too_long_ago_is_not_there_any_more() {
         let registry = Registry::new(Limits { kept_seconds: 0, ..Limits::default() });
         registry.lost(begin(1, 1), Finished::default());
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(registry.get(RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
+        assert_eq!(registry.get("", RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
         registry.sweep();
         assert!(registry.lock().all.is_empty() && registry.lock().ended.is_empty());
     }

@@ -30,6 +30,8 @@ pub struct Unfinished {
     pub hash: [u8; 32],
     /// What was to be done, for whom and where.
     pub call: Box<Call>,
+    /// In a host's journal: the gateway that asked; empty in a gateway's.
+    pub gateway: String,
     /// Its caller was answered, and it went on ([`Ending::GoesOn`]).
     pub goes_on: bool,
 }
@@ -61,7 +63,9 @@ impl Open {
                 let run_id = intent.call.run_id.clone();
                 let (sequence, hash) = (record.sequence, record.hash.0);
                 let call = Box::new(intent.call.clone());
-                let open = Unfinished { run_id, sequence, hash, call, goes_on: false };
+                let gateway = intent.gateway.as_ref().map(|word| word.gateway.clone());
+                let gateway = gateway.unwrap_or_default();
+                let open = Unfinished { run_id, sequence, hash, call, gateway, goes_on: false };
                 self.0.insert(record.hash, open);
             }
             Body::Outcome(Outcome { intent, ending: Ending::GoesOn, .. }) => {

@@ -79,6 +79,7 @@ pub async fn start_run(
     let begin = Begin {
         id: verified.run(),
         action: digest,
+        gateway: verified.gateway().to_string(),
         subject: verified.intent().subject.clone(),
         project: verified.intent().project.clone(),
         session: verified.intent().session.clone(),

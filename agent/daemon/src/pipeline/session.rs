@@ -57,7 +57,8 @@ pub async fn close_session(
     let decided = Decided { ceiling: current.digest, grant: None };
     let recorded = agent.recorder.intent(verified, action, decided).await;
     let recorded = recorded.inspect_err(|_| agent.replays.release(call))?;
-    let closed = close(agent, &owner, &closing.session).await;
+    let name = gateway.name().to_string();
+    let closed = close(agent, &name, &owner, &closing.session).await;
     let result = CallResult {
         ending: Ending::Completed,
         output_digest: sha256(&closed.encode_to_vec()),
@@ -84,14 +85,14 @@ fn owner(verified: &Verified) -> RunOwner {
     RunOwner { tenant: subject.tenant, user: subject.user, project: intent.project.clone() }
 }
 
-async fn close(agent: &Agent, owner: &RunOwner, session: &str) -> SessionClosed {
-    let runs = agent.registry.close(owner, session);
+async fn close(agent: &Agent, gateway: &str, owner: &RunOwner, session: &str) -> SessionClosed {
+    let runs = agent.registry.close(gateway, owner, session);
     runs.iter().for_each(|run| run.cancel("session closed"));
     let deadline = Instant::now() + PATIENCE;
     for run in &runs {
         ended(run, deadline).await;
     }
-    let cells = agent.cells.close(owner, session).await;
+    let cells = agent.cells.close(gateway, owner, session).await;
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     SessionClosed { runs: count(runs.len()), cells: count(cells) }
 }

@@ -188,7 +188,7 @@ fn own_run(agent: &Agent, verified: &Verified, id: &str) -> Result<Arc<Run>, Fau
     let subject = intent.subject.clone().unwrap_or_default();
     let owner =
         RunOwner { tenant: subject.tenant, user: subject.user, project: intent.project.clone() };
-    let run = agent.registry.get(validate::run_id(id)?)?;
+    let run = agent.registry.get(&verified.gateway().to_string(), validate::run_id(id)?)?;
     if !run.is_of(&owner) {
         return Err(RegistryError::Unknown.into());
     }

@@ -15,8 +15,8 @@ use crate::intent::{MAX_LIFETIME, SKEW};
 /// As long as any intent counts that was signed before.
 const KEPT: Duration = MAX_LIFETIME.saturating_add(SKEW).saturating_add(SKEW);
 
-/// Tenant, user, project and name of a session.
-type Name = [String; 4];
+/// Gateway, tenant, user, project and name of a session.
+type Name = [String; 5];
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -24,18 +24,20 @@ pub(super) struct Closed(HashMap<Name, Instant>);
 
 impl Closed {
     /// One more; those that are too old to matter go.
-    pub(super) fn add(&mut self, owner: &RunOwner, session: &str) {
+    pub(super) fn add(&mut self, gateway: &str, owner: &RunOwner, session: &str) {
         let now = Instant::now();
         self.0.retain(|_, at| now.duration_since(*at) < KEPT);
         let RunOwner { tenant, user, project } = owner.clone();
-        self.0.insert([tenant, user, project, session.to_owned()], now);
+        let (gateway, session) = (gateway.to_owned(), session.to_owned());
+        self.0.insert([gateway, tenant, user, project, session], now);
     }
 
     /// Whether this run would begin in one of them.
     pub(super) fn holds(&self, begin: &Begin) -> bool {
         let subject = begin.subject.clone().unwrap_or_default();
-        let (project, session) = (begin.project.clone(), begin.session.clone());
-        self.0.contains_key(&[subject.tenant, subject.user, project, session])
+        let Begin { gateway, project, session, .. } = begin;
+        let [gateway, project, session] = [gateway, project, session].map(Clone::clone);
+        self.0.contains_key(&[gateway, subject.tenant, subject.user, project, session])
     }
 }
 
@@ -55,7 +57,7 @@ mod tests {
         };
         let mut closed = Closed::default();
         let (user, project) = ("ada".to_owned(), "site".to_owned());
-        closed.add(&RunOwner { tenant: String::new(), user, project }, "session/1");
+        closed.add("", &RunOwner { tenant: String::new(), user, project }, "session/1");
         assert!(closed.holds(&begin("ada", "site", "session/1")));
         for (user, project, session) in
             [("bob", "site", "session/1"), ("ada", "other", "session/1"), ("ada", "site", "")]

@@ -30,6 +30,8 @@ pub struct Begin {
     pub id: RunId,
     /// The digest of its action.
     pub action: [u8; 32],
+    /// The gateway that asked, by the name in its certificate.
+    pub gateway: String,
     /// Who asked, as the gateway says.
     pub subject: Option<Subject>,
     /// In which project.
@@ -53,6 +55,7 @@ pub struct Begin {
 pub struct Run {
     id: RunId,
     action: [u8; 32],
+    gateway: String,
     subject: Option<Subject>,
     project: String,
     session: String,
@@ -116,6 +119,7 @@ impl Run {
         let Begin {
             id,
             action,
+            gateway,
             subject,
             project,
             session,
@@ -130,6 +134,7 @@ impl Run {
         Self {
             id,
             action,
+            gateway,
             subject,
             project,
             session,
@@ -175,6 +180,15 @@ impl Run {
     #[must_use]
     pub fn owner(&self) -> (&str, &str) {
         self.subject.as_ref().map_or(("", ""), |subject| (&subject.tenant, &subject.user))
+    }
+
+    /// Whether this gateway asked for it. What a gateway says of its users, and
+    /// whom the host's owner lets it act for, is about its own runs only: no other
+    /// one is told of a run, or does anything to it. Gateways that share a name are
+    /// one.
+    #[must_use]
+    pub fn is_through(&self, gateway: &str) -> bool {
+        self.gateway == gateway
     }
 
     /// Whether it is a run of `owner`.
