@@ -111,6 +111,10 @@ async fn receive_part(
                 descriptors.extend(given);
             }
         }
+        // A frame has no more of them, in however many pieces it comes.
+        if descriptors.len() > MAX_DESCRIPTORS {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         Ok(received)
     };
     socket.async_io(Interest::READABLE, receive).await
@@ -142,6 +146,17 @@ mod tests {
         assert_eq!((received, descriptors.len()), (event, 2));
         let end = receive::<WardenEvent>(&ours).await;
         assert!(matches!(end, Err(ChannelError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_frame_with_descriptors_in_every_piece_is_refused() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        for byte in [8, 0, 0, 0, 1] {
+            send_part(&theirs, &[byte], &[null.as_fd(); 2]).unwrap();
+        }
+        let end = receive::<WardenEvent>(&ours).await;
+        assert!(matches!(end, Err(ChannelError::Io(_))), "{end:?}");
     }
 
     #[tokio::test]
