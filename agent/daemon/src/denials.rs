@@ -21,6 +21,9 @@ pub use host_files::FilesOfRun;
 /// Processes that are looked up in /proc in one turn of reading, at most: a
 /// flood of forks must not keep the agent busy.
 const LOOK_UPS: usize = 256;
+/// Turns of reading at the end of a run, at most: a flood goes on for as long as
+/// somebody likes.
+const TURNS: usize = 64;
 /// How long to wait for the records of a run that failed, again and again while
 /// there is none: a thread of the kernel passes them on (`kauditd`), and on a busy
 /// host it takes its turn after the run has ended.
@@ -110,17 +113,17 @@ impl Denials {
 
     /// A run has ended, and nothing of it is left: what it was refused.
     pub async fn ended(&self, watched: Watched, failed: bool, context: &Context) -> Explained {
-        self.read();
+        self.catch_up().await;
         for late in LATE.into_iter().filter(|_| failed) {
             tokio::time::sleep(late).await;
-            self.read();
+            self.catch_up().await;
             if self.lock().attribution.has_met(watched.key) {
                 break;
             }
         }
         if self.lock().attribution.may_have_lost(watched.key) {
             tokio::time::sleep(COUNTED).await;
-            self.read();
+            self.catch_up().await;
         }
         let mut known = self.lock();
         known.leaves.remove(&watched.leaf);
@@ -133,35 +136,46 @@ impl Denials {
     async fn listen(self: Arc<Self>) {
         let Some(Ok(socket)) = self.source.get() else { return };
         while let Ok(mut ready) = socket.readable().await {
-            if !self.read() {
-                tracing::error!("audit's socket is of no use any more; denials are not seen");
-                return;
+            match self.read() {
+                Some(true) => tokio::task::yield_now().await,
+                Some(false) => ready.clear_ready(),
+                None => {
+                    tracing::error!("audit's socket is of no use any more; denials are not seen");
+                    return;
+                }
             }
-            ready.clear_ready();
         }
     }
 
-    /// Reads what is there; false when the socket is of no use any more.
-    fn read(&self) -> bool {
-        let Some(Ok(socket)) = self.source.get() else { return false };
-        let mut known = self.lock();
-        loop {
-            let Known { attribution, leaves, .. } = &mut *known;
-            let (now, mut look_ups) = (Instant::now(), LOOK_UPS);
-            let drained = drain(socket.get_ref(), |record| {
-                attribution.record(record, now, |pid| {
-                    look_ups = look_ups.checked_sub(1)?;
-                    run_of(leaves, pid)
-                });
-            });
-            let Ok(drained) = drained else { return false };
-            for _ in 0..drained.overruns {
-                attribution.overrun(now);
+    /// Reads what is there. Where that does not end, the rest counts as lost.
+    async fn catch_up(&self) {
+        for _ in 0..TURNS {
+            if self.read() != Some(true) {
+                return;
             }
-            if !drained.more {
-                return true;
-            }
+            tokio::task::yield_now().await;
         }
+        self.lock().attribution.overrun(Instant::now());
+    }
+
+    /// Reads one turn of what is there, and says whether there is more; `None` when
+    /// the socket is of no use any more.
+    fn read(&self) -> Option<bool> {
+        let socket = self.source.get()?.as_ref().ok()?;
+        let mut known = self.lock();
+        let Known { attribution, leaves, .. } = &mut *known;
+        let (now, mut look_ups) = (Instant::now(), LOOK_UPS);
+        let drained = drain(socket.get_ref(), |record| {
+            attribution.record(record, now, |pid| {
+                look_ups = look_ups.checked_sub(1)?;
+                run_of(leaves, pid)
+            });
+        });
+        let drained = drained.ok()?;
+        for _ in 0..drained.overruns {
+            attribution.overrun(now);
+        }
+        Some(drained.more)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
