@@ -14,8 +14,13 @@ use crate::progress::Progress;
 /// A call.
 pub(crate) struct Call {
     pub(crate) origin: Origin,
-    /// As they were sent.
+    /// As they were sent, with what their session carries.
     pub(crate) arguments: Option<JsonObject>,
+    /// A profile that may narrow what the rules give: its session's.
+    pub(crate) profile: Option<String>,
+    /// Bytes that its answer may show; of a call that goes to several hosts each has a
+    /// share.
+    pub(crate) budget: usize,
     /// Fires when the caller cancels or goes away.
     pub(crate) cancelled: CancellationToken,
     pub(crate) progress: Progress,

@@ -55,6 +55,8 @@ pub struct Config {
     pub projects: BTreeMap<String, ProjectConfig>,
     /// How people agree to what a rule asks about.
     pub approvals: ApprovalsConfig,
+    /// The sessions that callers open.
+    pub sessions: SessionsConfig,
     /// How much of everything.
     pub limits: Limits,
     /// Whom a caller who is refused can have asked for other rules.
@@ -135,6 +137,18 @@ pub struct WebhookConfig {
     pub url: String,
     /// The file with the secret that messages are signed with.
     pub secret: PathBuf,
+}
+
+/// The sessions that callers open: their working contexts. Those of MCP's transport
+/// are another thing, in [`Limits`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionsConfig {
+    /// The SQLite file with them.
+    pub state: PathBuf,
+    /// Those that one user may have at the same time.
+    pub per_user: NonZeroUsize,
+    /// How long one may be unused before it is forgotten.
+    pub idle: Duration,
 }
 
 /// How much of everything.

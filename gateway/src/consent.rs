@@ -27,6 +27,8 @@ use crate::tokens::Unauthenticated;
 pub(crate) struct Consented {
     pub(crate) permit: Permit,
     pub(crate) consent: Option<Consent>,
+    /// A narrower profile than the rules gave, where the caller wishes so.
+    pub(crate) narrowed: Option<String>,
 }
 
 /// What people agreed to: for the record and the host.
@@ -158,7 +160,9 @@ impl Asking<'_> {
         let refused = |refused: Box<Refused>| refused.with_contact(gateway.config());
         let decided = policy.decide(&call.origin, self.place, action.clone()).map_err(refused)?;
         let pending = match decided {
-            Decided::Permit(permit) => return Ok(Ok(Consented { permit, consent: None })),
+            Decided::Permit(permit) => {
+                return Ok(Ok(Consented { permit, consent: None, narrowed: None }));
+            }
             Decided::Ask(pending) => pending,
         };
         let question = question(policy, &pending, &call.origin, *exactly, shown(call))
@@ -198,7 +202,7 @@ impl Asking<'_> {
         self.gateway.recorder().approval(request, ApprovalStep::Used, None)?;
         let people = voters.into_iter().map(|voter| voter.user).collect();
         let consent = Consent { request: request.id.clone(), people };
-        Ok(Consented { permit, consent: Some(consent) })
+        Ok(Consented { permit, consent: Some(consent), narrowed: None })
     }
 
     /// Leaves a request to people, for a call that does not wait.

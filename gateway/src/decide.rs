@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cofferdam_policy::{
-    Action, Call, Decision, Denial, Engine, Host, Pending, Permit, Project, Reason, RuleErrors,
+    Action, Call, Decision, Denial, Engine, Host, Pending, Permit, ProfileOrder, Project, Reason, RuleErrors,
     RuleSet, Subject, Timestamp,
 };
 use cofferdam_proto::intent::v1::SignedPolicyStatement;
@@ -18,6 +18,7 @@ use cofferdam_trust::PolicyVersionError;
 
 use crate::call::Origin;
 use crate::config::Config;
+use crate::input::BadInput;
 use crate::place::Place;
 use crate::rule_files::RuleFilesError;
 use crate::signed_rules::{SignedRulesError, Verified};
@@ -114,6 +115,25 @@ impl Policy {
     /// files.
     pub(crate) fn statement(&self) -> Option<&SignedPolicyStatement> {
         self.signed.as_ref().map(|signed| &signed.statement)
+    }
+
+    /// Profiles from narrow to wide, as far as the rules order them.
+    pub(crate) fn profiles(&self) -> &[String] {
+        self.rules.profiles()
+    }
+
+    /// The narrower one of the profile that the rules gave and one that a caller wishes.
+    pub(crate) fn narrowed(&self, given: &str, wished: &str) -> Result<String, BadInput> {
+        let order = ProfileOrder::new(self.profiles().to_vec());
+        let narrower = order.narrower(given, wished).map(str::to_owned);
+        narrower.ok_or_else(|| BadInput {
+            reason: "UNKNOWN_PROFILE",
+            field: "session".to_owned(),
+            message: format!(
+                "the rules give the profile `{given}` here and do not say whether `{wished}`, which \
+                 the session wishes, is narrower; open a session with another `profile`, or none"
+            ),
+        })
     }
 
     /// What decides: the rules, and what restricts them further where there is

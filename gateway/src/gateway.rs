@@ -14,6 +14,7 @@ use crate::decide::{Judged, Policies, Policy, PolicyError};
 use crate::hosts::{Hosts, HostsError};
 use crate::pipeline;
 use crate::record::{Left, Recorder, RecorderError};
+use crate::sessions::{SessionError, Sessions};
 use crate::tokens::{TokenError, TokenStore};
 
 /// A gateway that is ready to take calls.
@@ -21,6 +22,7 @@ use crate::tokens::{TokenError, TokenStore};
 pub(crate) struct Gateway {
     config: Config,
     tokens: TokenStore,
+    sessions: Sessions,
     policies: Policies,
     approvals: Approvals,
     recorder: Recorder,
@@ -55,6 +57,9 @@ pub enum OpenError {
     /// The tokens.
     #[error(transparent)]
     Tokens(#[from] TokenError),
+    /// The sessions.
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
     /// The rules.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -82,6 +87,7 @@ impl Gateway {
         let identity = load_identity(&config)?;
         let rules = Judged::load(&config)?;
         let tokens = TokenStore::open(&config.state)?;
+        let sessions = Sessions::open(&config.sessions)?;
         let approvals = Approvals::open(&config.approvals, shutdown)?;
         let (recorder, Left { lost, going_on }) = Recorder::open(&config, identity.name())?;
         let policies = Policies::begin(&config, rules, &recorder).map_err(OpenError::Unrecorded)?;
@@ -92,6 +98,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             config,
             tokens,
+            sessions,
             policies,
             approvals,
             recorder,
@@ -112,6 +119,10 @@ impl Gateway {
 
     pub(crate) fn tokens(&self) -> &TokenStore {
         &self.tokens
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The policy that is in force now. A call takes it once.

@@ -12,6 +12,8 @@
 
 mod goes_on;
 mod look;
+mod sessions;
+mod several;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +82,9 @@ pub(crate) async fn serve(
         "get_system_info" => lead::<GetSystemInfo>(gateway, call).await,
         "check_command_exists" => lead::<CheckCommandExists>(gateway, call).await,
         "read_service" => lead::<ReadService>(gateway, call).await,
+        "open_session" => sessions::open(gateway, call).await.into(),
+        "list_sessions" => sessions::list(gateway, call).await.into(),
+        "close_session" => sessions::close(gateway, call).await.into(),
         "list_hosts" => list(gateway, call).await.into(),
         "describe_access" => describe(gateway, call).await.into(),
         "check_approval" => check_approval(gateway, call).await.into(),
@@ -91,9 +96,25 @@ pub(crate) async fn serve(
     })
 }
 
-/// Leads a call that a host answers, in a task of its own. Its caller gets an
+/// Leads a call that hosts answer: with what its session carries, to one host or to
+/// several.
+async fn lead<T: HostTool>(gateway: &Arc<Gateway>, mut call: Call) -> CallToolResponse {
+    let hosts = crate::sessions::carry(gateway, &mut call)
+        .and_then(|()| Ok(several::hosts(gateway.config(), &mut call)?));
+    match hosts {
+        Ok(None) => lead_one::<T>(gateway, call).await,
+        Ok(Some(hosts)) => several::lead::<T>(gateway, call, hosts).await,
+        Err(fault) => {
+            let action = for_record(&call.origin.tool, call.arguments.as_ref());
+            gateway.recorder().stopped(Draft::new(&call.origin, action), &fault);
+            fault.respond(&call.origin.run_id)
+        }
+    }
+}
+
+/// Leads a call that one host answers, in a task of its own. Its caller gets an
 /// answer before the task has ended where people take their time to agree.
-async fn lead<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
+async fn lead_one<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
     let run_id = call.origin.run_id.clone();
     let gateway = Arc::clone(gateway);
     let task = Arc::clone(&gateway);
@@ -173,13 +194,13 @@ async fn allow<T: HostTool>(
     place.layers = host.layers();
     let wait = T::wait(&input);
     let mut asked = T::ask(input, &place)?;
-    T::fit(&mut asked.wire, gateway.config().limits.result_bytes.get());
+    T::fit(&mut asked.wire, call.budget);
     let mut policy = gateway.policy();
     draft.policy(policy.version(), policy.shadow(&call.origin, Some(&place), asked.wire.action()));
     let exactly = Exactly { action: action_digest(&asked.wire), wall: asked.wall };
     let action = asked.wire.action();
     let asking = Asking { gateway, call, place: Some(&place), action, exactly };
-    let consented = match asking.at_once(&policy)? {
+    let mut consented = match asking.at_once(&policy)? {
         Ok(consented) => consented,
         Err(question) => {
             // Whoever waits for people takes no place from those who work.
@@ -199,6 +220,13 @@ async fn allow<T: HostTool>(
         // ends it.
         call.cancelled = gateway.approvals().lasting();
     }
+    if let Some(wished) = &call.profile {
+        let narrowed = policy.narrowed(&consented.permit.grant().profile, wished)?;
+        consented.narrowed = Some(narrowed);
+    }
+    if let Some(session) = crate::sessions::id_of(&call.origin.session) {
+        gateway.sessions().used(session, &place.host)?;
+    }
     let intent = gateway.recorder().intent(consented, draft.clone(), asked, policy.statement())?;
     Ok((Allowed { intent, host, place, wait }, held))
 }
@@ -214,7 +242,7 @@ async fn act<T: HostTool>(
         host: &host,
         cancelled: &call.cancelled,
         progress: &call.progress,
-        budget: gateway.config().limits.result_bytes.get(),
+        budget: call.budget,
         workspace: place.workspace.display().to_string(),
         wait,
         provenance: intent.provenance().clone(),

@@ -189,6 +189,16 @@ impl Draft {
         self.0.shadow = shadow;
     }
 
+    /// What is asked, where that is known only later.
+    pub(crate) fn action(&mut self, action: Value) {
+        self.0.action = action;
+    }
+
+    /// The session that it is in or about.
+    pub(crate) fn session(&mut self, name: String) {
+        self.0.session = name;
+    }
+
     /// Where it would act.
     pub(crate) fn place(&mut self, place: &Place) {
         self.0.project.clone_from(&place.project);

@@ -7,6 +7,7 @@
 
 pub(crate) mod check_approval;
 mod check_command_exists;
+pub(crate) mod close_session;
 mod definition;
 pub(crate) mod describe_access;
 mod edit_file;
@@ -18,7 +19,9 @@ mod get_system_info;
 mod list_directory;
 pub(crate) mod list_hosts;
 mod list_processes;
+pub(crate) mod list_sessions;
 mod offered;
+pub(crate) mod open_session;
 mod process_view;
 mod read_file;
 mod read_process;
@@ -46,7 +49,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use check_command_exists::CheckCommandExists;
-use definition::{About, Effect, define};
+pub(crate) use definition::takes;
+use definition::{About, Effect, define, in_session};
 pub(crate) use edit_file::EditFile;
 pub(crate) use execute_command::ExecuteCommand;
 pub(crate) use files::{
@@ -63,7 +67,7 @@ pub(crate) use resize_process::ResizeProcess;
 pub(crate) use search_files::SearchFiles;
 pub(crate) use signal_process::SignalProcess;
 pub(crate) use start_process::StartProcess;
-pub(crate) use view::{Decision, Provenance};
+pub(crate) use view::{Decision, Provenance, path_text};
 pub(crate) use wait_process::WaitProcess;
 pub(crate) use write_file::WriteFile;
 pub(crate) use write_process::WriteProcess;
@@ -217,7 +221,7 @@ pub(crate) struct Acted<O> {
 pub(crate) fn definitions() -> &'static [Tool] {
     static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         fn host_tool<T: HostTool>() -> Tool {
-            define::<T::Input, T::Output>(T::ABOUT)
+            in_session(define::<T::Input, T::Output>(T::ABOUT))
         }
         fn look_tool<T: LookTool>() -> Tool {
             define::<T::Input, T::Output>(T::ABOUT)
@@ -246,6 +250,9 @@ pub(crate) fn definitions() -> &'static [Tool] {
             host_tool::<GetSystemInfo>(),
             host_tool::<CheckCommandExists>(),
             host_tool::<ReadService>(),
+            define::<open_session::Input, open_session::Output>(open_session::ABOUT),
+            define::<list_sessions::Input, list_sessions::Output>(list_sessions::ABOUT),
+            define::<close_session::Input, close_session::Output>(close_session::ABOUT),
             define::<list_hosts::Input, list_hosts::Output>(list_hosts::ABOUT),
             define::<describe_access::Input, describe_access::Output>(describe_access::ABOUT),
             define::<check_approval::Input, check_approval::Output>(check_approval::ABOUT),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::content;
 
 /// Arguments with which each tool works. A tool that is not here fails the test.
-fn arguments_for(tool: &str, process: &str) -> Value {
+fn arguments_for(tool: &str, process: &str, session: &str) -> Value {
     match tool {
         "start_process" => json!({ "program": "true" }),
         "read_process" | "wait_process" => json!({ "process": process, "wait_seconds": 0 }),
@@ -22,6 +22,8 @@ fn arguments_for(tool: &str, process: &str) -> Value {
         "search_files" => json!({ "path": ".", "content": "x" }),
         "get_system_info" | "list_hosts" | "describe_access" => json!({}),
         "read_service" => json!({ "what": "list" }),
+        "open_session" | "list_sessions" => json!({}),
+        "close_session" => json!({ "session": session }),
         "check_approval" => json!({ "approval": "ap-000000000000" }),
         "execute_command" | "check_command_exists" => json!({ "program": "true" }),
         other => panic!("no arguments for the tool `{other}`"),
@@ -84,8 +86,10 @@ fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
     let terminal = json!({ "program": "cat", "terminal": {} });
     let started = dev.tool("start_process", &terminal);
     let process = content(&started)["process"].as_str().unwrap().to_owned();
+    let opened = dev.tool("open_session", &json!({}));
+    let session = content(&opened)["session"].as_str().unwrap().to_owned();
     for tool in &tools {
-        let answer = dev.tool(tool, &arguments_for(tool, &process));
+        let answer = dev.tool(tool, &arguments_for(tool, &process, &session));
         // Nobody was asked anything here; that is on record, too.
         if tool != "check_approval" {
             content(&answer);
@@ -100,7 +104,9 @@ fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
             // These ask no host to do anything.
             let only_looks = ["read_process", "wait_process", "list_processes"];
             let own = ["list_hosts", "check_approval", "describe_access"];
-            if ![only_looks, own].concat().contains(&tool.as_str()) {
+            // A session that nothing was done in has no host to close it.
+            let of_sessions = ["open_session", "list_sessions", "close_session"];
+            if ![only_looks, own, of_sessions].concat().contains(&tool.as_str()) {
                 assert_eq!(run_ids(&agent, kind, tool), recorded, "{tool}: {kind} at the agent");
             }
         }

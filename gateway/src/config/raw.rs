@@ -37,6 +37,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) approvals: RawApprovals,
     #[serde(default)]
+    pub(super) sessions: RawSessions,
+    #[serde(default)]
     pub(super) limits: RawLimits,
 }
 
@@ -106,6 +108,15 @@ pub(super) struct RawWebhook {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct RawSessions {
+    /// Beside the state file, where it is left out.
+    pub(super) state: Option<PathBuf>,
+    pub(super) per_user: NonZeroUsize,
+    pub(super) idle_seconds: NonZeroUsize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct RawLimits {
     pub(super) body_bytes: NonZeroUsize,
     pub(super) sessions: NonZeroUsize,
@@ -127,6 +138,13 @@ impl Default for RawApprovals {
             open_requests_per_user: count(16),
             webhook: None,
         }
+    }
+}
+
+impl Default for RawSessions {
+    fn default() -> Self {
+        // A working day and the night after it.
+        Self { state: None, per_user: count(32), idle_seconds: count(24 * 60 * 60) }
     }
 }
 

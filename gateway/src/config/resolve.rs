@@ -2,6 +2,7 @@
 //! configured values are checked against each other.
 
 mod approvals;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,6 +52,7 @@ impl<'a> Resolver<'a> {
             project,
             contact,
             approvals,
+            sessions,
             limits,
         } = raw;
         let tls = tls.map(|RawKeyPair { certificate, key }| self.key_pair(certificate, key));
@@ -70,6 +72,7 @@ impl<'a> Resolver<'a> {
             signing_key: self.file(signing.key),
             journal: self.file(journal.directory),
             approvals: self.approvals(approvals, &self.file(state.clone()))?,
+            sessions: self.sessions(sessions, &self.file(state.clone())),
             state: self.file(state),
             rules: self.file(rules),
             rules_keys: self.rules_keys(rules_keys)?,

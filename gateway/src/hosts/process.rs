@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use cofferdam_proto::exec::v1::{
-    AttachRunRequest, DescribeRunRequest, Finished, KeepRunRequest, ListRunsRequest,
+    AttachRunRequest, CloseSessionRequest, CloseSessionResponse, DescribeRunRequest, Finished, KeepRunRequest, ListRunsRequest,
     ListRunsResponse, ResizeRunRequest, ResizeRunResponse, RunInput, RunInputTaken, RunOwner,
-    RunResized, RunSignal, RunSignalled, RunSize, RunState, RunSummary, SignalRunRequest,
+    RunResized, RunSignal, RunSignalled, RunSize, RunState, RunSummary, SessionClosed,
+    SessionClosing, SignalRunRequest,
     SignalRunResponse, WriteRunRequest, WriteRunResponse, run_event::Event,
 };
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
@@ -131,6 +132,21 @@ impl Question for RunSize {
         let ResizeRunResponse { resized, receipt } =
             host.runs().resize_run(request).await.map(Response::into_inner)?;
         Ok((resized, receipt))
+    }
+}
+
+impl Question for SessionClosing {
+    type Answer = SessionClosed;
+
+    async fn send(
+        self,
+        host: &Host,
+        intent: SignedIntent,
+    ) -> Result<(Option<SessionClosed>, Option<SignedReceipt>), Status> {
+        let request = CloseSessionRequest { intent: Some(intent), closing: Some(self) };
+        let CloseSessionResponse { closed, receipt } =
+            host.runs().close_session(request).await.map(Response::into_inner)?;
+        Ok((closed, receipt))
     }
 }
 

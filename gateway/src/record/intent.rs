@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use cofferdam_journal::{AppendError, Appended, Digest, Durable, Ending, Entry, Outcome, Usage};
 use cofferdam_policy::{Basis, Call, Limits as Granted, Subject as Asker, WorkspaceAccess};
+use cofferdam_proto::exec::v1::SessionClosing;
 use cofferdam_proto::intent::v1 as wire;
 use cofferdam_trust::{action_digest, sign_intent};
 use prost_types::Timestamp;
@@ -161,6 +162,61 @@ impl Recorder {
         self.append_outcome(outcome(run_id, hash, ended))
     }
 
+    /// Records that a caller ends a session of their own on a host, and signs it. No rule
+    /// is about that: it gives nothing.
+    pub(crate) fn closing(
+        &self,
+        draft: Draft,
+        action: SessionClosing,
+        policy: Option<&wire::SignedPolicyStatement>,
+    ) -> Result<RecordedIntent<SessionClosing>, Fault> {
+        let digest = action_digest(&action);
+        let nonce = nonce()?;
+        let Draft(mut call) = draft;
+        call.action_digest = Some(Digest(digest));
+        let entry = Entry::Intent(cofferdam_journal::Intent {
+            call: call.clone(),
+            ..cofferdam_journal::Intent::default()
+        });
+        let Appended { sequence, hash, durable } =
+            self.journal.append(entry).map_err(Fault::Unrecorded)?;
+        let cofferdam_journal::Call { run_id, subject, project, host, session, tool, .. } = call;
+        let subject = subject.unwrap_or_default();
+        let now = SystemTime::now();
+        let provenance = Provenance {
+            host: host.clone(),
+            project: project.clone(),
+            run_id: run_id.clone(),
+            decision: Decision::default(),
+        };
+        let intent = wire::Intent {
+            run_id: run_id.clone(),
+            subject: Some(wire::Subject {
+                user: subject.user,
+                groups: subject.groups,
+                client: subject.client,
+                tenant: subject.tenant,
+            }),
+            project,
+            host,
+            session,
+            tool,
+            action_digest: digest.to_vec(),
+            grant: Some(wire::Grant::default()),
+            gateway_record_hash: hash.to_vec(),
+            gateway_record_sequence: sequence,
+            nonce,
+            issued_at: Some(Timestamp::from(now)),
+            expires_at: Some(Timestamp::from(now + LIFETIME)),
+            gateway: self.gateway.to_string(),
+            policy: policy.cloned(),
+            ..wire::Intent::default()
+        };
+        let signed = sign_intent(&self.key, &intent);
+        let entered = Entered { run_id, hash: Digest(hash), durable };
+        Ok(RecordedIntent { action, signed, wall: LONGEST, provenance, entered })
+    }
+
     /// Records that somebody asks after what is their own, which no rule is about.
     pub(crate) fn unruled(&self, draft: Draft) -> Result<Entered, Fault> {
         let Draft(call) = draft;
@@ -177,8 +233,11 @@ impl Recorder {
         draft: Draft,
         digest: Option<[u8; 32]>,
     ) -> Result<(Basis, Entered, u64), Fault> {
-        let Consented { permit, consent } = consented;
-        let basis = permit.into_basis();
+        let Consented { permit, consent, narrowed } = consented;
+        let mut basis = permit.into_basis();
+        if let Some(profile) = narrowed {
+            basis.grant.profile = profile;
+        }
         let Draft(mut call) = draft;
         call.action_digest = digest.map(Digest);
         let run_id = call.run_id.clone();

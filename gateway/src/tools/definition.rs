@@ -40,6 +40,91 @@ pub(super) fn define<I: JsonSchema + 'static, O: Answer>(about: About) -> Tool {
         .with_annotations(annotations(title, effect))
 }
 
+/// Tools whose one call can go to several hosts: those that run something, and those
+/// that only look and whose answers are read side by side.
+const ON_SEVERAL: [&str; 8] = [
+    "execute_command",
+    "read_file",
+    "stat_file",
+    "list_directory",
+    "search_files",
+    "get_system_info",
+    "check_command_exists",
+    "read_service",
+];
+
+/// Adds what a call is completed by before its tool sees it: a session, and where it
+/// makes sense several hosts.
+pub(super) fn in_session(mut tool: Tool) -> Tool {
+    let is_on_several = ON_SEVERAL.contains(&&*tool.name);
+    let input = Arc::make_mut(&mut tool.input_schema);
+    let Some(Value::Object(arguments)) = input.get_mut("properties") else { return tool };
+    if !arguments.contains_key("host") {
+        return tool;
+    }
+    let described = json!({
+        "type": ["string", "null"],
+        "description": "The handle of a session of yours, as open_session gave it: what the call \
+                        does not say itself (host, project, working directory, environment) is \
+                        taken from there, and relative paths start at its working directory.",
+    });
+    arguments.insert("session".into(), described);
+    if is_on_several {
+        arguments.insert("hosts".into(), hosts_schema());
+        arguments.insert("host_labels".into(), labels_schema());
+        if let Some(output) = &mut tool.output_schema {
+            or_results(Arc::make_mut(output));
+        }
+    }
+    tool
+}
+
+fn hosts_schema() -> Value {
+    json!({
+        "type": ["array", "null"],
+        "items": { "type": "string" },
+        "description": "Several hosts of the project instead of `host`, at most 32: each is \
+                        decided, recorded and answered by itself, under `results`.",
+    })
+}
+
+fn labels_schema() -> Value {
+    json!({
+        "type": ["object", "null"],
+        "additionalProperties": { "type": "string" },
+        "description": "All hosts of the project that have these labels, instead of `host`.",
+    })
+}
+
+/// The answer of several hosts.
+fn or_results(schema: &mut JsonObject) {
+    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
+        any.push(json!({ "required": ["results"] }));
+    }
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    let results = json!({
+        "type": "array",
+        "description": "Where several hosts were asked: what each of them answered.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "host": { "type": "string" },
+                "is_error": { "type": "boolean" },
+                "result": { "type": "object", "description": "As of a call to this host alone." }
+            },
+            "required": ["host", "is_error", "result"]
+        }
+    });
+    properties.insert("results".into(), results);
+}
+
+/// Whether a tool takes this argument.
+pub(crate) fn takes(tool: &str, argument: &str) -> bool {
+    let definition = super::definitions().iter().find(|it| it.name == tool);
+    let properties = definition.and_then(|it| it.input_schema.get("properties"));
+    properties.is_some_and(|properties| properties.get(argument).is_some())
+}
+
 /// A cell has no network by default and shows the host read-only, so the world
 /// of every tool is closed but for what a host's own profiles open.
 fn annotations(title: &str, effect: Effect) -> ToolAnnotations {

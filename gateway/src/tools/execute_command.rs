@@ -16,7 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use met::Met;
-use start::{check_environment, check_sizes, what_to_start};
+pub(in crate::tools) use start::check_environment;
+use start::{check_sizes, what_to_start};
 
 use super::definition::{About, Effect};
 use super::view::{OutcomeView, Provenance, UsageView, WeakLayer, layers};

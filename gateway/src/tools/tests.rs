@@ -13,6 +13,13 @@ fn the_tools_have_the_names_that_users_know() {
         names,
         [
             "execute_command",
+            "start_process",
+            "read_process",
+            "write_process",
+            "resize_process",
+            "signal_process",
+            "wait_process",
+            "list_processes",
             "read_file",
             "read_files",
             "write_file",
@@ -28,6 +35,9 @@ fn the_tools_have_the_names_that_users_know() {
             "get_system_info",
             "check_command_exists",
             "read_service",
+            "open_session",
+            "list_sessions",
+            "close_session",
             "list_hosts",
             "describe_access",
             "check_approval",
@@ -54,7 +64,7 @@ fn every_tool_has_title_description_schemas_and_all_four_hints() {
 fn every_argument_is_described_for_a_model() {
     for tool in definitions() {
         let Some(Value::Object(properties)) = tool.input_schema.get("properties") else {
-            assert_eq!(tool.name, "list_hosts");
+            assert!(["list_hosts", "list_sessions"].contains(&&*tool.name), "{}", tool.name);
             continue;
         };
         for (name, property) in properties {
@@ -81,12 +91,39 @@ fn only_looking_tools_say_that_they_only_read() {
         let reads = tool.annotations.as_ref().unwrap().read_only_hint.unwrap();
         assert_eq!(
             reads,
-            !matches!(&*tool.name, "execute_command" | "write_file" | "edit_file"
-                    | "make_directory" | "move_file" | "copy_file" | "delete_file"),
+            !matches!(
+                &*tool.name,
+                "execute_command"
+                    | "start_process"
+                    | "write_process"
+                    | "resize_process"
+                    | "signal_process"
+                    | "write_file"
+                    | "edit_file"
+                    | "make_directory"
+                    | "move_file"
+                    | "copy_file"
+                    | "delete_file"
+                    | "open_session"
+                    | "close_session"
+            ),
             "{}",
             tool.name
         );
     }
+}
+
+#[test]
+fn whatever_acts_on_a_host_takes_a_session_and_some_of_it_several_hosts() {
+    for tool in definitions() {
+        let takes = |argument| takes(&tool.name, argument);
+        let looks = matches!(&*tool.name, "list_processes" | "open_session" | "describe_access");
+        assert_eq!(takes("session") && takes("host"), takes("host") && !looks, "{}", tool.name);
+        assert_eq!(takes("hosts"), takes("host_labels"), "{}", tool.name);
+        let several = schema(tool)["properties"]["results"].is_object();
+        assert_eq!(takes("hosts"), several, "{}", tool.name);
+    }
+    assert!(takes("execute_command", "hosts") && !takes("write_file", "hosts"));
 }
 
 #[test]

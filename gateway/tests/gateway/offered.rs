@@ -79,6 +79,9 @@ async fn a_caller_is_told_of_the_tools_that_rules_could_permit_and_of_no_others(
         "search_files",
         "watch_files",
         "check_command_exists",
+        "open_session",
+        "list_sessions",
+        "close_session",
         "describe_access",
         "check_approval",
     ];
