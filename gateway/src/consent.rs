@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::approvals::{
     Answer, ApprovalError, Asker, ELICITATION, Exactly, Place as Waiting, Question, Request, Scope,
-    State, Verdict, Vote, Wait, now, question,
+    Shown, State, Verdict, Vote, Wait, now, question,
 };
 use crate::call::Call;
 use crate::decide::{Decided, Policy, Refused};
@@ -344,16 +344,20 @@ fn open(request: &Request, then: &'static str) -> Lacking {
 
 /// Bytes of arguments that people are shown as they are; longer ones are shown
 /// as records keep them.
-const SHOWN: usize = 64 * 1024;
+const MOST_SHOWN: usize = 64 * 1024;
 
 /// The arguments for people to look at: all of it, where that can be read.
-fn shown(call: &Call) -> Value {
-    let Some(arguments) = &call.arguments else { return Value::Null };
+fn shown(call: &Call) -> Shown {
+    let Some(arguments) = &call.arguments else {
+        return Shown { arguments: Value::Null, cut_from_bytes: None };
+    };
     let whole = Value::Object(arguments.clone());
-    if whole.to_string().len() <= SHOWN {
-        return whole;
+    let bytes = whole.to_string().len();
+    if bytes <= MOST_SHOWN {
+        return Shown { arguments: whole, cut_from_bytes: None };
     }
-    crate::call::for_record(&call.origin.tool, Some(arguments))
+    let arguments = crate::call::for_record(&call.origin.tool, Some(arguments));
+    Shown { arguments, cut_from_bytes: Some(bytes as u64) }
 }
 
 impl From<ApprovalError> for Fault {

@@ -138,9 +138,11 @@ fn said(action: ElicitationAction, content: Option<&serde_json::Value>) -> Said 
     }
 }
 
-/// The question; none: it is too long to be looked at there.
+/// The question; none: it is too long to be looked at there, or not all shown.
 fn form(question: &Question) -> Option<ElicitRequestParams> {
     let Question { project, host, action, arguments, grant, reasons, .. } = question;
+    // Nobody agrees there to what is not all there.
+    question.cut_from_bytes.is_none().then_some(())?;
     let message = format!(
         "The agent wants to {}\n\nproject {}, host {}\nwhy you are asked: {}\narguments: {}\n\
          what it gets: {}",

@@ -48,17 +48,25 @@ pub(crate) struct Exactly {
     pub(crate) wall: Option<Duration>,
 }
 
-/// The question to people about a call that waits by these rules. `arguments` is
-/// what people are shown.
+/// The arguments as people are shown them.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) arguments: Value,
+    /// How many bytes they are, where not all are shown.
+    pub(crate) cut_from_bytes: Option<u64>,
+}
+
+/// The question to people about a call that waits by these rules.
 pub(crate) fn question(
     policy: &Policy,
     pending: &Pending,
     origin: &Origin,
     exactly: Exactly,
-    arguments: Value,
+    shown: Shown,
 ) -> Result<Question, serde_json::Error> {
     let Basis { call, grant, rules, policy_digest, table: _ } = pending.basis();
     let policy_digest = hex(policy_digest);
+    let Shown { arguments, cut_from_bytes } = shown;
     let bound = Bound {
         tool: &call.tool,
         action: hex(&exactly.action),
@@ -98,6 +106,7 @@ pub(crate) fn question(
         tool: call.tool.clone(),
         action: call.action.to_string(),
         arguments,
+        cut_from_bytes,
         grant: grant.to_string(),
         profile: grant.profile.clone(),
         workspace_access: grant.workspace_access.to_string(),

@@ -28,6 +28,10 @@ pub struct Question {
     pub action: String,
     /// The arguments as they were sent; long ones as size and digest.
     pub arguments: Value,
+    /// How many bytes they are, where they are too many to be all shown; none: all
+    /// are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_from_bytes: Option<u64>,
     /// What would be given, in words.
     pub grant: String,
     /// The profile of it.

@@ -15,6 +15,9 @@ use serde_json::Value;
 use crate::report::{Report, write_table};
 use crate::time;
 
+/// What a gateway writes for elements that it leaves out.
+const AND_MORE: &str = "… and more";
+
 /// One request, in full.
 pub(super) struct Shown<'a> {
     request: &'a Request,
@@ -84,6 +87,10 @@ impl fmt::Display for Shown<'_> {
         )?;
         line("session", &asker.session)?;
         line("binding", &question.binding)?;
+        if let Some(bytes) = question.cut_from_bytes {
+            let note = "NOT SHOWN IN FULL: agree only to what you know otherwise; there are";
+            line("!", &format!("{note} {bytes} bytes of arguments, and below is a part"))?;
+        }
         write_arguments(out, &question.tool, &question.arguments)
     }
 }
@@ -143,10 +150,15 @@ fn write_arguments(out: &mut fmt::Formatter<'_>, tool: &str, arguments: &Value) 
     Ok(())
 }
 
-/// What stands for a text that is too long to be shown.
+/// What stands for a text that is too long to be shown, or for the rest of a list,
+/// wherever it lies.
 fn is_left_out(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => fields.contains_key("bytes") && fields.contains_key("sha256"),
+        Value::String(text) => text == AND_MORE,
+        Value::Object(fields) => {
+            let stands = fields.contains_key("bytes") && fields.contains_key("sha256");
+            stands || fields.values().any(is_left_out)
+        }
         Value::Array(elements) => elements.iter().any(is_left_out),
         _ => false,
     }

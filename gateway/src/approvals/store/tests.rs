@@ -33,6 +33,7 @@ fn question(binding: &str, user: &str, demands: Vec<Demand>) -> Question {
         tool: "execute_command".into(),
         action: "run `git push`".into(),
         arguments: Value::Null,
+        cut_from_bytes: None,
         grant: "profile default".into(),
         profile: "default".into(),
         workspace_access: "read".into(),

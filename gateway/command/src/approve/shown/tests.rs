@@ -32,6 +32,7 @@ pub(in crate::approve) fn request(arguments: Value) -> Request {
             tool: "execute_command".into(),
             action: "run `git push`\n     until  never\r\u{202e}".into(),
             arguments,
+            cut_from_bytes: None,
             grant: "profile build".into(),
             profile: "build".into(),
             workspace_access: "write".into(),
@@ -84,6 +85,14 @@ fn what_is_too_long_to_be_shown_is_said_to_be() {
     let left_out = json!({ "bytes": 100_000, "sha256": "00", "head": "#!/bin/sh" });
     assert!(shown(json!({ "content": left_out })).contains("NOT SHOWN IN FULL"));
     assert!(!shown(json!({ "content": "short" })).contains("NOT SHOWN"));
+    let arguments = json!(["--dry-run", "… and more"]);
+    assert!(shown(json!({ "arguments": arguments })).contains("NOT SHOWN IN FULL"));
+    let deeper = json!({ "edits": [{ "new_text": left_out }] });
+    assert!(shown(deeper).contains("NOT SHOWN IN FULL"));
+    let mut request = request(json!({ "program": "deploy" }));
+    request.question.cut_from_bytes = Some(80_000);
+    let text = Shown { request: &request, now: 12 }.to_string();
+    assert!(text.contains("NOT SHOWN IN FULL") && text.contains("80000 bytes"), "{text}");
 }
 
 #[test]
