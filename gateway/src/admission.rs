@@ -90,14 +90,10 @@ mod tests {
     fn admission(all: usize, each: usize) -> Admission {
         let count = |number| NonZeroUsize::new(number).unwrap();
         Admission::new(&Limits {
-            body_bytes: count(1),
-            sessions: count(1),
-            session_idle: Duration::ZERO,
-            connections: count(1),
             concurrent_calls: count(all),
             concurrent_calls_per_subject: count(each),
             queue: Duration::from_millis(20),
-            result_bytes: count(1),
+            ..Limits::smallest()
         })
     }
 

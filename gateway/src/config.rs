@@ -156,8 +156,14 @@ pub struct SessionsConfig {
 pub struct Limits {
     /// Bytes of one request's body.
     pub body_bytes: NonZeroUsize,
+    /// Bytes of all requests of one user that are read or worked on.
+    pub body_bytes_per_subject: NonZeroUsize,
+    /// Requests of one user a second, over ten seconds.
+    pub requests_per_second_per_subject: NonZeroUsize,
     /// MCP sessions at the same time (revisions before 2026-07-28).
     pub sessions: NonZeroUsize,
+    /// MCP sessions of one user.
+    pub sessions_per_subject: NonZeroUsize,
     /// How long a session may be silent.
     pub session_idle: Duration,
     /// TCP connections at the same time.
@@ -170,6 +176,27 @@ pub struct Limits {
     pub queue: Duration,
     /// Bytes of output that one result shows.
     pub result_bytes: NonZeroUsize,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// One of everything, for tests of single limits.
+    pub(crate) fn smallest() -> Self {
+        let one = NonZeroUsize::MIN;
+        Self {
+            body_bytes: one,
+            body_bytes_per_subject: one,
+            requests_per_second_per_subject: one,
+            sessions: one,
+            sessions_per_subject: one,
+            session_idle: Duration::ZERO,
+            connections: one,
+            concurrent_calls: one,
+            concurrent_calls_per_subject: one,
+            queue: Duration::ZERO,
+            result_bytes: one,
+        }
+    }
 }
 
 /// Why a configuration was not taken. Nothing was opened or bound.

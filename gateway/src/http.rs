@@ -1,14 +1,15 @@
 //! The MCP endpoint: from a socket to an authenticated, bounded, well-formed
 //! message in the hands of [`crate::mcp`].
 //!
-//! A request passes, in this order: bearer token → body limit → JSON → session's
-//! owner, or room for a new session → `Host`, `Origin` and the protocol itself
-//! (the SDK). Whatever is refused on the way is answered with an HTTP status and a
+//! A request passes, in this order: bearer token → its user's share → body limit →
+//! JSON → session's owner, or room for a new session → `Host`, `Origin` and the protocol
+//! itself (the SDK). Whatever is refused on the way is answered with an HTTP status and a
 //! JSON-RPC error that say what is wrong, and leaves a record.
 
 mod activity;
 mod approvals;
 mod body;
+mod fair;
 mod listener;
 mod refusal;
 mod sessions;
@@ -42,6 +43,7 @@ use crate::caller::Caller;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::mcp::Mcp;
+use fair::Fair;
 use refusal::Refusal;
 use sessions::Sessions;
 use subscriptions::Subscriptions;
@@ -69,6 +71,7 @@ struct Endpoint {
     single: StreamableHttpService<Mcp, NeverSessionManager>,
     subscriptions: Subscriptions,
     body_bytes: usize,
+    fair: Fair,
 }
 
 /// How a request is served.
@@ -94,6 +97,7 @@ pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Ro
         subscriptions: Subscriptions::new(config.limits.sessions.get()),
         sessions,
         body_bytes: config.limits.body_bytes.get(),
+        fair: Fair::new(&config.limits),
     };
     Router::new()
         .route(MCP_PATH, any(serve))
@@ -162,11 +166,15 @@ impl Endpoint {
         body: Body,
         caller: &Arc<Caller>,
     ) -> Result<(Way, http::Request<Full<Bytes>>), Refusal> {
+        self.fair.count(&caller.user)?;
+        let share = self.fair.hold(&caller.user, body::announced(&parts.headers)).await?;
         let bytes = body::read(&parts.headers, body, self.body_bytes).await?;
         let way = self.way(&mut parts, &bytes, caller).await?;
         // The protocol layer puts the parts into each call's context.
         parts.headers.remove(header::AUTHORIZATION);
         parts.extensions.insert(Arc::clone(caller));
+        // Given back once the call is over.
+        parts.extensions.insert(Arc::new(share));
         Ok((way, http::Request::from_parts(parts, Full::new(bytes))))
     }
 
@@ -180,7 +188,7 @@ impl Endpoint {
             parts.extensions.insert(self.subscriptions.enter(&caller.user, changes)?);
         }
         if method.as_deref() == Some("initialize") {
-            self.sessions.make_room().await?;
+            self.sessions.make_room(Some(&caller.user)).await?;
             return Ok(Way::Session);
         }
         match session {

@@ -122,13 +122,8 @@ impl Recorder {
 
     /// Records a request that did not become a call.
     pub(crate) fn refused_request(&self, caller: Option<&Caller>, reason: &str, detail: &str) {
-        let held_back = match caller {
-            Some(_) => 0,
-            None => match self.flood.admit() {
-                Some(held_back) => held_back,
-                None => return,
-            },
-        };
+        let user = caller.map(|caller| caller.user.as_str());
+        let Some(held_back) = self.flood.admit(user) else { return };
         let more = match held_back {
             0 => String::new(),
             count => format!(" ({count} more like this were not recorded one by one)"),

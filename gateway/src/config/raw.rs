@@ -119,7 +119,10 @@ pub(super) struct RawSessions {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLimits {
     pub(super) body_bytes: NonZeroUsize,
+    pub(super) body_bytes_per_subject: NonZeroUsize,
+    pub(super) requests_per_second_per_subject: NonZeroUsize,
     pub(super) sessions: NonZeroUsize,
+    pub(super) sessions_per_subject: NonZeroUsize,
     pub(super) session_idle_seconds: NonZeroUsize,
     pub(super) connections: NonZeroUsize,
     pub(super) concurrent_calls: NonZeroUsize,
@@ -161,7 +164,10 @@ impl Default for RawLimits {
             // A file of 4 MiB in base64 and its JSON fit, and so do 10 MB of
             // arguments, which are then refused by name and not by size.
             body_bytes: count(12 * 1024 * 1024),
+            body_bytes_per_subject: count(48 * 1024 * 1024),
+            requests_per_second_per_subject: count(1000),
             sessions: count(2000),
+            sessions_per_subject: count(200),
             session_idle_seconds: count(24 * 60 * 60),
             connections: count(4096),
             concurrent_calls: count(256),

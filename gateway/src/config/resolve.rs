@@ -355,7 +355,10 @@ fn is_normal(path: &Path) -> bool {
 fn limits(raw: &RawLimits) -> Limits {
     let RawLimits {
         body_bytes,
+        body_bytes_per_subject,
+        requests_per_second_per_subject,
         sessions,
+        sessions_per_subject,
         session_idle_seconds,
         connections,
         concurrent_calls,
@@ -365,7 +368,10 @@ fn limits(raw: &RawLimits) -> Limits {
     } = *raw;
     Limits {
         body_bytes,
+        body_bytes_per_subject,
+        requests_per_second_per_subject,
         sessions,
+        sessions_per_subject,
         session_idle: Duration::from_secs(session_idle_seconds.get() as u64),
         connections,
         concurrent_calls,

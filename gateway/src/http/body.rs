@@ -23,11 +23,7 @@ pub(super) async fn read(
     mut body: Body,
     limit: usize,
 ) -> Result<Bytes, Refusal> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
+    if announced(headers).is_some_and(|length| length > limit as u64) {
         return Err(Refusal::TooLarge { limit });
     }
     let mut bytes = Vec::new();
@@ -44,6 +40,11 @@ pub(super) async fn read(
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.into())
+}
+
+/// The length that a request announces.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn slow() -> Refusal {

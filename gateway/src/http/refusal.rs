@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::ProtocolBody;
+use super::fair::TooMuch;
 use super::sessions::SessionsError;
 use super::subscriptions::TooMany;
 use crate::tokens::Unauthenticated;
@@ -34,6 +35,8 @@ pub(super) enum Refusal {
     Sessions(#[from] SessionsError),
     #[error(transparent)]
     Subscriptions(#[from] TooMany),
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     #[error("the request has more than {limit} bytes, which is the limit; send less at once")]
     TooLarge { limit: usize },
     #[error("the request's body broke off: {0}")]
@@ -79,6 +82,8 @@ impl Refusal {
             Self::UnknownSession => "UNKNOWN_SESSION",
             Self::Sessions(_) => "TOO_MANY_SESSIONS",
             Self::Subscriptions(_) => "TOO_MANY_STREAMS",
+            Self::TooMuch(TooMuch::Bytes(_)) => "TOO_MANY_BYTES",
+            Self::TooMuch(TooMuch::Requests(_)) => "TOO_MANY_REQUESTS",
             Self::TooLarge { .. } => "TOO_LARGE",
             Self::BodyBroken(_) => "BODY_BROKEN",
             Self::MalformedJson(_) => "MALFORMED_JSON",
@@ -92,7 +97,7 @@ impl Refusal {
             Self::Token(Unauthenticated::Store(_)) | Self::Sessions(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Subscriptions(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Subscriptions(_) | Self::TooMuch(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
             Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -145,6 +150,7 @@ impl Refusal {
                 "Bearer realm=\"cofferdam\", error=\"invalid_token\"",
             )),
             (StatusCode::SERVICE_UNAVAILABLE, _) => Some((header::RETRY_AFTER, "5")),
+            (_, Self::TooMuch(_)) => Some((header::RETRY_AFTER, "1")),
             _ => None,
         }
     }

@@ -40,6 +40,7 @@ const IDLE: Duration = Duration::from_mins(10);
 pub(crate) struct Sessions {
     inner: LocalSessionManager,
     limit: usize,
+    of_user: usize,
     registry: Registry,
 }
 
@@ -48,6 +49,8 @@ pub(crate) struct Sessions {
 pub(crate) enum SessionsError {
     #[error("{0} sessions are open, which is the limit; end one, or try again later")]
     Full(usize),
+    #[error("you have {0} sessions open, which is the limit for one user; end one")]
+    FullOfUser(usize),
     #[error(transparent)]
     Inner(#[from] LocalSessionManagerError),
 }
@@ -57,15 +60,25 @@ impl Sessions {
         let mut inner = LocalSessionManager::default();
         inner.session_config.sse_retry = None;
         inner.session_config.keep_alive = Some(limits.session_idle);
-        Self { inner, limit: limits.sessions.get(), registry: Registry::default() }
+        let (limit, of_user) = (limits.sessions.get(), limits.sessions_per_subject.get());
+        Self { inner, limit, of_user, registry: Registry::default() }
     }
 
-    /// Makes room for one more session, or refuses.
-    pub(crate) async fn make_room(&self) -> Result<(), SessionsError> {
+    /// Makes room for one more session, or refuses; `user`: whose it will be, where
+    /// that was not looked at before.
+    pub(crate) async fn make_room(&self, user: Option<&str>) -> Result<(), SessionsError> {
+        if let Some(user) = user
+            && self.registry.count(user) >= self.of_user
+        {
+            match self.registry.longest_idle(IDLE, Some(user)) {
+                Some(idle) => self.close_session(&idle).await?,
+                None => return Err(SessionsError::FullOfUser(self.of_user)),
+            }
+        }
         if self.inner.sessions.read().await.len() < self.limit {
             return Ok(());
         }
-        match self.registry.longest_idle(IDLE) {
+        match self.registry.longest_idle(IDLE, None) {
             Some(idle) => self.close_session(&idle).await,
             None => Err(SessionsError::Full(self.limit)),
         }
@@ -88,7 +101,7 @@ impl SessionManager for Sessions {
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionsError> {
-        self.make_room().await?;
+        self.make_room(None).await?;
         Ok(self.inner.create_session().await?)
     }
 
@@ -98,7 +111,7 @@ impl SessionManager for Sessions {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, SessionsError> {
         if let Some(caller) = caller_of(&message) {
-            self.registry.open(id.clone(), caller.token_id.clone());
+            self.registry.open(id.clone(), caller.token_id.clone(), caller.user.clone());
         }
         Ok(self.inner.initialize_session(id, message).await?)
     }

@@ -3,20 +3,26 @@
 use serde_json::json;
 
 use crate::access::open_session;
+use crate::records::records;
 use crate::service::{Served, answer};
 
-#[tokio::test]
-async fn sessions_beyond_the_limit_are_refused_and_stateless_calls_are_not() {
-    let served = Served::start_with("[limits]\nsessions = 2").await;
-    open_session(&served).await;
-    open_session(&served).await;
+/// Asks for a session.
+async fn initialize(served: &Served) -> reqwest::Response {
     let params = json!({
         "protocolVersion": "2025-11-25",
         "capabilities": {},
         "clientInfo": { "name": "third", "version": "1" },
     });
     let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
-    let response = served.post(body.to_string()).send().await.unwrap();
+    served.post(body.to_string()).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn sessions_beyond_the_limit_are_refused_and_stateless_calls_are_not() {
+    let served = Served::start_with("[limits]\nsessions = 2").await;
+    open_session(&served).await;
+    open_session(&served).await;
+    let response = initialize(&served).await;
     assert_eq!(response.headers()["retry-after"], "5");
     let (status, told) = answer(response).await;
     assert_eq!((status, &told["error"]["data"]["reason"]), (503, &json!("TOO_MANY_SESSIONS")));
@@ -25,7 +31,7 @@ async fn sessions_beyond_the_limit_are_refused_and_stateless_calls_are_not() {
 
 #[tokio::test]
 async fn a_thousand_sessions_are_open_at_once() {
-    let served = Served::start().await;
+    let served = Served::start_with("[limits]\nsessions_per_subject = 1000").await;
     let mut sessions = Vec::new();
     for _ in 0..1000 {
         sessions.push(open_session(&served).await);
@@ -35,6 +41,36 @@ async fn a_thousand_sessions_are_open_at_once() {
         let listed = served.post(list).header("mcp-session-id", session).send().await.unwrap();
         assert_eq!(listed.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn one_user_has_a_share_of_the_sessions_and_is_told_so() {
+    let served = Served::start_with("[limits]\nsessions_per_subject = 2").await;
+    for _ in 0..2 {
+        open_session(&served).await;
+    }
+    let response = initialize(&served).await;
+    let (status, told) = answer(response).await;
+    assert_eq!((status, &told["error"]["data"]["reason"]), (503, &json!("TOO_MANY_SESSIONS")));
+    let message = told["error"]["message"].as_str().unwrap();
+    assert!(message.contains("limit for one user"), "{message}");
+}
+
+#[tokio::test]
+async fn whoever_is_too_fast_is_told_to_wait_and_recorded_sparsely() {
+    let served = Served::start_with("[limits]\nrequests_per_second_per_subject = 1").await;
+    let mut refused = 0;
+    for _ in 0..200 {
+        let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        let response = served.post(list).send().await.unwrap();
+        if response.status() == 429 {
+            assert_eq!(response.headers()["retry-after"], "1");
+            refused += 1;
+        }
+    }
+    assert!(refused > 150, "{refused}");
+    let recorded = records(&served).iter().filter(|it| it["reason"] == "TOO_MANY_REQUESTS").count();
+    assert!((1..refused / 2).contains(&recorded), "{recorded} of {refused}");
 }
 
 #[tokio::test]

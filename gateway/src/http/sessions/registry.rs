@@ -18,6 +18,7 @@ pub(super) struct Registry(Arc<Mutex<HashMap<SessionId, Known>>>);
 struct Known {
     /// The id of the token that opened it.
     owner: String,
+    user: String,
     last_used: Instant,
     /// Calls under way.
     calls: usize,
@@ -31,8 +32,8 @@ pub(super) struct CallInSession {
 }
 
 impl Registry {
-    pub(super) fn open(&self, session: SessionId, owner: String) {
-        let known = Known { owner, last_used: Instant::now(), calls: 0 };
+    pub(super) fn open(&self, session: SessionId, owner: String, user: String) {
+        let known = Known { owner, user, last_used: Instant::now(), calls: 0 };
         self.lock().insert(session, known);
     }
 
@@ -59,10 +60,18 @@ impl Registry {
         CallInSession { registry: self.clone(), session }
     }
 
-    /// The session that was idle longest, if for at least so long.
-    pub(super) fn longest_idle(&self, at_least: Duration) -> Option<SessionId> {
+    /// How many sessions a user has.
+    pub(super) fn count(&self, user: &str) -> usize {
+        self.lock().values().filter(|known| known.user == user).count()
+    }
+
+    /// The session that was idle longest, of all or of one user, if for at least so
+    /// long.
+    pub(super) fn longest_idle(&self, at_least: Duration, user: Option<&str>) -> Option<SessionId> {
         let sessions = self.lock();
-        let idle = sessions.iter().filter(|(_, known)| known.calls == 0);
+        let idle = sessions
+            .iter()
+            .filter(|(_, known)| known.calls == 0 && user.is_none_or(|user| known.user == user));
         let (session, known) = idle.min_by_key(|(_, known)| known.last_used)?;
         (known.last_used.elapsed() >= at_least).then(|| session.clone())
     }
@@ -88,29 +97,44 @@ mod tests {
     #[test]
     fn the_session_that_was_idle_longest_makes_room() {
         let registry = Registry::default();
-        assert_eq!(registry.longest_idle(Duration::ZERO), None);
-        registry.open("one".into(), "ada".into());
-        registry.open("two".into(), "ada".into());
-        assert_eq!(registry.longest_idle(Duration::ZERO).as_deref(), Some("one"));
+        assert_eq!(registry.longest_idle(Duration::ZERO, None), None);
+        registry.open("one".into(), "ada".into(), "ada".into());
+        registry.open("two".into(), "ada".into(), "ada".into());
+        assert_eq!(registry.longest_idle(Duration::ZERO, None).as_deref(), Some("one"));
         assert!(registry.touch("one", "ada"));
-        assert_eq!(registry.longest_idle(Duration::ZERO).as_deref(), Some("two"));
-        assert_eq!(registry.longest_idle(Duration::from_mins(1)), None);
+        assert_eq!(registry.longest_idle(Duration::ZERO, None).as_deref(), Some("two"));
+        assert_eq!(registry.longest_idle(Duration::from_mins(1), None), None);
+    }
+
+    #[test]
+    fn sessions_are_counted_by_user_and_a_users_own_make_room() {
+        let registry = Registry::default();
+        registry.open("one".into(), "token-a".into(), "ada".into());
+        registry.open("two".into(), "token-b".into(), "bob".into());
+        registry.open("three".into(), "token-c".into(), "bob".into());
+        assert_eq!(
+            [registry.count("ada"), registry.count("bob"), registry.count("eve")],
+            [1, 2, 0]
+        );
+        assert_eq!(registry.longest_idle(Duration::ZERO, Some("bob")).as_deref(), Some("two"));
+        registry.close("two");
+        assert_eq!(registry.count("bob"), 1);
     }
 
     #[test]
     fn a_session_with_a_call_under_way_is_not_idle() {
         let registry = Registry::default();
-        registry.open("one".into(), "ada".into());
+        registry.open("one".into(), "ada".into(), "ada".into());
         let call = registry.call("one".into());
-        assert_eq!(registry.longest_idle(Duration::ZERO), None);
+        assert_eq!(registry.longest_idle(Duration::ZERO, None), None);
         drop(call);
-        assert_eq!(registry.longest_idle(Duration::ZERO).as_deref(), Some("one"));
+        assert_eq!(registry.longest_idle(Duration::ZERO, None).as_deref(), Some("one"));
     }
 
     #[test]
     fn a_session_belongs_to_the_token_that_opened_it() {
         let registry = Registry::default();
-        registry.open("one".into(), "ada".into());
+        registry.open("one".into(), "ada".into(), "ada".into());
         assert!(registry.touch("one", "ada"));
         assert!(!registry.touch("one", "eve"));
         assert!(!registry.touch("two", "ada"));
