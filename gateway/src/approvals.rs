@@ -14,6 +14,7 @@ mod binding;
 mod request;
 mod store;
 mod visible;
+mod watchers;
 mod webhook;
 
 use std::collections::HashSet;
@@ -29,6 +30,7 @@ pub(crate) use request::ELICITATION;
 pub use request::{Asker, Question, Request, Scope, State, Verdict, Vote};
 pub use store::ApprovalError;
 use store::{Bounds, Store};
+use watchers::Watchers;
 pub use visible::{is_visible, visible, visible_json};
 use webhook::Webhook;
 pub use webhook::WebhookError;
@@ -39,9 +41,10 @@ use crate::config::ApprovalsConfig;
 const SWEEP: Duration = Duration::from_secs(2);
 /// So many looks between two times of forgetting what is long over.
 const FORGET: u32 = 300;
-/// Callers that wait to hear of a change at the same time; those beyond hear at
-/// once how it stands.
+/// Callers that wait to hear of a change at the same time, and those of one user;
+/// those beyond hear at once how it stands.
 const WATCHING: usize = 256;
+const WATCHING_OF_USER: usize = 16;
 
 /// The requests for approval of one gateway.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ pub(crate) struct Approvals {
     /// Requests that a call of this process waits for.
     waiting: Arc<Mutex<HashSet<String>>>,
     watching: Semaphore,
+    watchers: Watchers,
     webhook: Option<Webhook>,
     shutdown: CancellationToken,
 }
@@ -103,6 +107,7 @@ impl Approvals {
             changed: watch::Sender::new(()),
             waiting: Arc::default(),
             watching: Semaphore::new(WATCHING),
+            watchers: Watchers::default(),
             webhook: config.webhook.as_ref().map(Webhook::new).transpose()?,
             shutdown: shutdown.clone(),
         })
@@ -239,7 +244,13 @@ impl Approvals {
 
     /// True after the next change; false when the time is over, and at once where
     /// too many wait or the gateway stops.
-    pub(crate) async fn change(&self, mut changed: watch::Receiver<()>, within: Duration) -> bool {
+    pub(crate) async fn change(
+        &self,
+        user: &str,
+        mut changed: watch::Receiver<()>,
+        within: Duration,
+    ) -> bool {
+        let Some(_own) = self.watchers.enter(user) else { return false };
         let Ok(_place) = self.watching.try_acquire() else { return false };
         tokio::select! {
             changed = tokio::time::timeout(within, changed.changed()) => changed.is_ok(),

@@ -97,7 +97,7 @@ pub(crate) async fn answer(
         let message = format!("`wait_seconds` is at most {LONGEST_WAIT}; call again to wait on");
         return Err(BadInput::field("wait_seconds", message).into());
     }
-    let token = &origin.caller.token_id;
+    let (token, user) = (&origin.caller.token_id, &origin.caller.user);
     if withdraw {
         let request = approvals.withdraw(&approval, token).map_err(told)?;
         recorder.approval(&request, ApprovalStep::Withdrawn, None)?;
@@ -111,7 +111,7 @@ pub(crate) async fn answer(
         let (request, result) = approvals.own(&approval, token).map_err(told)?;
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         let settled = is_settled(&request, result.is_some(), is_worked_on);
-        if settled || left.is_zero() || !approvals.change(change, left).await {
+        if settled || left.is_zero() || !approvals.change(user, change, left).await {
             // What came in the last moment counts, too.
             let (request, result) = approvals.own(&approval, token).map_err(told)?;
             return shown(request, result.as_deref(), is_worked_on, origin);
