@@ -17,6 +17,9 @@ use crate::sys::{self, Cloned};
 /// How long a builder may take: it opens paths on file systems that may hang.
 const BUILD_TIME: Duration = Duration::from_secs(10);
 
+/// Two ends: the warden's, and the cell's.
+type Pair = (OwnedFd, OwnedFd);
+
 /// A cell, built or being built.
 #[derive(Debug)]
 pub(crate) struct Cell {
@@ -37,32 +40,36 @@ pub(crate) struct Cell {
 impl Cell {
     /// Clones the builder. The cell itself tells the agent how that went.
     pub(crate) fn build(material: Material) -> rustix::io::Result<Self> {
-        let (building, built) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (leaves, given) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let plan = material.admitted.plan();
-        let into = match material.cgroup.as_ref().map(|cgroup| &cgroup.entry) {
-            Ok(Entry::Clone(directory)) => Some(directory),
-            Ok(Entry::Join(_)) | Err(_) => None,
-        };
-        let cloned = sys::clone(builder::namespaces(plan, material.rootless), into);
+        let begun = Self::begin(&material);
+        let (cloned, (building, built), (leaves, given)) = begun.inspect_err(|_| {
+            material.cgroup.iter().for_each(|cgroup| _ = cgroup.remove());
+        })?;
         match cloned {
-            Ok(Cloned::Child) => builder::enter(material, built, given),
-            Ok(Cloned::Parent { process: _, descriptor }) => Ok(Self {
-                id: plan.cell,
+            Cloned::Child => builder::enter(material, built, given),
+            Cloned::Parent { process: _, descriptor } => Ok(Self {
+                id: material.admitted.plan().cell,
                 descriptor,
                 building: Some((building, Instant::now() + BUILD_TIME)),
                 leaves,
                 user: material.user,
-                cgroup: material.cgroup.ok(),
+                cgroup: material.cgroup.ok().map(CellCgroup::entered),
                 stirred: true,
                 reaped: false,
             }),
-            Err(errno) => {
-                material.cgroup.iter().for_each(|cgroup| _ = cgroup.remove());
-                Err(errno)
-            }
         }
+    }
+
+    /// Clones the builder, with a pipe and a pair of sockets to it.
+    fn begin(material: &Material) -> rustix::io::Result<(Cloned, Pair, Pair)> {
+        let built = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let leaves = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let into = match material.cgroup.as_ref().map(|cgroup| &cgroup.entry) {
+            Ok(Entry::Clone(directory)) => Some(directory),
+            Ok(Entry::Join(_)) | Err(_) => None,
+        };
+        let namespaces = builder::namespaces(material.admitted.plan(), material.rootless);
+        Ok((sys::clone(namespaces, into)?, built, leaves))
     }
 
     /// The cgroup's path relative to each hierarchy; empty: none.

@@ -148,6 +148,11 @@ impl CellCgroup {
         Ok(())
     }
 
+    /// The same without the way in, which is used once.
+    pub(crate) fn entered(self) -> Self {
+        Self { entry: Entry::Join(Vec::new()), ..self }
+    }
+
     /// Makes the leaf of one run, and opens what PID 1 starts a run there by.
     pub(crate) fn make_leaf(
         &mut self,

@@ -122,14 +122,13 @@ impl Warden {
         let mut gone = Vec::new();
         self.cells.retain_mut(|cell| {
             cell.keep_deadline();
-            let user = cell.bury();
-            gone.extend(user.map(|user| (cell.id, user)));
-            user.is_none()
-        });
-        gone.into_iter().try_for_each(|(cell, user)| {
+            let Some(user) = cell.bury() else { return true };
             self.leases.give_back(user);
-            channel::send(&socket, &WardenEvent::Gone { cell }, &[])
-        })
+            gone.push(WardenEvent::Gone { cell: cell.id });
+            false
+        });
+        // Nothing is left of them, whether or not the agent still hears it.
+        gone.iter().try_for_each(|event| channel::send(&socket, event, &[]))
     }
 
     fn handle(&mut self, socket: &OwnedFd) -> Result<(), ChannelError> {
@@ -157,13 +156,12 @@ impl Warden {
                 let (there, detail) = (made.is_ok(), plain(&made.err().unwrap_or_default()));
                 channel::send(socket, &WardenEvent::Leaf { leaf, there, detail }, &[])
             }
-            (WardenRequest::Records, _) => match audit::records() {
-                Ok(records) => {
-                    let event = WardenEvent::Records(String::new());
-                    channel::send(socket, &event, &[records.as_fd()])
-                }
-                Err(why) => channel::send(socket, &WardenEvent::Records(plain(&why)), &[]),
-            },
+            (WardenRequest::Records, _) => {
+                let records = audit::records();
+                let why = records.as_ref().err().map(|why| plain(why)).unwrap_or_default();
+                let given: Vec<_> = records.iter().map(AsFd::as_fd).collect();
+                channel::send(socket, &WardenEvent::Records(why), &given)
+            }
             (WardenRequest::RemoveLeaf(leaf, end), _) => {
                 let cell = self.cell(leaf.cell);
                 let there = cell.is_some_and(|cell| !cell.remove_leaf(leaf.number, end));
