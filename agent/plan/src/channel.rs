@@ -8,6 +8,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -18,6 +19,9 @@ use crate::codec::{Decode, DecodeError, Encode};
 
 /// Descriptors that travel with one frame, at most.
 pub const MAX_DESCRIPTORS: usize = 6;
+
+/// How long a frame may take to come once its first byte is there.
+const FRAME_TIME: Duration = Duration::from_secs(30);
 
 /// Why a frame could not be moved.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +70,9 @@ pub fn send<M: Encode>(
     Ok(())
 }
 
-/// Receives one frame with its descriptors, all close-on-exec. Waits as long
-/// as it takes; a socket with a receive timeout ends the wait with an error.
+/// Receives one frame with its descriptors, all close-on-exec. Waits for it as
+/// long as it takes; a socket with a receive timeout ends the wait with an error, and
+/// so does a frame that comes too slowly, however short its pauses are.
 pub fn receive<M: Decode>(socket: impl AsFd) -> Result<(M, Vec<OwnedFd>), ChannelError> {
     let mut prefix = [0; 4];
     let mut descriptors = Vec::new();
@@ -86,19 +91,23 @@ pub fn receive<M: Decode>(socket: impl AsFd) -> Result<(M, Vec<OwnedFd>), Channe
     if received == 0 {
         return Err(ChannelError::Closed);
     }
-    fill(&socket, &mut prefix[received..])?;
+    let deadline = Instant::now() + FRAME_TIME;
+    fill(&socket, &mut prefix[received..], deadline)?;
     let length = u32::from_le_bytes(prefix) as usize;
     let limit = M::MAX_FRAME;
     if length > limit {
         return Err(ChannelError::TooLong(length, limit));
     }
     let mut body = vec![0; length];
-    fill(&socket, &mut body)?;
+    fill(&socket, &mut body, deadline)?;
     Ok((M::from_frame(&body)?, descriptors))
 }
 
-fn fill(socket: impl AsFd, mut buffer: &mut [u8]) -> Result<(), ChannelError> {
+fn fill(socket: impl AsFd, mut buffer: &mut [u8], by: Instant) -> Result<(), ChannelError> {
     while !buffer.is_empty() {
+        if Instant::now() > by {
+            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        }
         let (received, _) = retry(|| rustix::net::recv(&socket, &mut *buffer, RecvFlags::empty()))?;
         if received == 0 {
             return Err(ChannelError::Truncated);
