@@ -57,8 +57,9 @@ fn a_run_that_is_stopped_before_it_is_executed_holds_up_nobody_for_ever() {
 
 #[test]
 fn a_leaf_that_something_lives_in_is_said_to_be_there_and_nothing_forks_in_it() {
-    if skip_unless_root("a_leaf_that_something_lives_in_is_said_to_be_there_and_nothing_forks_in_it")
-    {
+    if skip_unless_root(
+        "a_leaf_that_something_lives_in_is_said_to_be_there_and_nothing_forks_in_it",
+    ) {
         return;
     }
     let mut bench = Bench::new();

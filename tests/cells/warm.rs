@@ -306,11 +306,36 @@ fn a_socket_in_the_workspace_that_is_masked_cannot_be_reached() {
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let mut plan = cell_plan(&workspace);
-    plan.workspace.protected = vec![path(&socket)];
+    plan.workspace.sockets = vec![path(&socket)];
     let cell = bench.warden.build(plan).unwrap();
     let script = "import socket; socket.socket(socket.AF_UNIX).connect('docker.sock')";
     let ran = cell.run(&workspace, &["python3", "-c", script]).unwrap();
     assert_ne!(ran.code(), Some(0), "{ran:?}");
+    bench.warden.end(cell);
+}
+
+#[test]
+fn names_of_sockets_that_are_none_change_nothing_and_those_behind_a_link_are_masked() {
+    let mut bench = Bench::new();
+    let workspace = bench.path().to_owned();
+    std::fs::create_dir(workspace.join("real")).unwrap();
+    std::os::unix::fs::symlink("real", workspace.join("link")).unwrap();
+    std::os::unix::fs::symlink("loop", workspace.join("loop")).unwrap();
+    std::fs::write(workspace.join("file"), "").unwrap();
+    let socket = workspace.join("real/socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let mut plan = cell_plan(&workspace);
+    let names = ["", "missing", "missing/a", "file", "file/a", "loop", "loop/a", "link/socket"];
+    plan.workspace.sockets = names
+        .map(|name| path(workspace.join(name).components().collect::<std::path::PathBuf>()))
+        .to_vec();
+    let cell = bench.warden.build(plan).unwrap();
+    let script = "import socket; socket.socket(socket.AF_UNIX).connect('real/socket')";
+    let ran = cell.run(&workspace, &["python3", "-c", script]).unwrap();
+    assert_ne!(ran.code(), Some(0), "{ran:?}");
+    let ran = cell.run(&workspace, &["sh", "-c", "echo x > file && echo x > new"]).unwrap();
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
     bench.warden.end(cell);
 }
 

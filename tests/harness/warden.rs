@@ -459,6 +459,7 @@ pub fn cell_plan(workspace: &Path) -> CellPlan {
             access: Access::Write,
             execute: false,
             protected: Vec::new(),
+            sockets: Vec::new(),
         },
         binds: vec![bind("/usr".as_ref()), bind("/etc".as_ref()), bind(&probe)],
         links: host_links(),
@@ -488,18 +489,16 @@ pub fn cell_plan(workspace: &Path) -> CellPlan {
     }
 }
 
-/// The links at the host's root that lead into /usr.
+/// The links at the host's root that lead into /usr, and those of /dev.
 fn host_links() -> Vec<LinkPlan> {
-    ["/bin", "/sbin", "/lib", "/lib64", "/lib32"]
-        .iter()
-        .filter_map(|link| {
-            let target = std::fs::read_link(link).ok()?;
-            Some(LinkPlan {
-                path: path(link),
-                target: OsStr::as_bytes(target.as_os_str()).to_vec(),
-            })
-        })
-        .collect()
+    let link =
+        |at: &str, target: &OsStr| LinkPlan { path: path(at), target: target.as_bytes().to_vec() };
+    let of_root = ["/bin", "/sbin", "/lib", "/lib64", "/lib32"]
+        .into_iter()
+        .filter_map(|at| Some(link(at, std::fs::read_link(at).ok()?.as_os_str())));
+    let of_devices = [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd")]
+        .map(|(name, target)| link(&format!("/dev/{name}"), target.as_ref()));
+    of_root.chain(of_devices).collect()
 }
 
 /// A plan of a run: the arguments, the workspace, ten seconds.

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cofferdam_plan::cell::bounds;
 use cofferdam_plan::channel::ChannelError;
 use cofferdam_plan::run::{LoopbackHold, RunSignal};
 use cofferdam_plan::{
@@ -112,6 +113,23 @@ pub enum BuildError {
          ceiling allows; try again when a run has ended, or its owner raises it"
     )]
     TooMany(u32),
+    /// The host has more sockets in the workspace than can be covered.
+    #[error(
+        "the host has {0} sockets with names beneath the workspace, and {most} can be covered; \
+         remove them, or choose another workspace", most = bounds::SOCKETS
+    )]
+    Sockets(usize),
+    /// A layer that the grant wants is weaker than it should be.
+    #[error(
+        "the rules want the layer `{layer}` in full, and on this host it is weaker: {detail}; its \
+         owner mends that (`cofferdam-agent doctor` tells how), or the rules go without"
+    )]
+    Weaker {
+        /// Which.
+        layer: &'static str,
+        /// In which way.
+        detail: String,
+    },
     /// The builder ended without a word.
     #[error("the cell ended while it was being built")]
     Vanished,

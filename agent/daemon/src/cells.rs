@@ -44,6 +44,7 @@ pub use errands::ErrandError;
 pub use footing::Footing;
 use footing::Ground;
 pub use held::Held;
+use held::weaker;
 
 /// What a cell is for whose only run is the file worker: `Wanted::purpose`.
 pub const READ_FILES: &str = "read files";
@@ -189,8 +190,19 @@ impl Cells {
     /// The session's cell, or a fresh one.
     ///
     /// # Errors
-    /// Where none can be built.
+    /// Where none can be built, or the grant wants a layer of it that is weaker than
+    /// it should be.
     pub async fn hold(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Held, BuildError> {
+        let required = &wanted.capped.required;
+        let held = self.hold_any(wanted).await?;
+        match weaker(held.layers(), required) {
+            None => Ok(held),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// The same, whatever its layers are.
+    async fn hold_any(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Held, BuildError> {
         let Some(session) = wanted.session.clone() else {
             return self.fresh(wanted).await.map(|shared| self.held(shared, None));
         };
@@ -268,7 +280,7 @@ impl Cells {
     async fn build(&self, plan: CellPlan) -> Result<Cell, BuildError> {
         let mut since = Instant::now();
         loop {
-            match Cell::build(&self.warden, complete(plan.clone())).await {
+            match Cell::build(&self.warden, complete(plan.clone())?).await {
                 Err(BuildError::Warden(WardenError::Refused {
                     refusal: Refusal::Exhausted,
                     ..
@@ -313,7 +325,10 @@ impl Cells {
         let (cells, capped, pins) = (Arc::clone(self), capped.clone(), Arc::clone(pins));
         tokio::spawn(async move {
             let places = cells.rely(&capped).await;
-            let built = Cell::build(&cells.warden, complete(plan.clone())).await;
+            let built = match complete(plan.clone()) {
+                Ok(plan) => Cell::build(&cells.warden, plan).await,
+                Err(error) => Err(error),
+            };
             let mut kept = cells.lock();
             kept.coming.retain(|coming| *coming != plan);
             match built {
@@ -404,8 +419,7 @@ impl Cells {
                 && name == session
                 && user.gateway == gateway
         };
-        let slots: Vec<_> =
-            self.lock().sessions.extract_if(|(key, ..), _| is_its(key)).collect();
+        let slots: Vec<_> = self.lock().sessions.extract_if(|(key, ..), _| is_its(key)).collect();
         let mut closed = 0;
         for (_, slot) in slots {
             let Some(shared) = slot.lock().await.take() else { continue };
@@ -493,14 +507,15 @@ fn same(plan: CellPlan) -> CellPlan {
 /// The plan with what is only known when the cell is built: its name, the disk
 /// that its workspace is on, and the host's sockets in there, which no run is
 /// to reach.
-fn complete(mut plan: CellPlan) -> CellPlan {
+fn complete(mut plan: CellPlan) -> Result<CellPlan, BuildError> {
     plan.cell = CellId(uuid::Uuid::new_v4().into_bytes());
     let workspace = &mut plan.workspace;
     if plan.limits.io_bytes > 0 {
         plan.limits.io_device = crate::disks::of(workspace.path.as_path());
     }
-    let room = bounds::PROTECTED.saturating_sub(workspace.protected.len());
-    let sockets = crate::sockets::beneath(workspace.path.as_path());
-    workspace.protected.extend(sockets.into_iter().take(room));
-    plan
+    workspace.sockets = crate::sockets::beneath(workspace.path.as_path());
+    if workspace.sockets.len() > bounds::SOCKETS {
+        return Err(BuildError::Sockets(workspace.sockets.len()));
+    }
+    Ok(plan)
 }

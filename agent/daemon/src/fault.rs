@@ -332,7 +332,10 @@ impl From<BuildError> for Fault {
                 let fault = Self::new(Code::ResourceExhausted, "TOO_MANY_CELLS", &error);
                 return fault.by("ceiling.limits.cells_per_user");
             }
-            BuildError::Failed { .. } => (Code::FailedPrecondition, "CELL_NOT_BUILT"),
+            BuildError::Weaker { .. } => (Code::FailedPrecondition, "LAYER_WEAKER"),
+            BuildError::Failed { .. } | BuildError::Sockets(_) => {
+                (Code::FailedPrecondition, "CELL_NOT_BUILT")
+            }
             BuildError::Socket(_) | BuildError::Vanished | BuildError::Late => {
                 (Code::Internal, "CELL_NOT_BUILT")
             }

@@ -24,6 +24,15 @@ mod survey;
 pub use run::{Berth, Command, GRACE, plan_run};
 pub use survey::Survey;
 
+/// Links that programs expect in /dev. Nothing of the host is behind them.
+const DEVICE_LINKS: [(&str, &str); 5] = [
+    ("/dev/ptmx", "pts/ptmx"),
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+];
+
 /// What a cell is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose<'a> {
@@ -100,6 +109,8 @@ pub fn plan_cell(
             access: if capped.write { Access::Write } else { Access::Read },
             execute: capped.execute && purpose == Purpose::Run,
             protected: protected(capped),
+            // Found when the cell is built.
+            sockets: Vec::new(),
         },
         binds,
         links,
@@ -208,6 +219,11 @@ fn links(capped: &Capped, facts: &Facts, binds: &[BindPlan]) -> Vec<LinkPlan> {
                 && !covered.into_iter().any(|c| link.path.is_beneath(c))
         })
         .collect();
+    let link = |(path, target): (&str, &str)| {
+        let path = absolute(Path::new(path))?;
+        Some(LinkPlan { path, target: target.as_bytes().to_vec() })
+    };
+    links.extend(DEVICE_LINKS.into_iter().filter_map(link));
     links.sort_by(|a, b| a.path.cmp(&b.path));
     links.dedup();
     links

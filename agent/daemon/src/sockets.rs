@@ -6,8 +6,10 @@ use std::path::Path;
 use cofferdam_plan::AbsolutePath;
 
 /// Those beneath `directory` that are there now, as the kernel tells them
-/// (proc(5), /proc/net/unix). Names that are relative or not normal are not
-/// told as paths by anybody, and left out.
+/// (proc(5), /proc/net/unix). Names that are relative or not normal are left out:
+/// nobody knows from where they were meant. Anybody on the host can have any name
+/// appear here, because the kernel prints names as they are, line ends included: a
+/// name is no proof that there is a socket.
 #[must_use]
 pub fn beneath(directory: &Path) -> Vec<AbsolutePath> {
     let text = std::fs::read("/proc/net/unix").unwrap_or_default();
@@ -18,12 +20,23 @@ pub fn beneath(directory: &Path) -> Vec<AbsolutePath> {
 }
 
 fn named(text: &[u8], directory: &Path) -> Vec<AbsolutePath> {
-    let path = |line: &[u8]| {
-        // Num RefCount Protocol Flags Type St Inode Path; the path may have spaces.
-        let at = line.windows(2).position(|two| two == b" /")?;
-        AbsolutePath::new(&line[at + 1..]).ok().filter(|path| path.is_beneath(directory))
-    };
+    let path = |line| AbsolutePath::new(name(line)?).ok().filter(|it| it.is_beneath(directory));
     text.split(|&byte| byte == b'\n').filter_map(path).collect()
+}
+
+/// The name in a line of `Num RefCount Protocol Flags Type St Inode Path`, of which
+/// all but the path are numbers; the path may have spaces.
+fn name(mut line: &[u8]) -> Option<&[u8]> {
+    for _ in 0..7 {
+        line = line.trim_ascii_start();
+        let end = line.iter().position(|byte| *byte == b' ')?;
+        let number = line[..end].strip_suffix(b":").unwrap_or(&line[..end]);
+        if !number.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        line = &line[end..];
+    }
+    line.strip_prefix(b" ")
 }
 
 #[cfg(test)]
@@ -37,10 +50,13 @@ mod tests {
             0000000000000000: 00000002 00000000 00010000 0001 01 1002 /srv/projectshop/a\n\
             0000000000000000: 00000003 00000000 00000000 0001 03 1003\n\
             0000000000000000: 00000002 00000000 00010000 0001 01 1004 @abstract/srv/project/x\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 1005 /srv/project/a b\n";
+            0000000000000000: 00000002 00000000 00010000 0001 01 1005 /srv/project/a b\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 1006 @x\n /srv/project/forged\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 1007 @y /srv/project/forged\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01    12 /srv/project/early\n";
         let found = named(text, Path::new("/srv/project"));
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["/srv/project/docker.sock", "/srv/project/a b"]);
+        assert_eq!(found, ["/srv/project/docker.sock", "/srv/project/a b", "/srv/project/early"]);
     }
 
     #[test]

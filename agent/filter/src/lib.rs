@@ -47,15 +47,6 @@ pub struct Program {
 
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
-impl Filter {
-    /// Whether this refuses all that `other` refuses.
-    #[must_use]
-    pub fn refines(&self, other: &Self) -> bool {
-        let base = || self.extends.and_then(by_name);
-        self.name == other.name || base().is_some_and(|base| base.refines(other))
-    }
-}
-
 /// The filter with this name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Filter> {

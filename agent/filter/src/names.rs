@@ -31,6 +31,15 @@ pub enum Extent {
     SomeArguments,
 }
 
+impl crate::Filter {
+    /// Whether this refuses all that `other` refuses.
+    #[must_use]
+    pub fn refines(&self, other: &Self) -> bool {
+        let base = || self.extends.and_then(crate::by_name);
+        self.name == other.name || base().is_some_and(|base| base.refines(other))
+    }
+}
+
 /// What the filter of this name refuses, as its data lists it.
 pub fn refusals(filter: &str) -> impl Iterator<Item = &'static Refusal> {
     REFUSALS.iter().filter(move |refusal| refusal.filter == filter)

@@ -39,6 +39,9 @@ pub struct WorkspacePlan {
     /// What in it stays read-only whatever `access` says, if it is there; none
     /// has a symlink in its path.
     pub protected: Vec<AbsolutePath>,
+    /// Names of Unix sockets of the host: what of them is a socket is covered with
+    /// nothing. Strangers can make any name appear here.
+    pub sockets: Vec<AbsolutePath>,
 }
 
 /// A file or directory of the host, shown at its own path, read-only, with all
@@ -171,6 +174,8 @@ pub mod bounds {
     pub const SCRATCH: usize = 16;
     /// Paths of the workspace that stay read-only.
     pub const PROTECTED: usize = 256;
+    /// Names of sockets in the workspace.
+    pub const SOCKETS: usize = 1024;
     /// Landlock rules.
     pub const LANDLOCK: usize = 4096;
     /// Bytes of a label (subject, profile, host name).
@@ -207,13 +212,7 @@ impl Decode for CellPlan {
             })?,
             home: r.path("home")?,
             landlock: r.list("landlock", bounds::LANDLOCK, LandlockPlan::decode)?,
-            network: match r.u8("network")? {
-                0 => Network::None,
-                1 => Network::Host,
-                other => {
-                    return Err(DecodeError::Unknown("network", other.into()));
-                }
-            },
+            network: r.one_of("network", &[Network::None, Network::Host])?,
             filter: FilterDigest(r.array("filter")?),
             limits: Limits::decode(r)?,
             may_lack: LayerSet::decode(r)?,
@@ -236,13 +235,12 @@ impl WorkspacePlan {
             protected: r.list("workspace.protected", bounds::PROTECTED, |r| {
                 r.path("workspace.protected")
             })?,
+            sockets: r.list("workspace.sockets", bounds::SOCKETS, |r| r.path("a socket"))?,
         })
     }
 }
 
 impl Rights {
-    /// List names, and nothing else.
-    pub const LIST: Self = Self { read: false, write: false, execute: false };
     pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match r.u8("landlock.rights")? {
             bits @ 0..=7 => {

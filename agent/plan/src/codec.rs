@@ -92,10 +92,6 @@ impl Writer {
     pub fn u32(&mut self, value: u32) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
-    /// Eight bytes.
-    pub fn u64(&mut self, value: u64) {
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
     /// Bytes of a length that both sides know.
     pub fn array<const N: usize>(&mut self, value: &[u8; N]) {
         self.0.extend_from_slice(value);
@@ -105,13 +101,6 @@ impl Writer {
         self.u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
         self.0.extend_from_slice(value);
     }
-    /// Count and items.
-    pub fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
-        self.u32(u32::try_from(items.len()).unwrap_or(u32::MAX));
-        for i in items {
-            item(self, i);
-        }
-    }
 }
 
 /// Takes fields from the front of a body.
@@ -119,9 +108,6 @@ impl Writer {
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(body: &'a [u8]) -> Self {
-        Self(body)
-    }
     fn take(&mut self, field: &'static str, count: usize) -> Result<&'a [u8], DecodeError> {
         let (head, rest) = self.0.split_at_checked(count).ok_or(DecodeError::Truncated(field))?;
         self.0 = rest;

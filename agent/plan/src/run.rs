@@ -198,7 +198,8 @@ impl RunStep {
 
     /// From its number.
     pub fn decode_number(number: u8) -> Result<Self, DecodeError> {
-        Reader::new(&[number]).one_of("run step", &Self::ALL)
+        let unknown = DecodeError::Unknown("run step", number.into());
+        Self::ALL.get(usize::from(number)).copied().ok_or(unknown)
     }
 }
 

@@ -5,8 +5,8 @@
 use cofferdam_plan::run::{Loopback, LoopbackHold};
 use cofferdam_plan::{
     AbsolutePath, Access, BindPlan, CellEvent, CellId, CellPlan, CellRequest, Decode, DecodeError,
-    Encode, FilterDigest, LandlockPlan, Layer, LayerSet, Limits, LinkPlan, Network, Rights, RunId,
-    RunLimits, RunPlan, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
+    Encode, FilterDigest, LandlockPlan, Layer, LayerSet, Leaf, Limits, LinkPlan, Network, Rights,
+    RunId, RunLimits, RunPlan, ScratchPlan, WardenEvent, WardenRequest, WorkspacePlan,
 };
 use proptest::prelude::*;
 
@@ -25,7 +25,8 @@ prop_compose! {
             any::<([u8; 16], [u8; 32], bool, bool, bool, bool)>(),
         (memory_bytes, swap_bytes, processes, cpu_millis, cpu_weight, io_bytes, io_device) in
             any::<(u64, u64, u32, u32, u32, u64, (u32, u32))>(),
-        protected in prop::collection::vec(path(), 0..4),
+        (protected, sockets) in
+            (prop::collection::vec(path(), 0..4), prop::collection::vec(path(), 0..4)),
         labels in ["[ -~]{0,64}", "[ -~]{0,64}", "[ -~]{0,64}"],
         workspace in path(),
         home in path(),
@@ -45,6 +46,7 @@ prop_compose! {
                 access: if writable { Access::Write } else { Access::Read },
                 execute,
                 protected,
+                sockets,
             },
             binds: binds.into_iter().map(|(path, execute)| BindPlan { path, execute }).collect(),
             links: links
@@ -129,6 +131,20 @@ fn a_frame_of_another_version_is_refused() {
     let mut body = WardenRequest::Destroy(CellId([3; 16])).to_frame();
     body[0] = 1;
     assert_eq!(WardenRequest::from_frame(&body), Err(DecodeError::Version(1)));
+}
+
+#[test]
+fn what_is_said_and_asked_of_a_leaf_survives_the_way() {
+    let leaf = Leaf { cell: CellId([3; 16]), number: 7 };
+    for end in [false, true] {
+        let request = WardenRequest::RemoveLeaf(leaf, end);
+        assert_eq!(WardenRequest::from_frame(&request.to_frame()).unwrap(), request);
+        let event = WardenEvent::Leaf { leaf, there: end, detail: "why".to_owned() };
+        assert_eq!(WardenEvent::from_frame(&event.to_frame()).unwrap(), event);
+    }
+    let mut body = WardenRequest::RemoveLeaf(leaf, true).to_frame();
+    *body.last_mut().unwrap() = 2;
+    assert_eq!(WardenRequest::from_frame(&body), Err(DecodeError::Unknown("end", 2)));
 }
 
 fn loopback() -> impl Strategy<Value = Loopback> {

@@ -99,11 +99,11 @@ fn ensure(holds: bool, or: impl FnOnce() -> AboveCeiling) -> Result<(), AboveCei
 }
 
 fn check_workspace(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
-    let WorkspacePlan { path: workspace, execute, protected, access: _ } = &plan.workspace;
+    let WorkspacePlan { path: workspace, execute, protected, sockets, .. } = &plan.workspace;
     let (roots, may_execute) = (&ceiling.workspaces.roots, ceiling.workspaces.allow_execute);
     ensure(covers(roots, workspace.as_path()), || AboveCeiling::Workspace(workspace.clone()))?;
     ensure(may_execute || !execute, || AboveCeiling::WorkspaceExecute(workspace.clone()))?;
-    protected.iter().try_for_each(|path| {
+    protected.iter().chain(sockets).try_for_each(|path| {
         let within = path.is_beneath(workspace.as_path());
         ensure(within, || AboveCeiling::Protected(path.clone()))
     })
@@ -134,7 +134,9 @@ fn check_landlock(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling
         let within = |root: &Path| path.is_beneath(root);
         let scratch = plan.scratch.iter().find(|scratch| within(scratch.path.as_path()));
         let in_workspace = within(workspace.path.as_path());
-        let writable = scratch.is_some() || (in_workspace && workspace.access == Access::Write);
+        // Also where a scratch place lies above the workspace.
+        let may_change = workspace.access == Access::Write;
+        let writable = if in_workspace { may_change } else { scratch.is_some() };
         ensure(writable || !rights.write, || AboveCeiling::Write(path.clone()))?;
         let executable = covers(&ceiling.programs.execute, path.as_path())
             || scratch.is_some_and(|scratch| scratch.execute)
@@ -150,14 +152,18 @@ fn check_landlock(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling
 
 fn check_limits(plan: &CellPlan, ceiling: &Ceiling) -> Result<(), AboveCeiling> {
     let (limits, most) = (&plan.limits, &ceiling.limits);
-    let scratch = plan.scratch.iter().fold(0_u64, |sum, s| sum.saturating_add(s.bytes));
-    // The first must be limited at all: zero is «unlimited» in a plan.
+    let places = || plan.scratch.iter().map(|place| place.bytes);
+    let scratch = places().fold(0, u64::saturating_add);
+    let smallest = places().min().unwrap_or_default();
+    // Those with a least must be limited at all: zero is «unlimited» in a plan, and
+    // for a tmpfs what is less than a page.
     [
         ("memory", 1, limits.memory_bytes, most.memory.0),
         ("processes", 1, limits.processes.into(), most.processes.into()),
         ("cpu", 1, limits.cpu_millis.into(), most.cpu_millis.into()),
         ("swap", 0, limits.swap_bytes, most.swap.0),
         ("scratch space", 0, scratch, most.scratch.0),
+        ("a scratch place", 4096, smallest, most.scratch.0),
     ]
     .into_iter()
     .try_for_each(|(name, least, asked, most)| {

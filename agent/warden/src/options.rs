@@ -44,15 +44,12 @@ impl Options {
                 arguments.next().ok_or_else(|| UsageError(format!("`{name}` needs a value")))?;
             let text = value.to_string_lossy();
             let wrong = || UsageError(format!("`{text}` is not a value for `{name}`"));
+            let descriptor = || text.parse().map_err(|_| wrong());
             match name.as_str() {
                 "--ceiling" => ceiling = Some(PathBuf::from(&value)),
                 "--agent-uid" => agent_uid = Some(text.parse().map_err(|_| wrong())?),
-                "--connected-fd" => {
-                    endpoint = Some(Endpoint::Connected(text.parse().map_err(|_| wrong())?));
-                }
-                "--listening-fd" => {
-                    endpoint = Some(Endpoint::Listening(text.parse().map_err(|_| wrong())?));
-                }
+                "--connected-fd" => endpoint = Some(Endpoint::Connected(descriptor()?)),
+                "--listening-fd" => endpoint = Some(Endpoint::Listening(descriptor()?)),
                 "--leases" => leases = LeaseRange::parse(&text).ok_or_else(wrong)?,
                 _ => return Err(UsageError(format!("`{name}` is not an option"))),
             }

@@ -74,6 +74,7 @@ fn plan() -> CellPlan {
             access: Access::Read,
             execute: false,
             protected: Vec::new(),
+            sockets: Vec::new(),
         },
         binds: Vec::new(),
         links: Vec::new(),

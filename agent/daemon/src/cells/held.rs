@@ -1,12 +1,14 @@
 //! A cell in the hands of one call.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cofferdam_plan::LayerReport;
 use cofferdam_proto::exec::v1::Layer;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use crate::cell::Cell;
+use crate::cell::{BuildError, Cell};
 use crate::disks::Room;
 use crate::warden::Warden;
 use crate::worker::resident::Desk;
@@ -68,5 +70,45 @@ impl Drop for Held {
                 tokio::spawn(async move { cell.end(&warden).await });
             }
         }
+    }
+}
+
+/// Why a cell with these layers is not what a grant requires: one of the layers that
+/// it wants is missing, or weaker than it should be.
+pub(super) fn weaker(
+    layers: &[LayerReport],
+    required: &BTreeSet<cofferdam_plan::Layer>,
+) -> Option<BuildError> {
+    let report = |layer| layers.iter().find(|report| report.layer == layer);
+    required.iter().find_map(|layer| match report(*layer) {
+        Some(report) if report.effective => None,
+        other => {
+            let detail = other.map_or("it is missing", |report| &report.detail).to_owned();
+            Some(BuildError::Weaker { layer: layer.name(), detail })
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_plan::Layer;
+
+    use super::*;
+
+    #[test]
+    fn a_layer_that_a_grant_wants_is_there_in_full_or_the_cell_is_refused() {
+        let layers = [
+            LayerReport::effective(Layer::Landlock, "ABI 7"),
+            LayerReport::degraded(Layer::Cgroup, "this host does not limit swap"),
+        ];
+        let refused = |wanted: &[Layer]| {
+            let wanted = wanted.iter().copied().collect();
+            weaker(&layers, &wanted).map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(&[]), "");
+        assert_eq!(refused(&[Layer::Landlock]), "");
+        let swap = refused(&[Layer::Landlock, Layer::Cgroup]);
+        assert!(swap.contains("`cgroup`") && swap.contains("swap"), "{swap}");
+        assert!(refused(&[Layer::Seccomp]).contains("missing"));
     }
 }

@@ -3,6 +3,21 @@
 use super::{Access, CellPlan, LandlockPlan, Limits, Network, Rights, WorkspacePlan};
 use crate::codec::{Encode, Writer};
 
+/// What no message of root's holds.
+impl Writer {
+    /// Eight bytes.
+    pub fn u64(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+    /// Count and items.
+    pub fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
+        self.u32(u32::try_from(items.len()).unwrap_or(u32::MAX));
+        for i in items {
+            item(self, i);
+        }
+    }
+}
+
 impl Encode for CellPlan {
     fn encode(&self, w: &mut Writer) {
         w.array(&self.cell.0);
@@ -41,6 +56,7 @@ impl WorkspacePlan {
         w.bool(self.access == Access::Write);
         w.bool(self.execute);
         w.list(&self.protected, |w, path| w.bytes(path.as_bytes()));
+        w.list(&self.sockets, |w, path| w.bytes(path.as_bytes()));
     }
 }
 
@@ -52,6 +68,8 @@ impl LandlockPlan {
 }
 
 impl Rights {
+    /// List names, and nothing else.
+    pub const LIST: Self = Self { read: false, write: false, execute: false };
     /// Read.
     pub const READ: Self = Self { read: true, write: false, execute: false };
     /// Read and execute.

@@ -25,6 +25,7 @@ fn plan() -> CellPlan {
             path: path("/srv/cofferdam/project"),
             access: Access::Write,
             execute: true,
+            sockets: Vec::new(),
             protected: Vec::new(),
         },
         binds: vec![BindPlan { path: path("/usr"), execute: true }],
@@ -88,6 +89,24 @@ fn only_the_workspace_and_scratch_places_are_written() {
             .push(LandlockPlan { path: plan.workspace.path.clone(), rights: Rights::WRITE });
     });
     assert!(matches!(read_only, Some(AboveCeiling::Write(_))));
+    let beneath_scratch = tried(|plan| {
+        plan.workspace.access = Access::Read;
+        let above = ScratchPlan { path: path("/srv"), bytes: 4096, execute: false };
+        plan.scratch.push(above);
+        plan.landlock
+            .push(LandlockPlan { path: plan.workspace.path.clone(), rights: Rights::WRITE });
+    });
+    assert!(matches!(beneath_scratch, Some(AboveCeiling::Write(_))));
+}
+
+#[test]
+fn names_of_sockets_outside_the_workspace_are_refused() {
+    let refused = tried(|plan| plan.workspace.sockets.push(path("/srv/cofferdam/other/s")));
+    assert_eq!(refused, Some(AboveCeiling::Protected(path("/srv/cofferdam/other/s"))));
+    let sockets = |plan: &mut CellPlan| {
+        plan.workspace.sockets.push(path("/srv/cofferdam/project/s"));
+    };
+    assert_eq!(tried(sockets), None);
 }
 
 #[test]
@@ -102,7 +121,7 @@ fn only_the_ceilings_programs_are_executed() {
 
 #[test]
 fn limits_above_the_ceiling_or_unlimited_are_refused() {
-    let changes: [fn(&mut CellPlan); 7] = [
+    let changes: [fn(&mut CellPlan); 9] = [
         |plan| plan.limits.memory_bytes = u64::MAX,
         |plan| plan.limits.memory_bytes = 0,
         |plan| plan.limits.processes = 0,
@@ -110,6 +129,8 @@ fn limits_above_the_ceiling_or_unlimited_are_refused() {
         |plan| plan.limits.cpu_millis = 0,
         |plan| plan.limits.swap_bytes = 1,
         |plan| plan.scratch[0].bytes = u64::MAX,
+        |plan| plan.scratch[0].bytes = 0,
+        |plan| plan.scratch[0].bytes = 4095,
     ];
     for change in changes {
         assert!(matches!(tried(change), Some(AboveCeiling::Limit { .. })));

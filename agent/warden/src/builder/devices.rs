@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cofferdam_plan::{AbsolutePath, BuildStep, CellPlan};
-use rustix::fs::{CWD, Mode, OFlags, openat, symlinkat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
@@ -14,15 +14,6 @@ use crate::sys::{MountAttributes, set_mount_attributes};
 /// Of /dev: devices without side effects; tty is whatever terminal a run has of
 /// its own. Never kmsg, mem, fuse, kvm, vsock.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-
-/// Links that programs expect in /dev.
-const LINKS: [(&str, &str); 5] = [
-    ("ptmx", "pts/ptmx"),
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-];
 
 /// What /proc tells about the host that no program in a cell needs: covered by
 /// /dev/null where the kernel has it.
@@ -58,7 +49,8 @@ pub(crate) fn fill(root: &Root, proc: &OwnedFd) -> Result<(), BuildError> {
     let attributes = MountAttributes::NO_SETUID | MountAttributes::NO_EXECUTE;
     for device in DEVICES {
         let device = format!("/dev/{device}");
-        let mount = clone_of_host(&path(&device)?, attributes)?.ok_or_else(|| missing(&device))?;
+        let mount = clone_of_host(&path(&device)?, attributes)?.ok_or(Errno::NOENT);
+        let mount = mount.during(BuildStep::Devices, &format!("the host's `{device}`"))?;
         attach(root, &mount, &device, false)?;
     }
     let open =
@@ -68,10 +60,6 @@ pub(crate) fn fill(root: &Root, proc: &OwnedFd) -> Result<(), BuildError> {
         let cover = clone_of(&null, &MountAttributes::new(attributes), false)
             .during(BuildStep::Devices, "cannot copy /dev/null")?;
         attach(root, &cover, &format!("/proc/{masked}"), false)?;
-    }
-    let dev = root.directory(b"/dev").during(BuildStep::Devices, "cannot open /dev")?;
-    for (name, target) in LINKS {
-        symlinkat(target, &dev, name).during(BuildStep::Devices, "cannot link in /dev")?;
     }
     Ok(())
 }
@@ -110,8 +98,4 @@ fn path(text: &str) -> Result<AbsolutePath, BuildError> {
     AbsolutePath::new(text).map_err(|error| {
         BuildError::new(BuildStep::Devices, Errno::INVAL, format!("`{text}`: {error}"))
     })
-}
-
-fn missing(device: &str) -> BuildError {
-    BuildError::new(BuildStep::Devices, Errno::NOENT, format!("the host has no `{device}`"))
 }

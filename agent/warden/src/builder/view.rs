@@ -35,6 +35,7 @@ pub(crate) fn build(cell: &Material) -> Result<[LayerReport; 3], BuildError> {
     let mut root = Root::new()?;
     root.populate(cell, workspace)?;
     root.protect(plan)?;
+    root.cover_sockets(plan)?;
     devices::fill(&root, &proc)?;
     devices::name_the_user(&root, plan, cell.user)?;
     root.enter()?;
@@ -94,19 +95,15 @@ impl Root {
         for link in &plan.links {
             let (parent, name) = split(link.path.as_bytes());
             let link_at = |parent| rustix::fs::symlinkat(&*link.target, parent, name);
-            match self.directory(parent).and_then(link_at) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => {
-                    let what = format!("cannot make the link `{}`", link.path);
-                    return Err(errno).during(BuildStep::View, &what);
-                }
+            let made = self.directory(parent).and_then(link_at);
+            if made != Err(Errno::EXIST) {
+                made.during(BuildStep::View, &format!("cannot make the link `{}`", link.path))?;
             }
         }
         Ok(())
     }
 
-    /// Covers what stays read-only in the workspace with itself, read-only; a
-    /// Unix socket with nothing, because writing is not what reaches it. What is
+    /// Covers what stays read-only in the workspace with itself, read-only. What is
     /// not there cannot be covered; a symlink on the way is an error. The
     /// directories above are covered with themselves: a mount point cannot be
     /// renamed out of the way; a file above, read-only.
@@ -133,13 +130,31 @@ impl Root {
     fn cover(&self, path: &Path, flags: u64) -> rustix::io::Result<()> {
         let (parent, name) = split(path.as_os_str().as_bytes());
         let place = self.place(&self.directory(parent)?, name, OFlags::empty())?;
-        let (source, flags) = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
-            FileType::Directory => (&place, flags),
-            FileType::Socket => (&openat(CWD, c"/dev/null", OFlags::PATH, Mode::empty())?, flags),
+        let flags = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
+            FileType::Directory => flags,
             // Also on the way: the `.git` of a worktree is a file that leads elsewhere.
-            _ => (&place, MountAttributes::READ_ONLY),
+            _ => MountAttributes::READ_ONLY,
         };
-        move_onto(clone_of(source, &MountAttributes::new(flags), false)?, &place)
+        move_onto(clone_of(&place, &MountAttributes::new(flags), false)?, &place)
+    }
+
+    /// Covers the host's sockets in the workspace with nothing, because writing is
+    /// not what reaches them. Strangers choose the names: what is no socket stays as
+    /// it is, and what no path leads to is reached by nobody.
+    fn cover_sockets(&self, plan: &CellPlan) -> Result<(), BuildError> {
+        let cover = |path: &AbsolutePath| {
+            let (flags, resolve) = (OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::IN_ROOT);
+            let place = openat2(&self.mount, path.as_path(), flags, Mode::empty(), resolve)?;
+            if FileType::from_raw_mode(fstat(&place)?.st_mode) != FileType::Socket {
+                return Ok(());
+            }
+            let null = openat(CWD, c"/dev/null", flags, Mode::empty())?;
+            move_onto(clone_of(&null, &MountAttributes::default(), false)?, &place)
+        };
+        plan.workspace.sockets.iter().try_for_each(|path| match cover(path) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => Ok(()),
+            other => other.during(BuildStep::Workspace, &format!("cannot cover `{path}`")),
+        })
     }
 
     /// Moves a detached mount to `path`, making the mount point if it is not
