@@ -5,8 +5,8 @@
 //! [`Recorder::intent`] makes one, and nothing is planned without it.
 
 use cofferdam_journal::{
-    AppendError, Call, Denial, Digest, Durable, Ending, Entry, Failure, GatewayWord, Intent, Journal,
-    Outcome, Subject, Usage,
+    AppendError, Call, Denial, Digest, Durable, Ending, Entry, Failure, GatewayWord, Intent,
+    Journal, Outcome, Subject, Usage,
 };
 use cofferdam_proto::intent::v1::{self as wire, Receipt, SignedReceipt};
 use cofferdam_trust::{PeerName, SigningKey, sign_receipt};

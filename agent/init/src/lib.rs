@@ -162,7 +162,9 @@ impl Init {
             }
             Ok((CellRequest::Listen, _)) => self.listen(),
             Ok((CellRequest::Signal(id, signal), _)) => {
-                self.run(id).map(|run| run.signal(signal));
+                if let Some(run) = self.run(id) {
+                    run.signal(signal);
+                }
                 Ok(())
             }
             // A peer that breaks the protocol is treated like one that left.
