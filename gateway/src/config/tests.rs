@@ -47,6 +47,14 @@ fn the_limits_of_the_example_are_the_defaults() {
 }
 
 #[test]
+fn the_sessions_of_the_example_are_the_defaults() {
+    let (head, rest) = EXAMPLE.split_once("[sessions]").unwrap();
+    let (_, tail) = rest.split_once("# People who agree").unwrap();
+    let sessions = parse(EXAMPLE).unwrap().sessions;
+    assert_eq!(parse(&format!("{head}#{tail}")).unwrap().sessions, sessions);
+}
+
+#[test]
 fn the_approvals_of_the_example_are_the_defaults_and_its_webhook_is_one() {
     let (head, rest) = EXAMPLE.split_once("[approvals]").unwrap();
     let (section, tail) = rest.split_once("# How much of everything").unwrap();
