@@ -72,6 +72,13 @@ async fn a_caller_is_told_of_the_tools_that_rules_could_permit_and_of_no_others(
     let told = tools(&served).await;
     let expected = [
         "execute_command",
+        "start_process",
+        "read_process",
+        "write_process",
+        "resize_process",
+        "signal_process",
+        "wait_process",
+        "list_processes",
         "read_file",
         "read_files",
         "stat_file",
