@@ -19,6 +19,10 @@ use crate::text::shown;
 /// each against many patterns, and nobody waits for a decision.
 const MAX_WORDS: usize = 4096;
 
+/// The most of them that are not known before running: each may stand for any number
+/// of words, and so be met by every pattern of a list.
+const MAX_UNKNOWN: usize = 256;
+
 /// A call, taken apart.
 pub(super) struct Question<'a> {
     pub(super) call: &'a Call,
@@ -130,6 +134,7 @@ impl<'a> Question<'a> {
     fn add_script(&mut self, script: &'a Script, workspace: &Path) -> Result<(), Reason> {
         let action = &self.call.action;
         check_words(action, script.commands.iter().map(|it| 1 + it.arguments.len()).sum())?;
+        check_unknown(action, script)?;
         for directory in &script.directories {
             check_cd(directory, workspace).map_err(|why| unclear(action, &why))?;
         }
@@ -268,6 +273,19 @@ fn check_words(action: &Action, words: usize) -> Result<(), Reason> {
     let why = format!(
         "it has {words} words; at most {MAX_WORDS} are taken: split it, or have the program read \
          them from a file or its input"
+    );
+    Err(unclear(action, &why))
+}
+
+fn check_unknown(action: &Action, script: &Script) -> Result<(), Reason> {
+    let words = script.commands.iter().flat_map(|command| &command.arguments);
+    let unknown = words.filter(|word| matches!(word, Word::Unknown { .. })).count();
+    if unknown <= MAX_UNKNOWN {
+        return Ok(());
+    }
+    let why = format!(
+        "it has {unknown} words that are not known before running; at most {MAX_UNKNOWN} are \
+         taken: write them out, or split it"
     );
     Err(unclear(action, &why))
 }

@@ -180,6 +180,10 @@ fn attached<'a>(name: &str, text: &'a [u8]) -> Option<&'a [u8]> {
 impl Value {
     pub(crate) fn matches(&self, word: &Word, around: Surroundings<'_>) -> Match {
         let text = match (word, self) {
+            // Whatever they hold.
+            (Word::Unknown { splits: true }, Self::AnyOf(_) | Self::NoneOf(_)) => {
+                return Match::Perhaps;
+            }
             (_, Self::AnyOf(all)) => return any_of(all, word, around),
             (_, Self::NoneOf(all)) => return any_of(all, word, around).opposite(),
             (Word::Unknown { splits: false }, Self::Any) => return Match::Yes,
