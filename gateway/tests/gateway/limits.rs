@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::access::open_session;
-use crate::records::records;
+use crate::records::bodies;
 use crate::service::{Served, answer};
 
 /// Asks for a session.
@@ -58,7 +58,7 @@ async fn one_user_has_a_share_of_the_sessions_and_is_told_so() {
 
 #[tokio::test]
 async fn whoever_is_too_fast_is_told_to_wait_and_recorded_sparsely() {
-    let served = Served::start_with("[limits]\nrequests_per_second_per_subject = 1").await;
+    let mut served = Served::start_with("[limits]\nrequests_per_second_per_subject = 1").await;
     let mut refused = 0;
     for _ in 0..200 {
         let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
@@ -69,7 +69,9 @@ async fn whoever_is_too_fast_is_told_to_wait_and_recorded_sparsely() {
         }
     }
     assert!(refused > 150, "{refused}");
-    let recorded = records(&served).iter().filter(|it| it["reason"] == "TOO_MANY_REQUESTS").count();
+    served.stop().await;
+    let failures = bodies(&served, "failure");
+    let recorded = failures.iter().filter(|it| it["reason"] == "TOO_MANY_REQUESTS").count();
     assert!((1..refused / 2).contains(&recorded), "{recorded} of {refused}");
 }
 
