@@ -1,7 +1,7 @@
 //! What is right in rule files and still not what somebody meant: rules that
 //! never permit anything, that say the same and give different things, that ask and
-//! do not say for what, sets and roles that nothing uses, and grants of programs
-//! that can run any other program.
+//! do not say for what, sets and roles that nothing uses, grants of programs that
+//! can run any other program, and paths that are denied beside programs that use them.
 //!
 //! Rules are taken with all of these; `cofferdam policy check` tells them.
 //! Invariant: a warning that a rule is in vain is only given where it surely is.
@@ -9,6 +9,7 @@
 mod ask;
 mod clash;
 mod cover;
+mod reach;
 mod runner;
 mod vain;
 
@@ -55,6 +56,8 @@ pub enum WarningKind {
     AskWithoutGrant,
     /// The rule permits a program that can run any other.
     RunsAnything,
+    /// The rule denies paths, and programs are permitted that can use them.
+    PathsBesidePrograms,
 }
 
 impl fmt::Display for WarningKind {
@@ -67,6 +70,7 @@ impl fmt::Display for WarningKind {
             Self::UnusedRole => "unused-role",
             Self::AskWithoutGrant => "ask-without-grant",
             Self::RunsAnything => "runs-anything",
+            Self::PathsBesidePrograms => "paths-beside-programs",
         })
     }
 }
@@ -99,6 +103,7 @@ impl RuleSet {
         all.extend(ask::find(self));
         all.extend(clash::find(&self.rules));
         all.extend(runner::find(&self.rules));
+        all.extend(reach::find(&self.rules));
         all.extend(self.rules.iter().filter_map(|rule| {
             let until = rule.conditions.valid.until.filter(|until| *until <= now)?;
             Some(Warning {

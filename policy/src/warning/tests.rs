@@ -197,3 +197,28 @@ fn programs_that_run_others_are_told_unless_their_arguments_leave_it_out() {
     assert_eq!(kinds(&[rule("a", "allow", grant)]), [WarningKind::RunsAnything]);
     assert_eq!(kinds(&[rule("a", "deny", "programs = [{ name = 'bash' }]")]), []);
 }
+
+#[test]
+fn a_deny_rule_on_paths_beside_programs_that_can_use_them_is_told() {
+    let deny = |rest: &str| rule("secrets", "deny", rest);
+    let paths = "paths = [{ beneath = 'workspace/secrets', mode = 'read' }]";
+    let allow = |programs: &str| rule("look", "allow", &format!("programs = [{programs}]"));
+    for (programs, told) in [
+        ("{ name = 'cat' }", true),
+        ("{ name = 'cat', args = [{ beneath = 'workspace' }] }", true),
+        ("{ name = 'cat', args = [{ optional = { regex = '.*' } }] }", true),
+        ("{ name = 'date', args = ['-u'] }", false),
+        (
+            "{ name = 'head', args = [{ one_of = ['-n'] }, { number = { min = 1, max = 9 } }] }",
+            false,
+        ),
+    ] {
+        let found = kinds(&[allow(programs), deny(paths)]);
+        let reach = found.contains(&WarningKind::PathsBesidePrograms);
+        assert_eq!(reach, told, "{programs}: {found:?}");
+    }
+    let files = rule("files", "allow", "paths = [{ beneath = 'workspace', mode = 'read' }]");
+    assert!(kinds(&[files, deny(paths)]).is_empty());
+    let programs = kinds(&[allow("{ name = 'cat' }"), deny("programs = [{ name = 'vi' }]")]);
+    assert!(programs.is_empty(), "{programs:?}");
+}
