@@ -44,7 +44,7 @@ grant = { profile = "build", workspace_access = "write" }
 [[rule]]
 id = "files"
 effect = "allow"
-tools = ["read_file", "write_file", "list_directory", "search_files"]
+tools = ["*_file", "*_files", "make_directory", "list_directory"]
 paths = [{ beneath = "workspace", mode = "write" }]
 grant = { profile = "build", workspace_access = "write" }
 
