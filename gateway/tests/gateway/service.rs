@@ -44,7 +44,10 @@ grant = { profile = "build", workspace_access = "write" }
 [[rule]]
 id = "files"
 effect = "allow"
-tools = ["*_file", "*_files", "make_directory", "list_directory"]
+tools = [
+    "read_file", "read_files", "write_file", "edit_file", "stat_file", "make_directory", "move_file",
+    "copy_file", "delete_file", "list_directory", "search_files", "watch_files",
+]
 paths = [{ beneath = "workspace", mode = "write" }]
 grant = { profile = "build", workspace_access = "write" }
 
