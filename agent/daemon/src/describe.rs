@@ -60,7 +60,7 @@ pub fn command(command: &Command) -> Value {
         "background": background,
         "one_shot": one_shot,
         "stdin_open": stdin_open,
-        "terminal": terminal.as_ref().map(size),
+        "terminal": terminal.map(size),
     })
 }
 
@@ -75,7 +75,7 @@ pub fn input(input: &RunInput) -> Value {
 #[must_use]
 pub fn resize(resize: &RunSize) -> Value {
     let RunSize { run_id, terminal } = resize;
-    json!({"resize_run": run_id, "terminal": terminal.as_ref().map(size)})
+    json!({"resize_run": run_id, "terminal": terminal.map(size)})
 }
 
 /// A signal.
@@ -86,7 +86,7 @@ pub fn signal(signal: &RunSignal) -> Value {
     json!({"signal_run": run_id, "signal": name.trim_start_matches("RUN_SIGNAL_KIND_")})
 }
 
-fn size(terminal: &Terminal) -> Value {
+fn size(terminal: Terminal) -> Value {
     let Terminal { rows, columns } = terminal;
     json!({"rows": rows, "columns": columns})
 }

@@ -158,15 +158,15 @@ impl Input {
                 drop(changed.changed().await);
                 continue;
             }
-            match sink.write(&some).await {
-                Ok(written) => drop(self.lock().waiting.drain(..written)),
+            let written = sink.write(&some).await;
+            let mut state = self.lock();
+            if let Ok(written) = written {
+                state.waiting.drain(..written);
+            } else {
                 // A run that does not read all of its input is no error.
-                Err(_) => {
-                    let mut state = self.lock();
-                    state.broken = true;
-                    state.waiting = VecDeque::new();
-                    return;
-                }
+                state.broken = true;
+                state.waiting = VecDeque::new();
+                return;
             }
         }
     }
@@ -203,17 +203,17 @@ mod tests {
 
     use super::*;
 
-    fn taken(offset: u64, bytes: usize, waiting: usize) -> Result<Taken, InputError> {
-        Ok(Taken { offset, bytes, waiting })
+    fn taken(offset: u64, bytes: usize, waiting: usize) -> Taken {
+        Taken { offset, bytes, waiting }
     }
 
     #[test]
     fn the_same_bytes_again_are_taken_once_and_missing_ones_are_told() {
         let input = Input::new(b"ab".to_vec(), Kind::Open);
-        assert_eq!(input.take(Some(2), b"cd", false), taken(4, 2, 4));
-        assert_eq!(input.take(Some(2), b"cd", false), taken(4, 2, 4));
-        assert_eq!(input.take(Some(3), b"de", false), taken(5, 2, 5));
-        assert_eq!(input.take(None, b"f", false), taken(6, 1, 6));
+        assert_eq!(input.take(Some(2), b"cd", false), Ok(taken(4, 2, 4)));
+        assert_eq!(input.take(Some(2), b"cd", false), Ok(taken(4, 2, 4)));
+        assert_eq!(input.take(Some(3), b"de", false), Ok(taken(5, 2, 5)));
+        assert_eq!(input.take(None, b"f", false), Ok(taken(6, 1, 6)));
         let ahead = Err(InputError::Ahead { at: 6, asked: 7 });
         assert_eq!(input.take(Some(7), b"h", false), ahead);
     }
@@ -223,16 +223,16 @@ mod tests {
         let input = Input::new(Vec::new(), Kind::Open);
         let much = vec![b'x'; WAITING + 10];
         let whole = WAITING as u64;
-        assert_eq!(input.take(Some(0), &much, true), taken(whole, WAITING, WAITING));
-        assert_eq!(input.take(Some(0), &much, true), taken(whole, WAITING, WAITING));
+        assert_eq!(input.take(Some(0), &much, true), Ok(taken(whole, WAITING, WAITING)));
+        assert_eq!(input.take(Some(0), &much, true), Ok(taken(whole, WAITING, WAITING)));
         assert!(!input.lock().ended);
     }
 
     #[test]
     fn after_its_end_nothing_is_taken_but_what_was_taken_before() {
         let input = Input::new(Vec::new(), Kind::Open);
-        assert_eq!(input.take(Some(0), b"ab", true), taken(2, 2, 2));
-        assert_eq!(input.take(Some(0), b"ab", true), taken(2, 2, 2));
+        assert_eq!(input.take(Some(0), b"ab", true), Ok(taken(2, 2, 2)));
+        assert_eq!(input.take(Some(0), b"ab", true), Ok(taken(2, 2, 2)));
         assert_eq!(input.take(None, b"c", false), Err(InputError::Ended));
         let closed = Input::new(b"ab".to_vec(), Kind::Closed);
         assert_eq!(closed.take(None, b"c", false), Err(InputError::Closed));

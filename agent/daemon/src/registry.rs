@@ -221,7 +221,9 @@ impl Registry {
         let mut runs = self.lock();
         let past = runs.all.values().filter(|run| self.is_past(run)).map(|run| run.id());
         let past: Vec<RunId> = past.collect();
-        past.into_iter().for_each(|id| runs.forget(id));
+        for id in past {
+            runs.forget(id);
+        }
     }
 
     fn is_past(&self, run: &Run) -> bool {

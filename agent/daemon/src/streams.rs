@@ -113,7 +113,7 @@ impl OwnEnds {
             if let Some(stdin) = stdin {
                 input.feed(stdin).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             read = reading => read.map(drop),

@@ -321,13 +321,9 @@ impl Running<'_> {
         let Self { agent, run, capped, .. } = *self;
         let no_streams =
             |error: io::Error| outcome::failed_to_start("streams", 0, error.to_string());
-        let (child, own) = match command.terminal {
-            Some(_) => (None, None),
-            None => {
-                let (child, own) = streams::make(run.input().is_some()).map_err(no_streams)?;
-                (Some(child), Some(own))
-            }
-        };
+        // A terminal comes from the cell.
+        let pipes = command.terminal.is_none().then(|| streams::make(run.input().is_some()));
+        let (child, own) = pipes.transpose().map_err(no_streams)?.unzip();
         let (proxy, served) = self.way_out(cell).await?.unzip();
         let plan = plan_run(run.id(), &command, capped, Berth { leaf, landlock, proxy });
         match cell.start(plan, child).await {
