@@ -16,6 +16,18 @@ fn a_command_runs_in_a_cell_and_reports_its_end() {
     bench.warden.end(cell);
 }
 
+#[test]
+fn a_run_ignores_and_blocks_no_signal_whoever_started_the_warden() {
+    let mut bench = Bench::new();
+    let cell = bench.cell();
+    let signals = ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"];
+    let ran = cell.run(bench.path(), &signals).unwrap();
+    let none = "0".repeat(16);
+    let expected = format!("SigBlk:\t{none}\nSigIgn:\t{none}\nSigCgt:\t");
+    assert!(ran.stdout.starts_with(&expected), "{}", ran.stdout);
+    bench.warden.end(cell);
+}
+
 /// Major and minor version of the running kernel.
 fn kernel() -> (u32, u32) {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();

@@ -140,7 +140,10 @@ impl Warden {
         std::fs::write(&ceiling, ceiling_text(root, more, cells)).expect("the ceiling is written");
         let (socket, warden_end) = UnixStream::pair().expect("a socket pair");
         // The child gets it as its standard input, so that no descriptor has to be inherited.
-        let process = Command::new(program("cofferdam-warden"))
+        // Signals are ignored as a shell or a supervisor may leave them.
+        let process = Command::new("env")
+            .args(["--ignore-signal=INT,QUIT,PIPE,USR1"])
+            .arg(program("cofferdam-warden"))
             .args(["--ceiling".as_ref(), ceiling.as_os_str()])
             .args(["--agent-uid", "0", "--connected-fd", "0"])
             .stdin(Stdio::from(OwnedFd::from(warden_end)))

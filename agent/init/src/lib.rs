@@ -74,6 +74,7 @@ pub struct Beginning {
 pub fn begin(beginning: Beginning) -> ! {
     let Beginning { control, leaves, built, mut layers, landlock, filter, may_lack } = beginning;
     sys::forget_arguments();
+    sys::forget_ignored_signals();
     _ = rustix::thread::set_name(c"cofferdam-init");
     let confined = confine::confine(&landlock, filter, may_lack);
     let signals = ChildSignals::block();

@@ -21,11 +21,11 @@ fn check(result: libc::c_int) -> rustix::io::Result<libc::c_int> {
 pub(crate) struct ChildSignals(OwnedFd);
 
 impl ChildSignals {
-    /// Blocks SIGCHLD and makes it readable.
+    /// Blocks SIGCHLD, and nothing else, and makes it readable.
     pub(crate) fn block() -> rustix::io::Result<Self> {
         let set = child_signal_set();
         // SAFETY: `set` is initialised and outlives the call; a null old set is allowed.
-        check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) })?;
+        check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) })?;
         // SAFETY: `set` is initialised; -1 asks for a new descriptor.
         let fd = check(unsafe {
             libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
@@ -158,6 +158,17 @@ pub(crate) fn install_filter(program: &[[u8; 8]], logged: bool) -> rustix::io::R
     // SAFETY: `program` points to `len` instructions that are static data; the kernel only reads.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) };
     if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// Ignores no signal but SIGPIPE: what whoever started the warden ignores (a shell
+/// SIGINT for what it puts into the background, systemd SIGPIPE) execve(2) would
+/// hand down to every run.
+pub(crate) fn forget_ignored_signals() {
+    for signal in (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: SIG_DFL is a valid disposition; no handler of ours exists. Numbers that
+        // cannot be set are refused and change nothing.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 /// Undoes [`ChildSignals::block`] in a child, and the ignored SIGPIPE of Rust's
