@@ -4,6 +4,7 @@
 //! never larger than either side.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A path, or a path with all beneath it.
@@ -42,7 +43,7 @@ impl Tree {
     /// Whether `path` is in here.
     #[must_use]
     pub fn covers(&self, path: &Path) -> bool {
-        if self.exact { path == self.path } else { path.starts_with(&self.path) }
+        if self.exact { path == self.path } else { starts_with(path, &self.path) }
     }
 
     /// Whether all of `other` is in here.
@@ -59,6 +60,20 @@ impl Tree {
             (false, false) => other.covers(&self.path).then(|| self.clone()),
         }
     }
+}
+
+/// As [`Path::starts_with`], for a `start` that is absolute and normal. Every call
+/// compares hundreds of paths; taking each apart was half of what a small one cost.
+fn starts_with(path: &Path, start: &Path) -> bool {
+    let (bytes, head) = (path.as_os_str().as_bytes(), start.as_os_str().as_bytes());
+    if let Some(rest) = bytes.strip_prefix(head)
+        && (rest.is_empty() || rest.starts_with(b"/") || head == b"/")
+    {
+        return true;
+    }
+    // Only where it is written with more than it needs can it be the same otherwise.
+    let plain = !bytes.windows(2).any(|two| matches!(two, b"//" | b"/."));
+    !plain && path.starts_with(start)
 }
 
 impl fmt::Display for Tree {
@@ -139,6 +154,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_path_begins_as_the_standard_library_says(
+            path in "/?[ab./]{0,12}",
+            start in "(/[ab]{1,2}){0,3}",
+        ) {
+            let start = if start.is_empty() { "/" } else { &start };
+            let (path, start) = (Path::new(&path), Path::new(start));
+            prop_assert_eq!(starts_with(path, start), path.starts_with(start));
+        }
+
         #[test]
         fn an_intersection_is_exactly_what_both_have(
             left in proptest::collection::vec(any_tree(), 0..4),
