@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cofferdam_policy::{
-    Action, Call, Decision, Denial, Engine, Host, Pending, Permit, ProfileOrder, Project, Reason, RuleErrors,
-    RuleSet, Subject, Timestamp,
+    Action, Call, Decision, Denial, Engine, Host, Pending, Permit, ProfileOrder, Project, Reason,
+    RuleErrors, RuleSet, Subject, Timestamp,
 };
 use cofferdam_proto::intent::v1::SignedPolicyStatement;
 use cofferdam_trust::PolicyVersionError;

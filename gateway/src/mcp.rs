@@ -109,8 +109,7 @@ impl ServerHandler for Mcp {
         let person = Person::of(&context, is_in_session(&context), again);
         let (arguments, cancelled) = (request.arguments, context.ct);
         let budget = self.gateway.config().limits.result_bytes.get();
-        let call =
-            Call { origin, arguments, profile: None, budget, cancelled, progress, person };
+        let call = Call { origin, arguments, profile: None, budget, cancelled, progress, person };
         pipeline::serve(&self.gateway, call).await
     }
 

@@ -41,7 +41,12 @@ use crate::place::Place;
 use crate::process;
 use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
-use crate::tools::{Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job, Led, ListDirectory, ListProcesses, ReadFile, ReadProcess, ReadService, ResizeProcess, SearchFiles, SignalProcess, StartProcess, Target, WaitProcess, WriteFile, WriteProcess, check_approval, describe_access, list_hosts};
+use crate::tools::{
+    Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job, Led,
+    ListDirectory, ListProcesses, ReadFile, ReadProcess, ReadService, ResizeProcess, SearchFiles,
+    SignalProcess, StartProcess, Target, WaitProcess, WriteFile, WriteProcess, check_approval,
+    describe_access, list_hosts,
+};
 
 /// A call that may be done, and is recorded as such.
 struct Allowed<W> {
@@ -114,7 +119,7 @@ async fn lead<T: HostTool>(gateway: &Arc<Gateway>, mut call: Call) -> CallToolRe
 
 /// Leads a call that one host answers, in a task of its own. Its caller gets an
 /// answer before the task has ended where people take their time to agree.
-async fn lead_one<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
+pub(crate) async fn lead_one<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
     let run_id = call.origin.run_id.clone();
     let gateway = Arc::clone(gateway);
     let task = Arc::clone(&gateway);
@@ -138,7 +143,7 @@ async fn answer<T: HostTool>(
     // A request that stays open has no result yet.
     let stays_open = matches!(&answered, Err(Fault::Consent(Lacking::Stopping(_))));
     let answer = match answered {
-        Ok(answer) => present(&answer).into(),
+        Ok(answer) => present(&T::complete(gateway, &call, answer).await).into(),
         Err(fault) => fault.respond(&call.origin.run_id),
     };
     if let Some(request) = leave.request().filter(|_| !stays_open)

@@ -36,7 +36,7 @@ mod write_file;
 mod write_process;
 
 use std::future::Future;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use cofferdam_journal::{Ending, Usage};
@@ -73,7 +73,9 @@ pub(crate) use write_file::WriteFile;
 pub(crate) use write_process::WriteProcess;
 
 use crate::action::WireAction;
+use crate::call::Call;
 use crate::fault::Fault;
+use crate::gateway::Gateway;
 use crate::hosts::{CheckedReceipt, Host, HostError};
 use crate::input::BadInput;
 use crate::place::Place;
@@ -117,6 +119,15 @@ pub(crate) trait HostTool {
         intent: &RecordedIntent<Self::Wire>,
     ) -> impl Future<Output = Result<Led<Self::Output>, HostError>> + Send {
         async move { Self::act(job, intent).await.map(Box::new).map(Led::Ended) }
+    }
+
+    /// Adds to the answer what further calls tell, each decided and recorded by itself.
+    fn complete(
+        _gateway: &Arc<Gateway>,
+        _call: &Call,
+        answer: Self::Output,
+    ) -> impl Future<Output = Self::Output> + Send {
+        async move { answer }
     }
 
     /// Whether the call changes nothing, so that its record may reach the disk

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admitted;
 use crate::call::{Call, Origin, for_record};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
@@ -37,7 +38,7 @@ async fn open_through(gateway: &Gateway, call: Call) -> Result<open_session::Out
     let Call { origin, arguments, .. } = call;
     let recorded = for_record(&origin.tool, arguments.as_ref());
     let mut draft = Draft::new(&origin, recorded);
-    let _held = gateway.admission().admit(&origin.caller.user).await?;
+    let _held = admit(gateway, &origin, &draft).await?;
     let made = parse(arguments)
         .and_then(|input| open_session::ask(gateway.config(), &gateway.policy(), input))
         .map_err(Fault::from)
@@ -51,9 +52,7 @@ async fn open_through(gateway: &Gateway, call: Call) -> Result<open_session::Out
     };
     draft.session(session.name());
     let recorded = match gateway.recorder().unruled(draft) {
-        Ok(entered) => {
-            gateway.recorder().end(entered, Ended::with(Ending::Completed), false).await
-        }
+        Ok(entered) => gateway.recorder().end(entered, Ended::with(Ending::Completed), false).await,
         Err(fault) => Err(fault),
     };
     if let Err(fault) = recorded {
@@ -63,6 +62,14 @@ async fn open_through(gateway: &Gateway, call: Call) -> Result<open_session::Out
     }
     let idle = gateway.config().sessions.idle;
     Ok(open_session::answer(handle, session, idle, origin.run_id))
+}
+
+/// A place for the call, or its record.
+async fn admit(gateway: &Gateway, origin: &Origin, draft: &Draft) -> Result<Admitted, Fault> {
+    let admitted = gateway.admission().admit(&origin.caller.user).await;
+    admitted.map_err(Fault::from).inspect_err(|fault| {
+        gateway.recorder().stopped(draft.clone(), fault);
+    })
 }
 
 /// Lists the caller's sessions.
@@ -77,7 +84,7 @@ pub(super) async fn list(gateway: &Arc<Gateway>, call: Call) -> CallToolResult {
 async fn list_through(gateway: &Gateway, call: Call) -> Result<list_sessions::Output, Fault> {
     let Call { origin, arguments, .. } = call;
     let draft = Draft::new(&origin, for_record(&origin.tool, arguments.as_ref()));
-    let _held = gateway.admission().admit(&origin.caller.user).await?;
+    let _held = admit(gateway, &origin, &draft).await?;
     let listed = parse::<list_sessions::Input>(arguments)
         .map_err(Fault::from)
         .and_then(|_| Ok(gateway.sessions().list(&origin.caller)?));
@@ -105,14 +112,11 @@ pub(super) async fn close(gateway: &Arc<Gateway>, call: Call) -> CallToolResult 
     }
 }
 
-async fn close_through(
-    gateway: &Arc<Gateway>,
-    call: Call,
-) -> Result<close_session::Output, Fault> {
+async fn close_through(gateway: &Arc<Gateway>, call: Call) -> Result<close_session::Output, Fault> {
     let Call { origin, arguments, .. } = call;
     // Its argument is a secret, so the record names the session by its id.
     let mut draft = Draft::new(&origin, Value::Null);
-    let _held = gateway.admission().admit(&origin.caller.user).await?;
+    let _held = admit(gateway, &origin, &draft).await?;
     let closing = parse::<close_session::Input>(arguments)
         .map_err(Fault::from)
         .and_then(|input| Ok(gateway.sessions().closing(&origin.caller, &input.session)?));

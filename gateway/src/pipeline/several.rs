@@ -76,17 +76,25 @@ fn labelled(
 ) -> Result<Vec<String>, BadInput> {
     const FIELD: &str = "host_labels";
     let labels: BTreeMap<String, String> = serde_json::from_value(labels).map_err(|_| {
-        BadInput::field(FIELD, "`host_labels` must be an object of texts, such as {\"role\": \"web\"}")
+        BadInput::field(
+            FIELD,
+            "`host_labels` must be an object of texts, such as {\"role\": \"web\"}",
+        )
     })?;
     if labels.is_empty() {
-        return Err(BadInput::field(FIELD, "`host_labels` is empty; give a label, or leave it out"));
+        return Err(BadInput::field(
+            FIELD,
+            "`host_labels` is empty; give a label, or leave it out",
+        ));
     }
     let project = Place::resolve(config, project, None)?.project;
     let of_project = Place::all(config).into_iter().filter(|place| place.project == project);
-    let has = |place: &Place| labels.iter().all(|(name, value)| place.labels.get(name) == Some(value));
+    let has =
+        |place: &Place| labels.iter().all(|(name, value)| place.labels.get(name) == Some(value));
     let hosts: Vec<String> = of_project.filter(has).map(|place| place.host).collect();
     if hosts.is_empty() {
-        let message = format!("no host of `{project}` has these labels; list_hosts shows which have which");
+        let message =
+            format!("no host of `{project}` has these labels; list_hosts shows which have which");
         return Err(BadInput::field(FIELD, message));
     }
     Ok(hosts)
@@ -194,6 +202,8 @@ mod tests {
     #[test]
     fn hosts_are_named_once_and_not_by_anything_else() {
         assert_eq!(named(json!(["a", "b", "a"])).unwrap(), ["a", "b"]);
-        assert!(named(json!([])).is_err() && named(json!("a")).is_err() && named(json!([1])).is_err());
+        assert!(
+            named(json!([])).is_err() && named(json!("a")).is_err() && named(json!([1])).is_err()
+        );
     }
 }

@@ -230,8 +230,7 @@ impl Store {
         change: impl FnOnce(&Transaction<'_>) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
         let mut connection = self.lock()?;
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let changed = change(&transaction)?;
         transaction.commit()?;
         Ok(changed)

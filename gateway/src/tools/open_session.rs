@@ -71,11 +71,7 @@ pub(crate) struct Output {
 }
 
 /// What is to be opened.
-pub(crate) fn ask(
-    config: &Config,
-    policy: &Policy,
-    input: Input,
-) -> Result<NewSession, BadInput> {
+pub(crate) fn ask(config: &Config, policy: &Policy, input: Input) -> Result<NewSession, BadInput> {
     let Input { host, project, profile, working_directory, environment } = input;
     let place = Place::resolve(config, project.as_deref(), host.as_deref())?;
     if let Some(directory) = &working_directory {
@@ -85,7 +81,8 @@ pub(crate) fn ask(
     check_environment(&environment)?;
     let bytes: usize = environment.iter().map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MAX_ENVIRONMENT {
-        let message = format!("`environment` has {bytes} bytes; at most {MAX_ENVIRONMENT} are kept");
+        let message =
+            format!("`environment` has {bytes} bytes; at most {MAX_ENVIRONMENT} are kept");
         return Err(BadInput::too_large("environment", message));
     }
     let known = policy.profiles();
@@ -106,12 +103,7 @@ pub(crate) fn ask(
 }
 
 /// What was opened.
-pub(crate) fn answer(
-    handle: String,
-    session: Session,
-    idle: Duration,
-    run_id: String,
-) -> Output {
+pub(crate) fn answer(handle: String, session: Session, idle: Duration, run_id: String) -> Output {
     let Session { id, host, project, profile, working_directory, environment, .. } = session;
     Output {
         session: handle,

@@ -69,7 +69,9 @@ fn check_program(program: &str) -> Result<(), BadInput> {
 }
 
 /// Refuses names and values that no environment can hold.
-pub(in crate::tools) fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), BadInput> {
+pub(in crate::tools) fn check_environment(
+    environment: &BTreeMap<String, String>,
+) -> Result<(), BadInput> {
     for (name, value) in environment {
         let field = format!("environment.{name}");
         refuse_nul(&field, value)?;
