@@ -108,7 +108,8 @@ pub(super) async fn count(activity: Activity, request: Request, next: Next) -> R
     response.map(|body| match body.size_hint().exact() {
         Some(_) => body,
         None => Body::new(body.map_frame(move |frame| {
-            let _until_the_end = &busy;
+            // It is held as long as this closure is.
+            let Busy(_) = &busy;
             frame
         })),
     })

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use cofferdam_policy::{Action, Call, Effect, Execute, Project, RuleSet};
+use cofferdam_policy::{Action, Call, Effect, Execute, Host, Project, RuleSet, Subject, Timestamp};
 
 /// Every pack at once.
 const PACKS: &str = "version = 1\nprofiles = ['readonly', 'default', 'default-network', 'build', \
@@ -44,12 +44,12 @@ impl Trap {
 
 fn nobody() -> Call {
     Call {
-        subject: Default::default(),
-        project: Default::default(),
-        host: Default::default(),
+        subject: Subject::default(),
+        project: Project::default(),
+        host: Host::default(),
         tool: String::new(),
         action: Action::ListHosts,
-        at: Default::default(),
+        at: Timestamp::default(),
     }
 }
 

@@ -51,8 +51,7 @@ const GIT: [&str; 34] = [
     "status --short",
 ];
 
-/// Lines of other programs: with what they need in the workspace, and whether the
-/// canary is known to run.
+/// Lines of other programs, behind what lays out the workspace for them.
 const OTHERS: [(&str, &str); 33] = [
     ("", "find . -exec ./canary ;"),
     ("", "find . -execdir ./canary ;"),
