@@ -166,7 +166,7 @@ pub(crate) fn install_filter(program: &[[u8; 8]], logged: bool) -> rustix::io::R
 pub(crate) fn forget_ignored_signals() {
     for signal in (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE) {
         // SAFETY: SIG_DFL is a valid disposition; no handler of ours exists. Numbers that
-        // cannot be set are refused and change nothing.
+        // cannot be set (the C library keeps 32 and 33) are refused and change nothing.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
