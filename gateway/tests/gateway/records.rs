@@ -42,7 +42,10 @@ async fn a_host_that_is_down_is_told_quickly_and_recorded() {
         ("list_directory", json!({})),
         ("search_files", json!({ "content": "x" })),
         ("read_files", json!({ "paths": ["a", "b"] })),
-        ("edit_file", json!({ "path": "a", "edits": [{ "old_text": "secret content", "new_text": "b" }] })),
+        (
+            "edit_file",
+            json!({ "path": "a", "edits": [{ "old_text": "secret content", "new_text": "b" }] }),
+        ),
         ("stat_file", json!({ "path": "a" })),
         ("make_directory", json!({ "path": "d" })),
         ("move_file", json!({ "from": "a", "to": "b" })),
