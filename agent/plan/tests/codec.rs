@@ -2,7 +2,7 @@
 //! one encoding.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use cofferdam_plan::run::{Loopback, LoopbackHold};
+use cofferdam_plan::run::{Loopback, LoopbackHold, RunSignal};
 use cofferdam_plan::{
     AbsolutePath, Access, BindPlan, CellEvent, CellId, CellPlan, CellRequest, Decode, DecodeError,
     Encode, FilterDigest, LandlockPlan, Layer, LayerSet, Leaf, Limits, LinkPlan, Network, Rights,
@@ -213,5 +213,20 @@ fn a_port_that_is_none_and_a_reach_without_a_name_are_refused() {
         let mut body = body.clone();
         body[tag..tag + 3].copy_from_slice(&change);
         assert_eq!(CellRequest::from_frame(&body), Err(error));
+    }
+}
+
+#[test]
+fn every_signal_has_one_encoding_and_no_other_number_is_taken() {
+    for signal in RunSignal::ALL {
+        let request = CellRequest::Signal(RunId([7; 16]), signal);
+        assert_eq!(CellRequest::from_frame(&request.to_frame()).unwrap(), request);
+    }
+    let mut body = CellRequest::Signal(RunId([7; 16]), RunSignal::Hangup).to_frame();
+    let last = body.len() - 1;
+    let known = RunSignal::ALL.map(|signal| signal as u8);
+    for number in (0..=u8::MAX).filter(|number| !known.contains(number)) {
+        body[last] = number;
+        assert!(CellRequest::from_frame(&body).is_err(), "{number}");
     }
 }
