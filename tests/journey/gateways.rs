@@ -18,10 +18,11 @@ profiles = ["default"]
 [[rule]]
 id = "run"
 effect = "allow"
-tools = ["execute_command", "start_process"]
+tools = ["execute_command", "start_process", "write_file"]
 programs = [{ any = true }]
 paths = [{ beneath = "/", mode = "write" }]
 shell = "opaque"
+environment = ["WHO"]
 grant = { profile = "default", workspace_access = "write" }
 
 [[rule]]
@@ -33,14 +34,14 @@ subjects = { users = ["watcher"] }
 "#;
 
 /// One gateway of a host, with a journal and tokens of its own.
-struct Gateway {
+pub(crate) struct Gateway {
     process: Option<Child>,
-    place: PathBuf,
+    pub(crate) place: PathBuf,
     url: String,
 }
 
 impl Gateway {
-    fn of(host: &Host, name: &str) -> Self {
+    pub(crate) fn of(host: &Host, name: &str) -> Self {
         let place = host.place().join(name);
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join("rules.toml"), RULES).unwrap();
@@ -61,10 +62,16 @@ address = "{address}"
 agent = "{AGENT}"
 key = "{key}"
 
+[[host]]
+name = "away"
+address = "127.0.0.1:1"
+agent = "spiffe://cofferdam/agent/away"
+key = "{key}"
+
 [[project]]
 name = "shop"
 workspace = "{workspace}"
-hosts = ["test"]
+hosts = ["test", "away"]
 
 [[project]]
 name = "other"
@@ -82,7 +89,7 @@ hosts = ["test"]
         gateway
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -100,13 +107,13 @@ hosts = ["test"]
     }
 
     /// Ends it as a crash does.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
-    fn token(&self, user: &str) -> String {
+    pub(crate) fn token(&self, user: &str) -> String {
         let made = Command::new(program("cofferdam"))
             .args(["token", "create", user, "--user", user, "--config"])
             .arg(self.place.join("gateway.toml"))
@@ -117,7 +124,7 @@ hosts = ["test"]
     }
 
     /// What a tool answers, as a client of the official SDK gets it.
-    fn call(&self, token: &str, tool: &str, arguments: &Value) -> Value {
+    pub(crate) fn call(&self, token: &str, tool: &str, arguments: &Value) -> Value {
         let called = Command::new(program("cofferdam"))
             .args(["call", "--json", "--url", &self.url, tool, "--args", &arguments.to_string()])
             .env("COFFERDAM_TOKEN", token)
@@ -142,7 +149,7 @@ impl Drop for Gateway {
 }
 
 /// The answer itself, whatever stands around it.
-fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
     match value.get("structuredContent") {
         Some(structured) => &structured[name],
         None => &value[name],

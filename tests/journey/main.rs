@@ -12,6 +12,7 @@ mod network;
 mod processes;
 mod records;
 mod services;
+mod sessions;
 mod tools;
 
 use serde_json::Value;

@@ -87,6 +87,20 @@ fn the_host_tells_about_itself_and_its_programs() {
 }
 
 #[test]
+fn a_version_is_told_where_it_is_asked_for_and_the_rules_permit_to_run_that() {
+    let dev = Dev::start();
+    let git = dev.tool("check_command_exists", &json!({ "program": "git", "version": true }));
+    let told = content(&git);
+    assert!(told["version"].as_str().unwrap_or_default().starts_with("git version"), "{git:#}");
+    assert_eq!(told["may_run"], "permitted", "{git:#}");
+    let unasked = dev.tool("check_command_exists", &json!({ "program": "git" }));
+    assert!(content(&unasked)["version"].is_null(), "{unasked:#}");
+    let shell = dev.tool("check_command_exists", &json!({ "program": "sh", "version": true }));
+    let note = content(&shell)["version_note"].as_str().unwrap_or_default().to_owned();
+    assert!(note.contains("`sh --version` did not tell"), "{shell:#}");
+}
+
+#[test]
 fn what_the_workspace_built_runs_and_the_network_is_closed() {
     let dev = Dev::start();
     let script = "printf '#!/bin/sh\\necho built\\n' > run && chmod +x run && ./run";

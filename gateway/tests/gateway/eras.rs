@@ -17,7 +17,7 @@ fn initialize(version: &str) -> String {
 
 fn check_tools(answer: &Value) {
     let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer:#}"));
-    assert_eq!(tools.len(), 21);
+    assert_eq!(tools.len(), 29);
     for tool in tools {
         for key in ["title", "description", "inputSchema", "outputSchema"] {
             assert!(!tool[key].is_null(), "{key} of {}", tool["name"]);

@@ -10,11 +10,11 @@ use cofferdam_proto::exec::v1::outcome::Ending;
 use cofferdam_proto::exec::v1::run_event::Event;
 use cofferdam_proto::exec::v1::{
     AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, CloseSessionRequest,
-    CloseSessionResponse, Command, DescribeRunRequest, DescribeRunResponse, Exited, FindProgramRequest, FindProgramResponse,
-    Finished, KeepRunRequest, KeepRunResponse, Layer, ListRunsRequest, ListRunsResponse, Outcome,
-    Output, ResizeRunRequest, ResizeRunResponse, RunEvent, Sandbox, SessionClosed, SignalRunRequest,
-    SignalRunResponse, StartRunRequest, StartRunResponse, Started, Stream, Usage, WriteRunRequest,
-    WriteRunResponse,
+    CloseSessionResponse, Command, DescribeRunRequest, DescribeRunResponse, Exited,
+    FindProgramRequest, FindProgramResponse, Finished, KeepRunRequest, KeepRunResponse, Layer,
+    ListRunsRequest, ListRunsResponse, Outcome, Output, ResizeRunRequest, ResizeRunResponse,
+    RunEvent, Sandbox, SessionClosed, SignalRunRequest, SignalRunResponse, StartRunRequest,
+    StartRunResponse, Started, Stream, Usage, WriteRunRequest, WriteRunResponse,
 };
 use cofferdam_proto::intent::v1::{Intent, Receipt, SignedIntent, SignedReceipt};
 use cofferdam_trust::{
@@ -24,8 +24,8 @@ use cofferdam_trust::{
 use tokio_stream::Iter;
 use tonic::{Request, Response, Status};
 
-/// The host's URI name, as the gateway's configuration has it.
-const NAME: &str = "spiffe://cofferdam/agent/down";
+/// The host's name, as the gateway's configuration has it.
+const NAME: &str = "down";
 
 /// How each run ends.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +52,8 @@ type Asked = Arc<Mutex<Vec<(Intent, Command)>>>;
 type Closed = Arc<Mutex<Vec<String>>>;
 
 struct Exec {
+    /// Its URI name.
+    name: String,
     script: Script,
     gateways: TrustedKeys,
     key: SigningKey,
@@ -62,22 +64,32 @@ struct Exec {
 impl TestHost {
     /// Starts it with a certificate of the authority in `directory`.
     pub(crate) async fn start(directory: &Path, script: Script) -> Self {
-        let name: PeerName = NAME.parse().unwrap();
+        Self::start_as(NAME, directory, script).await
+    }
+
+    /// The same, of another name.
+    pub(crate) async fn start_as(own: &str, directory: &Path, script: Script) -> Self {
+        let uri = format!("spiffe://cofferdam/agent/{own}");
+        let name: PeerName = uri.parse().unwrap();
         let lifetime = Lifetime::from_now(Duration::from_hours(1));
         let issued = Authority::open(directory).unwrap().issue(&name, lifetime).unwrap();
         issued.write(directory).unwrap();
         let file = |name: &str| directory.join(name);
-        let identity =
-            Identity::load(&file("down.crt"), &file("down.key"), &file("ca.crt")).unwrap();
+        let identity = Identity::load(
+            &file(&format!("{own}.crt")),
+            &file(&format!("{own}.key")),
+            &file("ca.crt"),
+        );
         let loopback = "127.0.0.1:0".parse().unwrap();
         let listener =
-            TlsListener::bind(loopback, server_config(&identity).unwrap()).await.unwrap();
+            TlsListener::bind(loopback, server_config(&identity.unwrap()).unwrap()).await.unwrap();
         let address = listener.local_addr().to_string();
         let (signing, asked) = (SigningKey::generate().unwrap(), Asked::default());
         let closed = Closed::default();
         let key = signing.public_key();
         let gateway = SigningKey::load(&file("signing.key")).unwrap().public_key();
         let exec = Exec {
+            name: uri,
             script,
             gateways: TrustedKeys::from_iter([gateway]),
             key: signing,
@@ -109,7 +121,7 @@ impl Exec {
     fn receipt_of(&self, run_id: &str, intent: &SignedIntent, output: [u8; 32]) -> SignedReceipt {
         let receipt = Receipt {
             run_id: run_id.to_owned(),
-            host: NAME.to_owned(),
+            host: self.name.clone(),
             intent_digest: sha256(&intent.intent).to_vec(),
             agent_intent_hash: vec![1; 32],
             agent_outcome_hash: vec![2; 32],

@@ -16,6 +16,7 @@ mod reload;
 mod runs;
 mod service;
 mod services;
+mod sessions;
 mod shadow;
 mod signed;
 mod stdio;
