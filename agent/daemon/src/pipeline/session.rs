@@ -87,7 +87,9 @@ fn owner(verified: &Verified) -> RunOwner {
 
 async fn close(agent: &Agent, gateway: &str, owner: &RunOwner, session: &str) -> SessionClosed {
     let runs = agent.registry.close(gateway, owner, session);
-    runs.iter().for_each(|run| run.cancel("session closed"));
+    for run in &runs {
+        run.cancel("session closed");
+    }
     let deadline = Instant::now() + PATIENCE;
     for run in &runs {
         ended(run, deadline).await;

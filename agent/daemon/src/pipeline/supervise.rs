@@ -189,7 +189,7 @@ mod tests {
             let mut pump = tokio::spawn(std::future::pending());
             supervise(&cell, running, &run, &mut pump, &LIMITS, || false).await
         };
-        let begun = Instant::now();
+        let before = Instant::now();
         tokio::select! {
             biased;
             supervised = supervised => {
@@ -198,7 +198,7 @@ mod tests {
             }
             () = async { stuck.await; std::future::pending().await } => {}
         }
-        let took = begun.elapsed();
+        let took = before.elapsed();
         assert!((GRACE..GRACE + OVERTIME * 2).contains(&took), "{took:?}");
     }
 }
