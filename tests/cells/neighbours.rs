@@ -45,7 +45,7 @@ fn a_run_that_is_stopped_before_it_is_executed_holds_up_nobody_for_ever() {
         }
     });
     assert!(stopped, "none was stopped in time");
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
     // PID 1 listens again.
     cell.tell(&CellRequest::Kill(RunId([1; 16])));
     assert!(cell.wait(RunId([1; 16])).cancelled);
