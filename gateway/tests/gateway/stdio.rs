@@ -16,7 +16,7 @@ fn endpoint(served: &Served) -> Endpoint {
 async fn the_built_in_client_lists_and_calls_tools() {
     let served = Served::start().await;
     let client = Client::connect(&endpoint(&served), |_| {}).await.unwrap();
-    assert_eq!(client.tools().await.unwrap().len(), 21);
+    assert_eq!(client.tools().await.unwrap().len(), 29);
     let result = client.call("list_hosts", serde_json::Map::new()).await.unwrap();
     assert_eq!(result.structured_content.unwrap()["hosts"][0]["name"], "down");
     client.close().await;
