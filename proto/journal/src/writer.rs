@@ -106,12 +106,12 @@ mod tests {
     #[test]
     fn only_a_lack_of_descriptors_is_waited_out_and_not_for_ever() {
         let mut errors = vec![24, 23, 24];
-        let mut tries = 0;
+        let mut count = 0;
         let tried = patiently(PATIENCE, || {
-            tries += 1;
+            count += 1;
             errors.pop().map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
         });
-        assert!(tried.is_ok() && tries == 4);
+        assert!(tried.is_ok() && count == 4);
         let full = patiently(PATIENCE, || io::Result::<()>::Err(io::Error::from_raw_os_error(28)));
         assert_eq!(full.unwrap_err().raw_os_error(), Some(28));
         let lacking = || io::Result::<()>::Err(io::Error::from_raw_os_error(24));
