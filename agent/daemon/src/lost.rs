@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cofferdam_journal::{AppendError, Body, Broken, Call, Entry, Intent, Journal, Recovery};
+use cofferdam_journal::{
+    AppendError, Body, Broken, Call, Entry, Intent, Journal, Recovery, Unfinished,
+};
 use cofferdam_plan::RunId;
 use cofferdam_proto::exec::v1::Finished;
 use cofferdam_proto::intent::v1 as wire;
@@ -60,9 +62,11 @@ pub fn enter(registry: &Registry, recovery: &Recovery) {
             client: subject.client,
             tenant: subject.tenant,
         });
+        let (gateway, action) = asked(unfinished).unwrap_or_default();
         let begin = Begin {
             id: RunId(id.into_bytes()),
-            gateway: unfinished.gateway.clone(),
+            action,
+            gateway,
             subject,
             project: call.project.clone(),
             ..Begin::default()
@@ -70,6 +74,15 @@ pub fn enter(registry: &Registry, recovery: &Recovery) {
         let outcome = Some(outcome::lost(REASON));
         registry.lost(begin, Finished { outcome, ..Finished::default() });
     }
+}
+
+/// By which gateway, and for exactly which action; who asks for the same again is
+/// told of this run.
+fn asked(unfinished: &Unfinished) -> Option<(String, [u8; 32])> {
+    let word = unfinished.gateway.as_deref()?;
+    // It was verified when it was recorded.
+    let wire = wire::Intent::decode(word.signed_intent.intent.as_slice()).ok()?;
+    Some((word.gateway.clone(), wire.action_digest.try_into().ok()?))
 }
 
 /// Whether a record is of a run: those of other operations have no program.

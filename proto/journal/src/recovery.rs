@@ -13,7 +13,7 @@ use crate::chain::Chain;
 use crate::digest::Digest;
 use crate::directory::{Directory, failed};
 use crate::ending::Ending;
-use crate::entry::{Body, Call, Cut, Outcome};
+use crate::entry::{Body, Call, Cut, GatewayWord, Outcome};
 use crate::journal::OpenError;
 use crate::lines::Place;
 use crate::record::Record;
@@ -30,8 +30,8 @@ pub struct Unfinished {
     pub hash: [u8; 32],
     /// What was to be done, for whom and where.
     pub call: Box<Call>,
-    /// In a host's journal: the gateway that asked; empty in a gateway's.
-    pub gateway: String,
+    /// In a host's journal: the gateway that asked, and what it signed.
+    pub gateway: Option<Box<GatewayWord>>,
     /// Its caller was answered, and it went on ([`Ending::GoesOn`]).
     pub goes_on: bool,
 }
@@ -63,8 +63,7 @@ impl Open {
                 let run_id = intent.call.run_id.clone();
                 let (sequence, hash) = (record.sequence, record.hash.0);
                 let call = Box::new(intent.call.clone());
-                let gateway = intent.gateway.as_ref().map(|word| word.gateway.clone());
-                let gateway = gateway.unwrap_or_default();
+                let gateway = intent.gateway.clone().map(Box::new);
                 let open = Unfinished { run_id, sequence, hash, call, gateway, goes_on: false };
                 self.0.insert(record.hash, open);
             }

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::gateway::{Followed, Gateway, reason, sh};
+use cofferdam_proto::exec::v1::outcome::Ending;
+
+use crate::gateway::{Followed, Gateway, sh};
 use crate::host::Host;
 
 #[tokio::test]
@@ -20,8 +22,19 @@ async fn a_call_that_the_agent_went_down_with_is_lost_and_not_replayed() {
     let gateway = Gateway::of(&host);
     let journal = host.journal();
     assert!(journal.contains("\"kind\":\"lost\""), "{journal}");
-    let refused = gateway.run(request).await.unwrap_err();
-    assert_eq!(reason(&refused), "RUN_EXISTS");
+    // Who asks for the same again hears what became of it, and starts nothing.
+    let mut events = gateway.exec().start_run(request.clone()).await.unwrap().into_inner();
+    let mut again = Followed::default();
+    while let Some(response) = events.message().await.unwrap() {
+        again.take(response.event.unwrap());
+    }
+    match again.ending() {
+        Ending::Lost(lost) => assert!(lost.reason.contains("agent"), "{lost:?}"),
+        other => panic!("{other:?}"),
+    }
+    let mut another = request;
+    another.command = Some(sh("touch survived"));
+    assert!(gateway.run(another).await.is_err());
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(gateway.sh("true").await.code(), 0);
     assert!(!host.workspace.join("survived").exists());
