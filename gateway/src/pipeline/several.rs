@@ -169,9 +169,10 @@ fn together(run_id: &str, answers: Vec<(String, CallToolResult)>) -> CallToolRes
         let result = answer.structured_content.unwrap_or_default();
         results.push(json!({ "host": host, "is_error": is_error, "result": result }));
     }
-    let mut whole = match failed == all {
-        true => CallToolResult::error(content),
-        false => CallToolResult::success(content),
+    let mut whole = if failed == all {
+        CallToolResult::error(content)
+    } else {
+        CallToolResult::success(content)
     };
     let structured = json!({ "results": results, "failed": failed, "run_id": run_id });
     whole.structured_content = Some(structured);
