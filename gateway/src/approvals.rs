@@ -30,8 +30,8 @@ pub(crate) use request::ELICITATION;
 pub use request::{Asker, Question, Request, Scope, State, Verdict, Vote};
 pub use store::ApprovalError;
 use store::{Bounds, Store};
-use watchers::Watchers;
 pub use visible::{is_visible, visible, visible_json};
+use watchers::Watchers;
 use webhook::Webhook;
 pub use webhook::WebhookError;
 

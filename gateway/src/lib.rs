@@ -59,5 +59,5 @@ pub use hosts::HostsError;
 pub use http::{APPROVALS_PATH, MCP_PATH, TlsFilesError};
 pub use record::RecorderError;
 pub use recorded::{Undecidable, asked_call, recorded_call};
-pub use sessions::SessionError;
 pub use service::{EndError, Service, StartError};
+pub use sessions::SessionError;

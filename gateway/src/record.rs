@@ -72,10 +72,7 @@ impl Recorder {
     /// Opens the journal, and ends what an earlier process left open: nobody
     /// knows how it ended, so it counts as lost, but for runs that were left to
     /// themselves.
-    pub(crate) fn open(
-        config: &Config,
-        gateway: &PeerName,
-    ) -> Result<(Self, Left), RecorderError> {
+    pub(crate) fn open(config: &Config, gateway: &PeerName) -> Result<(Self, Left), RecorderError> {
         let options = Options::new(&gateway.to_string(), SigningKey::load(&config.signing_key)?);
         let (journal, Recovery { unfinished, .. }) = Journal::open(&config.journal, options)?;
         let (mut lost, mut going_on) = (Vec::new(), Vec::new());

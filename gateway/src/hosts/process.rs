@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use cofferdam_proto::exec::v1::{
-    AttachRunRequest, CloseSessionRequest, CloseSessionResponse, DescribeRunRequest, Finished, KeepRunRequest, ListRunsRequest,
-    ListRunsResponse, ResizeRunRequest, ResizeRunResponse, RunInput, RunInputTaken, RunOwner,
-    RunResized, RunSignal, RunSignalled, RunSize, RunState, RunSummary, SessionClosed,
-    SessionClosing, SignalRunRequest,
-    SignalRunResponse, WriteRunRequest, WriteRunResponse, run_event::Event,
+    AttachRunRequest, CloseSessionRequest, CloseSessionResponse, DescribeRunRequest, Finished,
+    KeepRunRequest, ListRunsRequest, ListRunsResponse, ResizeRunRequest, ResizeRunResponse,
+    RunInput, RunInputTaken, RunOwner, RunResized, RunSignal, RunSignalled, RunSize, RunState,
+    RunSummary, SessionClosed, SessionClosing, SignalRunRequest, SignalRunResponse,
+    WriteRunRequest, WriteRunResponse, run_event::Event,
 };
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
 use tokio_stream::StreamExt;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use cofferdam_proto::exec::v1::{FindProgramRequest, FindProgramResponse, ProgramQuery};
 use cofferdam_proto::file::v1::{
     DirectoryList, DirectoryListing, EditFileRequest, EditFileResponse, FileContent, FileEdit,
-    FileEdited, FileRead, FileSearch, FileWrite, FileWritten,
-    ListDirectoryRequest, ListDirectoryResponse, ReadFileRequest, ReadFileResponse,
-    SearchFilesRequest, SearchFilesResponse, SearchResult, WriteFileRequest, WriteFileResponse,
+    FileEdited, FileRead, FileSearch, FileWrite, FileWritten, ListDirectoryRequest,
+    ListDirectoryResponse, ReadFileRequest, ReadFileResponse, SearchFilesRequest,
+    SearchFilesResponse, SearchResult, WriteFileRequest, WriteFileResponse,
 };
 use cofferdam_proto::host::v1::{
     GetHostRequest, GetHostResponse, Host as HostFacts, HostQuery, ReadServiceRequest,

@@ -148,7 +148,7 @@ impl HostTool for EditFile {
         let path = path_bytes("path", &path)?;
         let (list, patch) = (edits.unwrap_or_default(), patch.unwrap_or_default());
         check(&list, &patch)?;
-        let replacement = |Edit { old_text, new_text, replace_all }: Edit| Replacement {
+        let to_wire = |Edit { old_text, new_text, replace_all }: Edit| Replacement {
             old: old_text,
             new: new_text,
             replace_all: replace_all.unwrap_or_default(),
@@ -156,7 +156,7 @@ impl HostTool for EditFile {
         let expected = expected_sha256.map(|text| digest("expected_sha256", &text)).transpose()?;
         let wire = FileEdit {
             path,
-            replacements: list.into_iter().map(replacement).collect(),
+            replacements: list.into_iter().map(to_wire).collect(),
             patch,
             encoding: TextEncoding::from(encoding.unwrap_or_default()).into(),
             expected_sha256: expected.unwrap_or_default(),

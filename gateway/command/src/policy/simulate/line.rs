@@ -107,8 +107,8 @@ fn of_tool(text: &str) -> Result<Asked, String> {
         }
     };
     let object = (!rest.is_empty()).then(|| rest.as_bytes().to_vec());
-    let action =
-        action_of(tool, object, None).map_err(|_| format!("give a path or a name after `:{word}`"))?;
+    let action = action_of(tool, object, None)
+        .map_err(|_| format!("give a path or a name after `:{word}`"))?;
     Ok(Asked { tool, action })
 }
 
