@@ -68,7 +68,7 @@ fn ripgrep(dev: &Dev) -> anyhow::Result<(Duration, usize)> {
         .stdin(Stdio::null())
         .output()
         .context("ripgrep")?;
-    Ok((began.elapsed(), output.stdout.iter().filter(|byte| **byte == b'\n').count()))
+    Ok((began.elapsed(), String::from_utf8_lossy(&output.stdout).lines().count()))
 }
 
 /// Text of words, in directories of 200 files; one file in a thousand has a needle.
@@ -97,10 +97,10 @@ fn tree(dev: &Dev, mebibytes: usize) -> anyhow::Result<usize> {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let word = WORDS[usize::try_from(state >> 61).unwrap_or(0)];
             text.push_str(word);
-            text.push(if state >> 40 & 7 == 0 { '\n' } else { ' ' });
+            text.push(if (state >> 40).is_multiple_of(8) { '\n' } else { ' ' });
         }
         if number % 1000 == 0 {
-            text.push_str(&format!("\n{NEEDLE}\n"));
+            text.extend(["\n", NEEDLE, "\n"]);
         }
         fs::write(directory.join(format!("{number}.rs")), &text)?;
     }

@@ -40,7 +40,7 @@ impl Client {
         let (address, path) = url.split_once('/').context("the URL has no path")?;
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(2)))?;
         Ok(Self {
             stream: BufReader::new(stream),
             address: address.to_owned(),

@@ -178,7 +178,8 @@ fn a_gateway_that_is_killed_and_another_one_read_on_without_loss() {
     one.start();
     let (more, _, ended) = read(&one, &token, offset, "end");
     text += &more;
-    let expected: String = (1..=40).map(|number| format!("line {number}\n")).collect();
+    let lines: Vec<String> = (1..=40).map(|number| format!("line {number}")).collect();
+    let expected = lines.join("\n") + "\n";
     assert_eq!(text, expected);
     assert_eq!(field(&ended, "outcome"), &json!({ "kind": "exited", "code": 4 }), "{ended:#}");
     // The gateway that was killed has the end of what it started.

@@ -10,22 +10,31 @@ use crate::content;
 /// Arguments with which each tool works. A tool that is not here fails the test.
 fn arguments_for(tool: &str, process: &str, session: &str) -> Value {
     match tool {
-        "start_process" => json!({ "program": "true" }),
         "read_process" | "wait_process" => json!({ "process": process, "wait_seconds": 0 }),
         "write_process" => json!({ "process": process, "text": "x" }),
         "resize_process" => json!({ "process": process, "rows": 10, "columns": 10 }),
         "signal_process" => json!({ "process": process, "signal": "CONT" }),
-        "list_processes" => json!({}),
-        "read_file" => json!({ "path": "there" }),
+        "read_file" | "stat_file" => json!({ "path": "there" }),
+        "read_files" => json!({ "paths": ["there"] }),
+        "edit_file" => json!({
+            "path": "there", "edits": [{ "old_text": "x", "new_text": "y" }], "dry_run": true,
+        }),
+        "make_directory" => json!({ "path": "directory" }),
+        "move_file" => json!({ "from": "to-move", "to": "moved" }),
+        "copy_file" => json!({ "from": "there", "to": "copied" }),
+        "delete_file" => json!({ "path": "to-delete" }),
+        "watch_files" => json!({ "timeout_seconds": 1 }),
         "write_file" => json!({ "path": "made", "content": "x" }),
         "list_directory" => json!({ "path": "." }),
         "search_files" => json!({ "path": ".", "content": "x" }),
-        "get_system_info" | "list_hosts" | "describe_access" => json!({}),
+        "get_system_info" | "list_hosts" | "describe_access" | "list_processes"
+        | "open_session" | "list_sessions" => json!({}),
         "read_service" => json!({ "what": "list" }),
-        "open_session" | "list_sessions" => json!({}),
         "close_session" => json!({ "session": session }),
         "check_approval" => json!({ "approval": "ap-000000000000" }),
-        "execute_command" | "check_command_exists" => json!({ "program": "true" }),
+        "execute_command" | "start_process" | "check_command_exists" => {
+            json!({ "program": "true" })
+        }
         other => panic!("no arguments for the tool `{other}`"),
     }
 }
@@ -74,7 +83,9 @@ fn find(value: &Value, key: &str) -> Option<String> {
 #[test]
 fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
     let dev = Dev::start();
-    std::fs::write(dev.workspace.join("there"), "x").unwrap();
+    for name in ["there", "to-move", "to-delete"] {
+        std::fs::write(dev.workspace.join(name), "x").unwrap();
+    }
     let (_, listed) = dev.post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
     let tools: Vec<String> = listed["result"]["tools"]
         .as_array()

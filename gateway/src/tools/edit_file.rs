@@ -146,8 +146,8 @@ impl HostTool for EditFile {
         let Input { path, edits, patch, encoding, expected_sha256, dry_run, host: _, project: _ } =
             input;
         let path = path_bytes("path", &path)?;
-        let (list, patch) = (edits.unwrap_or_default(), patch.unwrap_or_default());
-        check(&list, &patch)?;
+        let (list, diff) = (edits.unwrap_or_default(), patch.unwrap_or_default());
+        check(&list, &diff)?;
         let to_wire = |Edit { old_text, new_text, replace_all }: Edit| Replacement {
             old: old_text,
             new: new_text,
@@ -157,7 +157,7 @@ impl HostTool for EditFile {
         let wire = FileEdit {
             path,
             replacements: list.into_iter().map(to_wire).collect(),
-            patch,
+            patch: diff,
             encoding: TextEncoding::from(encoding.unwrap_or_default()).into(),
             expected_sha256: expected.unwrap_or_default(),
             dry_run: dry_run.unwrap_or_default(),
