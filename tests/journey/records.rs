@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cofferdam_tests::dev::Dev;
+use cofferdam_tests::dev::{Dev, until};
 use serde_json::{Value, json};
 
 use crate::content;
@@ -106,6 +106,13 @@ fn every_tool_leaves_an_intent_and_an_outcome_in_both_journals() {
             content(&answer);
         }
     }
+    // What goes on has no outcome at the agent before it ends.
+    content(&dev.tool("signal_process", &json!({ "process": process, "signal": "KILL" })));
+    content(&dev.tool("wait_process", &json!({ "process": process, "wait_seconds": 10 })));
+    until("every process has ended", || {
+        let agent = shown(&dev, "agent/journal");
+        run_ids(&agent, "outcome", "start_process") == run_ids(&agent, "intent", "start_process")
+    });
     let (gateway, agent) = (shown(&dev, "gateway/journal"), shown(&dev, "agent/journal"));
     for tool in &tools {
         for kind in ["intent", "outcome"] {
