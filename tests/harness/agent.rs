@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use cofferdam_trust::{Authority, Identity, IssuedCertificate, Lifetime, PeerName
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::programs::program;
+use crate::programs::{copy_program, program};
 use crate::warden::is_root;
 
 /// Whom the agent of a test runs as where root starts it: an agent refuses root.
@@ -63,7 +63,7 @@ impl Agent {
         let mut agent = Command::new("/bin/sh");
         agent
             .args(["-c", "exec 3<&0 4>&1 </dev/null >/dev/null && exec \"$@\"", "sh"])
-            .arg(reachable(place, &program("cofferdam-agent")))
+            .arg(reachable_agent(place))
             .args(["--config".as_ref(), place.join("agent.toml").as_os_str()])
             .args(["--warden-fd", "3", "--ready-fd", "4"])
             .env("COFFERDAM_LOG", "error")
@@ -145,13 +145,12 @@ fn prepare(place: &Path, authority: &Authority, name: &PeerName) {
 
 /// The program itself, or for the service user, who may not reach the checkout,
 /// a copy.
-fn reachable(place: &Path, program: &Path) -> PathBuf {
+fn reachable_agent(place: &Path) -> PathBuf {
     if !is_root() {
-        return program.to_owned();
+        return program("cofferdam-agent");
     }
     let copy = place.join("cofferdam-agent");
-    std::fs::copy(program, &copy).expect("a copy");
-    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).expect("its mode");
+    copy_program("cofferdam-agent", &copy);
     copy
 }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use cofferdam_trust::SigningKey;
 use tempfile::TempDir;
 
-use crate::programs::program;
+use crate::programs::{copy_program, program};
 use crate::warden::is_root;
 
 mod files;
@@ -138,7 +138,7 @@ impl Host {
             fs::create_dir(place.join(name)).expect("a directory");
         }
         // The checkout may be out of a cell's user's reach.
-        fs::copy(program("cofferdam-probe"), host.probe()).expect("the probe");
+        copy_program("cofferdam-probe", &host.probe());
         host.make_keys();
         host.make_profiles();
         fs::write(place.join("ceiling.toml"), host.ceiling()).expect("the ceiling");
@@ -388,13 +388,12 @@ impl Host {
     /// The program itself, or for the service user, who may not reach the
     /// checkout, a copy.
     fn reachable(&self, name: &str) -> PathBuf {
-        let built = program(name);
         if !is_root() {
-            return built;
+            return program(name);
         }
         let copy = self.place().join("programs").join(name);
         if !copy.exists() {
-            fs::copy(built, &copy).expect("a copy");
+            copy_program(name, &copy);
         }
         copy
     }

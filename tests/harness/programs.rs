@@ -1,6 +1,7 @@
 //! Where the built programs are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The path of a program of this workspace, built in the same profile as the
 /// test that asks. `make test` builds all of them first.
@@ -21,4 +22,15 @@ pub fn program(name: &str) -> PathBuf {
         program.display()
     );
     program
+}
+
+/// Copies a program to where other users reach it, executable for all. Another
+/// process does it: one of ours that forks meanwhile would keep the copy open for
+/// writing, and nobody could execute it (ETXTBSY).
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn copy_program(name: &str, to: &Path) {
+    let copied = Command::new("install").args(["-m", "755"]).arg(program(name)).arg(to).status();
+    assert!(copied.is_ok_and(|status| status.success()), "`{}` cannot be made", to.display());
 }
