@@ -9,7 +9,9 @@ use cofferdam_proto::file::v1::{FileChanges, FileWatch};
 use super::*;
 
 fn watch(workspace: &Path, path: &str, wait_millis: u32) -> FileChanges {
-    let watch = FileWatch { path: path.into(), recursive: true, wait_millis, settle_millis: 50 };
+    // Longer than a busy machine keeps whoever makes the changes waiting.
+    let settle_millis = 1000;
+    let watch = FileWatch { path: path.into(), recursive: true, wait_millis, settle_millis };
     match ask(workspace, Operation::Watch(watch)) {
         Answer::Changes(changes) => changes,
         other => panic!("no changes: {other:?}"),
