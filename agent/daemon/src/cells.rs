@@ -14,9 +14,11 @@
 
 mod built;
 mod claim;
+mod ending;
 mod errands;
 mod footing;
 mod held;
+mod stock;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -25,7 +27,6 @@ use std::time::Duration;
 
 use cofferdam_plan::cell::bounds;
 use cofferdam_plan::{Access, CellId, CellPlan, Refusal};
-use cofferdam_proto::exec::v1::RunOwner;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -33,7 +34,7 @@ use crate::cap::Capped;
 use crate::cell::{BuildError, Cell};
 use crate::disks::Disk;
 use crate::places::Places;
-use crate::programs::{Pins, Programs};
+use crate::programs::Programs;
 use crate::registry::User;
 use crate::warden::{Warden, WardenError};
 use crate::worker::resident::Desk;
@@ -45,6 +46,7 @@ pub use footing::Footing;
 use footing::Ground;
 pub use held::Held;
 use held::weaker;
+use stock::Spare;
 
 /// What a cell is for whose only run is the file worker: `Wanted::purpose`.
 pub const READ_FILES: &str = "read files";
@@ -57,11 +59,6 @@ pub const WRITE_FILES: &str = "write files";
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it tries meanwhile.
 const AGAIN: Duration = Duration::from_millis(20);
-/// How long a prepared cell waits to be asked for.
-const SHELF_LIFE: Duration = Duration::from_mins(1);
-/// How often idle cells are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
-
 /// A caller's working context: who, where, in which of his sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey {
@@ -156,14 +153,6 @@ struct Shared {
     alone: Option<Arc<Semaphore>>,
     /// Its file worker, if it is there for one.
     desk: Desk,
-}
-
-#[derive(Debug)]
-struct Spare {
-    cell: Built,
-    plan: CellPlan,
-    pins: Arc<Pins>,
-    since: Instant,
 }
 
 impl Cells {
@@ -294,174 +283,6 @@ impl Cells {
                 built => return built,
             }
         }
-    }
-
-    /// Takes a prepared cell that is exactly so. One whose rules stand for files that
-    /// were replaced since is of no use to anybody.
-    fn take_prepared(&self, plan: &CellPlan, pins: &Pins) -> Option<Built> {
-        let wanted = same(plan.clone());
-        let mut kept = self.lock();
-        kept.stock.retain(|spare| spare.cell.is_there());
-        while let Some(index) = kept.stock.iter().position(|spare| spare.plan == wanted) {
-            let spare = kept.stock.swap_remove(index);
-            if spare.pins.agree(pins) {
-                return Some(spare.cell);
-            }
-            self.end(spare.cell);
-        }
-        None
-    }
-
-    /// Has another cell like this one prepared, for whoever comes next.
-    fn prepare(self: &Arc<Self>, plan: &CellPlan, pins: &Arc<Pins>, capped: &Capped) {
-        let plan = same(plan.clone());
-        let mut kept = self.lock();
-        let there = kept.coming.contains(&plan) || kept.stock.iter().any(|it| it.plan == plan);
-        if there || kept.stopping || kept.stock.len() + kept.coming.len() >= self.stock {
-            return;
-        }
-        kept.coming.push(plan.clone());
-        drop(kept);
-        let (cells, capped, pins) = (Arc::clone(self), capped.clone(), Arc::clone(pins));
-        tokio::spawn(async move {
-            let places = cells.rely(&capped).await;
-            let built = match complete(plan.clone()) {
-                Ok(plan) => Cell::build(&cells.warden, plan).await,
-                Err(error) => Err(error),
-            };
-            let mut kept = cells.lock();
-            kept.coming.retain(|coming| *coming != plan);
-            match built {
-                Ok(cell) if !kept.stopping => {
-                    let disk = disk_of(&plan);
-                    let cell = Built { cell, places, disk, claim: None };
-                    kept.stock.push(Spare { cell, plan, pins, since: Instant::now() });
-                }
-                Ok(_) => {}
-                // Nobody waits for it; who wants one builds it and is told why not.
-                Err(error) => tracing::debug!(%error, "no cell for the stock"),
-            }
-        });
-    }
-
-    /// Ends the spare or idle cell that was used least lately; false where
-    /// there is none.
-    async fn make_room(&self) -> bool {
-        let spare = self.lock().stock.pop();
-        if let Some(spare) = spare {
-            spare.cell.end(&self.warden).await;
-            return true;
-        }
-        self.end_idle(|_| true).await
-    }
-
-    /// Ends the idle cell of these sessions that was used least lately; false where
-    /// there is none.
-    async fn end_idle(&self, of: impl Fn(&SessionKey) -> bool) -> bool {
-        let slots = self.slots(of);
-        let mut idle = Vec::new();
-        for slot in slots {
-            let Ok(guard) = Arc::clone(&slot).try_lock_owned() else { continue };
-            if let Some(shared) = guard.as_ref().filter(|shared| Arc::strong_count(shared) == 1) {
-                idle.push((shared.used(), guard));
-            }
-        }
-        let Some((_, mut oldest)) = idle.into_iter().min_by_key(|(used, _)| *used) else {
-            return false;
-        };
-        if let Some(shared) = oldest.take().and_then(Arc::into_inner) {
-            shared.cell.end(&self.warden).await;
-        }
-        true
-    }
-
-    fn slots(&self, of: impl Fn(&SessionKey) -> bool) -> Vec<Arc<Slot>> {
-        let kept = self.lock();
-        let sessions = kept.sessions.iter().filter(|((session, ..), _)| of(session));
-        sessions.map(|(_, slot)| Arc::clone(slot)).collect()
-    }
-
-    /// Ends what was idle for too long, for as long as the agent lives.
-    pub async fn look_after(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            self.sweep();
-        }
-    }
-
-    fn sweep(&self) {
-        let mut kept = self.lock();
-        let (fresh, stale): (Vec<_>, Vec<_>) = std::mem::take(&mut kept.stock)
-            .into_iter()
-            .partition(|spare| spare.cell.is_there() && spare.since.elapsed() < SHELF_LIFE);
-        kept.stock = fresh;
-        let mut ended: Vec<Built> = stale.into_iter().map(|spare| spare.cell).collect();
-        kept.sessions.retain(|_, slot| {
-            let Ok(mut shared) = slot.try_lock() else { return true };
-            if shared.as_ref().is_some_and(Shared::is_idle) {
-                ended.extend(shared.take().and_then(Arc::into_inner).map(|shared| shared.cell));
-            }
-            // One that is being asked for right now is held by more than the map.
-            shared.is_some() || Arc::strong_count(slot) > 1
-        });
-        drop(kept);
-        for cell in ended {
-            self.end(cell);
-        }
-    }
-
-    /// Ends the cells that are kept for a session of this owner's, as this gateway
-    /// names both; gives how many. One that a run still holds ends with that.
-    pub async fn close(&self, gateway: &str, owner: &RunOwner, session: &str) -> usize {
-        let is_its = |key: &SessionKey| {
-            let SessionKey { user, client: _, project, session: name } = key;
-            (&user.tenant, &user.user, project) == (&owner.tenant, &owner.user, &owner.project)
-                && name == session
-                && user.gateway == gateway
-        };
-        let slots: Vec<_> = self.lock().sessions.extract_if(|(key, ..), _| is_its(key)).collect();
-        let mut closed = 0;
-        for (_, slot) in slots {
-            let Some(shared) = slot.lock().await.take() else { continue };
-            closed += 1;
-            if let Some(Shared { cell, .. }) = Arc::into_inner(shared) {
-                cell.end(&self.warden).await;
-            }
-        }
-        closed
-    }
-
-    /// Ends all that no run holds, and keeps none from now on.
-    pub async fn stop(&self) {
-        let (stock, sessions) = {
-            let mut kept = self.lock();
-            kept.stopping = true;
-            (std::mem::take(&mut kept.stock), std::mem::take(&mut kept.sessions))
-        };
-        let spares = stock.into_iter().map(|spare| spare.cell);
-        let mut cells: Vec<_> = spares.collect();
-        for slot in sessions.into_values() {
-            let shared = slot.lock().await.take();
-            cells.extend(shared.and_then(Arc::into_inner).map(|shared| shared.cell));
-        }
-        let ending = cells.into_iter().map(|cell| {
-            let warden = Arc::clone(&self.warden);
-            tokio::spawn(async move { cell.end(&warden).await })
-        });
-        for ending in ending.collect::<Vec<_>>() {
-            drop(ending.await);
-        }
-    }
-
-    fn let_go(&self, shared: Option<Arc<Shared>>) {
-        if let Some(shared) = shared.and_then(Arc::into_inner) {
-            self.end(shared.cell);
-        }
-    }
-
-    fn end(&self, cell: Built) {
-        let warden = Arc::clone(&self.warden);
-        tokio::spawn(async move { cell.end(&warden).await });
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
