@@ -51,18 +51,19 @@ pub fn settle(journal: &Journal, recovery: &Recovery) -> Result<usize, LostError
 }
 
 /// Enters the runs among what an earlier process left unfinished, so that who
-/// asks for one hears that it was lost, and why.
+/// asks for one hears that it was lost, and why. One whose record does not say
+/// which gateway asked belongs to nobody who could ask for it, and stays out.
 pub fn enter(registry: &Registry, recovery: &Recovery) {
     for unfinished in &recovery.unfinished {
         let call = &*unfinished.call;
         let (Ok(id), true) = (Uuid::parse_str(&unfinished.run_id), is_run(call)) else { continue };
+        let Some((gateway, action)) = asked(unfinished) else { continue };
         let subject = call.subject.clone().map(|subject| wire::Subject {
             user: subject.user,
             groups: subject.groups,
             client: subject.client,
             tenant: subject.tenant,
         });
-        let (gateway, action) = asked(unfinished).unwrap_or_default();
         let begin = Begin {
             id: RunId(id.into_bytes()),
             action,
