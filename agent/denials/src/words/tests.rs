@@ -11,11 +11,11 @@ fn context() -> Context {
     let place = |path: &str, execute| Place { path: path.into(), execute };
     Context {
         profile: "default".into(),
-        workspace: "/srv/work".into(),
+        workspace: "/srv/shop".into(),
         writable: true,
         profile_writes: true,
         executable: false,
-        protected: vec!["/srv/work/.git/hooks".into()],
+        protected: vec!["/srv/shop/.git/hooks".into()],
         scratch: vec![place("/home/cell", false), place("/tmp", false)],
         network: Network::None,
         loopback: true,
@@ -63,13 +63,13 @@ fn each_place_has_the_setting_that_governs_it() {
     let read_only = Context { writable: false, ..context() };
     let write = |at: &str| access(&[Blocker::MakeReg], path(at));
     for (refused, context, setting) in [
-        (access(&[Blocker::Execute], path("/srv/work/a.out")), context(), "workspace.execute"),
+        (access(&[Blocker::Execute], path("/srv/shop/a.out")), context(), "workspace.execute"),
         (access(&[Blocker::Execute], path("/tmp/a.out")), context(), "scratch.execute"),
         (access(&[Blocker::ReadFile], path("/etc/shadow")), context(), "view.read"),
         (access(&[Blocker::ReadDir], path("/root")), context(), "view.read"),
-        (write("/srv/work/sub"), read_only, "workspace.access"),
-        (write("/srv/work/.git/hooks"), context(), "workspace.protect"),
-        (write("/srv/workshop"), context(), "workspace.access"),
+        (write("/srv/shop/sub"), read_only, "workspace.access"),
+        (write("/srv/shop/.git/hooks"), context(), "workspace.protect"),
+        (write("/srv/shopshop"), context(), "workspace.access"),
         (access(&[Blocker::ConnectTcp], Object::None), context(), "network.mode"),
         (access(&[Blocker::Signal], Object::None), context(), "session"),
         (call(272, 0xc000_003e, 0), context(), "syscalls.filter"),
@@ -80,7 +80,7 @@ fn each_place_has_the_setting_that_governs_it() {
 
 #[test]
 fn what_keeps_a_workspace_read_only_is_told_apart() {
-    let write = || access(&[Blocker::WriteFile], path("/srv/work/file"));
+    let write = || access(&[Blocker::WriteFile], path("/srv/shop/file"));
     let by_grant = Context { writable: false, ..context() };
     let by_profile =
         Context { profile_writes: false, profile: "readonly".into(), ..by_grant.clone() };
@@ -108,7 +108,7 @@ fn who_knows_what_a_run_was_given_has_the_word_on_the_hosts_files_alone() {
     let execute = |at: &str| only(access(&[Blocker::Execute], path(at)), &context).grant;
     assert_eq!(execute("/usr/bin/curl"), "a rule");
     assert!(execute("/usr/bin/wget").contains("/usr/bin/wget"));
-    assert!(execute("/srv/work/curl").contains("profile `build`"));
+    assert!(execute("/srv/shop/curl").contains("profile `build`"));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn what_was_refused_on_the_cells_own_loopback_names_the_setting_for_it() {
 fn a_move_is_told_as_one_although_every_right_is_missing() {
     let denial = only(access(&Blocker::KNOWN[..16], path("/srv/outside")), &context());
     assert_eq!(denial.operation, "move or link a file from or to the directory");
-    assert!(denial.grant.contains("`/srv/work`, `/home/cell`, `/tmp`"), "{}", denial.grant);
+    assert!(denial.grant.contains("`/srv/shop`, `/home/cell`, `/tmp`"), "{}", denial.grant);
 }
 
 #[test]
