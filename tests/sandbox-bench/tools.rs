@@ -81,6 +81,8 @@ impl Tool {
         let tried = tool.command(place)?.stderr(Stdio::piped()).output()?;
         let said = String::from_utf8_lossy(&tried.stderr);
         let said = said.lines().next().unwrap_or("it says nothing").trim();
+        // The report says nothing of where it was made.
+        let said = said.replace(&*place.workspace.to_string_lossy(), "WORKSPACE");
         ensure!(tried.status.success(), "{} does not work here: {said}", tool.version);
         Ok(tool)
     }
