@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::caller::Caller;
 use crate::elicit::Person;
 use crate::progress::Progress;
+use crate::trace::TraceContext;
 
 /// A call.
 pub(crate) struct Call {
@@ -42,6 +43,8 @@ pub(crate) struct Origin {
     pub(crate) session: String,
     /// The tool's name, as it was called.
     pub(crate) tool: String,
+    /// Where it stands in its caller's trace.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// Bytes of a text that records keep as it is.

@@ -48,6 +48,7 @@ mod sessions;
 pub mod signed_rules;
 pub mod tokens;
 mod tools;
+mod trace;
 mod transcript;
 
 pub use config::{Config, ConfigError};

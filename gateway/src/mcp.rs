@@ -19,6 +19,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::json;
+use tracing::Instrument as _;
 
 use crate::call::{Call, Origin};
 use crate::caller::Caller;
@@ -28,6 +29,7 @@ use crate::http::{SESSION, STATELESS};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::tools::{definitions, offered};
+use crate::trace::{self, TraceContext};
 
 /// Characters of a client's name that are kept.
 const MAX_CLIENT: usize = 128;
@@ -110,7 +112,8 @@ impl ServerHandler for Mcp {
         let (arguments, cancelled) = (request.arguments, context.ct);
         let budget = self.gateway.config().limits.result_bytes.get();
         let call = Call { origin, arguments, profile: None, budget, cancelled, progress, person };
-        pipeline::serve(&self.gateway, call).await
+        let span = trace::span(&call.origin.run_id, call.origin.trace.as_ref());
+        pipeline::serve(&self.gateway, call).instrument(span).await
     }
 
     // What is not advertised is not there; the SDK would answer with empty lists.
@@ -236,6 +239,7 @@ fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, 
             None => format!("token/{}", caller.token_id),
         },
         tool,
+        trace: TraceContext::of(&context.meta),
     })
 }
 

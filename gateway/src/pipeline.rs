@@ -23,6 +23,7 @@ use cofferdam_policy::Action;
 use cofferdam_trust::{action_digest, sha256};
 use rmcp::model::{CallToolResponse, CallToolResult, ErrorData};
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::action::WireAction;
 pub(crate) use goes_on::see_to_the_end;
@@ -125,7 +126,8 @@ pub(crate) async fn lead_one<T: HostTool>(gateway: &Arc<Gateway>, call: Call) ->
     let task = Arc::clone(&gateway);
     let (early, left) = oneshot::channel();
     let leave = Leave::new(early);
-    let task = gateway.tasks().spawn(async move { answer::<T>(&task, call, leave).await });
+    let task = async move { answer::<T>(&task, call, leave).await };
+    let task = gateway.tasks().spawn(task.in_current_span());
     tokio::select! {
         answered = task => answered
             .unwrap_or_else(|error| Fault::Internal(error.to_string()).respond(&run_id)),

@@ -30,6 +30,7 @@ use crate::caller::Caller;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::place::Place;
+use crate::trace::TraceContext;
 use flood::Flood;
 
 /// Keeps the gateway's journal and signs for it.
@@ -52,7 +53,10 @@ pub(crate) struct Left {
 
 /// What is known of a call so far.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft(Call);
+pub(crate) struct Draft {
+    call: Call,
+    trace: Option<TraceContext>,
+}
 
 /// Why the journal cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +96,7 @@ impl Recorder {
 
     /// Records why a call stopped before anything was asked of a host.
     pub(crate) fn stopped(&self, draft: Draft, fault: &Fault) {
-        let Draft(call) = draft;
+        let Draft { call, trace: _ } = draft;
         let entry = match fault {
             Fault::Refused(refused) => Entry::Denial(Denial {
                 call,
@@ -112,7 +116,7 @@ impl Recorder {
 
     /// Records a call that never had a shape.
     pub(crate) fn failure(&self, origin: &Origin, reason: &str, detail: &str) {
-        let Draft(call) = Draft::new(origin, Value::Null);
+        let Draft { call, trace: _ } = Draft::new(origin, Value::Null);
         let (reason, detail) = (reason.to_owned(), detail.to_owned());
         self.append_refusal(Entry::Failure(Failure { call, reason, detail }));
     }
@@ -163,38 +167,40 @@ impl Recorder {
 impl Draft {
     /// Begins the record of a call.
     pub(crate) fn new(origin: &Origin, action: Value) -> Self {
-        let Origin { run_id, caller, client, session, tool } = origin;
-        Self(Call {
+        let Origin { run_id, caller, client, session, tool, trace } = origin;
+        let call = Call {
             run_id: run_id.clone(),
             subject: Some(subject(caller, client)),
             session: session.clone(),
             tool: tool.clone(),
             action,
+            trace: trace.as_ref().map(TraceContext::recorded),
             ..Call::default()
-        })
+        };
+        Self { call, trace: trace.clone() }
     }
 
     /// Which rules decide about it, and what the shadow rules say where that
     /// differs.
     pub(crate) fn policy(&mut self, version: u64, shadow: Option<Shadow>) {
-        self.0.policy_version = Some(version);
-        self.0.shadow = shadow;
+        self.call.policy_version = Some(version);
+        self.call.shadow = shadow;
     }
 
     /// What is asked, where that is known only later.
     pub(crate) fn action(&mut self, action: Value) {
-        self.0.action = action;
+        self.call.action = action;
     }
 
     /// The session that it is in or about.
     pub(crate) fn session(&mut self, name: String) {
-        self.0.session = name;
+        self.call.session = name;
     }
 
     /// Where it would act.
     pub(crate) fn place(&mut self, place: &Place) {
-        self.0.project.clone_from(&place.project);
-        self.0.host.clone_from(&place.host);
+        self.call.project.clone_from(&place.project);
+        self.call.host.clone_from(&place.host);
     }
 }
 

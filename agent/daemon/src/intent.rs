@@ -6,8 +6,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cofferdam_journal::Trace;
 use cofferdam_plan::RunId;
-use cofferdam_proto::intent::v1::{Grant, Intent, SignedIntent};
+use cofferdam_proto::intent::v1::{self as wire, Grant, Intent, SignedIntent};
 use cofferdam_trust::{PeerName, SignatureError, TrustedKeys, sha256, verify_intent};
 use prost_types::Timestamp;
 use uuid::Uuid;
@@ -198,6 +199,18 @@ impl Verified {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         sha256(&self.signed.intent)
+    }
+    /// Where the call stands in its caller's trace; none: nowhere, or nowhere that can
+    /// be read. Nothing depends on it.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        let wire::Trace { trace_id, span_id, flags: _, state: _ } = self.intent.trace.as_ref()?;
+        let hex = |bytes: &[u8], length| {
+            let is_right = bytes.len() == length && bytes.iter().any(|byte| *byte != 0);
+            is_right.then(|| cofferdam_trust::hex(bytes))
+        };
+        let (trace_id, span_id) = (hex(trace_id, 16)?, hex(span_id, 8)?);
+        Some(Trace { trace_id, span_id, parent_id: String::new() })
     }
     /// What the gateway's rules gave. [`Intents::verify`] has seen it.
     #[must_use]

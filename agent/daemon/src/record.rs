@@ -205,6 +205,7 @@ fn call(verified: &Verified, action: Value) -> Call {
         tool: intent.tool.clone(),
         action,
         action_digest: Some(Digest(verified.action_digest())),
+        trace: verified.trace(),
         ..Call::default()
     }
 }

@@ -10,6 +10,7 @@ use cofferdam_journal::Ending;
 use cofferdam_policy::{Action, ProcessUse};
 use cofferdam_trust::sha256;
 use rmcp::model::CallToolResponse;
+use tracing::Instrument as _;
 
 use crate::approvals::Exactly;
 use crate::call::{Call, for_record};
@@ -27,7 +28,8 @@ use crate::tools::{Look, LookTool, Target};
 pub(super) async fn look<T: LookTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
     let run_id = call.origin.run_id.clone();
     let task = Arc::clone(gateway);
-    let answered = gateway.tasks().spawn(async move { through::<T>(&task, &call).await }).await;
+    let look = async move { through::<T>(&task, &call).await };
+    let answered = gateway.tasks().spawn(look.in_current_span()).await;
     match answered {
         Ok(Ok(answer)) => present(&answer).into(),
         Ok(Err(fault)) => fault.respond(&run_id),

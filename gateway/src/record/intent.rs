@@ -18,6 +18,7 @@ use crate::consent::{Consent, Consented};
 use crate::fault::Fault;
 use crate::hosts::CheckedReceipt;
 use crate::tools::{Asked, Decision, Provenance};
+use crate::trace::TraceContext;
 
 /// How long a host takes the signed intent.
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -96,7 +97,8 @@ impl Recorder {
         }
         let digest = action_digest(&action);
         let nonce = nonce()?;
-        let session = draft.0.session.clone();
+        let session = draft.call.session.clone();
+        let trace = draft.trace.as_ref().map(TraceContext::on_wire);
         let approval = consented.consent.clone().map(approval_on_wire);
         let (basis, entered, sequence) = self.enter(consented, draft, Some(digest))?;
         let grant = grant(&basis, wall);
@@ -127,6 +129,7 @@ impl Recorder {
             gateway: self.gateway.to_string(),
             approval,
             policy: policy.cloned(),
+            trace,
         };
         let signed = sign_intent(&self.key, &intent);
         Ok(RecordedIntent { action, signed, wall, provenance, entered })
@@ -172,7 +175,7 @@ impl Recorder {
     ) -> Result<RecordedIntent<SessionClosing>, Fault> {
         let digest = action_digest(&action);
         let nonce = nonce()?;
-        let Draft(mut call) = draft;
+        let Draft { mut call, trace } = draft;
         call.action_digest = Some(Digest(digest));
         let entry = Entry::Intent(cofferdam_journal::Intent {
             call: call.clone(),
@@ -210,6 +213,7 @@ impl Recorder {
             expires_at: Some(Timestamp::from(now + LIFETIME)),
             gateway: self.gateway.to_string(),
             policy: policy.cloned(),
+            trace: trace.as_ref().map(TraceContext::on_wire),
             ..wire::Intent::default()
         };
         let signed = sign_intent(&self.key, &intent);
@@ -219,7 +223,7 @@ impl Recorder {
 
     /// Records that somebody asks after what is their own, which no rule is about.
     pub(crate) fn unruled(&self, draft: Draft) -> Result<Entered, Fault> {
-        let Draft(call) = draft;
+        let Draft { call, trace: _ } = draft;
         let run_id = call.run_id.clone();
         let entry = Entry::Intent(cofferdam_journal::Intent { call, ..Default::default() });
         let Appended { hash, durable, .. } =
@@ -238,7 +242,7 @@ impl Recorder {
         if let Some(profile) = narrowed {
             basis.grant.profile = profile;
         }
-        let Draft(mut call) = draft;
+        let Draft { mut call, trace: _ } = draft;
         call.action_digest = digest.map(Digest);
         let run_id = call.run_id.clone();
         let entry = Entry::Intent(cofferdam_journal::Intent {

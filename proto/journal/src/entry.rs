@@ -8,6 +8,7 @@ mod approval;
 mod encoded;
 mod policy;
 mod shadow;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub use approval::{Approval, ApprovalStep};
 pub use policy::{Policy, PolicyStep};
 pub use shadow::Shadow;
+pub use trace::Trace;
 
 use crate::digest::Digest;
 use crate::ending::{Ending, Usage};
@@ -120,6 +122,9 @@ pub struct Call {
     /// the sequence of the [`Policy`] record by which they were taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_version: Option<u64>,
+    /// Where it stands in its caller's distributed trace, if the caller named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// Salt of the digests that stand for secrets in this record. The journal
     /// sets it.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -101,6 +101,7 @@ impl Redactor {
             action_digest,
             shadow,
             policy_version,
+            trace,
             salt: _,
         } = call;
         let mut call = Call {
@@ -114,6 +115,7 @@ impl Redactor {
             action_digest,
             shadow,
             policy_version,
+            trace,
             salt: String::new(),
         };
         call.salt = self.used_salt();

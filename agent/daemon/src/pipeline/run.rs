@@ -6,12 +6,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cofferdam_journal::Ending;
+use cofferdam_journal::{Ending, Trace};
 use cofferdam_plan::{LandlockPlan, Leaf};
 use cofferdam_proto::exec::v1::{Finished, Outcome, Sandbox, StartRunRequest, Started, Usage};
 use cofferdam_proto::intent::v1::Grant;
 use cofferdam_trust::action_digest;
 use serde_json::Value;
+use tracing::{Instrument as _, Span};
 
 use super::Agent;
 use super::supervise::{Supervised, supervise};
@@ -99,7 +100,8 @@ pub async fn start_run(
             let decided = Decided { ceiling, grant: Some(capped.grant()) };
             let beginning = Beginning { verified, whole, capped, command, action, decided };
             // In a task of its own: a caller that leaves does not stop it half-way.
-            tokio::spawn(beginning.live(Arc::clone(agent), Arc::clone(&run)));
+            let span = beginning.span();
+            tokio::spawn(beginning.live(Arc::clone(agent), Arc::clone(&run)).instrument(span));
             Ok(Followed { run, reader })
         }
         Err(error) => Err(agent.refuse(&verified, action, error)),
@@ -141,6 +143,17 @@ struct Beginning {
 }
 
 impl Beginning {
+    /// What every line of the log says that belongs to the run.
+    fn span(&self) -> Span {
+        let run_id = &self.verified.intent().run_id;
+        match self.verified.trace() {
+            None => tracing::info_span!("run", run_id),
+            Some(Trace { trace_id, span_id, parent_id: _ }) => {
+                tracing::info_span!("run", run_id, trace_id, span_id)
+            }
+        }
+    }
+
     /// The whole life of the run.
     async fn live(self, agent: Arc<Agent>, run: Arc<Run>) {
         let Self { verified, whole, capped, command, action, decided } = self;
