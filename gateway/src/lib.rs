@@ -18,6 +18,7 @@
 mod action;
 mod admission;
 pub mod approvals;
+mod arguments;
 mod call;
 mod caller;
 pub mod client;
@@ -51,6 +52,7 @@ mod tools;
 mod trace;
 mod transcript;
 
+pub use arguments::Arguments;
 pub use config::{Config, ConfigError};
 pub use database::DatabaseError;
 pub use decide::PolicyError;

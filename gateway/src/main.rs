@@ -2,36 +2,17 @@
 //! MCP until it is told to stop.
 
 mod inherited;
+mod service_manager;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::RawFd;
-use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use cofferdam_gateway::{Config, Service};
+use cofferdam_gateway::{Arguments, Config, Service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
-
-/// The MCP front service of Cofferdam.
-#[derive(Debug, Parser)]
-#[command(name = "cofferdam-gateway", version, about)]
-struct Arguments {
-    /// The configuration file.
-    #[arg(long, default_value = "/etc/cofferdam/gateway.toml")]
-    config: PathBuf,
-    /// Check the configuration file and exit.
-    #[arg(long)]
-    check: bool,
-    /// Write one JSON line to this descriptor once the gateway serves.
-    #[arg(long, value_name = "NUMBER")]
-    ready_fd: Option<RawFd>,
-    /// Stop when this descriptor reaches its end.
-    #[arg(long, value_name = "NUMBER")]
-    lifeline_fd: Option<RawFd>,
-}
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -54,7 +35,13 @@ async fn serve(config: Config, ready: Option<File>, lifeline: Option<File>) -> a
     if let Some(ready) = ready {
         announce(ready, &service).context("cannot tell the parent that the gateway serves")?;
     }
-    service.run(stop).await?;
+    service_manager::serving(&service.mcp_url());
+    tokio::spawn(service_manager::stay_alive());
+    let told = async {
+        stop.await;
+        service_manager::stopping();
+    };
+    service.run(told).await?;
     Ok(())
 }
 

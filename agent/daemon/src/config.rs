@@ -305,16 +305,27 @@ mod tests {
         Config::parse(Path::new("/etc/cofferdam/agent.toml"), text)
     }
 
+    fn with_a_gateway() -> String {
+        let key = "\"ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
+        EXAMPLE.replace("keys = []", &format!("keys = [{key}]"))
+    }
+
     #[test]
-    fn the_shipped_example_is_a_configuration() {
-        let config = parse(EXAMPLE).unwrap();
+    fn the_shipped_file_believes_no_gateway_and_does_not_start_an_agent() {
+        let error = parse(EXAMPLE).unwrap_err().to_string();
+        assert!(error.contains("`gateways.keys` is empty"), "{error}");
+    }
+
+    #[test]
+    fn the_shipped_file_with_a_gateways_key_is_a_configuration() {
+        let config = parse(&with_a_gateway()).unwrap();
         assert_eq!(config.ceiling, Path::new("/etc/cofferdam/ceiling.toml"));
         assert_eq!(config.gateways.len(), 1);
     }
 
     #[test]
     fn a_misspelt_key_is_refused_with_its_place() {
-        let error = parse(&EXAMPLE.replace("listen =", "lisen =")).unwrap_err().to_string();
+        let error = parse(&with_a_gateway().replace("listen =", "lisen =")).unwrap_err().to_string();
         assert!(error.contains("lisen") && error.contains("line"), "{error}");
     }
 
@@ -325,8 +336,8 @@ mod tests {
             ("ed25519:", "rsa:", "gateways.keys[0]"),
             ("listen = \"127.0.0.1:8461\"", "listen = \"here\"", "listen"),
         ] {
-            let changed = EXAMPLE.replace(from, to);
-            assert_ne!(changed, EXAMPLE, "{from}");
+            let changed = with_a_gateway().replace(from, to);
+            assert_ne!(changed, with_a_gateway(), "{from}");
             let error = parse(&changed).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }

@@ -20,6 +20,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod arguments;
 pub mod cap;
 pub mod ceiling;
 pub mod cell;
@@ -54,6 +55,7 @@ pub mod replay;
 pub mod sandbox;
 pub mod selftest;
 pub mod serve;
+mod service_manager;
 pub mod services;
 pub mod sockets;
 pub mod spool;

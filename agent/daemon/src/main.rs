@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use cofferdam_abilities::trial;
+use cofferdam_agent::arguments::{Arguments, Other, Serve};
 use cofferdam_agent::ceiling::Ceilings;
 use cofferdam_agent::config::Config;
 use cofferdam_agent::confine::{self, Confinement};
@@ -18,65 +18,6 @@ use cofferdam_agent::programs::shown;
 use cofferdam_agent::selftest::{self, Request};
 use cofferdam_agent::serve::{self, Inherited};
 use cofferdam_agent::sys;
-
-/// The host agent of Cofferdam: runs commands in cells for the gateways that
-/// this host's ceiling names.
-#[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Option<Other>,
-    #[command(flatten)]
-    serve: Option<Serve>,
-}
-
-/// What the program does besides serving.
-#[derive(Debug, Subcommand)]
-enum Other {
-    /// Tell what this host can enforce and what the agent needs; exit code 1
-    /// where cells cannot start.
-    Doctor {
-        /// The configuration [default: /etc/cofferdam/agent.toml, if there].
-        #[arg(long)]
-        config: Option<PathBuf>,
-        /// As one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Try in real cells of this host which lines of the checklist hold; exit
-    /// code 1 where one does not.
-    Selftest(Request),
-    /// Show what programs bring along into a cell where a grant names them:
-    /// loaders, libraries, interpreters, helpers, data.
-    Programs(shown::Request),
-    /// For `doctor`'s own use.
-    #[command(hide = true)]
-    Trial {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
-}
-
-/// How to serve.
-#[derive(Debug, Args)]
-struct Serve {
-    /// The configuration, agent.toml.
-    #[arg(long)]
-    config: PathBuf,
-    /// A socket that is connected to the warden, instead of the configured path.
-    #[arg(long)]
-    warden_fd: Option<RawFd>,
-    /// A socket that is connected to the network proxy, instead of the configured
-    /// path.
-    #[arg(long)]
-    proxy_fd: Option<RawFd>,
-    /// Where to write one line of JSON with the address once the agent serves.
-    #[arg(long)]
-    ready_fd: Option<RawFd>,
-    /// A pipe; the agent ends when its other end is closed.
-    #[arg(long)]
-    lifeline_fd: Option<RawFd>,
-}
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()

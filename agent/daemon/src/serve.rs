@@ -39,6 +39,7 @@ use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
+use crate::service_manager;
 use crate::services::Services;
 use crate::usage::Counters;
 use crate::warden::{Endpoint, Warden};
@@ -196,6 +197,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     let stopping = async {
         told_to_stop(lifeline).await;
         tracing::info!("stopping");
+        service_manager::stopping();
         agent.registry.stop();
         stop.send_replace(true);
     };
@@ -204,7 +206,9 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     tokio::spawn(look_after_places(Arc::clone(&agent)));
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tokio::spawn(sweep(Arc::clone(&agent)));
+    tokio::spawn(service_manager::stay_alive());
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
+    service_manager::serving(address);
     tracing::info!(%address, name = %agent.name, "serving");
     Box::pin(until_put_away(serving, put_away(&agent, stopped))).await?;
     journal.close()?;

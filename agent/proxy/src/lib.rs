@@ -24,6 +24,7 @@
 
 mod account;
 mod agent;
+mod arguments;
 mod ceiling;
 mod channel;
 mod client;
@@ -40,6 +41,7 @@ pub mod response;
 pub mod socks;
 mod tunnel;
 
+pub use arguments::Arguments;
 pub use ceiling::CeilingFile;
 pub use dial::Dialer;
 pub use endpoint::{Endpoint, EndpointError};

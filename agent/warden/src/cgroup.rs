@@ -1,7 +1,8 @@
 //! The cgroups of cells and runs: made and limited by root, read by the agent.
 //!
 //! Three layouts are found out at start: v2 only, v1 only, and v1 beside an
-//! empty v2 tree. Every cell gets `cofferdam-<pid>/<cell>` in each hierarchy,
+//! empty v2 tree. Every cell gets `cofferdam-<pid>/<cell>` in each hierarchy, at
+//! its root or beneath the warden's own unit,
 //! with a leaf `run-<number>` for each run, so that one relative path names it
 //! everywhere. Where nothing can be made (an ordinary user without
 //! delegation), cells run without, and say so.
@@ -36,8 +37,8 @@ const MOST_LEAVES: usize = 512;
 pub(crate) struct Hierarchy {
     /// Whether the host has cgroup v2 only.
     v2: bool,
-    /// `cofferdam-<pid>`.
-    name: String,
+    /// `cofferdam-<pid>`, relative to each hierarchy's mount.
+    name: PathBuf,
     /// The directory of that name in each hierarchy.
     directories: Vec<PathBuf>,
 }
@@ -68,34 +69,34 @@ pub(crate) enum Entry {
 
 impl Hierarchy {
     /// Finds the layout, clears what dead wardens left, and makes this
-    /// warden's directories.
-    pub(crate) fn prepare() -> io::Result<Self> {
-        let name = format!("{PREFIX}{}", std::process::id());
+    /// warden's directories beneath `cgroup`.
+    pub(crate) fn prepare(cgroup: &Path) -> io::Result<Self> {
+        let own = format!("{PREFIX}{}", std::process::id());
         let v2 = statfs(MOUNT).is_ok_and(|info| info.f_type.cast_unsigned() == V2_MAGIC);
-        let mut roots: Vec<PathBuf> = if v2 {
-            vec![MOUNT.into()]
-        } else {
-            V1_CONTROLLERS.iter().map(|name| Path::new(MOUNT).join(name)).collect()
-        };
+        let controllers: &[&str] = if v2 { &[""] } else { &V1_CONTROLLERS };
+        let mut roots: Vec<_> =
+            controllers.iter().map(|it| Path::new(MOUNT).join(it).join(cgroup)).collect();
         if roots.get(RUN_CONTROLLERS).is_some_and(|optional| !optional.exists()) {
             roots.truncate(RUN_CONTROLLERS);
         }
-        for root in &roots {
-            sweep(root);
-        }
-        let directories: Vec<_> = roots.iter().map(|root| root.join(&name)).collect();
-        let hierarchy = Self { v2, name, directories };
+        roots.iter().for_each(|root| sweep(root));
+        let directories: Vec<_> = roots.iter().map(|root| root.join(&own)).collect();
+        let hierarchy = Self { v2, name: cgroup.join(own), directories };
         hierarchy.make().inspect_err(|_| hierarchy.remove())?;
         Ok(hierarchy)
     }
 
     fn make(&self) -> io::Result<()> {
-        for directory in &self.directories {
-            fs::create_dir(directory)?;
-            if self.v2 {
-                hand_down(Path::new(MOUNT))?;
-                hand_down(directory)?;
+        self.directories.iter().try_for_each(fs::create_dir)?;
+        for directory in self.directories.iter().filter(|_| self.v2) {
+            let parent = directory.parent().unwrap_or(directory);
+            if parent != Path::new(MOUNT) {
+                // A unit's own, which the warden is in: see `INIT`.
+                _ = fs::create_dir(parent.join(INIT));
+                fs::write(parent.join(INIT).join("cgroup.procs"), "0")?;
             }
+            hand_down(parent)?;
+            hand_down(directory)?;
         }
         Ok(())
     }
@@ -108,20 +109,16 @@ impl Hierarchy {
             directories.truncate(RUN_CONTROLLERS);
         }
         let mut made = CellCgroup {
-            relative: format!("{}/{cell}", self.name),
+            relative: format!("{}/{cell}", self.name.display()),
             v2: self.v2,
             directories,
             leaves: 0,
             entry: Entry::Join(Vec::new()),
             lacking: Vec::new(),
         };
-        match made.fill(limits, user) {
-            Ok(()) => Ok(made),
-            Err(error) => {
-                made.remove();
-                Err(error)
-            }
-        }
+        let filled = made.fill(limits, user);
+        filled.inspect_err(|_| _ = made.remove())?;
+        Ok(made)
     }
 
     /// Removes this warden's directories; the cells' are gone by then.

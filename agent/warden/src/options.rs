@@ -1,4 +1,4 @@
-//! The command line. Parsed by hand: four options are not worth a parser crate
+//! The command line. Parsed by hand: so few options are not worth a parser crate
 //! in a program that is root.
 
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use crate::lease::LeaseRange;
 
 /// Follows a mistake; the man page has the rest.
 const USAGE: &str = "usage: cofferdam-warden --ceiling FILE --agent-uid UID \
-    (--listening-fd FD | --connected-fd FD) [--leases FIRST-LAST]";
+    (--listening-fd FD | --connected-fd FD) [--leases FIRST-LAST] [--cgroup PATH]";
 
 /// How the agent is reached.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,9 @@ pub(crate) struct Options {
     pub(crate) agent_uid: u32,
     pub(crate) endpoint: Endpoint,
     pub(crate) leases: LeaseRange,
+    /// The cgroup to make cells in, relative to each hierarchy's mount; the
+    /// warden's own unit, or empty: the root.
+    pub(crate) cgroup: PathBuf,
 }
 
 /// A command line that means nothing.
@@ -37,7 +40,7 @@ pub(crate) struct UsageError(String);
 impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, UsageError> {
         let (mut ceiling, mut agent_uid, mut endpoint) = (None, None, None);
-        let mut leases = LeaseRange::DEFAULT;
+        let (mut leases, mut cgroup) = (LeaseRange::DEFAULT, PathBuf::new());
         while let Some(name) = arguments.next() {
             let name = name.to_string_lossy().into_owned();
             let value =
@@ -51,6 +54,7 @@ impl Options {
                 "--connected-fd" => endpoint = Some(Endpoint::Connected(descriptor()?)),
                 "--listening-fd" => endpoint = Some(Endpoint::Listening(descriptor()?)),
                 "--leases" => leases = LeaseRange::parse(&text).ok_or_else(wrong)?,
+                "--cgroup" => cgroup = PathBuf::from(&value),
                 _ => return Err(UsageError(format!("`{name}` is not an option"))),
             }
         }
@@ -60,6 +64,7 @@ impl Options {
             agent_uid: agent_uid.ok_or_else(|| missing("--agent-uid"))?,
             endpoint: endpoint.ok_or_else(|| missing("--connected-fd"))?,
             leases,
+            cgroup,
         })
     }
 }

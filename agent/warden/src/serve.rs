@@ -33,7 +33,7 @@ pub(crate) fn serve(options: Options) -> Result<(), String> {
     let (Endpoint::Connected(fd) | Endpoint::Listening(fd)) = options.endpoint;
     let socket = sys::inherited(fd)
         .map_err(|_| format!("descriptor {fd} on the command line is not open"))?;
-    let hierarchy = Hierarchy::prepare()
+    let hierarchy = Hierarchy::prepare(&options.cgroup)
         .map_err(|error| format!("no cgroup can be made beneath /sys/fs/cgroup: {error}"));
     let mut warden = Warden {
         ceiling: options.ceiling,

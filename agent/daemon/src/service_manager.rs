@@ -1,0 +1,34 @@
+//! What the service manager is told: that the agent serves, that it stops and,
+//! where its unit has a watchdog, that it is alive (sd_notify(3)).
+//!
+//! Without one that asks for it, nothing is told. Called by [`crate::serve`].
+
+use sd_notify::NotifyState;
+
+/// Calls are taken from now on.
+pub(crate) fn serving(address: std::net::SocketAddr) {
+    tell(&[NotifyState::Ready, NotifyState::Status(&format!("serving on {address}"))]);
+}
+
+/// No further call is taken; those under way are given time to end.
+pub(crate) fn stopping() {
+    tell(&[NotifyState::Stopping, NotifyState::Status("ending cells and runs")]);
+}
+
+/// Tells in time, for ever, that this process is alive: that its runtime still
+/// wakes tasks, which a thread of its own would not show.
+pub(crate) async fn stay_alive() {
+    let Some(patience) = sd_notify::watchdog_enabled() else { return };
+    // The manual's advice: twice as often as has to be.
+    let mut ticks = tokio::time::interval(patience / 2);
+    loop {
+        ticks.tick().await;
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager cannot be told of {state:?}");
+    }
+}

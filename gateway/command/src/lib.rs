@@ -1,0 +1,66 @@
+//! `cofferdam`, the person's command: one program to try everything (`dev`), to
+//! ask a gateway (`call`, `mcp`, `host`), to agree to what it asks (`approve`), and
+//! to look after it (`token`, `pki`, `policy`, `profile`, `audit`).
+//!
+//! A library, so that its manual pages and completions are made from the command
+//! line as it is; the program is nothing but [`main`].
+//!
+//! Words: a **report** is what a command found out, and is shown to a person or,
+//! with `--json`, to a script. Invariants: results go to standard output and
+//! everything else to standard error; no secret is ever taken as an argument.
+
+#![forbid(unsafe_code)]
+
+mod approve;
+mod arguments;
+mod audit;
+mod call;
+mod connection;
+mod dev;
+mod host;
+mod mcp;
+mod pki;
+mod policy;
+mod profile;
+mod report;
+mod time;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command};
+use report::Format;
+
+/// Does what the command line of this process says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Arguments { json, command } = Arguments::parse();
+    let format = if json { Format::Json } else { Format::Human };
+    run(command, format).unwrap_or_else(|error| {
+        report::failure(&error, format);
+        ExitCode::FAILURE
+    })
+}
+
+/// The command line, for what describes it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
+    Ok(match command {
+        Command::Dev(arguments) => dev::run(arguments, format)?,
+        Command::Approve(arguments) => approve::run(arguments, format),
+        Command::Call(arguments) => call::run(arguments, format),
+        Command::Mcp(arguments) => mcp::run(arguments)?,
+        Command::Host(command) => host::run(command, format)?,
+        Command::Policy(command) => policy::run(command, format),
+        Command::Profile(command) => profile::run(command, format)?,
+        Command::Audit(command) => audit::run(command, format)?,
+        Command::Pki(command) => pki::run(command, format)?,
+        Command::Token(command) => token::run(command, format)?,
+    })
+}
