@@ -1,8 +1,12 @@
-"""Drives a gateway with the official Python SDK: real git, grep and a compiler
-in a real repository. Prints one line a step; ends with an error at the first
-step that is not as it should be.
+"""Drives a gateway with the official Python SDK, every tool that it lists: real
+git, grep and a compiler in a real repository. Prints one line a step; ends with an
+error at the first step that is not as it should be. The SDK holds each structured
+result to its tool's output schema.
 
-usage: drive.py MODE MCP_URL WORKSPACE   (MODE: auto or legacy; COFFERDAM_TOKEN)
+usage: drive.py MODE MCP_URL WORKSPACE [COFFERDAM]
+    MODE       auto (2026-07-28) or legacy (initialize)
+    COFFERDAM  the program, which then serves the SDK over stdio: `cofferdam mcp`
+    COFFERDAM_TOKEN in the environment
 """
 
 import asyncio
@@ -14,26 +18,11 @@ import time
 
 import httpx2
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-TOOLS = {
-    "execute_command",
-    "read_file",
-    "read_files",
-    "write_file",
-    "edit_file",
-    "stat_file",
-    "make_directory",
-    "move_file",
-    "copy_file",
-    "delete_file",
-    "list_directory",
-    "search_files",
-    "watch_files",
-    "get_system_info",
-    "check_command_exists",
-    "list_hosts",
-}
+# What was called; a tool that is listed and never called is an error at the end.
+called = set()
 
 
 def check(condition, what, seen=None):
@@ -43,31 +32,47 @@ def check(condition, what, seen=None):
 
 
 async def call(client, tool, **arguments):
+    called.add(tool)
     result = await client.call_tool(tool, arguments)
     text = "".join(block.text for block in result.content if block.type == "text")
     return result.is_error, result.structured_content or {}, text
 
 
-async def main(mode, url, workspace):
+def server(url, http, cofferdam):
+    if cofferdam is None:
+        return streamable_http_client(url, http_client=http)
+    environment = {"COFFERDAM_URL": url, "COFFERDAM_TOKEN": os.environ["COFFERDAM_TOKEN"]}
+    return stdio_client(StdioServerParameters(command=cofferdam, args=["mcp"], env=environment))
+
+
+async def main(mode, url, workspace, cofferdam=None):
     headers = {"Authorization": f"Bearer {os.environ['COFFERDAM_TOKEN']}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
+        async with Client(server(url, http, cofferdam), mode=mode) as client:
             print(f"protocol {client.protocol_version}")
-            await tools(client)
+            listed = await tools(client)
             await runs(client, workspace)
             await files(client)
+            await processes(client)
+            await terminals(client)
+            await large_output(client)
+            await sessions(client)
+            await what_one_may(client)
             await refusals(client)
             await time_and_progress(client)
+            await cancellation(client)
+            missed = sorted(listed - called)
+            check(not missed, "every tool that is listed was called", missed)
 
 
 async def tools(client):
     listed = (await client.list_tools()).tools
-    check({tool.name for tool in listed} >= TOOLS, "every tool is listed", [t.name for t in listed])
     complete = all(
         tool.title and tool.description and tool.input_schema and tool.output_schema and tool.annotations
         for tool in listed
     )
-    check(complete, "every tool has title, description, schemas and annotations")
+    check(listed and complete, "every tool has title, description, schemas and annotations")
+    return {tool.name for tool in listed}
 
 
 async def runs(client, workspace):
@@ -165,6 +170,80 @@ async def more_files(client):
     check(images and images[0].data == png, "read_file shows an image", result.structured_content)
 
 
+async def processes(client):
+    error, result, _ = await call(client, "start_process", command="cat; exit 3", stdin_open=True)
+    check(not error and result["outcome"]["kind"] == "running", "start_process starts", result)
+    process = result["process"]
+    error, result, _ = await call(client, "write_process", process=process, text="typed\n")
+    check(not error and result["written"] == 6, "write_process writes", result)
+    error, result, text = await call(client, "read_process", process=process, pattern="^typed$")
+    check(result["matched"] == "typed" and "typed" in text, "read_process waits for a pattern", result)
+    error, result, _ = await call(client, "list_processes", state="running")
+    check(process in [it["process"] for it in result["processes"]], "list_processes lists it", result)
+    await call(client, "write_process", process=process, end=True)
+    error, result, _ = await call(client, "wait_process", process=process)
+    check(result["outcome"] == {"kind": "exited", "code": 3}, "wait_process waits for the end", result)
+    error, result, text = await call(client, "write_process", process=process, text="late")
+    check(error and text, "nothing is written to what has ended", result)
+
+
+async def terminals(client):
+    error, result, _ = await call(client, "start_process", program="sh", terminal={"rows": 20, "columns": 70})
+    process = result["process"]
+    error, result, _ = await call(client, "resize_process", process=process, rows=33, columns=77)
+    check(not error, "resize_process resizes", result)
+    await call(client, "write_process", process=process, text="stty size; sleep 300", keys=["enter"])
+    error, result, _ = await call(client, "read_process", process=process, pattern="^33 77")
+    check(not error and result["matched"], "a program sees the new size", result)
+    await call(client, "write_process", process=process, keys=["ctrl-c"])
+    await call(client, "write_process", process=process, text="echo a$((6*7))b", keys=["enter"])
+    error, result, _ = await call(client, "read_process", process=process, pattern="a42b")
+    check(not error and result["matched"], "ctrl-c interrupts what runs, and the shell goes on", result)
+    error, result, _ = await call(client, "signal_process", process=process, signal="KILL")
+    check(not error, "signal_process signals", result)
+    error, result, _ = await call(client, "wait_process", process=process)
+    check(result["state"] == "ended" and result["outcome"]["kind"] == "cancelled", "KILL ends it", result)
+
+
+async def large_output(client):
+    error, result, text = await call(client, "execute_command", command="seq -f 'line %.0f' 1 200000; exit 1")
+    left_out = result["truncated"]["stdout_omitted_bytes"]
+    check(left_out > 1_000_000 and len(text) < 100_000, "a long output comes with its two ends", result)
+    shown = result["stdout"].startswith("line 1\n") and result["stdout"].endswith("line 200000\n")
+    check(shown and "line 200000" in text, "its beginning and its end are there", result["stdout"][:200])
+    process = result["process"]
+    error, result, _ = await call(client, "read_process", process=process, grep="^line 77777$")
+    check(result["stdout"] == "line 77777\n", "what was left out can be searched", result)
+    error, result, _ = await call(client, "read_process", process=process, tail=1)
+    check(result["stdout"] == "line 200000\n", "and cut", result)
+
+
+async def sessions(client):
+    error, result, _ = await call(
+        client, "open_session", working_directory="built", environment={"WHO": "me"}
+    )
+    check(not error and result["session"], "open_session opens one", result)
+    session = result["session"]
+    line = "basename $PWD; echo $WHO"
+    error, result, _ = await call(client, "execute_command", command=line, session=session)
+    check(not error and result["stdout"] == "built\nme\n", "calls carry what it carries", result)
+    error, result, _ = await call(client, "list_sessions")
+    check(not error and len(result["sessions"]) >= 1, "list_sessions lists it", result)
+    error, result, _ = await call(client, "close_session", session=session)
+    check(not error and result["state"] == "closed", "close_session closes it", result)
+    error, result, text = await call(client, "execute_command", command=line, session=session)
+    check(error and text, "a closed session is unknown", result)
+
+
+async def what_one_may(client):
+    error, result, text = await call(client, "describe_access")
+    check(not error and "execute_command" in text, "describe_access describes", result)
+    error, result, text = await call(client, "check_approval", approval="ap-000000000000")
+    check(error and text, "check_approval knows of no request", result)
+    error, result, text = await call(client, "read_service", what="list")
+    check(not error and text, "read_service answers", result)
+
+
 async def refusals(client):
     for tool, arguments, why in [
         ("read_file", {"path": "/etc/shadow"}, "a file outside the workspace"),
@@ -184,15 +263,55 @@ async def time_and_progress(client):
     async def progress(done, total, message):
         seen.append((done, message))
 
-    started = time.monotonic()
     result = await client.call_tool(
         "execute_command",
-        {"program": "sleep", "arguments": ["100"], "timeout_seconds": 2},
+        {"command": "for i in 1 2 3 4 5 6 7; do echo tick $i; sleep 1; done"},
         progress_callback=progress,
     )
+    check("tick 7" in result.structured_content["stdout"], "a run of seconds ends", result)
+    check(any("tick" in message for _, message in seen), "progress tells the last line", seen)
+    started = time.monotonic()
+    error, result, _ = await call(
+        client, "execute_command", program="sleep", arguments=["100"], timeout_seconds=2
+    )
     taken = time.monotonic() - started
-    outcome = (result.structured_content or {}).get("outcome", {})
-    check(outcome.get("kind") == "timed_out" and taken < 15, "the time limit holds", result.structured_content)
+    outcome = result.get("outcome", {})
+    check(outcome.get("kind") == "timed_out" and taken < 15, "the time limit holds", result)
+
+
+async def cancellation(client):
+    # A number that no other process on this machine has among its arguments.
+    mark = f"{300_000 + os.getpid()}.25"
+    line = f"setsid sleep {mark} & sleep {mark}"
+    running = asyncio.create_task(call(client, "execute_command", command=line, wait_seconds=300))
+    await until(lambda: len(with_argument(mark)) >= 2, "the run is there")
+    running.cancel()
+    try:
+        await running
+    except asyncio.CancelledError:
+        pass
+    await until(lambda: not with_argument(mark), "who cancels a call ends its whole tree")
+
+
+def with_argument(word):
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as line:
+                if word.encode() in line.read().split(b"\0"):
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+async def until(holds, what):
+    deadline = time.monotonic() + 20
+    while not holds():
+        if time.monotonic() > deadline:
+            sys.exit(f"waited 20 seconds: {what}")
+        await asyncio.sleep(0.05)
+    print(f"ok: {what}", flush=True)
 
 
 asyncio.run(main(*sys.argv[1:]))

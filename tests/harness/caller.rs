@@ -19,7 +19,7 @@ use tonic::transport::Channel;
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use crate::host::{AGENT, GATEWAY, Host};
+use crate::host::{GATEWAY, Host};
 
 mod live;
 
@@ -71,7 +71,8 @@ impl Caller {
         let at = |file: &str| host.place().join("gateway").join(file);
         let identity =
             Identity::load(&at("main.crt"), &at("main.key"), &at("ca.crt")).expect("an identity");
-        let tls = client_config(&identity, &AGENT.parse().expect("a name")).expect("its TLS");
+        let tls =
+            client_config(&identity, &host.agent().parse().expect("a name")).expect("its TLS");
         let signing = SigningKey::load(&at("signing.key")).expect("the gateway's key");
         let receipts = TrustedKeys::from_iter([host.signing_key().public_key()]);
         let grant = Grant {

@@ -21,75 +21,26 @@ use tempfile::TempDir;
 use crate::programs::{copy_program, program};
 use crate::warden::is_root;
 
+mod beside;
 mod files;
+mod setup;
+
+pub use setup::{Proxied, Setup};
 
 /// Whom the agent runs as where root starts it.
 pub const SERVICE: u32 = 61_001;
 /// Whom workspaces belong to where root makes them.
 pub const OWNER: u32 = 61_002;
-/// The agent's URI name.
-pub const AGENT: &str = "spiffe://cofferdam/agent/test";
 /// The only gateway that the ceiling names.
 pub const GATEWAY: &str = "spiffe://cofferdam/gateway/main";
-
-/// How a host is to be different from the usual one.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// Cells that the ceiling allows at the same time.
-    pub cells: usize,
-    /// Cells that the agent prepares.
-    pub stock: usize,
-    /// Calls at the same time.
-    pub runs: usize,
-    /// Uids for cells, `FIRST-LAST`; empty: the usual ones.
-    pub leases: String,
-    /// Shell lines for a mount namespace of the warden's own before it starts;
-    /// `$WORK` is the directory of workspaces. Empty: the test's own namespace.
-    pub mounts: String,
-    /// Profiles of the host's own: name and text.
-    pub profiles: Vec<(String, String)>,
-    /// Directories of programs beside those of /usr.
-    pub programs: Vec<PathBuf>,
-    /// The ceiling lets cells lack layers; always so where an ordinary user
-    /// starts it.
-    pub allow_degraded: bool,
-    /// A variable that agent and warden have.
-    pub variable: (String, String),
-    /// A network proxy, if there is to be one.
-    pub proxy: Option<Proxied>,
-}
-
-/// What a host's network proxy is started with.
-#[derive(Debug, Clone)]
-pub struct Proxied {
-    /// Where it resolves names.
-    pub name_server: SocketAddr,
-    /// What the ceiling lets through.
-    pub destinations: Vec<String>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            cells: 64,
-            stock: 2,
-            runs: 64,
-            leases: String::new(),
-            mounts: String::new(),
-            profiles: Vec::new(),
-            programs: Vec::new(),
-            allow_degraded: !is_root(),
-            variable: ("COFFERDAM_TESTED".to_owned(), "yes".to_owned()),
-            proxy: None,
-        }
-    }
-}
 
 /// A running warden and agent.
 #[derive(Debug)]
 pub struct Host {
     processes: Option<Processes>,
     setup: Setup,
+    /// Where workspaces are.
+    work: PathBuf,
     directory: TempDir,
 }
 
@@ -130,16 +81,25 @@ impl Host {
     /// When a file cannot be made.
     #[must_use]
     pub fn prepare(setup: Setup) -> Self {
+        Self::prepare_beside(setup, None)
+    }
+
+    /// Makes its files, with those that hosts beside each other share.
+    fn prepare_beside(setup: Setup, first: Option<&Self>) -> Self {
         let directory = TempDir::new().expect("a directory");
-        let host = Self { processes: None, setup, directory };
-        let place = host.place();
+        let place = directory.path().canonicalize().expect("its real path");
+        let work = first.map_or_else(|| place.join("work"), |first| first.work.clone());
+        let host = Self { processes: None, setup, work, directory };
         fs::set_permissions(&place, PermissionsExt::from_mode(0o755)).expect("its mode");
         for name in ["work", "agent", "agent/profiles", "gateway", "probe", "programs"] {
             fs::create_dir(place.join(name)).expect("a directory");
         }
         // The checkout may be out of a cell's user's reach.
         copy_program("cofferdam-probe", &host.probe());
-        host.make_keys();
+        match first {
+            None => host.make_keys(),
+            Some(first) => host.share_keys(first),
+        }
         host.make_profiles();
         fs::write(place.join("ceiling.toml"), host.ceiling()).expect("the ceiling");
         fs::write(place.join("agent/agent.toml"), host.configuration()).expect("its configuration");
@@ -159,10 +119,18 @@ impl Host {
         let proxy = self.setup.proxy.as_ref().map(|proxy| self.spawn_proxy(proxy.name_server));
         match self.spawn_agent(agent_end.into()) {
             Ok((agent, lifeline, address)) => {
+                self.listen_there_again(&address);
                 self.processes = Some(Processes { warden, agent, proxy, lifeline, address });
             }
             Err(said) => panic!("the agent does not become ready: {said}"),
         }
+    }
+
+    /// Whoever knows the address finds it there, also once it was started anew.
+    fn listen_there_again(&self, address: &str) {
+        let path = self.place().join("agent/agent.toml");
+        let text = fs::read_to_string(&path).expect("its configuration");
+        fs::write(&path, text.replace("127.0.0.1:0", address)).expect("its configuration");
     }
 
     /// What the agent says when it cannot start.
@@ -193,7 +161,7 @@ impl Host {
             .args(["--agent-uid", "0", "--connected-fd", "0"])
             .env("LOG", place.join("warden.log"))
             .env("MOUNTS", &self.setup.mounts)
-            .env("WORK", place.join("work"))
+            .env("WORK", &self.work)
             .env(&self.setup.variable.0, &self.setup.variable.1)
             .stdin(Stdio::from(socket));
         if !self.setup.leases.is_empty() {
@@ -268,6 +236,18 @@ impl Host {
         self.directory.path().canonicalize().expect("its real path")
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.setup.name
+    }
+
+    /// The agent's URI name.
+    #[must_use]
+    pub fn agent(&self) -> String {
+        format!("spiffe://cofferdam/agent/{}", self.setup.name)
+    }
+
     /// The probe, where cells see it.
     #[must_use]
     pub fn probe(&self) -> PathBuf {
@@ -313,7 +293,7 @@ impl Host {
     /// When it cannot be made.
     #[must_use]
     pub fn workspace(&self, name: &str) -> PathBuf {
-        let path = self.place().join("work").join(name);
+        let path = self.work.join(name);
         fs::create_dir_all(&path).expect("a workspace");
         give(&path);
         path

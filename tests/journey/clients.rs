@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use cofferdam_tests::dev::Dev;
+use cofferdam_tests::programs::program;
 use serde_json::Value;
 
 /// The folder of the clients; `None`, and noted, when they cannot be had.
-fn clients(test: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn clients(test: &str) -> Option<std::path::PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     let installed =
         folder.join("venv/.installed").exists() && folder.join("node_modules/.installed").exists();
@@ -35,13 +36,14 @@ fn repository(workspace: &Path) {
     assert!(cloned.success());
 }
 
-fn drive(test: &str, mode: &str) {
+fn drive(test: &str, mode: &str, stdio: bool) {
     let Some(folder) = clients(test) else { return };
     let dev = Dev::start_with(repository, &[]);
     let output = Command::new(folder.join("venv/bin/python"))
         .arg(folder.join("drive.py"))
         .args([mode, dev.told("mcp_url")])
         .arg(&dev.workspace)
+        .args(stdio.then(|| program("cofferdam")))
         .env("COFFERDAM_TOKEN", dev.told("token"))
         .output()
         .unwrap();
@@ -51,13 +53,23 @@ fn drive(test: &str, mode: &str) {
 }
 
 #[test]
-fn the_python_sdk_works_statelessly() {
-    drive("the_python_sdk_works_statelessly", "auto");
+fn the_python_sdk_calls_every_tool_statelessly() {
+    drive("the_python_sdk_calls_every_tool_statelessly", "auto", false);
 }
 
 #[test]
-fn the_python_sdk_works_with_initialize() {
-    drive("the_python_sdk_works_with_initialize", "legacy");
+fn the_python_sdk_calls_every_tool_after_initialize() {
+    drive("the_python_sdk_calls_every_tool_after_initialize", "legacy", false);
+}
+
+#[test]
+fn the_python_sdk_calls_every_tool_statelessly_over_stdio() {
+    drive("the_python_sdk_calls_every_tool_statelessly_over_stdio", "auto", true);
+}
+
+#[test]
+fn the_python_sdk_calls_every_tool_after_initialize_over_stdio() {
+    drive("the_python_sdk_calls_every_tool_after_initialize_over_stdio", "legacy", true);
 }
 
 #[test]

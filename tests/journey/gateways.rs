@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use cofferdam_tests::dev::until;
-use cofferdam_tests::host::{AGENT, Host};
+use cofferdam_tests::host::Host;
 use cofferdam_tests::programs::program;
 use serde_json::{Value, json};
 
@@ -42,10 +42,18 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn of(host: &Host, name: &str) -> Self {
-        let place = host.place().join(name);
+        Self::of_all(&[host], name)
+    }
+
+    /// Of hosts beside each other, at the place of the first, and of one that is away.
+    pub(crate) fn of_all(hosts: &[&Host], name: &str) -> Self {
+        let first = hosts[0];
+        let place = first.place().join(name);
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join("rules.toml"), RULES).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let tables: String = hosts.iter().map(|host| table(host)).collect();
+        let names: Vec<&str> = hosts.iter().map(|host| host.name()).collect();
         let configuration = format!(
             r#"
 name = "main"
@@ -55,13 +63,7 @@ rules = "rules.toml"
 identity = {{ certificate = "../gateway/main.crt", key = "../gateway/main.key", authorities = "../gateway/ca.crt" }}
 signing = {{ key = "../gateway/signing.key" }}
 journal = {{ directory = "journal" }}
-
-[[host]]
-name = "test"
-address = "{address}"
-agent = "{AGENT}"
-key = "{key}"
-
+{tables}
 [[host]]
 name = "away"
 address = "127.0.0.1:1"
@@ -71,16 +73,16 @@ key = "{key}"
 [[project]]
 name = "shop"
 workspace = "{workspace}"
-hosts = ["test", "away"]
+hosts = {with_away:?}
 
 [[project]]
 name = "other"
 workspace = "{workspace}"
-hosts = ["test"]
+hosts = {names:?}
 "#,
-            address = host.address(),
-            key = host.signing_key().public_key(),
-            workspace = host.workspace("shop").display(),
+            key = first.signing_key().public_key(),
+            workspace = first.workspace("shop").display(),
+            with_away = [&names[..], &["away"]].concat(),
         );
         std::fs::write(place.join("gateway.toml"), configuration).unwrap();
         let url = format!("http://127.0.0.1:{port}/mcp");
@@ -135,6 +137,18 @@ hosts = ["test"]
             panic!("{tool}: {error}: {said}{}", String::from_utf8_lossy(&called.stderr))
         })
     }
+}
+
+/// What a gateway's configuration says of a host; each is labelled with its own name.
+fn table(host: &Host) -> String {
+    format!(
+        "\n[[host]]\nname = \"{name}\"\naddress = \"{address}\"\nagent = \"{agent}\"\n\
+         key = \"{key}\"\nlabels = {{ named = \"{name}\", kind = \"real\" }}\n",
+        name = host.name(),
+        address = host.address(),
+        agent = host.agent(),
+        key = host.signing_key().public_key(),
+    )
 }
 
 impl Drop for Gateway {

@@ -5,9 +5,12 @@
 mod approvals;
 mod bad_input;
 mod clients;
+mod coding_clients;
 mod endings;
 mod files;
 mod gateways;
+mod hosts;
+mod mishaps;
 mod network;
 mod processes;
 mod records;

@@ -1,11 +1,12 @@
 //! What a host's programs read: keys, profiles, configuration, ceiling.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use cofferdam_trust::{Authority, Lifetime, SigningKey};
 
-use super::{AGENT, GATEWAY, Host};
+use super::{GATEWAY, Host};
 use crate::warden::is_root;
 
 /// The profile that the others inherit from; the probe is added to it.
@@ -23,14 +24,8 @@ impl Host {
     pub(super) fn make_keys(&self) {
         let place = self.place();
         let authority = Authority::create(&place.join("ca")).expect("an authority");
-        let hour = Lifetime::from_now(Duration::from_hours(1));
-        for (name, place) in [(AGENT, place.join("agent")), (GATEWAY, place.join("gateway"))] {
-            let issued = authority.issue(&name.parse().expect("a name"), hour);
-            issued.expect("a certificate").write(&place).expect("its files");
-            fs::write(place.join("ca.crt"), authority.certificate_pem()).expect("a file");
-            let key = SigningKey::generate().expect("a key");
-            key.save(&place.join("signing.key")).expect("its file");
-        }
+        make_identity(&authority, &self.agent(), &place.join("agent"));
+        make_identity(&authority, GATEWAY, &place.join("gateway"));
     }
 
     /// The shipped profiles, and the probe among their programs. An ordinary
@@ -63,17 +58,19 @@ impl Host {
     pub(super) fn configuration(&self) -> String {
         let gateway = SigningKey::load(&self.place().join("gateway/signing.key")).expect("a key");
         format!(
-            "name = \"test\"\nlisten = \"127.0.0.1:0\"\nceiling = \"../ceiling.toml\"\n\
+            "name = \"{name}\"\nlisten = \"127.0.0.1:0\"\nceiling = \"../ceiling.toml\"\n\
              profiles = \"profiles\"\nworker = \"{worker}\"\n\
-             identity = {{ certificate = \"test.crt\", key = \"test.key\", authorities = \"ca.crt\" }}\n\
+             identity = {{ certificate = \"{name}.crt\", key = \"{name}.key\", authorities = \"ca.crt\" }}\n\
              signing = {{ key = \"signing.key\" }}\njournal = {{ directory = \"journal\" }}\n\
              gateways = {{ keys = [\"{key}\"] }}\n\
-             limits = {{ runs = {runs}, stock = {stock} }}\n{proxy}",
+             limits = {{ runs = {runs}, stock = {stock}, kept_seconds = {kept_seconds} }}\n{proxy}",
+            name = self.setup.name,
             proxy = if self.setup.proxy.is_some() { "proxy = \"proxy.sock\"\n" } else { "" },
             worker = self.reachable("cofferdam-files").display(),
             key = gateway.public_key(),
             runs = self.setup.runs,
             stock = self.setup.stock,
+            kept_seconds = self.setup.kept_seconds,
         )
     }
 
@@ -96,11 +93,21 @@ impl Host {
              [limits]\ncells = {cells}\nmemory = \"2GiB\"\nprocesses = 512\ncpu_millis = 2000\n\
              wall = \"10m\"\noutput = \"16MiB\"\nfile_size = \"1GiB\"\nopen_files = 4096\n\
              scratch = \"1GiB\"\n",
-            work = self.place().join("work").display(),
+            work = self.work.display(),
             degraded = self.setup.allow_degraded,
             destinations =
                 self.setup.proxy.as_ref().map_or(&[][..], |proxy| &proxy.destinations[..]),
             cells = self.setup.cells,
         )
     }
+}
+
+/// Certificate, key and signing key of one, as `cofferdam pki init` lays them out.
+pub(super) fn make_identity(authority: &Authority, name: &str, place: &Path) {
+    let hour = Lifetime::from_now(Duration::from_hours(1));
+    let issued = authority.issue(&name.parse().expect("a name"), hour);
+    issued.expect("a certificate").write(place).expect("its files");
+    fs::write(place.join("ca.crt"), authority.certificate_pem()).expect("a file");
+    let key = SigningKey::generate().expect("a key");
+    key.save(&place.join("signing.key")).expect("its file");
 }
