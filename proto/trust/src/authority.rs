@@ -1,9 +1,13 @@
 //! Our own certificate authority: makes itself, and issues peers' certificates.
 //!
+//! A **root** signs itself and is what peers believe. An **intermediate** is
+//! signed by a root, so that the root's key can stay offline: what it issues
+//! carries its own certificate along, and peers go on believing the root alone.
+//!
 //! Invariants: private keys are created with mode 0600 and never overwritten; a
 //! certificate carries exactly one name, the peer's URI; a gateway's may only be
-//! shown by a TLS client and an agent's only by a TLS server; none outlives its
-//! authority. There is no name constraint on the authority: webpki refuses an
+//! shown by a TLS client, an agent's and an authority's only by a TLS server; none
+//! outlives its authority. There is no name constraint on the authority: webpki refuses an
 //! authority that has one over URIs. `cofferdam pki` and `cofferdam dev` call
 //! this.
 
@@ -15,11 +19,13 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use x509_parser::certificate::X509Certificate;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::digest::{hex, sha256};
@@ -31,10 +37,21 @@ pub const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// Ten years.
 const AUTHORITY_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
+/// One year.
+const INTERMEDIATE_LIFETIME: Duration = Duration::from_hours(365 * 24);
+
+/// An authority's own certificate.
+const CERTIFICATE: &str = "ca.crt";
+/// Its key.
+const KEY: &str = "ca.key";
+/// The certificate of the root that signed an intermediate.
+const ROOT: &str = "root.crt";
 
 /// A certificate authority with its key at hand.
 pub struct Authority {
     certificate_pem: String,
+    /// Of the root above it; a root has none.
+    root_pem: Option<String>,
     not_after: SystemTime,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -98,6 +115,15 @@ pub enum AuthorityError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Whoever asks for a certificate did not ask for it properly.
+    #[error(
+        "the request for a certificate cannot be answered: {0}; it must be PKCS#10, with an ECDSA \
+         key on P-256, and signed by that key"
+    )]
+    Request(#[source] rcgen::Error),
+    /// An intermediate has none beneath it.
+    #[error("an intermediate signs peers' certificates only; make it beneath the root")]
+    Depth,
     /// The certificate library refused.
     #[error("cannot make the certificate: {0}")]
     Library(#[from] rcgen::Error),
@@ -115,17 +141,37 @@ impl Authority {
     /// Makes a new authority: `ca.crt` and `ca.key` in `directory`, which is
     /// made (mode 0700) where it is missing. Refuses where there is one already.
     pub fn create(directory: &Path) -> Result<Self, AuthorityError> {
-        let mut builder = fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        builder.create(directory).map_err(failed("create the directory", directory))?;
-
+        make_directory(directory)?;
         let mut key = KeyPair::generate()?;
         let lifetime = Lifetime::from_now(AUTHORITY_LIFETIME);
-        let certificate_pem = authority_params(&key, lifetime).self_signed(&key)?.pem();
+        let certificate_pem = authority_params(&key, lifetime, 1).self_signed(&key)?.pem();
         let key_pem = Zeroizing::new(key.serialize_pem());
         key.zeroize();
-        private_file::create(&directory.join("ca.key"), key_pem.as_bytes())?;
-        create_public(&directory.join("ca.crt"), &certificate_pem)?;
+        private_file::create(&directory.join(KEY), key_pem.as_bytes())?;
+        create_public(&directory.join(CERTIFICATE), &certificate_pem)?;
+        Self::open(directory)
+    }
+
+    /// Makes an intermediate beneath this root: `ca.key`, `ca.crt` and `root.crt` in
+    /// `directory`, which is made (mode 0700) where it is missing. It lasts a year,
+    /// or as long as the root. Refuses where there is an authority already, and
+    /// beneath an intermediate.
+    pub fn create_intermediate(&self, directory: &Path) -> Result<Self, AuthorityError> {
+        if self.root_pem.is_some() {
+            return Err(AuthorityError::Depth);
+        }
+        make_directory(directory)?;
+        let mut key = KeyPair::generate()?;
+        let mut lifetime = Lifetime::from_now(INTERMEDIATE_LIFETIME);
+        lifetime.not_after = lifetime.not_after.min(self.not_after);
+        let mut params = authority_params(&key, lifetime, 0);
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        key.zeroize();
+        private_file::create(&directory.join(KEY), key_pem.as_bytes())?;
+        create_public(&directory.join(ROOT), &self.certificate_pem)?;
+        create_public(&directory.join(CERTIFICATE), &certificate.pem())?;
         Self::open(directory)
     }
 
@@ -135,9 +181,15 @@ impl Authority {
             path: directory.to_owned(),
             reason: reason.to_owned(),
         };
-        let path = directory.join("ca.crt");
+        let path = directory.join(CERTIFICATE);
         let certificate_pem = fs::read_to_string(&path).map_err(failed("read", &path))?;
-        let key_pem = private_file::read(&directory.join("ca.key"))?;
+        let key_pem = private_file::read(&directory.join(KEY))?;
+        let path = directory.join(ROOT);
+        let root_pem = match fs::read_to_string(&path) {
+            Ok(root) => Some(root),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
         let key = KeyPair::from_pem(&key_pem).map_err(|_| not("ca.key is no private key"))?;
 
         let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
@@ -152,13 +204,21 @@ impl Authority {
         }
         let not_after = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
         let not_after = SystemTime::UNIX_EPOCH + Duration::from_secs(not_after);
+        if let Some(root) = &root_pem {
+            is_signed_by(&parsed, root).map_err(not)?;
+        }
         let issuer = Issuer::from_ca_cert_der(&der, key)?;
-        Ok(Self { certificate_pem, not_after, issuer })
+        Ok(Self { certificate_pem, root_pem, not_after, issuer })
     }
 
-    /// The authority's certificate in PEM: what peers are given to believe.
+    /// The root's certificate in PEM: what peers are given to believe.
     pub fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
+        self.root_pem.as_deref().unwrap_or(&self.certificate_pem)
+    }
+
+    /// From when on nothing that it issued counts.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
     }
 
     /// Makes a key and a certificate for a peer.
@@ -167,6 +227,41 @@ impl Authority {
         name: &PeerName,
         lifetime: Lifetime,
     ) -> Result<IssuedCertificate, AuthorityError> {
+        let mut key = KeyPair::generate()?;
+        let certificate_pem = self.certify(&key, name, lifetime)?;
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        key.zeroize();
+        Ok(IssuedCertificate { name: name.clone(), certificate_pem, key_pem })
+    }
+
+    /// Issues a certificate for the key of a request (PKCS#10 in DER), which proves
+    /// by its signature that whoever asks has that key. Nothing but the key is taken
+    /// from it: the name is whom the caller knows. Gives the chain in PEM.
+    ///
+    /// # Errors
+    /// Where the request is none, is not signed by its own key, or has a key of
+    /// another kind than ECDSA on P-256.
+    pub fn answer(
+        &self,
+        request: &[u8],
+        name: &PeerName,
+        lifetime: Lifetime,
+    ) -> Result<String, AuthorityError> {
+        let asked = CertificateSigningRequestParams::from_der(&request.into());
+        let asked = asked.map_err(AuthorityError::Request)?;
+        if asked.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+            return Err(AuthorityError::Request(rcgen::Error::UnsupportedSignatureAlgorithm));
+        }
+        self.certify(&asked.public_key, name, lifetime)
+    }
+
+    /// The chain in PEM: the peer's certificate, and an intermediate's own.
+    fn certify(
+        &self,
+        key: &impl PublicKeyData,
+        name: &PeerName,
+        lifetime: Lifetime,
+    ) -> Result<String, AuthorityError> {
         let refuse = |reason| AuthorityError::Lifetime { name: name.clone(), reason };
         if lifetime.not_after <= lifetime.not_before {
             return Err(refuse("it would end before it begins"));
@@ -174,12 +269,29 @@ impl Authority {
         if lifetime.not_after > self.not_after {
             return Err(refuse("it would outlive its authority; ask for less, or make a new one"));
         }
-        let mut key = KeyPair::generate()?;
-        let certificate = peer_params(name, lifetime)?.signed_by(&key, &self.issuer)?;
-        let key_pem = Zeroizing::new(key.serialize_pem());
-        key.zeroize();
-        Ok(IssuedCertificate { name: name.clone(), certificate_pem: certificate.pem(), key_pem })
+        let mut chain = peer_params(name, lifetime)?.signed_by(key, &self.issuer)?.pem();
+        if self.root_pem.is_some() {
+            chain.push_str(&self.certificate_pem);
+        }
+        Ok(chain)
     }
+}
+
+/// Whether an intermediate's certificate is a root's word, or why not.
+fn is_signed_by(intermediate: &X509Certificate<'_>, root: &str) -> Result<(), &'static str> {
+    let der = CertificateDer::from_pem_slice(root.as_bytes());
+    let der = der.map_err(|_| "root.crt is no certificate in PEM")?;
+    let (_, root) = x509_parser::parse_x509_certificate(&der)
+        .map_err(|_| "root.crt is no X.509 certificate")?;
+    intermediate
+        .verify_signature(Some(root.public_key()))
+        .map_err(|_| "ca.crt is not signed by the authority of root.crt")
+}
+
+fn make_directory(directory: &Path) -> Result<(), AuthorityError> {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+    builder.create(directory).map_err(failed("create the directory", directory))
 }
 
 impl IssuedCertificate {
@@ -209,13 +321,13 @@ impl std::fmt::Debug for IssuedCertificate {
     }
 }
 
-fn authority_params(key: &KeyPair, lifetime: Lifetime) -> CertificateParams {
+/// With how many authorities beneath.
+fn authority_params(key: &KeyPair, lifetime: Lifetime, beneath: u8) -> CertificateParams {
     let mut params = params(lifetime);
     // Distinguishes two authorities in a file of several, during a rotation.
     let id = hex(&sha256(&key.subject_public_key_info())[..4]);
     params.distinguished_name = common_name(&format!("Cofferdam authority {id}"));
-    // One level below, for an intermediate whose key is not kept offline.
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(beneath));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
@@ -228,7 +340,7 @@ fn peer_params(name: &PeerName, lifetime: Lifetime) -> Result<CertificateParams,
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![match name.role() {
         Role::Gateway => ExtendedKeyUsagePurpose::ClientAuth,
-        Role::Agent => ExtendedKeyUsagePurpose::ServerAuth,
+        Role::Agent | Role::Authority => ExtendedKeyUsagePurpose::ServerAuth,
     }];
     params.use_authority_key_identifier_extension = true;
     Ok(params)

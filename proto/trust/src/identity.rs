@@ -26,6 +26,8 @@ pub struct Identity {
     own: Peer,
     certified: Arc<CertifiedKey>,
     roots: Arc<RootCertStore>,
+    /// The same as certificates, to be shown to who knows their digests only.
+    authorities: Vec<CertificateDer<'static>>,
 }
 
 /// Why an identity could not be loaded.
@@ -86,8 +88,9 @@ impl Identity {
         let own = Peer::from_certificate(&chain[0])
             .map_err(|source| IdentityError::Peer { path: certificate.to_owned(), source })?;
         let certified = certify(certificate, chain, key)?;
-        let roots = read_authorities(authorities)?;
-        Ok(Self { own, certified: Arc::new(certified), roots: Arc::new(roots) })
+        let (roots, authorities) = read_authorities(authorities)?;
+        let (certified, roots) = (Arc::new(certified), Arc::new(roots));
+        Ok(Self { own, certified, roots, authorities })
     }
 
     /// This peer's name, from its certificate.
@@ -102,6 +105,13 @@ impl Identity {
 
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
+    }
+
+    /// Its chain with the roots behind it.
+    pub(crate) fn certified_with_roots(&self) -> CertifiedKey {
+        let CertifiedKey { cert, key, .. } = &*self.certified;
+        let chain = cert.iter().chain(&self.authorities).cloned().collect();
+        CertifiedKey::new(chain, Arc::clone(key))
     }
 
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
@@ -132,12 +142,15 @@ fn certify(
     })
 }
 
-fn read_authorities(path: &Path) -> Result<RootCertStore, IdentityError> {
+fn read_authorities(
+    path: &Path,
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), IdentityError> {
+    let authorities = read_certificates(path)?;
     let mut roots = RootCertStore::empty();
-    for authority in read_certificates(path)? {
+    for authority in &authorities {
         roots
-            .add(authority)
+            .add(authority.clone())
             .map_err(|source| IdentityError::Authority { path: path.to_owned(), source })?;
     }
-    Ok(roots)
+    Ok((roots, authorities))
 }

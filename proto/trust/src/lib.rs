@@ -5,7 +5,8 @@
 //! - A **peer** is a gateway or an agent. Its [`PeerName`] is a SPIFFE-style
 //!   URI, the only subject alternative name that counts in its certificate.
 //! - An **authority** is our own certificate authority: it issues the short
-//!   certificates that both ends of every connection show each other.
+//!   certificates that both ends of every connection show each other. A
+//!   [`JoinToken`] lets a host ask for its first one.
 //! - An **identity** is a peer's certificate chain, its key, and the authorities
 //!   it believes.
 //! - A **signing key** is a separate, long-lived Ed25519 key. A gateway signs
@@ -23,10 +24,12 @@ mod authority;
 mod connector;
 mod digest;
 mod identity;
+mod join;
 mod name;
 mod peer;
 mod policy;
 mod private_file;
+mod request;
 mod signed;
 mod signing;
 mod tls;
@@ -39,14 +42,18 @@ pub use authority::{
 pub use connector::{AddressError, connect};
 pub use digest::{action_digest, hex, sha256};
 pub use identity::{Identity, IdentityError};
+pub use join::{JoinToken, JoinTokenError};
 pub use name::{DEFAULT_TRUST_DOMAIN, NameError, PeerName, Role};
 pub use peer::{Peer, PeerError};
 pub use policy::{PolicyWord, PolicyWordError, sign_policy, verify_policy};
 pub use private_file::PrivateFileError;
+pub use request::{PeerKey, PeerKeyError};
 pub use signed::{
     MAX_SIGNED, SignatureError, receipt_matches, sign_intent, sign_receipt, verify_intent,
     verify_receipt,
 };
 pub use signing::{KeyError, Purpose, SigningKey, TrustedKeys, VerifyingKey};
-pub use tls::{TlsError, client_config, server_config};
+pub use tls::{
+    Recognise, TlsError, client_config, joining_client_config, joining_server_config, server_config,
+};
 pub use versions::{PolicyVersionError, PolicyVersions};

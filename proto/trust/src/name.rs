@@ -20,15 +20,20 @@ pub enum Role {
     Gateway,
     /// The daemon on a host that carries them out.
     Agent,
+    /// The service that certifies hosts and gateways.
+    Authority,
 }
 
 impl Role {
-    /// The role at the other end of a connection: agents talk with gateways only.
+    /// The role at the other end of a connection where both show certificates:
+    /// agents talk with gateways only. An authority is talked to by those who have no
+    /// certificate yet, or none any more.
     #[must_use]
-    pub fn counterpart(self) -> Self {
+    pub fn counterpart(self) -> Option<Self> {
         match self {
-            Self::Gateway => Self::Agent,
-            Self::Agent => Self::Gateway,
+            Self::Gateway => Some(Self::Agent),
+            Self::Agent => Some(Self::Gateway),
+            Self::Authority => None,
         }
     }
 }
@@ -38,11 +43,12 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Gateway => "gateway",
             Self::Agent => "agent",
+            Self::Authority => "authority",
         })
     }
 }
 
-/// The name of a gateway or an agent.
+/// The name of a gateway, an agent or an authority.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerName {
     trust_domain: String,
@@ -58,8 +64,8 @@ pub enum NameError {
         "`{0}` is not a peer's name; write spiffe://TRUST-DOMAIN/gateway/NAME or spiffe://TRUST-DOMAIN/agent/NAME"
     )]
     Form(String),
-    /// The role is neither gateway nor agent.
-    #[error("`{0}` is not a role; it is gateway or agent")]
+    /// The role is none of ours.
+    #[error("`{0}` is not a role; it is gateway, agent or authority")]
     Role(String),
     /// The trust domain has other characters than it may, or is too long.
     #[error(
@@ -121,6 +127,7 @@ impl FromStr for PeerName {
         let role = match role {
             "gateway" => Role::Gateway,
             "agent" => Role::Agent,
+            "authority" => Role::Authority,
             other => return Err(NameError::Role(other.to_owned())),
         };
         Self::new(trust_domain, role, name)

@@ -3,6 +3,7 @@
 //! TLS 1.3 only, HTTP/2 only, both sides with certificates. Sessions are never
 //! resumed: a resumed session would skip the certificate, and with it its end.
 
+mod joining;
 mod verifier;
 
 use std::sync::Arc;
@@ -17,8 +18,10 @@ use rustls::{ClientConfig, ServerConfig};
 use crate::identity::Identity;
 use crate::name::PeerName;
 
+pub use joining::{Recognise, joining_client_config, joining_server_config};
 use verifier::{ClientVerifier, ServerVerifier};
 
+/// As ALPN calls it (RFC 9113).
 const HTTP2: &[u8] = b"h2";
 
 /// Why a TLS configuration could not be made.
@@ -30,6 +33,12 @@ pub enum TlsError {
     /// The library refused the authorities.
     #[error("cannot verify clients by these authorities: {0}")]
     Verifier(#[from] VerifierBuilderError),
+    /// Only an authority certifies others.
+    #[error("{0} is no authority, and cannot certify anybody")]
+    NotAnAuthority(PeerName),
+    /// An authority never serves or calls peers as one of them.
+    #[error("{0} has no peers: gateways and agents have")]
+    NoPeers(PeerName),
     /// The client end expects a peer that its own role never talks to.
     #[error(
         "{own} cannot be a client of {expected}: gateways talk with agents of their own trust domain only"
@@ -47,7 +56,9 @@ pub enum TlsError {
 /// authorities.
 pub fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(default_provider());
-    let verifier = ClientVerifier::new(identity, &provider)?;
+    let counterpart = identity.name().role().counterpart();
+    let role = counterpart.ok_or_else(|| TlsError::NoPeers(identity.name().clone()))?;
+    let verifier = ClientVerifier::new(identity, role, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -64,8 +75,8 @@ pub fn client_config(
     expected: &PeerName,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let own = identity.name();
-    if expected.role() != own.role().counterpart() || expected.trust_domain() != own.trust_domain()
-    {
+    let is_counterpart = own.role().counterpart() == Some(expected.role());
+    if !is_counterpart || expected.trust_domain() != own.trust_domain() {
         return Err(TlsError::WrongPeer { own: own.clone(), expected: expected.clone() });
     }
     let provider = Arc::new(default_provider());

@@ -42,14 +42,14 @@ pub(super) struct ServerVerifier {
 impl ClientVerifier {
     pub(super) fn new(
         identity: &Identity,
+        role: Role,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
         let chain =
             WebPkiClientVerifier::builder_with_provider(identity.roots(), Arc::clone(provider))
                 .build()?;
-        let own = identity.name();
-        let trust_domain = own.trust_domain().to_owned();
-        Ok(Self { chain, trust_domain, role: own.role().counterpart() })
+        let trust_domain = identity.name().trust_domain().to_owned();
+        Ok(Self { chain, trust_domain, role })
     }
 
     fn check_name(&self, certificate: &CertificateDer<'_>) -> Result<(), PeerError> {
@@ -181,10 +181,10 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-fn refused(error: PeerError) -> Error {
+pub(super) fn refused(error: PeerError) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Refused(error)))))
 }
 
-fn only_tls13() -> Error {
+pub(super) fn only_tls13() -> Error {
     Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)
 }

@@ -5,6 +5,7 @@
 
 mod certificates;
 mod channel;
+mod joining;
 mod parties;
 mod refusals;
 mod signatures;
