@@ -19,7 +19,7 @@ use super::standing::Standing;
 use super::state::{State, StateError};
 
 /// How long a program may take to become ready.
-const READY: u64 = 10;
+const READY: u64 = 30;
 /// The longest line that a ready program says.
 const MAX_LINE: usize = 4096;
 /// How long after one end to look for another that caused it.
