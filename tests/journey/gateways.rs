@@ -248,14 +248,15 @@ fn a_rule_that_denies_a_tool_for_processes_leaves_the_others() {
     let host = Host::start();
     let gateway = Gateway::of(&host, "one");
     let watcher = gateway.token("watcher");
-    let arguments = json!({ "command": "sleep 30", "project": "shop", "wait_seconds": 0 });
+    let arguments =
+        json!({ "command": "echo begun; sleep 30", "project": "shop", "wait_seconds": 0 });
     let started = gateway.call(&watcher, "start_process", &arguments);
     let process = field(&started, "process").as_str().unwrap().to_owned();
     let signal = json!({ "process": process, "signal": "TERM" });
     let refused = gateway.call(&watcher, "signal_process", &signal);
     let error = field(&refused, "error");
     assert_eq!((&error["reason"], &error["rules"]), (&json!("DENIED"), &json!(["no-signals"])));
-    let read = json!({ "process": process, "wait_seconds": 1 });
+    let read = json!({ "process": process, "pattern": "begun", "wait_seconds": 30 });
     let read = gateway.call(&watcher, "read_process", &read);
     assert_eq!(field(&read, "state"), "running", "{read:#}");
 }

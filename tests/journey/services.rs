@@ -7,7 +7,7 @@
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cofferdam_tests::dev::Dev;
 use cofferdam_tests::system_bus::SystemBus;
@@ -18,8 +18,21 @@ use crate::{content, refusal};
 
 /// Whose journal the fixtures are.
 const MACHINE: &str = "0123456789abcdef0123456789abcdef";
-const FIXTURES: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../agent/services/tests/services/fixtures");
+/// What is read and answered, compiled in: a test machine has no source.
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../agent/services/tests/services/fixtures/", $name)).as_slice()
+    };
+}
+const JOURNAL: &[u8] = fixture!("compact.journal.zst");
+const RECORDINGS: [(&str, &[u8]); 6] = [
+    ("killed.bus", fixture!("bus/killed.bus")),
+    ("list.bus", fixture!("bus/list.bus")),
+    ("not-loaded.bus", fixture!("bus/not-loaded.bus")),
+    ("running.bus", fixture!("bus/running.bus")),
+    ("timer.bus", fixture!("bus/timer.bus")),
+    ("unknown.bus", fixture!("bus/unknown.bus")),
+];
 
 /// Puts bus, journal and the machine's id in their places, and goes on.
 const PLACES: &str = "set -e
@@ -72,9 +85,13 @@ impl Ground {
         std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::write(at("machine-id"), format!("{MACHINE}\n")).unwrap();
         let journal = at("journal").join(MACHINE).join("system.journal");
-        std::fs::write(journal, unpacked("compact.journal.zst")).unwrap();
+        std::fs::write(journal, unpacked(JOURNAL)).unwrap();
         std::fs::write(at("rules.toml"), RULES).unwrap();
-        let recordings = Path::new(FIXTURES).join("bus");
+        let recordings = at("recordings");
+        std::fs::create_dir(&recordings).unwrap();
+        for (name, recording) in RECORDINGS {
+            std::fs::write(recordings.join(name), recording).unwrap();
+        }
         let bus = SystemBus::start(&at("bus/system_bus_socket"), recordings);
         Self { place, _bus: bus }
     }
@@ -100,9 +117,8 @@ impl Ground {
     }
 }
 
-fn unpacked(name: &str) -> Vec<u8> {
-    let packed = std::fs::read(Path::new(FIXTURES).join(name)).unwrap();
-    let mut source = packed.as_slice();
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let mut source = packed;
     let mut bytes = Vec::new();
     let mut decoder = ruzstd::decoding::StreamingDecoder::new(&mut source).unwrap();
     decoder.read_to_end(&mut bytes).unwrap();
