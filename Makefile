@@ -39,6 +39,16 @@ lint: ## Formatting, clippy, documentation, dependency policy
 test-conformance: ## The official MCP conformance suite against a running gateway
 	@tests/scripts/conformance
 
+.PHONY: package
+package: ## The .deb and .rpm of agent, gateway and command, in target/packages
+	@tests/scripts/prerequisites build
+	@packaging/scripts/build
+
+.PHONY: test-packages
+test-packages: ## Packages built twice and compared, installed, upgraded and removed under a real systemd
+	@tests/scripts/prerequisites build
+	@tests/packages/run
+
 .PHONY: test-vm
 test-vm: ## What needs a kernel, on kernels 6.1 and 6.12 with cgroup v2, in virtual machines
 	@tests/vm/run
