@@ -9,6 +9,7 @@ mod coverage;
 mod index;
 mod nearby;
 mod nearest;
+mod opened;
 mod question;
 mod search;
 mod shortfall;
@@ -24,6 +25,7 @@ use combine::{Chosen, combine};
 use coverage::{covers, permits, wants_human};
 pub(crate) use index::Index;
 pub use nearest::{Failed, Nearest};
+use opened::Openings;
 use question::{Part, Question};
 use search::Search;
 use shortfall::Shortfall;
@@ -84,6 +86,7 @@ impl RuleSet {
         let mut denials = Vec::new();
         let mut chosen = Vec::new();
         let mut asks = Vec::new();
+        let mut openings = Openings::new(search, question);
         for part in &question.parts {
             let (rules, denied) = denying(search, part, question);
             if let Some((first, _)) = denied.first() {
@@ -92,6 +95,13 @@ impl RuleSet {
                 continue;
             }
             let rules = rules.unwrap_or_else(|| search.about(part, question));
+            let opened = openings.met(&rules, part);
+            if let Some(first) = opened.denied.first() {
+                table.push(part.verdict(Finding::Denied(first.rule.id.clone())));
+                denials.extend(opened.denied.iter().map(|met| met.reason(part)));
+                continue;
+            }
+            asks.extend(opened.asked);
             let asking = guards(rules.iter().copied(), Effect::Ask, part, question);
             asks.extend(asking.iter().map(|(rule, _)| *rule));
             asks.extend(rules.iter().copied().filter(|rule| wants_human(rule, part, question)));

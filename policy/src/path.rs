@@ -33,12 +33,14 @@ pub(crate) enum Directory<'a> {
 }
 
 /// Where something is, as far as it can be known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Location {
     /// Absolute and normal.
     At(PathBuf),
     /// Somewhere beneath the workspace.
     InWorkspace,
+    /// Not known at all. Only what a program opens is: [`locate`] never says so.
+    Anywhere,
 }
 
 /// Resolves `path` against `directory`. A relative path must stay beneath the
@@ -112,7 +114,7 @@ mod tests {
         let workspace = Path::new(WORKSPACE);
         match locate(path, Directory::At(workspace), workspace)? {
             Location::At(path) => Ok(path),
-            Location::InWorkspace => panic!("the directory was known"),
+            other => panic!("the directory was known: {other:?}"),
         }
     }
 

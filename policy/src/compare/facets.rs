@@ -146,7 +146,7 @@ fn add_consent(out: &mut Facets, consent: &Consent) {
 
 /// Each name of a pattern by itself, so that one more shows as one more.
 fn program(pattern: &ProgramPattern) -> Vec<String> {
-    let ProgramPattern { which, arguments } = pattern;
+    let ProgramPattern { which, arguments, opens } = pattern;
     let arguments = match arguments {
         None => " with any arguments".to_owned(),
         Some(list) if list.0.is_empty() => " without arguments".to_owned(),
@@ -161,7 +161,9 @@ fn program(pattern: &ProgramPattern) -> Vec<String> {
         Which::Path(path) => vec![path.clone()],
         Which::Under(directory) => vec![format!("{directory}*")],
     };
-    names.into_iter().map(|name| format!("{name}{arguments}")).collect()
+    let opens: BTreeSet<String> = opens.iter().map(|one| format!(" opens {one}")).collect();
+    let opens: String = opens.into_iter().collect();
+    names.into_iter().map(|name| format!("{name}{arguments}{opens}")).collect()
 }
 
 fn element(element: &Element) -> String {
@@ -183,7 +185,8 @@ fn value(value: &Value) -> String {
         Value::AnyOf(all) => format!("({})", values(all).join("|")),
         Value::NoneOf(all) => format!("<not {}>", values(all).join(", ")),
         Value::Text(pattern) => pattern.told(),
-        Value::Beneath(root) => format!("<path beneath {root}>"),
+        Value::Beneath(root, None) => format!("<path beneath {root}>"),
+        Value::Beneath(root, Some(opening)) => format!("<path beneath {root} ({opening})>"),
         Value::Number { min, max } => format!("<{min} to {max}>"),
     }
 }

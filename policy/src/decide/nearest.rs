@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use super::coverage::{permits, shortfall};
+use super::opened::Openings;
 use super::question::{Part, Question};
 use super::search::Search;
 use super::shortfall::Shortfall;
@@ -106,9 +107,11 @@ impl RuleSet {
         let question = Question::of(call).ok()?;
         let search = Search::by_index(self, call);
         let scopes = search.speaking();
+        let mut openings = Openings::new(&search, &question);
         let (part, scope) = question.parts.iter().find_map(|part| {
             let rules = search.about(part, &question);
-            let denied = !guards(rules.iter().copied(), Effect::Deny, part, &question).is_empty();
+            let denied = !guards(rules.iter().copied(), Effect::Deny, part, &question).is_empty()
+                || !openings.met(&rules, part).denied.is_empty();
             if denied || part.is_harmless() {
                 return None;
             }

@@ -332,7 +332,7 @@ fn check_cd(directory: &[u8], workspace: &Path) -> Result<(), String> {
     let inside = if directory.starts_with(b"/") {
         match locate(directory, Directory::Somewhere, workspace) {
             Ok(Location::At(path)) => path.starts_with(workspace),
-            Ok(Location::InWorkspace) | Err(_) => false,
+            Ok(Location::InWorkspace | Location::Anywhere) | Err(_) => false,
         }
     } else {
         Path::new(OsStr::from_bytes(directory))

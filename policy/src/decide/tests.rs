@@ -11,6 +11,7 @@ use crate::subject::Subject;
 mod conditions;
 mod nearest;
 mod network;
+mod opened;
 mod services;
 
 const WORKSPACE: &str = "/srv/work";

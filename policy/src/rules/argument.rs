@@ -5,6 +5,7 @@
 //! perhaps and only «any» surely.
 
 mod failure;
+mod opened;
 
 use std::fmt;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::path::Path;
 pub(crate) use failure::Failure;
 
 use super::matching::Match;
-use super::place::Root;
+use super::place::{Opening, Root};
 use super::text::TextPattern;
 use crate::path::{Directory, locate};
 use crate::shell::Word;
@@ -48,8 +49,9 @@ pub(crate) enum Value {
     /// What none of these matches, for sure.
     NoneOf(Vec<Value>),
     Text(TextPattern),
-    /// A path beneath a root; never something that starts with `-`.
-    Beneath(Root),
+    /// A path beneath a root; never something that starts with `-`. With how the
+    /// program opens it, where the rule says that.
+    Beneath(Root, Option<Opening>),
     /// A decimal number without a sign before it but `-`.
     Number {
         min: i64,
@@ -128,7 +130,7 @@ impl Element {
         // A word that may become none or several: perhaps it vanishes, perhaps a
         // part of it is what this pattern wants.
         if let Some(Word::Unknown { splits: true }) = words.first() {
-            let sure = matches!(self, Self::Rest(Value::Any));
+            let sure = matches!(self, Self::Rest(value) if value.is_any());
             way(1, false, if sure { Match::Yes } else { Match::Perhaps });
             way(0, true, Match::Perhaps);
         }
@@ -178,6 +180,15 @@ fn attached<'a>(name: &str, text: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl Value {
+    /// Whether it takes every argument, however many it may become.
+    fn is_any(&self) -> bool {
+        match self {
+            Self::Any => true,
+            Self::AnyOf(all) => all.iter().any(Self::is_any),
+            _ => false,
+        }
+    }
+
     pub(crate) fn matches(&self, word: &Word, around: Surroundings<'_>) -> Match {
         let text = match (word, self) {
             // Whatever they hold.
@@ -195,7 +206,7 @@ impl Value {
             Self::AnyOf(_) | Self::NoneOf(_) => Match::Perhaps,
             Self::OneOf(all) => all.iter().any(|one| one.as_bytes() == text).into(),
             Self::Text(pattern) => pattern.is_match(text).into(),
-            Self::Beneath(root) => beneath(root, text, around),
+            Self::Beneath(root, _) => beneath(root, text, around),
             Self::Number { min, max } => {
                 number(text).is_some_and(|number| (*min..=*max).contains(&number)).into()
             }
@@ -266,7 +277,11 @@ impl fmt::Display for Value {
             Self::AnyOf(all) => write!(out, "({})", listed(all, "|")),
             Self::NoneOf(all) => write!(out, "<not {}>", listed(all, ", ")),
             Self::Text(pattern) => write!(out, "{pattern}"),
-            Self::Beneath(root) => write!(out, "<path beneath {root}>"),
+            Self::Beneath(root, None) => write!(out, "<path beneath {root}>"),
+            Self::Beneath(root, Some(opening)) if root.is_everything() => {
+                write!(out, "<path ({opening})>")
+            }
+            Self::Beneath(root, Some(opening)) => write!(out, "<path beneath {root} ({opening})>"),
             Self::Number { min, max } => write!(out, "<{min} to {max}>"),
         }
     }

@@ -18,13 +18,21 @@ pub(crate) enum Root {
 }
 
 /// How a path is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Mode {
     /// Read, listed, searched.
     Read,
     /// Changed.
     Write,
+}
+
+/// How a program opens a path, as a rule says that permits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) mode: Mode,
+    /// What lies beneath a directory is opened too.
+    pub(crate) recursive: bool,
 }
 
 /// A part of the file system.
@@ -35,7 +43,7 @@ pub(crate) struct PathPattern {
 }
 
 /// A use of a path that a rule may cover.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PathUse {
     pub(crate) location: Location,
     pub(crate) mode: Mode,
@@ -84,7 +92,13 @@ impl Root {
             Location::At(path) => path.starts_with(&root).into(),
             Location::InWorkspace if workspace.starts_with(&root) => Match::Yes,
             Location::InWorkspace => Match::from(root.starts_with(workspace)).doubtful(),
+            Location::Anywhere => Match::from(root == Path::new("/")).max(Match::Perhaps),
         }
+    }
+
+    /// Whether all that there is lies beneath it.
+    pub(crate) fn is_everything(&self) -> bool {
+        matches!(self, Self::Absolute(path) if path == Path::new("/"))
     }
 
     /// How deep it is, for telling the narrower of two.
@@ -113,6 +127,7 @@ impl PathPattern {
         let above = match &used.location {
             Location::At(path) => self.root.resolve(workspace).starts_with(path),
             Location::InWorkspace => self.root.resolve(workspace).starts_with(workspace),
+            Location::Anywhere => true,
         };
         Match::from(above).doubtful()
     }
@@ -121,11 +136,23 @@ impl PathPattern {
 /// `/srv/work (write)`; `workspace` where it is the call's.
 impl fmt::Display for PathPattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = match self.mode {
-            Mode::Read => "read",
-            Mode::Write => "write",
-        };
-        write!(out, "{} ({mode})", self.root)
+        write!(out, "{} ({})", self.root, self.mode)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
+/// `read`; `read, not beneath` where a directory is opened by itself.
+impl fmt::Display for Opening {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}{}", self.mode, if self.recursive { "" } else { ", not beneath" })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Program patterns: the program and its argument array, never a string.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use super::argument::{Arguments, Surroundings};
 use super::matching::Match;
-use super::place::file_name;
-use crate::path::{Location, locate};
+use super::place::{Opening, PathUse, Root, file_name};
+use crate::path::{Directory, Location, locate};
 use crate::shell::Word;
 
 /// Directories in which a program is what its bare name means.
@@ -19,6 +20,16 @@ pub(crate) struct ProgramPattern {
     pub(crate) which: Which,
     /// `None`: whatever they are.
     pub(crate) arguments: Option<Arguments>,
+    /// What it opens besides its arguments, where the rule says that.
+    pub(crate) opens: Vec<Opens>,
+}
+
+/// Something that a program opens whatever its arguments name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opens {
+    /// `None`: the directory that it starts in.
+    pub(crate) root: Option<Root>,
+    pub(crate) opening: Opening,
 }
 
 /// Which programs a pattern names.
@@ -56,6 +67,30 @@ impl ProgramPattern {
         }
     }
 
+    /// Whether the rule says anything of what the program opens.
+    pub(crate) fn opens(&self) -> bool {
+        !self.opens.is_empty() || self.arguments.as_ref().is_some_and(Arguments::open)
+    }
+
+    /// Adds what the program opens, where it may be one of the pattern's.
+    pub(crate) fn opened(&self, used: ProgramUse<'_>, out: &mut BTreeSet<PathUse>) {
+        if !self.opens() || self.matches(used) == Match::No {
+            return;
+        }
+        let around = used.around;
+        for Opens { root, opening: Opening { mode, recursive } } in &self.opens {
+            let location = match (root, around.directory) {
+                (Some(root), _) => Location::At(root.resolve(around.workspace)),
+                (None, Directory::At(path)) => Location::At(path.to_owned()),
+                (None, Directory::Somewhere) => Location::InWorkspace,
+            };
+            out.insert(PathUse { location, mode: *mode, recursive: *recursive });
+        }
+        if let Some(arguments) = &self.arguments {
+            arguments.opened(used.arguments, around, out);
+        }
+    }
+
     /// For telling the narrower of two: kind, then length, then arguments.
     pub(crate) fn rank(&self) -> (u8, usize, bool) {
         let (kind, length) = match &self.which {
@@ -82,7 +117,9 @@ impl Which {
         match locate(program, around.directory, around.workspace) {
             Ok(Location::At(path)) => self.matches_path(&path),
             // Somewhere in the workspace.
-            Ok(Location::InWorkspace) | Err(_) => self.same_name(file_name(program)),
+            Ok(Location::InWorkspace | Location::Anywhere) | Err(_) => {
+                self.same_name(file_name(program))
+            }
         }
     }
 
@@ -124,6 +161,16 @@ impl Which {
     }
 }
 
+/// `<directory (read)>`
+impl fmt::Display for Opens {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.root {
+            None => write!(out, "<directory ({})>", self.opening),
+            Some(root) => write!(out, "<{root} ({})>", self.opening),
+        }
+    }
+}
+
 impl fmt::Display for ProgramPattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.which {
@@ -136,9 +183,16 @@ impl fmt::Display for ProgramPattern {
             Which::Under(directory) => write!(out, "{directory}*")?,
         }
         match &self.arguments {
-            None => Ok(()),
-            Some(Arguments(list)) if list.is_empty() => out.write_str(" (without arguments)"),
-            Some(arguments) => write!(out, " {arguments}"),
+            None => {}
+            Some(Arguments(list)) if list.is_empty() => out.write_str(" (without arguments)")?,
+            Some(arguments) => write!(out, " {arguments}")?,
+        }
+        match &self.opens[..] {
+            [] => Ok(()),
+            opens => {
+                let told: Vec<String> = opens.iter().map(ToString::to_string).collect();
+                write!(out, " opens {}", told.join(", "))
+            }
         }
     }
 }
@@ -146,7 +200,6 @@ impl fmt::Display for ProgramPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::Directory;
 
     #[test]
     fn no_other_path_to_a_program_of_a_directory_is_taken_for_another_program() {

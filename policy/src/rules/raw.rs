@@ -140,6 +140,16 @@ pub(super) struct RawProgram {
     pub(super) under: Option<Spanned<String>>,
     pub(super) any: Option<bool>,
     pub(super) args: Option<Spanned<Vec<Spanned<RawArgument>>>>,
+    pub(super) opens: Option<Spanned<Vec<RawOpens>>>,
+}
+
+/// What a program opens besides its arguments.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOpens {
+    pub(super) beneath: Spanned<String>,
+    pub(super) mode: Mode,
+    pub(super) recursive: Option<bool>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -187,6 +197,8 @@ pub(super) struct RawArgumentTable {
     pub(super) glob: Option<String>,
     pub(super) regex: Option<String>,
     pub(super) beneath: Option<String>,
+    pub(super) mode: Option<Mode>,
+    pub(super) recursive: Option<bool>,
     pub(super) number: Option<RawNumber>,
     pub(super) any: Option<bool>,
     pub(super) any_of: Option<Spanned<Vec<Spanned<RawArgument>>>>,
@@ -198,13 +210,16 @@ pub(super) struct RawArgumentTable {
 }
 
 impl RawArgumentTable {
-    /// How many kinds of pattern it names; `value` belongs to `flag`.
+    /// How many kinds of pattern it names; `value` belongs to `flag`, `mode` and
+    /// `recursive` to `beneath`.
     pub(super) fn kinds(&self) -> usize {
         let Self {
             one_of,
             glob,
             regex,
             beneath,
+            mode: _,
+            recursive: _,
             number,
             any,
             any_of,

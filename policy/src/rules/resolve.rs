@@ -15,10 +15,10 @@ use cofferdam_proxy_protocol::Destination;
 use toml::Spanned;
 
 use super::error::{Report, Source, choices};
-use super::place::{PathPattern, Root};
-use super::program::{ProgramPattern, Which};
+use super::place::{Opening, PathPattern, Root};
+use super::program::{Opens, ProgramPattern, Which};
 use super::raw::{
-    RawConditions, RawGrant, RawHosts, RawPath, RawProgram, RawRule, RawSubjects, Texts,
+    RawConditions, RawGrant, RawHosts, RawOpens, RawPath, RawProgram, RawRule, RawSubjects, Texts,
 };
 use super::rule::{Effect, Gives, Rule, Services, Shell};
 use super::selector::{Names, Selectors};
@@ -32,6 +32,8 @@ pub(super) use pack::Uses;
 pub(super) use roles::{RoleNames, resolve as resolve_roles};
 pub(super) use sets::Sets;
 
+/// What stands for the directory that a program starts in, in `opens`.
+const DIRECTORY: &str = "directory";
 /// The longest id of a rule, in bytes.
 const MAX_ID: usize = 128;
 
@@ -91,6 +93,7 @@ impl Resolver<'_> {
         let conditions = self.conditions(effect, programs.is_some(), raw);
         let asks = if conditions.ask_if.is_empty() { effect } else { Effect::Ask };
         let selectors = self.selectors(subjects, hosts, projects, tools);
+        let programs = self.programs(effect, programs);
         Rule {
             place: self.source.at(id.span()),
             id: id.into_inner(),
@@ -98,7 +101,7 @@ impl Resolver<'_> {
             reason,
             scope,
             selectors,
-            programs: self.programs(programs),
+            programs,
             paths: self.paths(paths),
             services: self.services(services, journal),
             shell: shell.map(Spanned::into_inner).unwrap_or_default(),
@@ -198,15 +201,30 @@ impl Resolver<'_> {
         out
     }
 
-    fn programs(&mut self, raw: Option<Spanned<Vec<Spanned<RawProgram>>>>) -> Vec<ProgramPattern> {
+    fn programs(
+        &mut self,
+        effect: Effect,
+        raw: Option<Spanned<Vec<Spanned<RawProgram>>>>,
+    ) -> Vec<ProgramPattern> {
         let Some(raw) = raw else { return Vec::new() };
         self.check_not_empty("programs", &raw);
-        raw.into_inner().into_iter().filter_map(|program| self.program(program)).collect()
+        let mut all = Vec::new();
+        for program in raw.into_inner() {
+            let span = program.span();
+            let Some(program) = self.program(program) else { continue };
+            if effect == Effect::Deny && program.opens() {
+                let message = "what a program opens is said by the rule that permits it; leave \
+                               `mode` and `opens` out of a deny rule";
+                self.add(span, "programs", message);
+            }
+            all.push(program);
+        }
+        all
     }
 
     fn program(&mut self, raw: Spanned<RawProgram>) -> Option<ProgramPattern> {
         let span = raw.span();
-        let RawProgram { name, names, path, under, any, args } = raw.into_inner();
+        let RawProgram { name, names, path, under, any, args, opens } = raw.into_inner();
         let which = match (name, names, path, under, any) {
             (Some(name), None, None, None, None) => self.program_names(vec![name]),
             (None, Some(names), None, None, None) => self.program_names(names.into_inner()),
@@ -223,7 +241,28 @@ impl Resolver<'_> {
             None => None,
             Some(args) => Some(self.arguments(args)?),
         };
-        Some(ProgramPattern { which: which?, arguments })
+        let opens = opens.map(|list| self.opens(list)).unwrap_or_default();
+        Some(ProgramPattern { which: which?, arguments, opens })
+    }
+
+    fn opens(&mut self, raw: Spanned<Vec<RawOpens>>) -> Vec<Opens> {
+        self.check_not_empty("programs.opens", &raw);
+        let mut out = Vec::new();
+        for RawOpens { beneath, mode, recursive } in raw.into_inner() {
+            let opening = Opening { mode, recursive: recursive.unwrap_or(true) };
+            if beneath.get_ref() == DIRECTORY {
+                out.push(Opens { root: None, opening });
+                continue;
+            }
+            match Root::parse(beneath.get_ref()) {
+                Ok(root) => out.push(Opens { root: Some(root), opening }),
+                Err(message) => {
+                    let message = format!("{message}, or `{DIRECTORY}` for where it starts");
+                    self.add(beneath.span(), "programs.opens", message);
+                }
+            }
+        }
+        out
     }
 
     fn program_names(&mut self, names: Vec<Spanned<String>>) -> Option<Which> {

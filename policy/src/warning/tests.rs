@@ -207,6 +207,10 @@ fn a_deny_rule_on_paths_beside_programs_that_can_use_them_is_told() {
         ("{ name = 'cat' }", true),
         ("{ name = 'cat', args = [{ beneath = 'workspace' }] }", true),
         ("{ name = 'cat', args = [{ optional = { regex = '.*' } }] }", true),
+        ("{ name = 'cat', args = [{ rest = { beneath = '/', mode = 'read' } }] }", false),
+        ("{ name = 'make', opens = [{ beneath = 'workspace', mode = 'write' }] }", false),
+        ("{ name = 'cat', args = [{ beneath = '/', mode = 'read' }] }, { name = 'tac' }", true),
+        ("{ name = 'cat', args = [{ beneath = '/', mode = 'read' }] }, { name = 'cat' }", false),
         ("{ name = 'date', args = ['-u'] }", false),
         (
             "{ name = 'head', args = [{ one_of = ['-n'] }, { number = { min = 1, max = 9 } }] }",

@@ -113,6 +113,11 @@ fn programs() -> impl Strategy<Value = Action> {
             "a.rs",
             "a/b.rs",
             "/etc",
+            ".",
+            "a/b/c",
+            "../x",
+            "-na/b",
+            "--depth=a/b",
             "",
         ][..],
     );
@@ -155,6 +160,9 @@ fn lines() -> impl Strategy<Value = Action> {
             "eval x",
             "$x log",
             "git log -n 3",
+            "git log a/b a",
+            "ls -n$x a/b ..",
+            "ls \"$x\" $y a",
         ][..],
     );
     let between = select(&["; ", " && ", " | "][..]);

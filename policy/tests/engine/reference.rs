@@ -9,6 +9,7 @@ pub(crate) mod arguments;
 pub(crate) mod conditions;
 pub(crate) mod given;
 pub(crate) mod glob;
+pub(crate) mod opened;
 pub(crate) mod parts;
 pub(crate) mod paths;
 pub(crate) mod programs;
@@ -88,6 +89,7 @@ impl Rules {
         let mut refused = BTreeSet::new();
         let mut permitted: Vec<(&Part, Vec<&Table>)> = Vec::new();
         let mut all = true;
+        let mut asked = false;
         for part in &parts.list {
             let denying: Vec<&&Table> = meant
                 .iter()
@@ -96,6 +98,25 @@ impl Rules {
                 .collect();
             refused.extend(denying.iter().map(|rule| id(rule)));
             if !denying.is_empty() || part.is_harmless() {
+                continue;
+            }
+            let opened = self.opened(&meant, part, &parts, call);
+            let met = |rule: &Table| {
+                opened.iter().any(|used| {
+                    tables(rule, "paths")
+                        .iter()
+                        .any(|path| paths::guards(path, used, parts.around.workspace) != Sure::No)
+                })
+            };
+            let met: Vec<&&Table> = meant
+                .iter()
+                .filter(|rule| conditions::is_in_time(rule, call) && met(rule))
+                .collect();
+            asked |= met.iter().any(|rule| effect(rule) == "ask");
+            let denying: Vec<String> =
+                met.iter().filter(|rule| effect(rule) == "deny").map(|rule| id(rule)).collect();
+            if !denying.is_empty() {
+                refused.extend(denying);
                 continue;
             }
             match self.permitting(&meant, part, &parts, call) {
@@ -109,12 +130,13 @@ impl Rules {
         let rules: BTreeSet<String> =
             permitted.iter().flat_map(|(_, rules)| rules.iter().map(|rule| id(rule))).collect();
         let Some(given) = self.given(&permitted, call) else { return denied(rules) };
-        let asks = parts.list.iter().any(|part| {
-            meant.iter().filter(|rule| conditions::is_in_time(rule, call)).any(|rule| {
-                (effect(rule) == "ask" && self.guards(rule, part, &parts, call) != Sure::No)
-                    || self.asks_for(rule, part, &parts, call)
-            })
-        });
+        let asks = asked
+            || parts.list.iter().any(|part| {
+                meant.iter().filter(|rule| conditions::is_in_time(rule, call)).any(|rule| {
+                    (effect(rule) == "ask" && self.guards(rule, part, &parts, call) != Sure::No)
+                        || self.asks_for(rule, part, &parts, call)
+                })
+            });
         let effect = if asks { Effect::Ask } else { Effect::Allow };
         Verdict { effect, rules, given: Some(given) }
     }

@@ -18,13 +18,26 @@ impl Rule {
     pub(crate) fn plain(&self) -> Self {
         let said = |line: &&str| !line.starts_with("grant") && !line.starts_with("ask_if");
         let body = self.body.lines().filter(said).collect::<Vec<_>>().join("\n") + "\n";
-        Self { scope: "organisation", body, ..self.clone() }
+        Self { scope: "organisation", body: silent(&body), ..self.clone() }
     }
 
     fn text(&self) -> String {
         let Self { id, effect, scope, body } = self;
         format!("[[rule]]\nid = '{id}'\neffect = '{effect}'\nscope = '{scope}'\n{body}\n")
     }
+}
+
+/// Without what the programs of a rule open. Only there are these written so.
+fn silent(body: &str) -> String {
+    [
+        ", mode='read'",
+        ", mode='write'",
+        ", recursive=false",
+        ", opens=[{beneath='directory',mode='read'}]",
+        ", opens=[{beneath='workspace/a',mode='write'}]",
+    ]
+    .iter()
+    .fold(body.to_owned(), |body, said| body.replace(said, ""))
 }
 
 /// A rule file of these rules.
@@ -68,6 +81,7 @@ pub(crate) fn of(effect: &'static str) -> impl Strategy<Value = Rule> {
                 (effect == "allow" && names.contains("programs =")) || !line.starts_with("ask_if")
             });
             let kept = lines.collect::<Vec<_>>().join("\n");
+            let names = if effect == "deny" { silent(&names) } else { names };
             let body = format!("{selectors}{names}{tools}{kept}");
             Rule { id: "r".to_owned(), effect, scope, body }
         })
@@ -149,6 +163,14 @@ fn names() -> impl Strategy<Value = String> {
             ", args = [{ regex = '[a-z]{3}' }, { rest = { beneath = 'workspace' } }]",
             ", args = [{ rest = true }, '-f', { rest = true }]",
             ", args = [{ any_of = ['log', { glob = 'p*' }] }, { rest = { none_of = ['-f'] } }]",
+            ", args = [{ rest = { any_of = [{ beneath = '/', mode='read' }, { glob = '-*' }] } }]",
+            ", args = [{ rest = { beneath = 'workspace', mode='read' } }, { any = true }]",
+            ", args = ['log', { rest = { beneath = '/', mode='write', recursive=false } }]",
+            ", args = [{ flag = '-n', value = { beneath = '/', mode='read' } }, { optional = { flag = '--depth', value = { beneath = 'workspace/a', mode='write' } } }, { rest = true }]",
+            ", args = [{ rest = true }, { optional = { beneath = 'workspace/a', mode='write' } }]",
+            ", args = [{ rest = true }], opens=[{beneath='directory',mode='read'}]",
+            ", opens=[{beneath='workspace/a',mode='write'}]",
+            ", args = [{ rest = { any_of = [{ beneath = 'workspace', mode='read' }, { any = true }] } }]",
         ][..],
     );
     let program = (which, args).prop_map(|(which, args)| format!("{{ {which}{args} }}"));

@@ -20,6 +20,18 @@ programs = [{ any = true }]
 paths = [{ beneath = '/', mode = 'write' }]
 shell = 'parsed'
 [[rule]]
+id = 'opens'
+effect = 'allow'
+programs = [{ any = true, args = [
+    { optional = { flag = '-x', value = { beneath = '/', mode = 'write' } } },
+    { rest = { any_of = [{ beneath = 'workspace', mode = 'read' }, { any = true }] } },
+    'end',
+], opens = [{ beneath = 'directory', mode = 'read', recursive = false }] }]
+[[rule]]
+id = 'secrets'
+effect = 'deny'
+paths = [{ beneath = 'workspace/secrets', mode = 'read' }, { beneath = '/etc', mode = 'write' }]
+[[rule]]
 id = 'guard'
 effect = 'deny'
 programs = [{ name = 'rm', args = [{ rest = true }, '-rf', { flag = '-x', value = { regex = 'a*b' } }] }]

@@ -13,6 +13,8 @@ use crate::rules::place::{PathPattern, PathUse, Root};
 /// Rules by path.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
+    /// Those that name any path.
+    all: Bits,
     absolute: Tree,
     /// Relative to the workspace of whatever call.
     workspace: Tree,
@@ -28,10 +30,11 @@ struct Tree {
 impl Paths {
     pub(super) fn new(rules: usize) -> Self {
         let tree = || Tree { table: Table::new(rules), sorted: Vec::new() };
-        Self { absolute: tree(), workspace: tree() }
+        Self { all: Bits::none(rules), absolute: tree(), workspace: tree() }
     }
 
     pub(super) fn insert(&mut self, rule: u32, pattern: &PathPattern) {
+        self.all.insert(rule);
         match &pattern.root {
             Root::Workspace(inner) => self.workspace.table.insert(&key(inner), rule),
             Root::Absolute(path) => self.absolute.table.insert(&key(path), rule),
@@ -68,6 +71,7 @@ impl Paths {
                 self.absolute.add_beneath(&key(workspace), bits);
                 self.workspace.add_beneath(b"", bits);
             }
+            Location::Anywhere => bits.unite(&self.all),
         }
     }
 }

@@ -5,13 +5,16 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::super::argument::{Arguments, Element, MAX_PATTERNS, Value};
-use super::super::place::Root;
+use super::super::place::{Opening, Root};
 use super::super::raw::{RawArgument, RawArgumentTable, RawNumber, RawRest};
 use super::super::text::TextPattern;
 use super::Resolver;
 
 const KINDS: &str = "it says nothing, or several things; give exactly one of one_of, glob, regex, beneath, number, any = true, any_of, \
                      none_of, flag with value, optional, or rest";
+
+const OPENS: &str = "`mode` says how a path is opened and stands beside `beneath`, `recursive` beside both; take it out, or \
+                     give the others";
 
 impl Resolver<'_> {
     pub(super) fn arguments(
@@ -46,6 +49,12 @@ impl Resolver<'_> {
         };
         if table.kinds() != 1 || table.value.is_some() != table.flag.is_some() {
             self.add(span, "args", KINDS);
+            return None;
+        }
+        if table.mode.is_some() && table.beneath.is_none()
+            || table.recursive.is_some() && table.mode.is_none()
+        {
+            self.add(span, "args", OPENS);
             return None;
         }
         match table {
@@ -119,13 +128,19 @@ impl Resolver<'_> {
                 return self.several("args.any_of", all).map(Value::AnyOf);
             }
             RawArgumentTable { none_of: Some(all), .. } => {
-                return self.several("args.none_of", all).map(Value::NoneOf);
+                let all = self.several("args.none_of", all)?;
+                self.check_opens_nothing(span, "args.none_of", &all);
+                return Some(Value::NoneOf(all));
             }
             RawArgumentTable { glob: Some(glob), .. } => Ok(Value::Text(TextPattern::glob(glob))),
             RawArgumentTable { regex: Some(regex), .. } => {
                 self.report.expressions.compile(regex).map(Value::Text)
             }
-            RawArgumentTable { beneath: Some(root), .. } => Root::parse(&root).map(Value::Beneath),
+            RawArgumentTable { beneath: Some(root), mode, recursive, .. } => {
+                let recursive = recursive.unwrap_or(true);
+                let opening = mode.map(|mode| Opening { mode, recursive });
+                Root::parse(&root).map(|root| Value::Beneath(root, opening))
+            }
             RawArgumentTable { number: Some(RawNumber { min, max }), .. } if min <= max => {
                 Ok(Value::Number { min, max })
             }
@@ -136,6 +151,14 @@ impl Resolver<'_> {
             _ => Err(KINDS.to_owned()),
         };
         found.map_err(|message| self.add(span, "args", message)).ok()
+    }
+
+    /// What an argument is not, or what is asked about, is not what is opened.
+    pub(super) fn check_opens_nothing(&mut self, span: Range<usize>, key: &str, all: &[Value]) {
+        if all.iter().any(Value::opens) {
+            let message = "`mode` says how what is permitted is opened; leave it out here";
+            self.add(span, key, message);
+        }
     }
 
     /// Patterns of one argument, which stand together for one. All have to be

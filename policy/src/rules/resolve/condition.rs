@@ -141,6 +141,10 @@ impl Resolver<'_> {
 
     fn ask_if(&mut self, list: Spanned<Vec<Spanned<RawArgument>>>) -> Vec<Value> {
         self.check_not_empty("ask_if", &list);
-        list.into_inner().into_iter().filter_map(|one| self.single("ask_if", one)).collect()
+        let span = list.span();
+        let all: Vec<Value> =
+            list.into_inner().into_iter().filter_map(|one| self.single("ask_if", one)).collect();
+        self.check_opens_nothing(span, "ask_if", &all);
+        all
     }
 }

@@ -20,7 +20,7 @@ impl Rules {
         let sure = self.first(first, rest, words, around);
         let Some(Word::Unknown { splits: true }) = words.first() else { return sure };
         let gone = self.arguments(patterns, &words[1..], around);
-        if first.get("rest") == Some(&Value::Boolean(true)) {
+        if first.get("rest").is_some_and(is_any) {
             return sure.max(gone);
         }
         let part = self.arguments(rest, words, around);
@@ -112,6 +112,14 @@ impl Rules {
             panic!("{pattern:?}")
         })
     }
+}
+
+/// Whether every argument is wanted, however many there are.
+fn is_any(pattern: &Value) -> bool {
+    let one_is = |all: &Value| all.as_array().unwrap().iter().any(is_any);
+    *pattern == Value::Boolean(true)
+        || pattern.get("any").is_some()
+        || pattern.get("any_of").is_some_and(one_is)
 }
 
 fn is_beneath(wanted: &str, text: &str, around: &Around<'_>) -> Sure {

@@ -13,6 +13,8 @@ pub(crate) enum Place {
     At(PathBuf),
     /// Somewhere beneath the workspace: after `cd`.
     Inside,
+    /// Not known: what a word of a command line may name.
+    Anywhere,
 }
 
 /// Where a path leads from a directory; `None` for one that is not taken.
@@ -57,6 +59,8 @@ pub(crate) fn beneath(place: &Place, root: &Path, workspace: &Path) -> Sure {
         Place::Inside if workspace.starts_with(root) => Sure::Yes,
         Place::Inside if root.starts_with(workspace) => Sure::Perhaps,
         Place::Inside => Sure::No,
+        Place::Anywhere if root == Path::new("/") => Sure::Yes,
+        Place::Anywhere => Sure::Perhaps,
     }
 }
 
@@ -88,6 +92,7 @@ pub(crate) fn guards(path: &Table, used: &Use, workspace: &Path) -> Sure {
         && match &used.place {
             Place::At(at) => root.starts_with(at),
             Place::Inside => root.starts_with(workspace),
+            Place::Anywhere => true,
         };
     let above = if from_above { Sure::Perhaps } else { Sure::No };
     beneath(&used.place, &root, workspace).max(above)
