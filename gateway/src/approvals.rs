@@ -29,6 +29,7 @@ pub(crate) use binding::{Exactly, Shown, question};
 pub(crate) use request::ELICITATION;
 pub use request::{Asker, Question, Request, Scope, State, Verdict, Vote};
 pub use store::ApprovalError;
+pub(crate) use store::RESULT_KEPT;
 use store::{Bounds, Store};
 pub use visible::{is_visible, visible, visible_json};
 use watchers::Watchers;

@@ -27,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) progress: Progress,
     /// Who may sit at the client.
     pub(crate) person: Option<Person>,
+    /// Its client takes a task for an answer that takes its time.
+    pub(crate) takes_task: bool,
 }
 
 /// Where a call comes from; the part of it that every record has.

@@ -5,6 +5,8 @@
 //! agreed, the rules are asked once more, and what they agreed to must be exactly
 //! what the rules ask about now; only then is the agreement used up.
 
+use std::time::Duration;
+
 use cofferdam_journal::ApprovalStep;
 use cofferdam_policy::{Action, Pending, Permit, Voter};
 use rmcp::model::InputRequiredResult;
@@ -20,6 +22,7 @@ use crate::decide::{Decided, Policy, Refused};
 use crate::elicit::{Person, Said, Turn, is_attended};
 use crate::fault::Fault;
 use crate::gateway::Gateway;
+use crate::mcp::MOMENT;
 use crate::place::Place;
 use crate::tokens::Unauthenticated;
 
@@ -223,8 +226,7 @@ impl Asking<'_> {
         leave.waited = Some(Waited { request: id.clone(), place });
         let line = format!("waits for people to agree: cofferdam approve {id}");
         self.call.progress.last_line().send_replace(line);
-        let (settled, sleep) =
-            (approvals.settled(id.clone()), tokio::time::sleep(approvals.patience()));
+        let (settled, sleep) = (approvals.settled(id.clone()), tokio::time::sleep(self.patience()));
         let at_client = self.at_client(&request);
         tokio::pin!(settled, sleep, at_client);
         let (mut is_left, mut has_said) = (false, false);
@@ -244,6 +246,12 @@ impl Asking<'_> {
             Answer::Stopping => Err(Lacking::Stopping(id).into()),
             Answer::Settled(request) => agreed(&request).map_err(Fault::from),
         }
+    }
+
+    /// How long the caller is left without an answer.
+    fn patience(&self) -> Duration {
+        let patience = self.gateway.approvals().patience();
+        if self.call.takes_task { patience.min(MOMENT) } else { patience }
     }
 
     /// Asks whoever sits at the client while the call waits.
@@ -314,7 +322,8 @@ impl Asking<'_> {
 const DONE: &str = "it is done then without you calling again: call check_approval with this id to \
                     wait for it and to get the result";
 
-fn agreed(request: &Request) -> Result<(), Lacking> {
+/// Why what was asked for is not to be done, where it is not.
+pub(crate) fn agreed(request: &Request) -> Result<(), Lacking> {
     let id = || request.id.clone();
     match request.state {
         State::Approved | State::Used => Ok(()),

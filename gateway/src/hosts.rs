@@ -32,7 +32,7 @@ pub(crate) use process::SKIP;
 pub(crate) use question::Proven;
 pub(crate) use receipt::CheckedReceipt;
 pub(crate) use refusal::{HostError, Refused};
-pub(crate) use run::{Course, Events, FollowedRun, RunSoFar, RunWatch};
+pub(crate) use run::{Course, Events, FollowedRun, RunSoFar, RunWatch, SeenRun};
 
 use crate::config::HostConfig;
 use layers::SaidLayers;

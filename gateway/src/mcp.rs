@@ -6,15 +6,16 @@
 //! themselves.
 
 mod changes;
+mod tasks;
 
 use std::sync::Arc;
 
 use http::request::Parts;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
-    CustomResult, ErrorCode, ErrorData, Implementation, InitializeResult, ListPromptsResult,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CustomRequest,
+    CustomResult, ErrorCode, ErrorData, GetTaskParams, GetTaskResult, Implementation, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -30,6 +31,7 @@ use crate::pipeline;
 use crate::progress::Progress;
 use crate::tools::{definitions, offered};
 use crate::trace::{self, TraceContext};
+pub(crate) use tasks::{MOMENT, RunTask, now, of_run, task_of};
 
 /// Characters of a client's name that are kept.
 const MAX_CLIENT: usize = 128;
@@ -57,8 +59,11 @@ impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
         let server = Implementation::new("cofferdam", env!("CARGO_PKG_VERSION"))
             .with_title("Cofferdam gateway");
-        let capabilities =
-            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .enable_tasks()
+            .build();
         InitializeResult::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
     }
 
@@ -109,9 +114,19 @@ impl ServerHandler for Mcp {
             None => Progress::silent(),
         };
         let person = Person::of(&context, is_in_session(&context), again);
+        let takes_task = tasks::are_taken(&context);
         let (arguments, cancelled) = (request.arguments, context.ct);
         let budget = self.gateway.config().limits.result_bytes.get();
-        let call = Call { origin, arguments, profile: None, budget, cancelled, progress, person };
+        let call = Call {
+            origin,
+            arguments,
+            profile: None,
+            budget,
+            cancelled,
+            progress,
+            person,
+            takes_task,
+        };
         let span = trace::span(&call.origin.run_id, call.origin.trace.as_ref());
         pipeline::serve(&self.gateway, call).instrument(span).await
     }
@@ -148,6 +163,33 @@ impl ServerHandler for Mcp {
         _context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         Err(no_method("completion/complete"))
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let call = tasks::question(&self.gateway, &context, "tasks/get", &request.task_id)?;
+        tasks::get(&self.gateway, call, &request.task_id).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let call = tasks::question(&self.gateway, &context, "tasks/update", &request.task_id)?;
+        tasks::update(&self.gateway, call, &request.task_id).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let call = tasks::question(&self.gateway, &context, "tasks/cancel", &request.task_id)?;
+        tasks::cancel(&self.gateway, call, &request.task_id).await
     }
 
     /// Gets every request that is none of MCP's, and also a `tools/call` whose

@@ -14,6 +14,7 @@ mod goes_on;
 mod look;
 mod sessions;
 mod several;
+mod wait;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +22,14 @@ use std::time::Duration;
 use cofferdam_journal::Ending;
 use cofferdam_policy::Action;
 use cofferdam_trust::{action_digest, sha256};
-use rmcp::model::{CallToolResponse, CallToolResult, ErrorData};
+use rmcp::model::{CallToolResponse, CallToolResult, CreateTaskResult, ErrorData};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::action::WireAction;
 pub(crate) use goes_on::see_to_the_end;
+pub(crate) use look::looked;
+use wait::Wait;
 
 use crate::admission::Admitted;
 use crate::approvals::Exactly;
@@ -37,7 +40,7 @@ use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::hosts::Host;
 use crate::input::parse;
-use crate::mcp::unknown_tool;
+use crate::mcp::{RunTask, of_run, task_of, unknown_tool};
 use crate::place::Place;
 use crate::process;
 use crate::record::{Draft, Ended, RecordedIntent};
@@ -56,6 +59,16 @@ struct Allowed<W> {
     place: Place,
     /// How long its caller waits for a run.
     wait: Option<Duration>,
+    /// What stands for the call where its run takes longer.
+    task: Option<RunTask>,
+}
+
+/// What came of a call.
+enum Came<O> {
+    /// Its answer.
+    Answer(O),
+    /// It goes on, and this stands for it.
+    Task(Box<CreateTaskResult>),
 }
 
 /// Leads a call to its answer. Only a tool that there is not is an error of the
@@ -121,7 +134,7 @@ async fn lead<T: HostTool>(gateway: &Arc<Gateway>, mut call: Call) -> CallToolRe
 /// Leads a call that one host answers, in a task of its own. Its caller gets an
 /// answer before the task has ended where people take their time to agree.
 pub(crate) async fn lead_one<T: HostTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
-    let run_id = call.origin.run_id.clone();
+    let (run_id, takes_task) = (call.origin.run_id.clone(), call.takes_task);
     let gateway = Arc::clone(gateway);
     let task = Arc::clone(&gateway);
     let (early, left) = oneshot::channel();
@@ -131,7 +144,10 @@ pub(crate) async fn lead_one<T: HostTool>(gateway: &Arc<Gateway>, call: Call) ->
     tokio::select! {
         answered = task => answered
             .unwrap_or_else(|error| Fault::Internal(error.to_string()).respond(&run_id)),
-        Ok(fault) = left => fault.respond(&run_id),
+        Ok(fault) = left => match task_of(&gateway, &fault).filter(|_| takes_task) {
+            Some(task) => CallToolResponse::Task(task),
+            None => fault.respond(&run_id),
+        },
     }
 }
 
@@ -141,11 +157,12 @@ async fn answer<T: HostTool>(
     mut call: Call,
     mut leave: Leave,
 ) -> CallToolResponse {
-    let answered = through::<T>(gateway, &mut call, &mut leave).await;
+    let came = through::<T>(gateway, &mut call, &mut leave).await;
     // A request that stays open has no result yet.
-    let stays_open = matches!(&answered, Err(Fault::Consent(Lacking::Stopping(_))));
-    let answer = match answered {
-        Ok(answer) => present(&T::complete(gateway, &call, answer).await).into(),
+    let stays_open = matches!(&came, Err(Fault::Consent(Lacking::Stopping(_))));
+    let answer = match came {
+        Ok(Came::Answer(answer)) => present(&T::complete(gateway, &call, answer).await).into(),
+        Ok(Came::Task(task)) => CallToolResponse::Task(*task),
         Err(fault) => fault.respond(&call.origin.run_id),
     };
     if let Some(request) = leave.request().filter(|_| !stays_open)
@@ -169,7 +186,7 @@ async fn through<T: HostTool>(
     gateway: &Arc<Gateway>,
     call: &mut Call,
     leave: &mut Leave,
-) -> Result<T::Output, Fault> {
+) -> Result<Came<T::Output>, Fault> {
     let action = for_record(&call.origin.tool, call.arguments.as_ref());
     let mut draft = Draft::new(&call.origin, action);
     match allow::<T>(gateway, call, &mut draft, leave).await {
@@ -199,7 +216,7 @@ async fn allow<T: HostTool>(
     let host = gateway.hosts().get(&place.host).cloned();
     let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
     place.layers = host.layers();
-    let wait = T::wait(&input);
+    let wait = Wait::of::<T>(call, &input);
     let mut asked = T::ask(input, &place)?;
     T::fit(&mut asked.wire, call.budget);
     let mut policy = gateway.policy();
@@ -235,7 +252,8 @@ async fn allow<T: HostTool>(
         gateway.sessions().used(session, &place.host)?;
     }
     let intent = gateway.recorder().intent(consented, draft.clone(), asked, policy.statement())?;
-    Ok((Allowed { intent, host, place, wait }, held))
+    let (wait, task) = wait.with(leave.has_left(call), || process::handle(&place.host, &call.origin.run_id));
+    Ok((Allowed { intent, host, place, wait, task }, held))
 }
 
 /// Has the host act, and records how that ended before anybody hears of it.
@@ -243,8 +261,8 @@ async fn act<T: HostTool>(
     gateway: &Arc<Gateway>,
     call: &Call,
     allowed: Allowed<T::Wire>,
-) -> Result<T::Output, Fault> {
-    let Allowed { intent, host, place, wait } = allowed;
+) -> Result<Came<T::Output>, Fault> {
+    let Allowed { intent, host, place, wait, task } = allowed;
     let job = Job {
         host: &host,
         cancelled: &call.cancelled,
@@ -258,7 +276,12 @@ async fn act<T: HostTool>(
         Ok(Led::GoesOn(answer)) => {
             let open = gateway.recorder().goes_on(intent.into_entered()).await?;
             see_to_the_end(gateway, host.name(), open);
-            return Ok(answer);
+            return Ok(match task {
+                None => Came::Answer(answer),
+                Some(task) => {
+                    Came::Task(Box::new(of_run(&host, task, &call.origin.run_id).await))
+                }
+            });
         }
         Ok(Led::Ended(acted)) => {
             let Acted { answer, ending, usage, sandbox, receipt } = *acted;
@@ -272,7 +295,7 @@ async fn act<T: HostTool>(
         }
     };
     gateway.recorder().end(intent.into_entered(), ended, T::only_reads()).await?;
-    answer
+    answer.map(Came::Answer)
 }
 
 /// Leads a call of `list_hosts`, which the gateway answers by itself.

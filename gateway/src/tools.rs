@@ -27,6 +27,7 @@ mod read_file;
 mod read_process;
 mod read_service;
 mod resize_process;
+mod run_now;
 mod search_files;
 mod signal_process;
 mod start_process;
@@ -64,6 +65,7 @@ pub(crate) use read_file::ReadFile;
 pub(crate) use read_process::ReadProcess;
 pub(crate) use read_service::ReadService;
 pub(crate) use resize_process::ResizeProcess;
+pub(crate) use run_now::{Now, RunNow};
 pub(crate) use search_files::SearchFiles;
 pub(crate) use signal_process::SignalProcess;
 pub(crate) use start_process::StartProcess;
@@ -101,6 +103,12 @@ pub(crate) trait HostTool {
 
     /// How long its caller waits for a run; none: to its end.
     fn wait(_input: &Self::Input) -> Option<Duration> {
+        None
+    }
+
+    /// How long a task may stand for the call, where its client takes one: as long as its
+    /// caller says that they wait, and [`Duration::MAX`] to the end of the run.
+    fn wait_as_task(_input: &Self::Input) -> Option<Duration> {
         None
     }
 
@@ -154,7 +162,7 @@ pub(crate) trait LookTool {
     /// What a caller sends.
     type Input: DeserializeOwned + JsonSchema + Target + Send + Sync + 'static;
     /// What a caller gets.
-    type Output: Answer + Send;
+    type Output: Send;
 
     /// What a client is told about it.
     const ABOUT: About;
@@ -234,7 +242,7 @@ pub(crate) fn definitions() -> &'static [Tool] {
         fn host_tool<T: HostTool>() -> Tool {
             in_session(define::<T::Input, T::Output>(T::ABOUT))
         }
-        fn look_tool<T: LookTool>() -> Tool {
+        fn look_tool<T: LookTool<Output: Answer>>() -> Tool {
             define::<T::Input, T::Output>(T::ABOUT)
         }
         vec![

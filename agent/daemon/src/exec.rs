@@ -11,7 +11,7 @@ use cofferdam_proto::exec::v1::{
     AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, CloseSessionRequest,
     CloseSessionResponse, DescribeRunRequest, DescribeRunResponse, FindProgramRequest,
     FindProgramResponse, KeepRunRequest, KeepRunResponse, ListRunsRequest, ListRunsResponse,
-    ResizeRunRequest, ResizeRunResponse, SignalRunRequest, SignalRunResponse, StartRunRequest,
+    ResizeRunRequest, ResizeRunResponse, RunSummary, SignalRunRequest, SignalRunResponse, StartRunRequest,
     StartRunResponse, WriteRunRequest, WriteRunResponse,
 };
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
@@ -131,7 +131,10 @@ impl ExecService for Exec {
         request: Request<DescribeRunRequest>,
     ) -> Result<Response<DescribeRunResponse>, Status> {
         let run = self.run(&gateway(&request)?, &request.into_inner().run_id)?;
-        Ok(Response::new(DescribeRunResponse { run: Some(run.summary()) }))
+        let kept = self.agent.registry.kept().as_millis();
+        let kept_millis = u64::try_from(kept).unwrap_or(u64::MAX);
+        let run = RunSummary { kept_millis, ..run.summary() };
+        Ok(Response::new(DescribeRunResponse { run: Some(run) }))
     }
 
     async fn list_runs(

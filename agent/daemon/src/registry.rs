@@ -196,7 +196,8 @@ impl Registry {
         self.ended(id);
     }
 
-    /// Notes that a run has ended, and forgets the oldest above the bounds.
+    /// Notes that a run has ended, and forgets the oldest above the bounds; those that
+    /// were left to themselves last, because somebody has yet to ask how they ended.
     pub fn ended(&self, id: RunId) {
         let mut runs = self.lock();
         runs.ended.push_back(id);
@@ -205,15 +206,23 @@ impl Registry {
             Some((tenant.to_owned(), user.to_owned()))
         };
         let own = owner(&runs, &id);
-        let its: Vec<RunId> =
+        let mut its: Vec<RunId> =
             runs.ended.iter().filter(|id| owner(&runs, id) == own).copied().collect();
+        its.sort_by_key(|id| runs.is_kept(*id));
         let above = its.len().saturating_sub(self.limits.kept_runs_per_user);
         its[..above].iter().for_each(|id| runs.forget(*id));
         let most = usize::try_from(self.limits.kept_output.0).unwrap_or(usize::MAX);
         while runs.ended.len() > self.limits.kept_runs || runs.held_of_ended() > most {
-            let Some(oldest) = runs.ended.front().copied() else { break };
+            let oldest = runs.ended.iter().copied().min_by_key(|id| runs.is_kept(*id));
+            let Some(oldest) = oldest else { break };
             runs.forget(oldest);
         }
+    }
+
+    /// How long a run is kept after its end, at most.
+    #[must_use]
+    pub fn kept(&self) -> Duration {
+        Duration::from_secs(self.limits.kept_seconds)
     }
 
     /// Forgets what ended too long ago.
@@ -227,8 +236,7 @@ impl Registry {
     }
 
     fn is_past(&self, run: &Run) -> bool {
-        let kept = Duration::from_secs(self.limits.kept_seconds);
-        run.ended_at().is_some_and(|at| Instant::now().duration_since(at) > kept)
+        run.ended_at().is_some_and(|at| Instant::now().duration_since(at) > self.kept())
     }
 
     /// Starts nothing new from now on, and cancels what runs.
@@ -251,6 +259,10 @@ impl Registry {
 }
 
 impl Runs {
+    fn is_kept(&self, id: RunId) -> bool {
+        self.all.get(&id).is_some_and(|run| run.is_kept())
+    }
+
     fn forget(&mut self, id: RunId) {
         self.ended.retain(|ended| *ended != id);
         self.all.remove(&id);

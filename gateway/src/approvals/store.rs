@@ -43,7 +43,7 @@ const KEPT: u64 = 30 * 24 * 60 * 60;
 
 /// How long the results of what is over are kept, in seconds: they hold what
 /// files and programs said.
-const RESULT_KEPT: u64 = 24 * 60 * 60;
+pub(crate) const RESULT_KEPT: u64 = 24 * 60 * 60;
 
 /// The longest that people can agree to the same call of a session.
 const SESSION_SECONDS: u64 = 12 * 60 * 60;

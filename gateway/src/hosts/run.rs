@@ -8,6 +8,7 @@
 //! after that, and the caller told where to read on.
 
 mod follower;
+mod seen;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use super::{Host, HostError};
 use crate::excerpt::Collector;
 use crate::record::RecordedIntent;
 use follower::{Broken, Follower};
+pub(crate) use seen::SeenRun;
 
 /// How long a run may be silent beyond its wall time before it counts as lost.
 const GRACE: Duration = Duration::from_secs(30);

@@ -21,11 +21,14 @@ use crate::input::parse;
 use crate::place::Place;
 use crate::process::{self, Process};
 use crate::record::{Draft, Ended, Looked};
-use crate::result::present;
+use crate::result::{Answer, present};
 use crate::tools::{Look, LookTool, Target};
 
 /// Leads such a call to its answer, in a task of its own.
-pub(super) async fn look<T: LookTool>(gateway: &Arc<Gateway>, call: Call) -> CallToolResponse {
+pub(super) async fn look<T: LookTool<Output: Answer>>(
+    gateway: &Arc<Gateway>,
+    call: Call,
+) -> CallToolResponse {
     let run_id = call.origin.run_id.clone();
     let task = Arc::clone(gateway);
     let look = async move { through::<T>(&task, &call).await };
@@ -35,6 +38,17 @@ pub(super) async fn look<T: LookTool>(gateway: &Arc<Gateway>, call: Call) -> Cal
         Ok(Err(fault)) => fault.respond(&run_id),
         Err(error) => Fault::Internal(error.to_string()).respond(&run_id),
     }
+}
+
+/// The same where what comes of it is no result of a tool.
+pub(crate) async fn looked<T: LookTool + 'static>(
+    gateway: &Arc<Gateway>,
+    call: Call,
+) -> Result<T::Output, Fault> {
+    let task = Arc::clone(gateway);
+    let look = async move { through::<T>(&task, &call).await };
+    let answered = gateway.tasks().spawn(look.in_current_span()).await;
+    answered.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
 }
 
 async fn through<T: LookTool>(gateway: &Gateway, call: &Call) -> Result<T::Output, Fault> {

@@ -150,6 +150,7 @@ fn part(call: &Call, host: &str, budget: usize) -> Call {
         cancelled: call.cancelled.clone(),
         progress: Progress::silent(),
         person: None,
+        takes_task: false,
     }
 }
 

@@ -193,6 +193,7 @@ async fn ask_version(
         cancelled: call.cancelled.clone(),
         progress: Progress::silent(),
         person: None,
+        takes_task: false,
     };
     let response = lead_one::<ExecuteCommand>(gateway, run).await;
     let said = match response {

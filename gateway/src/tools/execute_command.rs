@@ -8,10 +8,12 @@ pub(in crate::tools) mod met;
 mod start;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use cofferdam_journal::{Ending, Usage};
-use cofferdam_proto::exec::v1::{Command, EnvironmentVariable};
+use cofferdam_proto::exec::v1::{
+    Command, EnvironmentVariable, Finished, Layer, RunSummary, Sandbox,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +24,8 @@ use start::{check_sizes, what_to_start};
 use super::definition::{About, Effect};
 use super::view::{OutcomeView, Provenance, UsageView, WeakLayer, layers};
 use super::{Acted, Asked, HostTool, Job, Led, Target};
-use crate::excerpt::{Excerpt, excerpts};
-use crate::hosts::{Course, FollowedRun, HostError, RunSoFar, RunWatch};
+use crate::excerpt::{Collector, Excerpt, excerpts};
+use crate::hosts::{Course, FollowedRun, HostError, RunSoFar, RunWatch, SeenRun};
 use crate::input::{BadInput, bounded, check_path};
 use crate::place::Place;
 use crate::process::handle;
@@ -200,6 +202,10 @@ impl HostTool for ExecuteCommand {
         Some(Duration::from_secs(input.wait_seconds.unwrap_or(DEFAULT_WAIT)))
     }
 
+    fn wait_as_task(input: &Input) -> Option<Duration> {
+        Some(input.wait_seconds.map_or(Duration::MAX, Duration::from_secs))
+    }
+
     async fn act(
         job: Job<'_>,
         intent: &RecordedIntent<Command>,
@@ -329,12 +335,56 @@ fn so_far(run: RunSoFar, provenance: Provenance, budget: usize, waited: Duration
 }
 
 fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Output> {
-    let FollowedRun { outcome, usage, layers: given, sandbox, stdout, stderr, receipt } = run;
-    let ending = Ending::from_wire(outcome);
-    let usage = Usage::from_wire(usage);
+    let FollowedRun { outcome, usage, layers, sandbox, stdout, stderr, receipt } = run;
+    let (ending, usage) = (Ending::from_wire(outcome), Usage::from_wire(usage));
     let recorded = sandbox.as_ref().map(recorded_sandbox);
+    let end = End { ending: ending.clone(), usage, layers, sandbox };
+    let answer = ended(end, [&stdout, &stderr], provenance, budget);
+    Acted { answer, ending, usage: Some(usage), sandbox: recorded, receipt }
+}
+
+/// What there is of a run that was left to itself: as it would have been answered.
+pub(super) fn of_seen(
+    run: SeenRun,
+    provenance: Provenance,
+    budget: usize,
+    summary: &RunSummary,
+) -> Output {
+    let SeenRun { finished, layers, stdout, stderr } = run;
+    let Some(finished) = finished else {
+        let waited = waited(summary);
+        return so_far(RunSoFar { layers, stdout, stderr }, provenance, budget, waited);
+    };
+    let Finished { outcome, usage, sandbox, receipt: _, stdout_bytes: _, stderr_bytes: _ } =
+        finished;
+    let ending = Ending::from_wire(outcome.unwrap_or_default());
+    let usage = Usage::from_wire(usage.unwrap_or_default());
+    ended(End { ending, usage, layers, sandbox }, [&stdout, &stderr], provenance, budget)
+}
+
+/// Since it was started.
+fn waited(summary: &RunSummary) -> Duration {
+    let started = summary.started_at.and_then(|at| SystemTime::try_from(at).ok());
+    started.and_then(|at| at.elapsed().ok()).unwrap_or_default()
+}
+
+/// How a run ended.
+struct End {
+    ending: Ending,
+    usage: Usage,
+    layers: Vec<Layer>,
+    sandbox: Option<Sandbox>,
+}
+
+fn ended(
+    end: End,
+    [stdout, stderr]: [&Collector; 2],
+    provenance: Provenance,
+    budget: usize,
+) -> Output {
+    let End { ending, usage, layers: given, sandbox } = end;
     let met = Met::of(sandbox, ending == Ending::Exited { code: 0 }, budget / FOR_MET);
-    let [stdout, stderr] = excerpts(&stdout, &stderr, budget.saturating_sub(met.size()));
+    let [stdout, stderr] = excerpts(stdout, stderr, budget.saturating_sub(met.size()));
     let (sandbox, degraded) = layers(given);
     let process = handle(&provenance.host, &provenance.run_id);
     let is_cut = stdout.omitted > 0 || stderr.omitted > 0;
@@ -342,7 +392,7 @@ fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Outpu
         format!("read_process with process `{process}` pages and searches what is left out")
     });
     let answer = Output {
-        outcome: ending.clone().into(),
+        outcome: ending.into(),
         process,
         read_on,
         duration_ms: usage.wall_micros / 1000,
@@ -353,11 +403,15 @@ fn shape(run: FollowedRun, provenance: Provenance, budget: usize) -> Acted<Outpu
         provenance,
         ..Output::default()
     };
-    let answer = answer.showing(stdout, stderr);
-    Acted { answer, ending, usage: Some(usage), sandbox: recorded, receipt }
+    answer.showing(stdout, stderr)
 }
 
 impl Output {
+    /// Whether somebody took it back.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.outcome.kind == "cancelled"
+    }
+
     fn showing(self, stdout: Excerpt, stderr: Excerpt) -> Self {
         let lossy = [("stdout", stdout.lossy), ("stderr", stderr.lossy)];
         let lossy = lossy.into_iter().filter_map(|(name, lossy)| lossy.then_some(name)).collect();

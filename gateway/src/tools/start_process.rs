@@ -153,6 +153,10 @@ impl HostTool for StartProcess {
         Some(Duration::from_secs(input.wait_seconds.unwrap_or(DEFAULT_WAIT)))
     }
 
+    fn wait_as_task(input: &Input) -> Option<Duration> {
+        Self::wait(input)
+    }
+
     async fn act(
         job: Job<'_>,
         intent: &RecordedIntent<Command>,

@@ -353,6 +353,7 @@ impl Run {
             stdin_bytes: self.input.offset(),
             stdout: held(stdout),
             stderr: held(stderr),
+            kept_millis: 0,
         }
     }
 }

@@ -60,7 +60,8 @@ impl Follower {
         Err(Broken::Connection)
     }
 
-    fn take(&mut self, event: Option<RunEvent>) -> Option<Finished> {
+    /// Takes one event; the last one says how the run ended.
+    pub(super) fn take(&mut self, event: Option<RunEvent>) -> Option<Finished> {
         match event.and_then(|event| event.event)? {
             Event::Started(Started { run_id: _, started_at: _, layers }) => self.layers = layers,
             Event::Output(output) => self.take_output(&output),
@@ -70,6 +71,11 @@ impl Follower {
             Event::Finished(finished) => return Some(finished),
         }
         None
+    }
+
+    /// How far it has come in each stream.
+    pub(super) fn totals(&self) -> [u64; 2] {
+        [self.stdout.total(), self.stderr.total()]
     }
 
     fn take_output(&mut self, output: &Output) {
