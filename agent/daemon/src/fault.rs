@@ -21,6 +21,7 @@ use crate::cell::{BuildError, StartError};
 use crate::input::InputError;
 use crate::intent::IntentError;
 use crate::peers::PeerError;
+use crate::pipeline::TransferError;
 use crate::planner::PlanError;
 use crate::registry::{RegistryError, SteerError};
 use crate::replay::ReplayError;
@@ -46,14 +47,16 @@ struct Parts {
     rule: &'static str,
     /// The request's field that is wrong.
     field: String,
+    /// Bytes that are there of an upload which broke off.
+    kept: Option<u64>,
     receipt: Option<SignedReceipt>,
 }
 
 impl Fault {
     fn new(code: Code, reason: &'static str, error: &(impl ToString + ?Sized)) -> Self {
         let message = error.to_string();
-        let (rule, field, receipt) = ("", String::new(), None);
-        Self(Box::new(Parts { code, reason, message, rule, field, receipt }))
+        let (rule, field, kept, receipt) = ("", String::new(), None, None);
+        Self(Box::new(Parts { code, reason, message, rule, field, kept, receipt }))
     }
 
     /// The same, with the ceiling's key that decided.
@@ -102,11 +105,14 @@ impl Fault {
     /// As gRPC says it.
     #[must_use]
     pub fn into_status(self) -> Status {
-        let Parts { code, reason, message, rule, field, receipt } = *self.0;
+        let Parts { code, reason, message, rule, field, kept, receipt } = *self.0;
         let mut details = ErrorDetails::new();
         let mut metadata = HashMap::new();
         if !rule.is_empty() {
             metadata.insert("rule".to_owned(), rule.to_owned());
+        }
+        if let Some(kept) = kept {
+            metadata.insert("kept".to_owned(), kept.to_string());
         }
         details.set_error_info(reason, DOMAIN, metadata);
         if !field.is_empty() {
@@ -367,10 +373,36 @@ impl From<FileError> for Fault {
     }
 }
 
+impl From<TransferError> for Fault {
+    fn from(error: TransferError) -> Self {
+        let (code, reason) = match error {
+            TransferError::Above { .. } => {
+                let fault = Self::new(Code::OutOfRange, "FILE_TOO_LARGE", &error);
+                return fault.by("ceiling.limits.file_size");
+            }
+            TransferError::Incomplete { kept, .. } => {
+                let mut fault = Self::new(Code::Aborted, "UPLOAD_INCOMPLETE", &error);
+                fault.0.kept = Some(kept);
+                return fault;
+            }
+            TransferError::Part(_) => (Code::InvalidArgument, "INVALID_PART"),
+            TransferError::Stalled => (Code::DeadlineExceeded, "TRANSFER_STALLED"),
+            TransferError::Late(_) => (Code::DeadlineExceeded, "TRANSFER_LATE"),
+        };
+        Self::new(code, reason, &error)
+    }
+}
+
 /// The worker ended without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the file worker gave no answer: {0}")]
 pub struct NoAnswer(pub String);
+
+impl From<std::io::Error> for NoAnswer {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl From<NoAnswer> for Fault {
     fn from(error: NoAnswer) -> Self {

@@ -1,23 +1,27 @@
 //! `cofferdam.file.v1.FileService`: files of a workspace.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use cofferdam_proto::file::v1::file_service_server::FileService;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{
-    CopyFileRequest, CopyFileResponse, DeleteFileRequest, DeleteFileResponse, EditFileRequest,
-    EditFileResponse, ListDirectoryRequest, ListDirectoryResponse, MakeDirectoryRequest,
-    MakeDirectoryResponse, MoveFileRequest, MoveFileResponse, ReadFileRequest, ReadFileResponse,
-    ReadFilesRequest, ReadFilesResponse, SearchFilesRequest, SearchFilesResponse, StatFileRequest,
-    StatFileResponse, WatchFilesRequest, WatchFilesResponse, WriteFileRequest, WriteFileResponse,
+    CopyFileRequest, CopyFileResponse, DeleteFileRequest, DeleteFileResponse, DownloadFileRequest,
+    DownloadFileResponse, EditFileRequest, EditFileResponse, ListDirectoryRequest,
+    ListDirectoryResponse, MakeDirectoryRequest, MakeDirectoryResponse, MoveFileRequest,
+    MoveFileResponse, ReadFileRequest, ReadFileResponse, ReadFilesRequest, ReadFilesResponse,
+    SearchFilesRequest, SearchFilesResponse, StatFileRequest, StatFileResponse, UploadFileRequest,
+    UploadFileResponse, WatchFilesRequest, WatchFilesResponse, WriteFileRequest, WriteFileResponse,
 };
 use cofferdam_trust::action_digest;
-use tonic::{Request, Response, Status};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::fault::{Fault, NoAnswer};
 use crate::peers::gateway;
-use crate::pipeline::{Agent, file_call};
+use crate::pipeline::{self, Agent, file_call};
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -46,6 +50,30 @@ macro_rules! call {
 
 #[tonic::async_trait]
 impl FileService for File {
+    type DownloadFileStream =
+        Pin<Box<dyn Stream<Item = Result<DownloadFileResponse, Status>> + Send>>;
+
+    async fn download_file(
+        &self,
+        request: Request<DownloadFileRequest>,
+    ) -> Result<Response<Self::DownloadFileStream>, Status> {
+        let gateway = gateway(&request)?;
+        let events = pipeline::download(&self.0, &gateway, request.into_inner());
+        let events = events.map_err(Fault::into_status)?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(events))))
+    }
+
+    async fn upload_file(
+        &self,
+        request: Request<Streaming<UploadFileRequest>>,
+    ) -> Result<Response<UploadFileResponse>, Status> {
+        let gateway = gateway(&request)?;
+        let uploaded = pipeline::upload(&self.0, &gateway, request.into_inner()).await;
+        let (uploaded, receipt) = uploaded.map_err(Fault::into_status)?;
+        let uploaded = Some(uploaded);
+        Ok(Response::new(UploadFileResponse { uploaded, receipt: Some(receipt) }))
+    }
+
     async fn read_file(
         &self,
         request: Request<ReadFileRequest>,

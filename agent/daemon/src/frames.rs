@@ -28,13 +28,20 @@ pub async fn send<P: Encode>(
         Ok(prefix) if length <= limit => prefix.to_le_bytes(),
         _ => return Err(ChannelError::TooLong(length, limit)),
     };
-    let frame = [&prefix[..], &body].concat();
-    // Descriptors belong to the first byte.
-    let mut sent =
-        socket.async_io(Interest::WRITABLE, || send_part(socket, &frame, descriptors)).await?;
-    while sent < frame.len() {
-        sent +=
-            socket.async_io(Interest::WRITABLE, || send_part(socket, &frame[sent..], &[])).await?;
+    Ok(send_bytes(socket, &[&prefix[..], &body].concat(), descriptors).await?)
+}
+
+/// Sends bytes, at least one, with the descriptors that belong to the first.
+pub async fn send_bytes(
+    socket: &UnixStream,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let first = || send_part(socket, bytes, descriptors);
+    let mut sent = socket.async_io(Interest::WRITABLE, first).await?;
+    while sent < bytes.len() {
+        let next = || send_part(socket, &bytes[sent..], &[]);
+        sent += socket.async_io(Interest::WRITABLE, next).await?;
     }
     Ok(())
 }

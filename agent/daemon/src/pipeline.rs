@@ -16,6 +16,7 @@ mod service;
 mod session;
 mod steer;
 mod supervise;
+mod transfer;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,7 @@ pub use run::{Followed, start_run};
 pub use service::read_service;
 pub use session::close_session;
 pub use steer::{resize_run, signal_run, write_run};
+pub use transfer::{TransferError, download, upload};
 
 /// All that a call needs of its agent.
 #[derive(Debug)]

@@ -81,3 +81,9 @@ pub const PLACE: usize = 1024;
 pub const APPEARED_VISITED: usize = 20_000;
 /// Paths told of those that appeared.
 pub const APPEARED: usize = 64;
+/// Bytes of a stream that are read and written at once; what its pipe holds, too.
+pub const STREAMED: usize = 1 << 20;
+/// Uploads that broke off and are kept.
+pub const KEPT: usize = 4;
+/// How long they are kept.
+pub const KEPT_FOR: Duration = Duration::from_mins(10);

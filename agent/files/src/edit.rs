@@ -22,7 +22,7 @@ use crate::encoding::Encoding;
 use crate::fault::FileFault;
 use crate::lines::line_at;
 use crate::place::{Place, Workspace};
-use crate::write::{self, Target};
+use crate::write::{self, Expected, Target};
 
 /// What is asked, checked.
 enum Change {
@@ -65,7 +65,7 @@ pub(crate) fn edit(workspace: &Workspace, request: FileEdit) -> Result<FileEdite
     let notes = if dry_run || !changed {
         Vec::new()
     } else {
-        write::replace(&target, &after, Some(digest))?
+        write::replace(&target, &after, Some(Expected::Digest(digest)))?
     };
     Ok(FileEdited {
         changed,

@@ -38,6 +38,14 @@ pub enum FileFault {
         /// What does not hold, and what to do.
         problem: String,
     },
+    /// It is not, or no longer, what was to be read.
+    #[error("`{}` {problem}", path.display())]
+    Changed {
+        /// On what.
+        path: PathBuf,
+        /// What happened, and what to do.
+        problem: String,
+    },
     /// An edit does not fit what is there; nothing was changed.
     #[error("`{}` {problem}", path.display())]
     Unmatched {
@@ -130,7 +138,9 @@ impl From<FileFault> for FileError {
             FileFault::WrongKind { .. } | FileFault::Directory { .. } => {
                 (FileErrorKind::WrongKind, 0)
             }
-            FileFault::Precondition { .. } => (FileErrorKind::PreconditionFailed, 0),
+            FileFault::Precondition { .. } | FileFault::Changed { .. } => {
+                (FileErrorKind::PreconditionFailed, 0)
+            }
             FileFault::NoWorkspace(_) => (FileErrorKind::NotFound, Errno::NOENT.raw_os_error()),
             FileFault::Protected { .. } => (FileErrorKind::PermissionDenied, 0),
             FileFault::Unmatched { .. } => (FileErrorKind::Unmatched, 0),

@@ -27,9 +27,13 @@ mod place;
 mod places;
 mod program;
 mod read;
+mod receive;
+mod requests;
 mod resident;
 mod search;
 mod seat;
+mod send;
+mod version;
 mod walk;
 mod watch;
 mod write;
@@ -78,10 +82,7 @@ fn refused(fault: FileFault) -> WorkerResponse {
 
 fn carry_out(request: WorkerRequest) -> Result<Answer, FileFault> {
     let WorkerRequest { workspace, operation } = request;
-    let workspace = Workspace::new(workspace)?;
-    if workspace.is_gone() {
-        return Err(FileFault::NoWorkspace(workspace.path().to_owned()));
-    }
+    let workspace = workspace_of(workspace)?;
     Ok(match operation {
         Some(Operation::Read(r)) => Answer::Content(read::read(&workspace, r)?),
         Some(Operation::Write(w)) => Answer::Written(write::write(&workspace, w)?),
@@ -98,6 +99,17 @@ fn carry_out(request: WorkerRequest) -> Result<Answer, FileFault> {
         Some(Operation::FindProgram(p)) => Answer::Program(program::find(p)?),
         Some(Operation::HoldPlaces(p)) => Answer::Held(places::hold(&workspace, p)?),
         Some(Operation::ReleasePlaces(p)) => Answer::Released(places::release(&workspace, p)?),
+        Some(Operation::Send(_) | Operation::Receive(_)) => {
+            return Err(FileFault::Invalid("the request needs a pipe for the bytes".to_owned()));
+        }
         None => return Err(FileFault::Invalid("the request names no operation".to_owned())),
     })
+}
+
+fn workspace_of(path: Vec<u8>) -> Result<Workspace, FileFault> {
+    let workspace = Workspace::new(path)?;
+    if workspace.is_gone() {
+        return Err(FileFault::NoWorkspace(workspace.path().to_owned()));
+    }
+    Ok(workspace)
 }

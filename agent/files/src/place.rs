@@ -17,7 +17,7 @@ use crate::fault::FileFault;
 pub(crate) struct Workspace(PathBuf);
 
 /// A request's path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     /// As it was asked for.
     asked: PathBuf,

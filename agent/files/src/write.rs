@@ -24,19 +24,23 @@ use sha2::{Digest, Sha256};
 use crate::bounds;
 use crate::fault::FileFault;
 use crate::place::Workspace;
+use crate::version::Version;
 
 mod draft;
+mod expected;
 mod target;
 
-use draft::{Draft, Exchanged};
+pub(crate) use draft::Draft;
+use draft::Exchanged;
+pub(crate) use expected::Expected;
 pub(crate) use target::Target;
 
 /// What must hold of a target, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Condition {
+pub(crate) enum Condition {
     None,
     MustNotExist,
-    Digest([u8; 32]),
+    Is(Expected),
 }
 
 /// Writes, if the precondition holds.
@@ -67,17 +71,47 @@ pub(crate) fn write(workspace: &Workspace, request: FileWrite) -> Result<FileWri
         make(&target, &data, mode, condition)?;
         Vec::new()
     } else {
-        let expected = match condition {
-            Condition::Digest(digest) => Some(digest),
-            Condition::None | Condition::MustNotExist => None,
-        };
-        replace(&target, &data, expected)?
+        replace(&target, &data, condition.expected())?
     };
     let sha256 = Sha256::digest(&data).to_vec();
     Ok(FileWritten { created, size: data.len() as u64, sha256, notes })
 }
 
-fn new_mode(mode: u32) -> Result<u32, FileFault> {
+/// Puts a draft that has all of its content in the place of its target, as far as
+/// the condition holds. Says whether there was nothing, and what could not be kept.
+pub(crate) fn put(
+    target: &Target,
+    draft: Draft,
+    mode: u32,
+    condition: Condition,
+) -> Result<(bool, Vec<String>), FileFault> {
+    check(target, condition)?;
+    let fault = || FileFault::io("write", target.shown());
+    match target.metadata() {
+        Some(existing) if condition != Condition::MustNotExist => {
+            let notes = keep_owner(target, existing, &draft)?;
+            draft.settle(Mode::from_raw_mode(existing.mode() & 0o777)).map_err(fault())?;
+            take_place(target, draft, condition.expected())?;
+            Ok((false, notes))
+        }
+        _ => {
+            draft.settle(Mode::from_raw_mode(mode)).map_err(fault())?;
+            come_to_be(target, draft, condition)?;
+            Ok((true, Vec::new()))
+        }
+    }
+}
+
+impl Condition {
+    fn expected(self) -> Option<Expected> {
+        match self {
+            Self::Is(expected) => Some(expected),
+            Self::None | Self::MustNotExist => None,
+        }
+    }
+}
+
+pub(crate) fn new_mode(mode: u32) -> Result<u32, FileFault> {
     match mode {
         0 => Ok(0o644),
         mode if mode & !0o777 == 0 => Ok(mode),
@@ -87,26 +121,30 @@ fn new_mode(mode: u32) -> Result<u32, FileFault> {
     }
 }
 
-fn condition(precondition: Option<WritePrecondition>) -> Result<Condition, FileFault> {
+pub(crate) fn condition(precondition: Option<WritePrecondition>) -> Result<Condition, FileFault> {
     match precondition.and_then(|p| p.precondition) {
         None | Some(Precondition::MustNotExist(false)) => Ok(Condition::None),
         Some(Precondition::MustNotExist(true)) => Ok(Condition::MustNotExist),
         Some(Precondition::Sha256(digest)) => match digest.try_into() {
-            Ok(digest) => Ok(Condition::Digest(digest)),
+            Ok(digest) => Ok(Condition::Is(Expected::Digest(digest))),
             Err(_) => Err(FileFault::Invalid("a SHA-256 has 32 bytes".to_owned())),
         },
+        Some(Precondition::Version(version)) => {
+            Ok(Condition::Is(Expected::Version(Version::read(&version)?)))
+        }
     }
 }
 
-fn check(target: &Target, condition: Condition) -> Result<(), FileFault> {
+pub(crate) fn check(target: &Target, condition: Condition) -> Result<(), FileFault> {
     match (condition, target.metadata()) {
         (Condition::MustNotExist, Some(_)) => Err(target.exists()),
-        (Condition::Digest(_), None) => {
+        (Condition::Is(Expected::Digest(_)), None) => {
             Err(target.unmet("does not exist, although its SHA-256 is expected"))
         }
-        (Condition::Digest(expected), Some(_)) if target.digest()? != expected => {
-            Err(target.changed())
+        (Condition::Is(Expected::Version(_)), None) => {
+            Err(target.unmet("does not exist, although a version of it is expected"))
         }
+        (Condition::Is(expected), Some(_)) if !expected.is_met_by(target)? => Err(target.changed()),
         _ => Ok(()),
     }
 }
@@ -117,6 +155,11 @@ fn make(target: &Target, data: &[u8], mode: u32, condition: Condition) -> Result
     let fault = || FileFault::io("write", target.shown());
     let mut draft = Draft::beside(target.path()).map_err(fault())?;
     draft.fill(data, Mode::from_raw_mode(mode)).map_err(fault())?;
+    come_to_be(target, draft, condition)
+}
+
+fn come_to_be(target: &Target, draft: Draft, condition: Condition) -> Result<(), FileFault> {
+    let fault = || FileFault::io("write", target.shown());
     if condition != Condition::MustNotExist {
         return draft.publish(target.path()).map_err(fault());
     }
@@ -132,26 +175,30 @@ fn make(target: &Target, data: &[u8], mode: u32, condition: Condition) -> Result
 pub(crate) fn replace(
     target: &Target,
     data: &[u8],
-    expected: Option<[u8; 32]>,
+    expected: Option<Expected>,
 ) -> Result<Vec<String>, FileFault> {
     let Some(existing) = target.metadata() else { return Err(target.changed()) };
     let fault = || FileFault::io("write", target.shown());
     let mut draft = Draft::beside(target.path()).map_err(fault())?;
     let notes = keep_owner(target, existing, &draft)?;
     draft.fill(data, Mode::from_raw_mode(existing.mode() & 0o777)).map_err(fault())?;
+    take_place(target, draft, expected)?;
+    Ok(notes)
+}
+
+fn take_place(target: &Target, draft: Draft, expected: Option<Expected>) -> Result<(), FileFault> {
+    let fault = || FileFault::io("write", target.shown());
     let Some(expected) = expected else {
-        draft.publish(target.path()).map_err(fault())?;
-        return Ok(notes);
+        return draft.publish(target.path()).map_err(fault());
     };
     match draft.exchange(target.path(), expected) {
-        Ok(Exchanged::Done) => Ok(notes),
+        Ok(Exchanged::Done) => Ok(()),
         Ok(Exchanged::Undone) => Err(target.changed()),
         Ok(Exchanged::Cannot(draft)) => {
-            if target.digest()? != expected {
+            if !expected.is_met_by(target)? {
                 return Err(target.changed());
             }
-            draft.publish(target.path()).map_err(fault())?;
-            Ok(notes)
+            draft.publish(target.path()).map_err(fault())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(target.changed()),
         Err(error) => Err(fault()(error)),
@@ -160,7 +207,7 @@ pub(crate) fn replace(
 
 /// Gives the draft the owner of what it replaces. Another user's file would
 /// change hands, which is refused; a group that cannot be given is told.
-fn keep_owner(
+pub(crate) fn keep_owner(
     target: &Target,
     existing: &fs::Metadata,
     draft: &Draft,

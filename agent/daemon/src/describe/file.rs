@@ -3,8 +3,9 @@
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::write_precondition::Precondition;
 use cofferdam_proto::file::v1::{
-    DirectoryList, DirectoryMake, FileCopy, FileDelete, FileEdit, FileMove, FileRead, FileSearch,
-    FileStat, FileWatch, FileWrite, FilesRead, LineRange, ProgramLookup, Replacement,
+    DirectoryList, DirectoryMake, FileCopy, FileDelete, FileDownload, FileEdit, FileMove, FileRead,
+    FileReceive, FileSearch, FileStat, FileUpload, FileWatch, FileWrite, FilesRead, LineRange,
+    ProgramLookup, Replacement, WritePrecondition,
 };
 use cofferdam_trust::hex;
 use serde_json::{Value, json};
@@ -46,6 +47,11 @@ pub fn operation(operation: &Operation) -> Value {
         Operation::FindProgram(ProgramLookup { program, directories: _ }) => {
             json!({"find_program": text(program)})
         }
+        Operation::Send(FileDownload { path, offset, length, version, whole_digest }) => json!({
+            "download": text(path), "offset": offset, "length": length, "version": hex(version),
+            "whole_digest": whole_digest,
+        }),
+        Operation::Receive(FileReceive { upload, offset }) => upload_value(upload, *offset),
         // Never a call: housekeeping is in no record.
         Operation::HoldPlaces(_) | Operation::ReleasePlaces(_) => Value::Null,
     }
@@ -64,14 +70,29 @@ fn read_value(read: &FileRead) -> Value {
 
 fn write_value(write: &FileWrite) -> Value {
     let FileWrite { path, data, precondition, make_parents, mode, append } = write;
-    let precondition = match precondition.as_ref().and_then(|p| p.precondition.as_ref()) {
+    json!({
+        "write": text(path), "data": content(data),
+        "precondition": precondition_value(precondition.as_ref()), "make_parents": make_parents,
+        "mode": mode, "append": append,
+    })
+}
+
+fn precondition_value(precondition: Option<&WritePrecondition>) -> Value {
+    match precondition.and_then(|it| it.precondition.as_ref()) {
         Some(Precondition::MustNotExist(it)) => json!({"must_not_exist": it}),
         Some(Precondition::Sha256(digest)) => json!({"sha256": hex(digest)}),
+        Some(Precondition::Version(version)) => json!({"version": hex(version)}),
         None => Value::Null,
-    };
+    }
+}
+
+fn upload_value(upload: &Option<FileUpload>, offset: u64) -> Value {
+    let Some(upload) = upload else { return Value::Null };
+    let FileUpload { path, size, sha256, mode, precondition, make_parents } = upload;
     json!({
-        "write": text(path), "data": content(data), "precondition": precondition,
-        "make_parents": make_parents, "mode": mode, "append": append,
+        "upload": text(path), "size": size, "sha256": hex(sha256), "mode": mode,
+        "precondition": precondition_value(precondition.as_ref()), "make_parents": make_parents,
+        "offset": offset,
     })
 }
 

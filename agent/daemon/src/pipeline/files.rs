@@ -1,5 +1,6 @@
 //! A file operation: the worker that stays in the session's cell for files.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,15 +14,19 @@ use prost::Message;
 
 use super::Agent;
 use crate::cap::{Capped, Need, cap};
-use crate::cells::{Footing, READ_FILES, WRITE_FILES, Wanted};
+use crate::cells::{Footing, Held, READ_FILES, WRITE_FILES, Wanted};
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
 use crate::planner::{Purpose, may_execute, plan_cell};
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::Place;
-use crate::worker::{self, resident};
+use crate::worker::resident::{self, Streaming};
+use crate::worker;
 use crate::{describe, validate};
+
+/// What a grant comes to for a file operation.
+pub(super) type Granted = Capped;
 
 /// A file operation that is believed and checked.
 struct FileCall {
@@ -55,7 +60,7 @@ pub async fn file_call(
     living.await.unwrap_or_else(|error| Err(NoAnswer(error.to_string()).into()))
 }
 
-fn check(
+pub(super) fn check(
     agent: &Agent,
     verified: &Verified,
     operation: &Operation,
@@ -70,17 +75,19 @@ fn check(
 }
 
 /// What an operation needs of its workspace.
-fn need_of(operation: &Operation) -> Need {
+pub(super) fn need_of(operation: &Operation) -> Need {
     match operation {
         Operation::Write(_)
         | Operation::Edit(_)
         | Operation::MakeDirectory(_)
         | Operation::Move(_)
         | Operation::Copy(_)
-        | Operation::Delete(_) => Need::Write,
+        | Operation::Delete(_)
+        | Operation::Receive(_) => Need::Write,
         Operation::Read(_)
         | Operation::ReadFiles(_)
         | Operation::Watch(_)
+        | Operation::Send(_)
         | Operation::List(_)
         | Operation::Search(_)
         | Operation::Stat(_)
@@ -163,9 +170,53 @@ fn encoded(answer: &Answer) -> Vec<u8> {
         Answer::Info(it) => it.encode_to_vec(),
         Answer::Program(it) => it.encode_to_vec(),
         Answer::Error(it) => it.encode_to_vec(),
+        Answer::Opened(it) | Answer::Sent(it) => it.encode_to_vec(),
+        Answer::Uploaded(it) => it.encode_to_vec(),
+        Answer::Kept(it) => it.encode_to_vec(),
         Answer::Held(it) => it.encode_to_vec(),
         Answer::Released(it) => it.encode_to_vec(),
     }
+}
+
+/// The session's cell for files of this grant.
+pub(super) async fn hold(
+    agent: &Arc<Agent>,
+    recorded: &Recorded,
+    capped: &Capped,
+) -> Result<Held, Fault> {
+    let purpose = Purpose::Files(&agent.worker);
+    let naming = agent.naming(recorded.verified());
+    let surveyed = tokio::task::block_in_place(|| agent.programs.survey(capped, purpose))?;
+    let plan = plan_cell(capped, &surveyed, purpose, naming)?;
+    let wanted = Wanted {
+        user: Agent::user(recorded.verified()),
+        session: Some(Agent::session(recorded.verified())),
+        purpose: if capped.write { WRITE_FILES } else { READ_FILES },
+        plan,
+        footing: Footing { cell: Arc::clone(surveyed.pins()), run: None },
+        capped,
+        idle: Duration::from_millis(capped.profile.session.idle_millis),
+    };
+    let cell = agent.cells.hold(wanted).await?;
+    agent.note_layers(cell.layers());
+    Ok(cell)
+}
+
+/// What may be used of it.
+pub(super) fn capped(granted: &Granted) -> &Capped {
+    granted
+}
+
+/// Has the worker of that cell move a file's bytes through `pipe`.
+pub(super) async fn stream(
+    agent: &Arc<Agent>,
+    cell: &Held,
+    granted: &Granted,
+    operation: Operation,
+    pipe: OwnedFd,
+) -> Result<Streaming, Fault> {
+    let warden = agent.cells.warden();
+    resident::stream(warden, cell, &agent.worker, capped(granted), operation, pipe).await
 }
 
 async fn work(
@@ -180,21 +231,7 @@ async fn work(
         lookup.directories = path.iter().map(|d| d.as_bytes().to_vec()).collect();
     }
     let survey = |purpose| tokio::task::block_in_place(|| agent.programs.survey(capped, purpose));
-    let purpose = Purpose::Files(&agent.worker);
-    let naming = agent.naming(recorded.verified());
-    let surveyed = survey(purpose)?;
-    let plan = plan_cell(capped, &surveyed, purpose, naming)?;
-    let wanted = Wanted {
-        user: Agent::user(recorded.verified()),
-        session: Some(Agent::session(recorded.verified())),
-        purpose: if capped.write { WRITE_FILES } else { READ_FILES },
-        plan,
-        footing: Footing { cell: Arc::clone(surveyed.pins()), run: None },
-        capped,
-        idle: Duration::from_millis(capped.profile.session.idle_millis),
-    };
-    let cell = agent.cells.hold(wanted).await?;
-    agent.note_layers(cell.layers());
+    let cell = hold(agent, recorded, capped).await?;
     let warden = agent.cells.warden();
     let answered = resident::ask(warden, &cell, &agent.worker, capped, operation).await;
     drop((cell, place));

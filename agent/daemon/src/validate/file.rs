@@ -5,8 +5,9 @@ use cofferdam_files::bounds as files;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::write_precondition::Precondition;
 use cofferdam_proto::file::v1::{
-    DirectoryList, DirectoryMake, FileCopy, FileDelete, FileEdit, FileMove, FileRead, FileSearch,
-    FileStat, FileWatch, FileWrite, FilesRead, ProgramLookup,
+    DirectoryList, DirectoryMake, FileCopy, FileDelete, FileDownload, FileEdit, FileMove, FileRead,
+    FileReceive, FileSearch, FileStat, FileUpload, FileWatch, FileWrite, FilesRead, ProgramLookup,
+    WritePrecondition,
 };
 
 use super::{Checked, bytes, invalid, most};
@@ -48,6 +49,8 @@ pub fn operation(operation: &Operation) -> Checked<()> {
             most("watch.wait_millis", (*wait_millis).into(), files::WAIT_MILLIS.into())?;
             most("watch.settle_millis", (*settle_millis).into(), files::SETTLE_MILLIS.into())
         }
+        Operation::Send(download) => file_download(download),
+        Operation::Receive(receive) => file_receive(receive),
         Operation::FindProgram(ProgramLookup { program, .. }) => {
             bytes("query.program", program, files::PATH)?;
             match program.as_slice() {
@@ -106,12 +109,50 @@ fn file_write(write: &FileWrite) -> Checked<()> {
     file_path("write.path", path)?;
     most("write.data", data.len() as u64, files::WRITE as u64)?;
     permissions("write.mode", *mode)?;
-    match precondition.as_ref().and_then(|p| p.precondition.as_ref()) {
+    write_precondition("write.precondition", precondition.as_ref())
+}
+
+fn write_precondition(field: &str, precondition: Option<&WritePrecondition>) -> Checked<()> {
+    match precondition.and_then(|it| it.precondition.as_ref()) {
         Some(Precondition::Sha256(digest)) if digest.len() != 32 => {
-            invalid("write.precondition.sha256", "is not 32 bytes")
+            invalid(format!("{field}.sha256"), "is not 32 bytes")
+        }
+        Some(Precondition::Version(version)) if version.len() != VERSION => {
+            invalid(format!("{field}.version"), "is not 16 bytes")
         }
         _ => Ok(()),
     }
+}
+
+/// Bytes of a file's version.
+const VERSION: usize = 16;
+
+fn file_download(download: &FileDownload) -> Checked<()> {
+    let FileDownload { path, offset, length, version, whole_digest } = download;
+    file_path("download.path", path)?;
+    if !matches!(version.len(), 0 | VERSION) {
+        return invalid("download.version", "is not 16 bytes");
+    }
+    if *whole_digest && *length > 0 {
+        return invalid("download.whole_digest", "is asked for beside a length; leave one out");
+    }
+    match offset.checked_add(*length) {
+        Some(_) => Ok(()),
+        None => invalid("download.length", "ends beyond the largest file that there can be"),
+    }
+}
+
+fn file_receive(receive: &FileReceive) -> Checked<()> {
+    let FileReceive { upload, offset } = receive;
+    let Some(upload) = upload else { return invalid("upload", "is missing") };
+    let FileUpload { path, size, sha256, mode, precondition, make_parents: _ } = upload;
+    file_path("upload.path", path)?;
+    permissions("upload.mode", *mode)?;
+    if sha256.len() != 32 {
+        return invalid("upload.sha256", "is not 32 bytes");
+    }
+    most("offset", *offset, *size)?;
+    write_precondition("upload.precondition", precondition.as_ref())
 }
 
 fn file_edit(edit: &FileEdit) -> Checked<()> {

@@ -9,9 +9,13 @@
 //! frames are bounded before they are read, decoded strictly, and believed only
 //! as the answer to a request that is under way. A worker that breaks any of this
 //! is ended, and those who wait are told so; the next call starts another one.
+//!
+//! The bytes of large files have pipes of their own, which go to the worker beside
+//! the request: a slow one holds up no other.
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +28,9 @@ use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{ResidentRequest, ResidentResponse, WorkerRequest, WorkerResponse};
 use prost::Message;
 use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -34,6 +39,7 @@ use crate::cap::Capped;
 use crate::cell::{Cell, Running, StartError};
 use crate::cells::Held;
 use crate::fault::{Fault, NoAnswer};
+use crate::frames;
 use crate::planner::{Berth, Command, plan_run};
 use crate::streams::ChildEnds;
 use crate::warden::Warden;
@@ -52,7 +58,7 @@ pub struct Desk(tokio::sync::Mutex<Option<Arc<Resident>>>);
 /// A worker that stays.
 #[derive(Debug)]
 struct Resident {
-    requests: mpsc::Sender<Vec<u8>>,
+    requests: mpsc::Sender<Frame>,
     waiting: Arc<Mutex<Waiting>>,
     last: AtomicU64,
     /// Ends with it.
@@ -62,9 +68,85 @@ struct Resident {
 /// Who waits for which answer.
 #[derive(Debug, Default)]
 struct Waiting {
-    answers: HashMap<u64, oneshot::Sender<Answer>>,
+    answers: HashMap<u64, Expected>,
     /// Why no answer comes any more.
     over: Option<String>,
+}
+
+/// How often a request is answered.
+#[derive(Debug)]
+enum Expected {
+    Once(oneshot::Sender<Answer>),
+    /// When it begins to send, and when it has sent.
+    Twice(oneshot::Sender<Answer>, oneshot::Sender<Answer>),
+}
+
+/// A request as it is written: its length, itself, and the pipe that goes with it.
+#[derive(Debug)]
+struct Frame {
+    bytes: Vec<u8>,
+    pipe: Option<OwnedFd>,
+}
+
+/// A request whose bytes have a pipe.
+#[derive(Debug)]
+pub struct Streaming {
+    worker: Arc<Resident>,
+    first: Option<oneshot::Receiver<Answer>>,
+    last: oneshot::Receiver<Answer>,
+}
+
+/// Has the worker of a cell move the bytes of a file through `pipe`, of which it
+/// gets this end.
+///
+/// # Errors
+/// Where it cannot be asked.
+pub async fn stream(
+    warden: &Arc<Warden>,
+    cell: &Held,
+    program: &Path,
+    capped: &Capped,
+    operation: Operation,
+    pipe: OwnedFd,
+) -> Result<Streaming, Fault> {
+    let sends = matches!(operation, Operation::Send(_));
+    let request = WorkerRequest {
+        workspace: capped.workspace.as_bytes().to_vec(),
+        operation: Some(operation),
+    };
+    let worker = hire(warden, cell, program, capped).await?;
+    let (last, ended) = oneshot::channel();
+    let (expected, first) = if sends {
+        let (first, begun) = oneshot::channel();
+        (Expected::Twice(first, last), Some(begun))
+    } else {
+        (Expected::Once(last), None)
+    };
+    let frame = worker.expect(expected, request, Some(pipe))?;
+    drop(worker.requests.send(frame).await);
+    Ok(Streaming { worker, first, last: ended })
+}
+
+impl Streaming {
+    /// What it says before the first byte; an error is the last that it says.
+    ///
+    /// # Errors
+    /// Where it says nothing.
+    pub async fn begun(&mut self, cell: &Cell) -> Result<Answer, Fault> {
+        match self.first.take() {
+            Some(first) => self.worker.within(cell, first).await,
+            None => Err(NoAnswer("it was asked twice".to_owned()).into()),
+        }
+    }
+
+    /// What it says after the last byte.
+    ///
+    /// # Errors
+    /// Where it says nothing.
+    pub async fn ended(self, cell: &Cell) -> Result<Answer, Fault> {
+        let Self { worker, first: _, last } = self;
+        worker.within(cell, last).await
+    }
 }
 
 /// Has the worker of a cell carry out `operation`.
@@ -172,22 +254,40 @@ impl Resident {
     }
 
     async fn ask(&self, cell: &Cell, request: WorkerRequest) -> Result<Answer, Fault> {
-        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let frame = frame(&ResidentRequest { id, request: Some(request) });
         let (sender, answer) = oneshot::channel();
-        {
-            let mut waiting = lock(&self.waiting);
-            if let Some(why) = &waiting.over {
-                return Err(NoAnswer(why.clone()).into());
-            }
-            waiting.answers.insert(id, sender);
-        }
+        let frame = self.expect(Expected::Once(sender), request, None)?;
+        // Where it cannot be written, the answer's sender is dropped.
         let asked = async {
-            // Where it cannot be written, the answer's sender is dropped.
             drop(self.requests.send(frame).await);
             answer.await
         };
-        match tokio::time::timeout(TIME * 2, asked).await {
+        self.within(cell, asked).await
+    }
+
+    /// Makes the request's frame, and enters who waits for its answers.
+    fn expect(
+        &self,
+        expected: Expected,
+        request: WorkerRequest,
+        pipe: Option<OwnedFd>,
+    ) -> Result<Frame, Fault> {
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let bytes = frame(&ResidentRequest { id, request: Some(request) });
+        let mut waiting = lock(&self.waiting);
+        if let Some(why) = &waiting.over {
+            return Err(NoAnswer(why.clone()).into());
+        }
+        waiting.answers.insert(id, expected);
+        Ok(Frame { bytes, pipe })
+    }
+
+    /// Waits no longer than an answer may take.
+    async fn within(
+        &self,
+        cell: &Cell,
+        answer: impl Future<Output = Result<Answer, oneshot::error::RecvError>>,
+    ) -> Result<Answer, Fault> {
+        match tokio::time::timeout(TIME * 2, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => {
                 let why = lock(&self.waiting).over.clone();
@@ -212,21 +312,23 @@ impl Drop for Resident {
 
 /// The agent's ends of a worker's streams.
 struct Streams {
-    stdin: Sender,
+    stdin: UnixStream,
     stdout: Receiver,
     stderr: Receiver,
 }
 
 fn pipes() -> io::Result<(ChildEnds, Streams)> {
-    let (stdin, requests) = pipe_with(PipeFlags::CLOEXEC)?;
+    // A socket, because descriptors go over it.
+    let (stdin, requests) = std::os::unix::net::UnixStream::pair()?;
+    requests.set_nonblocking(true)?;
     let (answers, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
     let (said, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
     let streams = Streams {
-        stdin: Sender::from_owned_fd(requests)?,
+        stdin: UnixStream::from_std(requests)?,
         stdout: Receiver::from_owned_fd(answers)?,
         stderr: Receiver::from_owned_fd(said)?,
     };
-    Ok((ChildEnds { stdin, stdout, stderr }, streams))
+    Ok((ChildEnds { stdin: stdin.into(), stdout, stderr }, streams))
 }
 
 /// A request as it is written: its length, and itself.
@@ -248,10 +350,11 @@ async fn see_out(mut running: Running, leaf: Option<Leaf>, warden: Arc<Warden>) 
     }
 }
 
-/// Writes whole requests, one after the other. The pipe closes with the queue.
-async fn write(mut stdin: Sender, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(frame) = queue.recv().await {
-        if stdin.write_all(&frame).await.is_err() {
+/// Writes whole requests, one after the other. The socket closes with the queue.
+async fn write(stdin: UnixStream, mut queue: mpsc::Receiver<Frame>) {
+    while let Some(Frame { bytes, pipe }) = queue.recv().await {
+        let pipes: Vec<_> = pipe.iter().map(AsFd::as_fd).collect();
+        if frames::send_bytes(&stdin, &bytes, &pipes).await.is_err() {
             // Whoever waits is told by the one who reads.
             return;
         }
@@ -301,9 +404,19 @@ async fn take(stdout: &mut Receiver, waiting: &Mutex<Waiting>) -> Result<(), Str
     else {
         return Err("its answer means nothing".to_owned());
     };
-    let Some(sender) = lock(waiting).answers.remove(&id) else {
-        return Err("it answered what nobody asked".to_owned());
+    let mut waiting = lock(waiting);
+    let sender = match (waiting.answers.remove(&id), &answer) {
+        (None, _) => return Err("it answered what nobody asked".to_owned()),
+        (Some(Expected::Once(_)), Answer::Opened(_)) => {
+            return Err("it began to send what is not to be sent".to_owned());
+        }
+        (Some(Expected::Twice(first, last)), Answer::Opened(_)) => {
+            waiting.answers.insert(id, Expected::Once(last));
+            first
+        }
+        (Some(Expected::Once(sender) | Expected::Twice(sender, _)), _) => sender,
     };
+    drop(waiting);
     // Whoever asked may have gone.
     drop(sender.send(answer));
     Ok(())

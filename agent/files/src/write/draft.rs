@@ -1,22 +1,29 @@
 //! A new file beside the one it is to become. Dropped before it is published,
 //! it removes itself.
+//!
+//! One that takes its time to be filled has no name meanwhile (O_TMPFILE of
+//! open(2)): however its process ends, the kernel removes it. Where a file system
+//! knows no such files, it has a hidden name from the beginning.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, linkat, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, linkat, open, renameat_with};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::target::digest;
+use super::expected::Expected;
 
 /// An unpublished file.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     path: PathBuf,
     file: File,
+    /// It can be found by its path.
+    named: bool,
     /// What its name stands for is not to be removed.
     kept: bool,
 }
@@ -35,23 +42,72 @@ impl Draft {
     /// Makes an empty file in the directory of `target`, readable by its owner
     /// only.
     pub(super) fn beside(target: &Path) -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom(&mut random, GetRandomFlags::empty())?;
-        let path = target.with_file_name(format!(".cofferdam-{:016x}", u64::from_ne_bytes(random)));
+        let path = hidden(target)?;
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)?;
-        Ok(Self { path, file, kept: false })
+        Ok(Self { path, file, named: true, kept: false })
+    }
+
+    /// The same without a name, where the file system can.
+    pub(crate) fn unnamed(target: &Path) -> io::Result<Self> {
+        let directory = target.parent().unwrap_or(Path::new("/"));
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        match open(directory, flags, Mode::RUSR | Mode::WUSR) {
+            // What older kernels and file systems say who do not know the flag.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Self::beside(target),
+            Err(errno) => Err(errno.into()),
+            Ok(file) => {
+                let (path, file) = (hidden(target)?, File::from(file));
+                Ok(Self { path, file, named: false, kept: false })
+            }
+        }
+    }
+
+    /// What it is filled through.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether it goes by itself, however its process ends.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        !self.named
     }
 
     /// Gives it its content and mode, durably.
     pub(super) fn fill(&mut self, data: &[u8], mode: Mode) -> io::Result<()> {
         self.file.write_all(data)?;
+        self.settle(mode)
+    }
+
+    /// Gives it its mode, and makes it durable.
+    pub(super) fn settle(&self, mode: Mode) -> io::Result<()> {
         fchmod(&self.file, mode)?;
         self.file.sync_all()
+    }
+
+    /// Gives it the name `path`, where nothing may be.
+    fn link(&self, path: &Path) -> io::Result<()> {
+        match linkat(&self.file, "", CWD, path, AtFlags::EMPTY_PATH) {
+            // Before Linux 6.10 that took a capability; the long way does not.
+            Err(Errno::NOENT | Errno::PERM) => {
+                let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                Ok(linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+            }
+            linked => Ok(linked?),
+        }
+    }
+
+    /// Makes it findable by its own path.
+    fn appear(&mut self) -> io::Result<()> {
+        if !self.named {
+            self.link(&self.path)?;
+            self.named = true;
+        }
+        Ok(())
     }
 
     pub(super) fn metadata(&self) -> io::Result<Metadata> {
@@ -63,17 +119,18 @@ impl Draft {
         std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid))
     }
 
-    /// Puts it in the place of `target`, if that has the SHA-256 `expected` at that
-    /// very moment. Where it has not, both are put back.
-    pub(super) fn exchange(mut self, target: &Path, expected: [u8; 32]) -> io::Result<Exchanged> {
+    /// Puts it in the place of `target`, if that is what is `expected` at that very
+    /// moment. Where it is not, both are put back.
+    pub(super) fn exchange(mut self, target: &Path, expected: Expected) -> io::Result<Exchanged> {
+        self.appear()?;
         let path = self.path.clone();
         let swap = || renameat_with(CWD, &path, CWD, target, RenameFlags::EXCHANGE);
         match swap() {
             Err(Errno::INVAL | Errno::NOSYS) => return Ok(Exchanged::Cannot(self)),
             swapped => swapped?,
         }
-        let found = open_own(&self.path).and_then(digest);
-        if found.is_ok_and(|found| found == expected) {
+        let found = open_own(&self.path).and_then(|file| expected.is_still(file));
+        if found.is_ok_and(|is_still| is_still) {
             // What was replaced goes with the draft's name.
             drop(self);
             sync_directory(target)?;
@@ -89,13 +146,18 @@ impl Draft {
     }
 
     /// Puts it in the place of `target`, whatever is there.
-    pub(super) fn publish(self, target: &Path) -> io::Result<()> {
+    pub(super) fn publish(mut self, target: &Path) -> io::Result<()> {
+        self.appear()?;
         fs::rename(&self.path, target)?;
         sync_directory(target)
     }
 
     /// Puts it at `target`, where nothing may be.
     pub(super) fn publish_new(self, target: &Path) -> io::Result<()> {
+        if !self.named {
+            self.link(target)?;
+            return sync_directory(target);
+        }
         match renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
             // Not every file system knows the flag; a hard link refuses too.
             Err(Errno::INVAL | Errno::NOSYS) => {
@@ -109,7 +171,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if self.kept {
+        if self.kept || !self.named {
             return;
         }
         // After a rename there is nothing left here, which is as it should be.
@@ -117,6 +179,13 @@ impl Drop for Draft {
             Ok(()) | Err(_) => {}
         }
     }
+}
+
+/// A name beside `target` that nothing has.
+fn hidden(target: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom(&mut random, GetRandomFlags::empty())?;
+    Ok(target.with_file_name(format!(".cofferdam-{:016x}", u64::from_ne_bytes(random))))
 }
 
 /// Opens what the draft's name stands for, without waiting for anybody.

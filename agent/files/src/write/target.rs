@@ -67,12 +67,12 @@ impl Target {
         self.place.asked()
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What was there when it was found.
-    pub(super) fn metadata(&self) -> Option<&Metadata> {
+    pub(crate) fn metadata(&self) -> Option<&Metadata> {
         self.existing.as_ref()
     }
 
@@ -103,13 +103,13 @@ impl Target {
         self.unmet("was changed since it was read; read it again")
     }
 
-    pub(super) fn unmet(&self, problem: &str) -> FileFault {
+    pub(crate) fn unmet(&self, problem: &str) -> FileFault {
         FileFault::Precondition { path: self.shown().to_owned(), problem: problem.to_owned() }
     }
 }
 
 /// SHA-256 of at most [`bounds::HASHED`] bytes.
-pub(super) fn digest(file: File) -> io::Result<[u8; 32]> {
+pub(in crate::write) fn digest(file: File) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     let mut reader = file.take(bounds::HASHED);
     let mut buffer = vec![0; 64 * 1024];

@@ -1,0 +1,144 @@
+//! A file from whoever has it.
+//!
+//! The worker puts it in its place once all of it is there and has the digest that
+//! the intent names. Where the stream breaks off, what came stays with the worker.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use cofferdam_proto::file::v1::upload_file_request::Part;
+use cofferdam_proto::file::v1::worker_request::Operation;
+use cofferdam_proto::file::v1::worker_response::Result as Answer;
+use cofferdam_proto::file::v1::{
+    FileChunk, FileReceive, FileUpload, FileUploaded, UploadBegin, UploadFileRequest, UploadKept,
+};
+use cofferdam_proto::intent::v1::SignedReceipt;
+use cofferdam_trust::{action_digest, sha256};
+use prost::Message;
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe::Sender;
+use tokio::time::{timeout, timeout_at};
+use tonic::Streaming;
+
+use super::{Admitted, PATIENCE, Stop, Transfer, TransferError, admit};
+use crate::fault::{Fault, NoAnswer};
+use crate::peers::Gateway;
+use crate::pipeline::Agent;
+use crate::pipeline::files;
+
+/// Bytes of a chunk, at most.
+const CHUNK: usize = 1 << 20;
+
+/// Receives a file.
+///
+/// # Errors
+/// Where it is refused, fails or breaks off.
+pub async fn upload(
+    agent: &Arc<Agent>,
+    gateway: &Gateway,
+    mut parts: Streaming<UploadFileRequest>,
+) -> Result<(FileUploaded, SignedReceipt), Fault> {
+    let first = timeout(PATIENCE, parts.message()).await.map_err(|_| TransferError::Stalled)?;
+    let begin = match first {
+        Ok(Some(UploadFileRequest { part: Some(Part::Begin(begin)) })) => begin,
+        _ => return Err(TransferError::Part("an upload begins with `begin`").into()),
+    };
+    let UploadBegin { intent, upload, offset } = begin;
+    let upload = upload.unwrap_or_default();
+    let digest = action_digest(&upload);
+    let operation = Operation::Receive(FileReceive { upload: Some(upload.clone()), offset });
+    let method = "FileService.UploadFile";
+    let admitted = admit(agent, gateway, method, intent, operation, digest)?;
+    // In a task of its own: its outcome is recorded, too, when the caller leaves.
+    let living = tokio::spawn(live(Arc::clone(agent), admitted, upload, offset, parts));
+    living.await.unwrap_or_else(|error| Err(NoAnswer(error.to_string()).into()))
+}
+
+/// The whole life of it.
+async fn live(
+    agent: Arc<Agent>,
+    admitted: Admitted,
+    upload: FileUpload,
+    offset: u64,
+    parts: Streaming<UploadFileRequest>,
+) -> Result<(FileUploaded, SignedReceipt), Fault> {
+    let transfer = admitted.record(&agent).await?;
+    let receiving = receive(&agent, &transfer, &upload, offset, parts);
+    let came = timeout_at(transfer.until, receiving).await;
+    let came = came.unwrap_or_else(|_| Err(TransferError::Late(transfer.longest).into()));
+    let (uploaded, came) = match came {
+        Ok(uploaded) => {
+            let digest = sha256(&uploaded.encode_to_vec());
+            (uploaded, Ok(digest))
+        }
+        Err(stop) => (FileUploaded::default(), Err(stop)),
+    };
+    transfer.conclude(&agent, came).map(|receipt| (uploaded, receipt))
+}
+
+async fn receive(
+    agent: &Arc<Agent>,
+    transfer: &Transfer,
+    upload: &FileUpload,
+    offset: u64,
+    mut parts: Streaming<UploadFileRequest>,
+) -> Result<FileUploaded, Stop> {
+    let Transfer { recorded, granted, operation, .. } = transfer;
+    let cell = files::hold(agent, recorded, granted).await?;
+    let (theirs, pipe) = pipe()?;
+    let streaming = files::stream(agent, &cell, granted, operation.clone(), theirs).await?;
+    let passed = pass(&mut parts, pipe, offset, upload.size).await;
+    // The pipe is closed now: the worker says what it has, whatever came before.
+    let answer = streaming.ended(&cell).await?;
+    match (answer, passed) {
+        (Answer::Error(error), _) => Err(error.into()),
+        (_, Err(error)) => Err(error.into()),
+        (Answer::Uploaded(it), Ok(())) if it.size == upload.size && it.sha256 == upload.sha256 => {
+            Ok(it)
+        }
+        (Answer::Kept(UploadKept { bytes, .. }), Ok(())) if bytes <= upload.size => {
+            Err(TransferError::Incomplete { kept: bytes, size: upload.size }.into())
+        }
+        _ => Err(NoAnswer("it answered something else".to_owned()).into()),
+    }
+}
+
+/// Passes on what comes, in order and up to `size`. A stream that breaks off ends
+/// it, and so does a worker that takes no more: it says why.
+async fn pass(
+    parts: &mut Streaming<UploadFileRequest>,
+    mut pipe: Sender,
+    mut at: u64,
+    size: u64,
+) -> Result<(), TransferError> {
+    loop {
+        let next = timeout(PATIENCE, parts.message()).await.map_err(|_| TransferError::Stalled)?;
+        let FileChunk { offset, data } = match next {
+            Ok(Some(UploadFileRequest { part: Some(Part::Chunk(chunk)) })) => chunk,
+            Ok(Some(_)) => return Err(TransferError::Part("after `begin` only chunks come")),
+            Ok(None) | Err(_) => return Ok(()),
+        };
+        if offset != at {
+            let told = "a chunk does not begin where the one before ended";
+            return Err(TransferError::Part(told));
+        }
+        if data.is_empty() || data.len() > CHUNK {
+            return Err(TransferError::Part("a chunk has 1 byte to 1 MiB"));
+        }
+        at = at.saturating_add(data.len() as u64);
+        if at > size {
+            return Err(TransferError::Part("more bytes come than were announced"));
+        }
+        match timeout(PATIENCE, pipe.write_all(&data)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Ok(()),
+            Err(_) => return Err(TransferError::Stalled),
+        }
+    }
+}
+
+fn pipe() -> Result<(OwnedFd, Sender), NoAnswer> {
+    let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(std::io::Error::from)?;
+    Ok((theirs, Sender::from_owned_fd(ours)?))
+}
