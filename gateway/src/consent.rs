@@ -88,6 +88,8 @@ pub(crate) enum Lacking {
 pub(crate) struct Leave {
     early: Option<oneshot::Sender<Fault>>,
     waited: Option<Waited>,
+    /// The call leaves a request to people and is over.
+    at_once: bool,
 }
 
 /// What a call waited for.
@@ -99,7 +101,12 @@ struct Waited {
 
 impl Leave {
     pub(crate) fn new(early: oneshot::Sender<Fault>) -> Self {
-        Self { early: Some(early), waited: None }
+        Self { early: Some(early), waited: None, at_once: false }
+    }
+
+    /// Of a call that waits for nobody.
+    pub(crate) fn at_once() -> Self {
+        Self { early: None, waited: None, at_once: true }
     }
 
     /// The request that the call waited for.
@@ -216,6 +223,9 @@ impl Asking<'_> {
 
     /// Waits until people have agreed; ends with an error where they do not.
     pub(crate) async fn wait(&self, question: &Question, leave: &mut Leave) -> Result<(), Fault> {
+        if leave.at_once {
+            return Err(self.request(question)?);
+        }
         let approvals = self.gateway.approvals();
         let Wait { request, is_new: _, place } = self.enter(question)?;
         self.take_turns(&request)?;

@@ -93,10 +93,14 @@ impl Fault {
 
     /// What the caller sees.
     pub(crate) fn present(&self, run_id: &str) -> CallToolResult {
-        let message = self.to_string();
+        present_error(&self.to_string(), &self.told(run_id))
+    }
+
+    /// All that is told of it: the same in results of tools and in errors of the protocol.
+    pub(crate) fn told(&self, run_id: &str) -> Value {
         let mut error = json!({
             "reason": self.reason(),
-            "message": message,
+            "message": self.to_string(),
             "run_id": run_id,
         });
         if let Self::Refused(refused) = self {
@@ -105,7 +109,7 @@ impl Fault {
         for (key, value) in self.details() {
             error[key] = value;
         }
-        present_error(&message, &error)
+        error
     }
 
     fn details(&self) -> Vec<(&'static str, Value)> {

@@ -14,6 +14,8 @@ use crate::decide::{Judged, Policies, Policy, PolicyError};
 use crate::hosts::{Hosts, HostsError};
 use crate::pipeline;
 use crate::record::{Left, Recorder, RecorderError};
+use crate::resources::subscription::Seats;
+use crate::runs_changed::RunsChanged;
 use crate::sessions::{SessionError, Sessions};
 use crate::tokens::{TokenError, TokenStore};
 
@@ -28,6 +30,8 @@ pub(crate) struct Gateway {
     recorder: Recorder,
     hosts: Hosts,
     admission: Admission,
+    seats: Seats,
+    runs_changed: RunsChanged,
     /// Calls and watches under way.
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -104,11 +108,13 @@ impl Gateway {
             recorder,
             hosts,
             admission,
+            seats: Seats::default(),
+            runs_changed: RunsChanged::default(),
             tasks,
             shutdown: shutdown.clone(),
         });
-        for (host, open) in going_on {
-            pipeline::see_to_the_end(&gateway, &host, open);
+        for (host, open, owner) in going_on {
+            pipeline::see_to_the_end(&gateway, &host, open, owner);
         }
         Ok(gateway)
     }
@@ -148,6 +154,16 @@ impl Gateway {
 
     pub(crate) fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// What is watched for subscribers.
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    /// Who is told that their runs are others now.
+    pub(crate) fn runs_changed(&self) -> &RunsChanged {
+        &self.runs_changed
     }
 
     /// Cancelled when the gateway stops.

@@ -29,7 +29,7 @@ use tonic::transport::Channel;
 
 pub(crate) use health::{HostState, Reach};
 pub(crate) use process::SKIP;
-pub(crate) use question::Proven;
+pub(crate) use question::{Proven, Question};
 pub(crate) use receipt::CheckedReceipt;
 pub(crate) use refusal::{HostError, Refused};
 pub(crate) use run::{Course, Events, FollowedRun, RunSoFar, RunWatch, SeenRun};

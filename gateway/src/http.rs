@@ -11,6 +11,7 @@ mod approvals;
 mod body;
 mod fair;
 mod listener;
+mod listening;
 mod refusal;
 mod sessions;
 mod subscriptions;
@@ -33,6 +34,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::Listener;
+pub(crate) use listening::Prepared;
 pub(crate) use subscriptions::Subscription;
 pub use tls::TlsFilesError;
 pub(crate) use tls::load as load_tls;
@@ -42,7 +44,7 @@ pub use approvals::APPROVALS_PATH;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::mcp::Mcp;
+use crate::mcp::{self, Mcp};
 use fair::Fair;
 use refusal::Refusal;
 use sessions::Sessions;
@@ -87,8 +89,9 @@ enum Way {
 pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Router {
     let config = gateway.config();
     let sessions = Arc::new(Sessions::new(&config.limits));
-    let handler = Mcp::new(Arc::clone(gateway));
-    let new = move || Ok(handler.clone());
+    let own = Arc::clone(gateway);
+    // Each session has its own, with what it is subscribed to.
+    let new = move || Ok(Mcp::new(Arc::clone(&own)));
     let with = |sessions| protocol_config(config, shutdown).with_legacy_session_mode(sessions);
     let endpoint = Endpoint {
         gateway: Arc::clone(gateway),
@@ -170,6 +173,14 @@ impl Endpoint {
         let share = self.fair.hold(&caller.user, body::announced(&parts.headers)).await?;
         let bytes = body::read(&parts.headers, body, self.body_bytes).await?;
         let way = self.way(&mut parts, &bytes, caller).await?;
+        let bytes = if parts.extensions.get::<Arc<Subscription>>().is_some() {
+            let origin = |request: &_| mcp::listener(caller, request);
+            let (heard, prepared) = listening::prepare(&self.gateway, origin, bytes).await;
+            parts.extensions.insert(prepared);
+            heard
+        } else {
+            bytes
+        };
         // The protocol layer puts the parts into each call's context.
         parts.headers.remove(header::AUTHORIZATION);
         parts.extensions.insert(Arc::clone(caller));

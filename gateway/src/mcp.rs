@@ -6,31 +6,39 @@
 //! themselves.
 
 mod changes;
+mod subscribed;
 mod tasks;
 
 use std::sync::Arc;
 
 use http::request::Parts;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CustomRequest,
-    CustomResult, ErrorCode, ErrorData, GetTaskParams, GetTaskResult, Implementation, InitializeResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, UpdateTaskParams,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
+    CompleteResult, CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, InitializeResult,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::Instrument as _;
 
 use crate::call::{Call, Origin};
 use crate::caller::Caller;
+use crate::completion;
 use crate::elicit::{Again, Person};
 use crate::gateway::Gateway;
 use crate::http::{SESSION, STATELESS};
 use crate::pipeline;
 use crate::progress::Progress;
+use crate::prompts;
+use crate::resources;
 use crate::tools::{definitions, offered};
 use crate::trace::{self, TraceContext};
+use subscribed::Subscribed;
 pub(crate) use tasks::{MOMENT, RunTask, now, of_run, task_of};
 
 /// Characters of a client's name that are kept.
@@ -44,14 +52,16 @@ const INSTRUCTIONS: &str = "Cofferdam runs commands and works on files of real L
     in another way will be refused too. describe_access tells what you may do.";
 
 /// Serves MCP requests.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Mcp {
     gateway: Arc<Gateway>,
+    /// What its session is subscribed to.
+    subscribed: Subscribed,
 }
 
 impl Mcp {
     pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+        Self { gateway, subscribed: Subscribed::default() }
     }
 }
 
@@ -62,12 +72,19 @@ impl ServerHandler for Mcp {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_tool_list_changed()
+            .enable_prompts()
+            .enable_prompts_list_changed()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_resources_subscribe()
+            .enable_completions()
             .enable_tasks()
             .build();
         InitializeResult::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
     }
 
-    /// Changes of tools are all that there is to listen to.
+    /// Resources that the caller may not hear of have left the request already: see
+    /// [`crate::http`].
     fn accepted_subscription_filter(
         &self,
         requested: &SubscriptionFilter,
@@ -82,14 +99,19 @@ impl ServerHandler for Mcp {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        tokio::spawn(changes::tell(Arc::clone(&self.gateway), context.peer));
+        let parts = context.extensions.get::<Parts>();
+        let caller = parts.and_then(|parts| parts.extensions.get::<Arc<Caller>>()).cloned();
+        if let Some(caller) = caller {
+            tokio::spawn(changes::tell(Arc::clone(&self.gateway), caller, context.peer));
+        }
     }
 
     async fn list_tools(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        only_page(page)?;
         let origin = origin(&context, String::new())?;
         Ok(ListToolsResult::with_all_items(offered(&self.gateway, &origin)))
     }
@@ -131,38 +153,89 @@ impl ServerHandler for Mcp {
         pipeline::serve(&self.gateway, call).instrument(span).await
     }
 
-    // What is not advertised is not there; the SDK would answer with empty lists.
-
     async fn list_prompts(
         &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Err(no_method("prompts/list"))
+        only_page(page)?;
+        let origin = origin(&context, String::new())?;
+        Ok(ListPromptsResult::with_all_items(prompts::offered(&self.gateway, &origin)))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let origin = origin(&context, "prompts/get".to_owned())?;
+        let prompt = prompts::get(&self.gateway, &origin, &request.name, request.arguments);
+        prompt.map(GetPromptResponse::from)
     }
 
     async fn list_resources(
         &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Err(no_method("resources/list"))
+        let origin = origin(&context, "resources/list".to_owned())?;
+        let cursor = page.and_then(|page| page.cursor);
+        resources::list::list(&self.gateway, &origin, cursor.as_deref(), &context.ct).await
     }
 
     async fn list_resource_templates(
         &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(no_method("resources/templates/list"))
+        only_page(page)?;
+        let origin = origin(&context, String::new())?;
+        let templates = resources::templates::offered(&self.gateway, &origin);
+        Ok(ListResourceTemplatesResult::with_all_items(templates))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let origin = origin(&context, "resources/read".to_owned())?;
+        let read = resources::read::read(&self.gateway, &origin, &request.uri, &context.ct);
+        read.await.map(ReadResourceResponse::from)
+    }
+
+    #[allow(deprecated, reason = "clients of the revisions before 2026-07-28 subscribe so")]
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let origin = origin(&context, "resources/subscribe".to_owned())?;
+        if !is_in_session(&context) {
+            let message = "there is no way to tell you of changes without a session: `initialize` \
+                           one first, or use subscriptions/listen of 2026-07-28";
+            return Err(ErrorData::invalid_request(message, None));
+        }
+        self.subscribed.add(&self.gateway, &origin, &request.uri, context.peer).await
+    }
+
+    #[allow(deprecated, reason = "clients of the revisions before 2026-07-28 do it so")]
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscribed.remove(&request.uri);
+        Ok(())
     }
 
     async fn complete(
         &self,
-        _request: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        Err(no_method("completion/complete"))
+        let origin = origin(&context, "completion/complete".to_owned())?;
+        completion::complete(&self.gateway, &origin, request, &context.ct).await
     }
 
     async fn get_task(
@@ -208,10 +281,18 @@ impl ServerHandler for Mcp {
     }
 }
 
+/// Lists that have one page: a cursor for another is none of ours.
+fn only_page(page: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match page.and_then(|page| page.cursor) {
+        None => Ok(()),
+        Some(_) => Err(resources::list::no_cursor()),
+    }
+}
+
 fn no_method(method: &str) -> ErrorData {
     ErrorData::new(
         ErrorCode::METHOD_NOT_FOUND,
-        format!("there is no method `{method}`; this server has tools/list and tools/call"),
+        format!("there is no method `{method}`; server/discover or initialize tells what there is"),
         None,
     )
 }
@@ -233,8 +314,15 @@ fn is_in_session(context: &RequestContext<RoleServer>) -> bool {
 fn custom_request_error(request: &CustomRequest, stateless: bool) -> ErrorData {
     let CustomRequest { method, params, .. } = request;
     match method.as_str() {
-        "tools/call" | "tools/list" => {}
-        "initialize" if !stateless => {}
+        "tools/call"
+        | "tools/list"
+        | "resources/list"
+        | "resources/templates/list"
+        | "resources/read"
+        | "prompts/list"
+        | "prompts/get"
+        | "completion/complete" => {}
+        "initialize" | "resources/subscribe" | "resources/unsubscribe" if !stateless => {}
         _ => return no_method(method),
     }
     let problem = match params {
@@ -289,9 +377,26 @@ fn origin(context: &RequestContext<RoleServer>, tool: String) -> Result<Origin, 
 /// session that the request belongs to.
 fn client(context: &RequestContext<RoleServer>, in_session: bool) -> String {
     let introduced = if in_session { context.client_info() } else { context.meta.client_info() };
-    let Some(info) = introduced else { return String::new() };
-    let text = format!("{} {}", info.name, info.version);
+    introduced.map(|info| name_of(&info.name, &info.version)).unwrap_or_default()
+}
+
+fn name_of(name: &str, version: &str) -> String {
+    let text = format!("{name} {version}");
     text.trim().chars().filter(|c| !c.is_control()).take(MAX_CLIENT).collect()
+}
+
+/// Who listens, by a request that the protocol layer has not seen yet.
+pub(crate) fn listener(caller: &Arc<Caller>, request: &Value) -> Origin {
+    let info = request.pointer("/params/_meta/io.modelcontextprotocol~1clientInfo");
+    let said = |name: &str| info.and_then(|info| info.get(name)?.as_str()).unwrap_or_default();
+    Origin {
+        run_id: uuid::Uuid::new_v4().to_string(),
+        caller: Arc::clone(caller),
+        client: name_of(said("name"), said("version")),
+        session: format!("token/{}", caller.token_id),
+        tool: "subscriptions/listen".to_owned(),
+        trace: None,
+    }
 }
 
 /// The answer to a call of a tool that there is not.

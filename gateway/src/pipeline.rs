@@ -12,6 +12,7 @@
 
 mod goes_on;
 mod look;
+mod resource;
 mod sessions;
 mod several;
 mod wait;
@@ -29,6 +30,7 @@ use tracing::Instrument as _;
 use crate::action::WireAction;
 pub(crate) use goes_on::see_to_the_end;
 pub(crate) use look::looked;
+pub(crate) use resource::ask;
 use wait::Wait;
 
 use crate::admission::Admitted;
@@ -45,6 +47,7 @@ use crate::place::Place;
 use crate::process;
 use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
+use crate::runs_changed::Owner;
 use crate::tools::{
     Acted, CheckCommandExists, EditFile, ExecuteCommand, GetSystemInfo, HostTool, Job, Led,
     ListDirectory, ListProcesses, ReadFile, ReadProcess, ReadService, ResizeProcess, SearchFiles,
@@ -190,7 +193,10 @@ async fn through<T: HostTool>(
     let action = for_record(&call.origin.tool, call.arguments.as_ref());
     let mut draft = Draft::new(&call.origin, action);
     match allow::<T>(gateway, call, &mut draft, leave).await {
-        Ok((allowed, _held)) => act::<T>(gateway, call, allowed).await,
+        Ok((allowed, held)) => {
+            let _held = T::holds_place().then_some(held);
+            act::<T>(gateway, call, allowed).await
+        }
         Err(fault) => {
             gateway.recorder().stopped(draft, &fault);
             Err(fault)
@@ -252,7 +258,8 @@ async fn allow<T: HostTool>(
         gateway.sessions().used(session, &place.host)?;
     }
     let intent = gateway.recorder().intent(consented, draft.clone(), asked, policy.statement())?;
-    let (wait, task) = wait.with(leave.has_left(call), || process::handle(&place.host, &call.origin.run_id));
+    let (wait, task) =
+        wait.with(leave.has_left(call), || process::handle(&place.host, &call.origin.run_id));
     Ok((Allowed { intent, host, place, wait, task }, held))
 }
 
@@ -272,15 +279,19 @@ async fn act<T: HostTool>(
         wait,
         provenance: intent.provenance().clone(),
     };
-    let (answer, ended) = match T::lead(job, &intent).await {
+    let owner = Owner::of(&call.origin.caller);
+    let led = T::lead(job, &intent);
+    let led = match T::ABOUT.name {
+        "execute_command" | "start_process" => gateway.runs_changed().around(&owner, led).await,
+        _ => led.await,
+    };
+    let (answer, ended) = match led {
         Ok(Led::GoesOn(answer)) => {
             let open = gateway.recorder().goes_on(intent.into_entered()).await?;
-            see_to_the_end(gateway, host.name(), open);
+            see_to_the_end(gateway, host.name(), open, owner);
             return Ok(match task {
                 None => Came::Answer(answer),
-                Some(task) => {
-                    Came::Task(Box::new(of_run(&host, task, &call.origin.run_id).await))
-                }
+                Some(task) => Came::Task(Box::new(of_run(&host, task, &call.origin.run_id).await)),
             });
         }
         Ok(Led::Ended(acted)) => {

@@ -30,6 +30,7 @@ use crate::caller::Caller;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::place::Place;
+use crate::runs_changed::Owner;
 use crate::trace::TraceContext;
 use flood::Flood;
 
@@ -47,8 +48,8 @@ pub(crate) struct Recorder {
 pub(crate) struct Left {
     /// The ids of runs that nobody waits for.
     pub(crate) lost: Vec<String>,
-    /// Runs that go on, with the names of their hosts.
-    pub(crate) going_on: Vec<(String, Open)>,
+    /// Runs that go on, with the names of their hosts, and whose they are.
+    pub(crate) going_on: Vec<(String, Open, Owner)>,
 }
 
 /// What is known of a call so far.
@@ -83,7 +84,9 @@ impl Recorder {
         for open in unfinished {
             if open.goes_on {
                 let (run_id, hash) = (open.run_id, Digest(open.hash));
-                going_on.push((open.call.host.clone(), Open { run_id, hash }));
+                let subject = open.call.subject.clone().unwrap_or_default();
+                let owner = Owner { tenant: subject.tenant, user: subject.user };
+                going_on.push((open.call.host.clone(), Open { run_id, hash }, owner));
                 continue;
             }
             lost.push(open.run_id.clone());

@@ -50,10 +50,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use check_command_exists::CheckCommandExists;
-pub(crate) use definition::takes;
-use definition::{About, Effect, define, in_session};
+pub(crate) use definition::{About, takes};
+use definition::{Effect, define, in_session};
 pub(crate) use edit_file::EditFile;
 pub(crate) use execute_command::ExecuteCommand;
+pub(crate) use file_content::media_type;
 pub(crate) use files::{
     CopyFile, DeleteFile, MakeDirectory, MoveFile, ReadFiles, StatFile, WatchFiles,
 };
@@ -69,7 +70,7 @@ pub(crate) use run_now::{Now, RunNow};
 pub(crate) use search_files::SearchFiles;
 pub(crate) use signal_process::SignalProcess;
 pub(crate) use start_process::StartProcess;
-pub(crate) use view::{Decision, Provenance, path_text};
+pub(crate) use view::{Decision, Provenance, kind_name, path_text, timestamp};
 pub(crate) use wait_process::WaitProcess;
 pub(crate) use write_file::WriteFile;
 pub(crate) use write_process::WriteProcess;
@@ -136,6 +137,12 @@ pub(crate) trait HostTool {
         answer: Self::Output,
     ) -> impl Future<Output = Self::Output> + Send {
         async move { answer }
+    }
+
+    /// Whether it takes one of the places for calls under way while its host acts; not
+    /// where nothing is done but waiting.
+    fn holds_place() -> bool {
+        true
     }
 
     /// Whether the call changes nothing, so that its record may reach the disk

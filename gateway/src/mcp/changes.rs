@@ -1,52 +1,77 @@
-//! Tells clients that their tools may be others now, because the rules are:
-//! `notifications/tools/list_changed`.
+//! Tells clients that what they listed may be another list now: tools, prompts and
+//! resources, because the rules are others; resources, because runs of theirs began or
+//! ended. And tells who listens on a stream that single resources were updated.
 //!
-//! Who is told asks for the list again, and gets what the rules in force then
-//! say. A session of the revisions before 2026-07-28 is told as long as it lasts;
-//! of 2026-07-28, who listens (`subscriptions/listen`) is told as long as their
-//! stream and their token last.
+//! Who is told asks for the list again, and gets what holds then. A session of the
+//! revisions before 2026-07-28 is told as long as it lasts; of 2026-07-28, who listens
+//! (`subscriptions/listen`) is told as long as their stream and their token last.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::model::ErrorData;
+use rmcp::model::{ErrorData, SubscriptionFilter};
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::caller::Caller;
 use crate::gateway::Gateway;
-use crate::http::Subscription;
+use crate::http::{Prepared, Subscription};
+use crate::resources::subscription::Teller;
+use crate::runs_changed::Owner;
 
 /// Between two looks whether who is told still is.
 const LOOK: Duration = Duration::from_mins(1);
 /// The longest that telling one of them may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Runs that begin and end within this time are told of once.
+const GATHER: Duration = Duration::from_millis(500);
 
 /// What there was to see.
 enum Seen {
-    Change,
+    Rules,
+    Runs,
     /// It is time to look whether who is told still is.
     Nothing,
     /// The gateway ends.
     End,
 }
 
-/// Tells `peer` of each change, until its session ends.
-pub(super) async fn tell(gateway: Arc<Gateway>, peer: Peer<RoleServer>) {
-    let mut changes = gateway.policies().changes();
+/// Where changes are seen.
+struct Watched {
+    rules: watch::Receiver<()>,
+    runs: watch::Receiver<()>,
+}
+
+/// Tells `peer` of each change, until its session or its token ends.
+pub(super) async fn tell(gateway: Arc<Gateway>, caller: Arc<Caller>, peer: Peer<RoleServer>) {
+    let mut watched = Watched::new(&gateway, gateway.policies().changes(), &caller);
     // A session holds no gateway that has ended.
-    drop(gateway);
+    let gateway = Arc::downgrade(&gateway);
     while !peer.is_transport_closed() {
-        match next(&mut changes).await {
-            Seen::Nothing => {}
-            Seen::End => return,
-            Seen::Change => {
-                let told = tokio::time::timeout(PATIENCE, peer.notify_tool_list_changed()).await;
-                if !matches!(told, Ok(Ok(()))) {
-                    tracing::debug!("a session could not be told that its tools changed");
+        let seen = watched.next().await;
+        let Some(gateway) = gateway.upgrade() else { return };
+        if gateway.tokens().still(&caller.token_id).is_err() {
+            return;
+        }
+        drop(gateway);
+        let told = async {
+            match seen {
+                Seen::Nothing | Seen::End => Ok(()),
+                Seen::Runs => peer.notify_resource_list_changed().await,
+                Seen::Rules => {
+                    peer.notify_tool_list_changed().await?;
+                    peer.notify_prompt_list_changed().await?;
+                    peer.notify_resource_list_changed().await
                 }
             }
+        };
+        if !matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Ok(()))) {
+            tracing::debug!("a session could not be told of a change");
+        }
+        if matches!(seen, Seen::End) {
+            return;
         }
     }
 }
@@ -54,48 +79,90 @@ pub(super) async fn tell(gateway: Arc<Gateway>, peer: Peer<RoleServer>) {
 /// Tells who listens of each change, until they leave, their token is no more, or
 /// the gateway stops. A token that is no more is told nothing.
 pub(super) async fn listen(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     caller: &Caller,
     context: &SubscriptionContext,
 ) -> Result<(), ErrorData> {
-    let Some(subscription) = subscription(context.request_context()) else {
+    let Some((stream, prepared)) = admitted(context.request_context()) else {
         return Err(ErrorData::internal_error("the stream was not admitted", None));
     };
-    let (mut changes, stopping) = (subscription.changes(), gateway.approvals().lasting());
+    let mut watched = Watched::new(gateway, stream.changes(), caller);
+    let stopping = gateway.approvals().lasting();
+    // They end with this stream.
+    let mut following = JoinSet::new();
+    for subscription in prepared.take() {
+        let teller = Teller::Stream(context.sink().clone());
+        following.spawn(subscription.follow(Arc::clone(gateway), teller));
+    }
     loop {
         let seen = tokio::select! {
-            seen = next(&mut changes) => seen,
+            seen = watched.next() => seen,
             () = context.cancelled() => return Ok(()),
             () = stopping.cancelled() => return Ok(()),
         };
-        if gateway.tokens().still(&caller.token_id).is_err() {
+        if matches!(seen, Seen::End) || gateway.tokens().still(&caller.token_id).is_err() {
             return Ok(());
         }
-        match seen {
-            Seen::Nothing => {}
-            Seen::End => return Ok(()),
-            Seen::Change => {
-                let sink = context.sink();
-                let told = tokio::time::timeout(PATIENCE, sink.notify_tool_list_changed()).await;
-                if !matches!(told, Ok(Ok(()))) {
-                    // Who asked for nothing that there is, and who has gone.
-                    tracing::debug!("who listens could not be told that their tools changed");
-                }
-            }
+        match tokio::time::timeout(PATIENCE, tell_stream(context, &seen)).await {
+            Ok(true) => {}
+            _ => return Ok(()),
         }
     }
 }
 
-async fn next(changes: &mut watch::Receiver<()>) -> Seen {
-    match tokio::time::timeout(LOOK, changes.changed()).await {
-        Err(_) => Seen::Nothing,
-        Ok(Err(_)) => Seen::End,
-        Ok(Ok(())) => Seen::Change,
+/// Tells what the stream's client asked to hear. False: it is not there any more.
+async fn tell_stream(context: &SubscriptionContext, seen: &Seen) -> bool {
+    let (by_rules, by_runs) = match seen {
+        Seen::Rules => (true, true),
+        Seen::Runs => (false, true),
+        Seen::Nothing | Seen::End => return true,
+    };
+    let (sink, accepted) = (context.sink(), context.accepted());
+    let SubscriptionFilter {
+        tools_list_changed, prompts_list_changed, resources_list_changed, ..
+    } = accepted;
+    let hears = |asked: &Option<bool>| *asked == Some(true);
+    let told = async {
+        if by_rules && hears(tools_list_changed) {
+            sink.notify_tool_list_changed().await?;
+        }
+        if by_rules && hears(prompts_list_changed) {
+            sink.notify_prompt_list_changed().await?;
+        }
+        if by_runs && hears(resources_list_changed) {
+            sink.notify_resource_list_changed().await?;
+        }
+        Ok::<_, rmcp::service::SubscriptionSendError>(())
+    };
+    told.await.is_ok()
+}
+
+impl Watched {
+    fn new(gateway: &Gateway, rules: watch::Receiver<()>, caller: &Caller) -> Self {
+        Self { rules, runs: gateway.runs_changed().listen(Owner::of(caller)) }
+    }
+
+    async fn next(&mut self) -> Seen {
+        tokio::select! {
+            changed = self.rules.changed() => match changed {
+                Ok(()) => Seen::Rules,
+                Err(_) => Seen::End,
+            },
+            changed = self.runs.changed() => {
+                if changed.is_err() {
+                    return Seen::End;
+                }
+                tokio::time::sleep(GATHER).await;
+                self.runs.mark_unchanged();
+                Seen::Runs
+            }
+            () = tokio::time::sleep(LOOK) => Seen::Nothing,
+        }
     }
 }
 
-/// The place that [`crate::http`] took for this stream.
-fn subscription(context: &RequestContext<RoleServer>) -> Option<&Arc<Subscription>> {
+/// What [`crate::http`] took for this stream.
+fn admitted(context: &RequestContext<RoleServer>) -> Option<(&Arc<Subscription>, &Arc<Prepared>)> {
     let parts = context.extensions.get::<http::request::Parts>()?;
-    parts.extensions.get::<Arc<Subscription>>()
+    parts.extensions.get::<Arc<Subscription>>().zip(parts.extensions.get::<Arc<Prepared>>())
 }

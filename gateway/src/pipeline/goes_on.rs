@@ -13,12 +13,13 @@ use cofferdam_proto::exec::v1::Finished;
 use crate::gateway::Gateway;
 use crate::hosts::{Host, HostError};
 use crate::record::{Ended, Open, recorded_sandbox};
+use crate::runs_changed::Owner;
 
 /// Between two tries to reach a host.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Records the end of a run on `host` once there is one, in a task of its own.
-pub(crate) fn see_to_the_end(gateway: &Arc<Gateway>, host: &str, open: Open) {
+/// Records the end of a run of `owner` on `host` once there is one, in a task of its own.
+pub(crate) fn see_to_the_end(gateway: &Arc<Gateway>, host: &str, open: Open, owner: Owner) {
     let Some(host) = gateway.hosts().get(host).cloned() else {
         let reason = "its host is not in this gateway's configuration any more".to_owned();
         return record(gateway, open, Ended::with(Ending::Lost { reason }));
@@ -27,7 +28,10 @@ pub(crate) fn see_to_the_end(gateway: &Arc<Gateway>, host: &str, open: Open) {
     gateway.tasks().spawn(async move {
         let shutdown = task.shutdown().clone();
         tokio::select! {
-            ended = end_of(&host, &open.run_id) => record(&task, open, ended),
+            ended = end_of(&host, &open.run_id) => {
+                record(&task, open, ended);
+                task.runs_changed().tell(&owner);
+            }
             () = shutdown.cancelled() => {}
         }
     });

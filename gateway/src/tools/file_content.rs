@@ -155,7 +155,7 @@ impl Shown {
 }
 
 /// What bytes are, by how they begin; only of what is no text.
-fn media_type(data: &[u8]) -> Option<&'static str> {
+pub(crate) fn media_type(data: &[u8]) -> Option<&'static str> {
     const KINDS: [(&[u8], &str); 12] = [
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"\xff\xd8\xff", "image/jpeg"),

@@ -191,7 +191,8 @@ impl From<file::FileInfo> for Entry {
     }
 }
 
-fn kind_name(kind: file::FileKind) -> &'static str {
+/// The name of a kind in answers.
+pub(crate) fn kind_name(kind: file::FileKind) -> &'static str {
     match kind {
         file::FileKind::Unspecified => "unknown",
         file::FileKind::Regular => "regular",
@@ -232,7 +233,7 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
 }
 
 /// RFC 3339 in UTC; none where the time is out of range.
-pub(super) fn timestamp(time: &prost_types::Timestamp) -> Option<String> {
+pub(crate) fn timestamp(time: &prost_types::Timestamp) -> Option<String> {
     let prost_types::Timestamp { seconds, nanos } = *time;
     rfc3339(jiff::Timestamp::new(seconds, nanos).ok()?)
 }
