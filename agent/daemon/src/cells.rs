@@ -18,6 +18,7 @@ mod ending;
 mod errands;
 mod footing;
 mod held;
+mod site;
 mod stock;
 
 use std::collections::HashMap;
@@ -46,6 +47,7 @@ pub use footing::Footing;
 use footing::Ground;
 pub use held::Held;
 use held::weaker;
+use site::Site;
 use stock::Spare;
 
 /// What a cell is for whose only run is the file worker: `Wanted::purpose`.
@@ -228,7 +230,8 @@ impl Cells {
         } else {
             let places = self.rely(capped).await;
             let disk = disk_of(&plan);
-            Built { cell: self.build(plan.clone()).await?, places, disk, claim }
+            let site = Site::of(&plan);
+            Built { cell: self.build(plan.clone()).await?, places, disk, site, claim }
         };
         self.prepare(&plan, &footing.cell, capped);
         let for_files = [READ_FILES, WRITE_FILES].contains(&purpose);

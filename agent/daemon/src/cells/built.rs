@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use super::claim::Claim;
+use super::site::Site;
 use crate::cell::Cell;
 use crate::disks::Disk;
 use crate::places::Reliance;
@@ -18,14 +19,21 @@ pub(super) struct Built {
     pub(super) places: Option<Reliance>,
     /// Where its workspace lies; `None` where it cannot write there.
     pub(super) disk: Option<Disk>,
+    /// The directory that it took for its workspace.
+    pub(super) site: Site,
     /// Whose it counts as; `None` for one that waits for somebody.
     pub(super) claim: Option<Claim>,
 }
 
 impl Built {
+    /// Whether it is of use for one more call: it is there, and so is its workspace.
+    pub(super) fn is_there(&self) -> bool {
+        self.cell.is_there() && self.site.is_there()
+    }
+
     /// Ends the cell and waits until nothing of it is left.
     pub(super) async fn end(self, warden: &Warden) {
-        let Self { cell, places, disk: _, claim } = self;
+        let Self { cell, places, disk: _, site: _, claim } = self;
         cell.end(warden).await;
         drop((places, claim));
     }

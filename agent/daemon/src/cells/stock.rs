@@ -8,6 +8,7 @@ use cofferdam_plan::CellPlan;
 use tokio::time::Instant;
 
 use super::built::Built;
+use super::site::Site;
 use super::{Cells, complete, disk_of, same};
 use crate::cap::Capped;
 use crate::cell::Cell;
@@ -62,6 +63,7 @@ impl Cells {
         let (cells, capped, pins) = (Arc::clone(self), capped.clone(), Arc::clone(pins));
         tokio::spawn(async move {
             let places = cells.rely(&capped).await;
+            let site = Site::of(&plan);
             let built = match complete(plan.clone()) {
                 Ok(plan) => Cell::build(&cells.warden, plan).await,
                 Err(error) => Err(error),
@@ -71,7 +73,7 @@ impl Cells {
             match built {
                 Ok(cell) if !kept.stopping => {
                     let disk = disk_of(&plan);
-                    let cell = Built { cell, places, disk, claim: None };
+                    let cell = Built { cell, places, disk, site, claim: None };
                     kept.stock.push(Spare { cell, plan, pins, since: Instant::now() });
                 }
                 Ok(_) => {}

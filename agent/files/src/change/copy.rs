@@ -16,6 +16,7 @@ use rustix::fs::{
     FileType, Mode, OFlags, RenameFlags, fchmod, fstat, mkdirat, openat, readlinkat, renameat,
     renameat_with, symlinkat,
 };
+use rustix::process::{Resource, getrlimit};
 
 use super::tree::{Level, Limits};
 use super::{expect_asked, expect_free};
@@ -201,20 +202,31 @@ impl Copy {
             let found = seat::kind(found);
             return Err(FileFault::WrongKind { path, found, needed: "a regular file" });
         }
+        let limit = self.most();
+        expect_room(u64::try_from(stat.st_size).unwrap_or(0), limit, shown)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let made =
             openat(to, target, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR).map_err(fault())?;
-        let bytes = self.data(&File::from(source), &File::from(made), stat.st_mode, shown)?;
+        let made = File::from(made);
+        let bytes = self.data(&File::from(source), &made, limit, shown)?;
+        fchmod(&made, Mode::from_raw_mode(stat.st_mode & 0o777)).map_err(fault())?;
         self.copied.files += 1;
         self.copied.bytes += bytes;
         Ok(())
+    }
+
+    /// Bytes that the next file may have: what is left of the copy's, and no more than
+    /// the cell lets a file have, for whoever writes on is killed (SIGXFSZ).
+    fn most(&self) -> u64 {
+        let of_a_file = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+        bounds::COPIED.saturating_sub(self.copied.bytes).min(of_a_file)
     }
 
     fn data(
         &mut self,
         source: &File,
         target: &File,
-        mode: u32,
+        limit: u64,
         shown: &Path,
     ) -> Result<u64, FileFault> {
         let fault = || FileFault::io(OPERATION, shown);
@@ -224,28 +236,29 @@ impl Copy {
         } else {
             // The standard library lets the kernel copy where it can.
             loop {
-                let copied = io::copy(&mut source.take(CHUNK), &mut &*target).map_err(fault())?;
+                let chunk = CHUNK.min(limit - bytes);
+                let copied = io::copy(&mut source.take(chunk), &mut &*target).map_err(fault())?;
                 bytes += copied;
                 self.limits.take(shown)?;
-                if self.copied.bytes + bytes > bounds::COPIED {
-                    return Err(FileFault::TooLarge {
-                        operation: "a copy",
-                        path: shown.to_owned(),
-                        actual: self.copied.bytes + bytes,
-                        limit: bounds::COPIED,
-                    });
-                }
-                if copied < CHUNK {
+                if copied < chunk || chunk == 0 {
                     break;
                 }
             }
+            // It may have grown meanwhile.
+            expect_room(source.metadata().map_err(fault())?.len(), limit, shown)?;
         }
-        fchmod(target, Mode::from_raw_mode(mode & 0o777))
-            .map_err(FileFault::errno(OPERATION, shown))?;
         // Of a tree the kernel writes the rest in its own time.
         if self.copied.files == 0 {
             target.sync_data().map_err(fault())?;
         }
         Ok(bytes)
     }
+}
+
+fn expect_room(actual: u64, limit: u64, shown: &Path) -> Result<(), FileFault> {
+    if actual <= limit {
+        return Ok(());
+    }
+    let path = shown.to_owned();
+    Err(FileFault::TooLarge { operation: "a copy", path, actual, limit })
 }

@@ -119,6 +119,19 @@ fn a_file_is_copied_with_its_mode_and_a_tree_as_it_is() {
 }
 
 #[test]
+fn a_file_larger_than_a_copy_or_the_cells_files_may_be_is_refused_before_a_byte_is_copied() {
+    let dir = with(&[("tree/small", "1")]);
+    let at = dir.path();
+    for place in ["a", "tree/large"] {
+        fs::File::create(at.join(place)).unwrap().set_len(20 << 30).unwrap();
+    }
+    for (from, recursive) in [("a", false), ("tree", true)] {
+        assert_eq!(kind(copy(at, from, "copy", false, recursive)), FileErrorKind::TooLarge);
+        assert_eq!(names(at), ["a", "tree"]);
+    }
+}
+
+#[test]
 fn a_directory_goes_only_when_empty_or_told_to_and_the_count_is_told() {
     let dir = with(&[("full/a", ""), ("full/deep/b", ""), ("file", "")]);
     let at = dir.path();
