@@ -1,14 +1,19 @@
 //! Head and tail of an output that may be too long to show.
 //!
-//! Models are shown results through clients that cut at 10 to 50 KB, mostly at
-//! the end, where a build's error stands. So the gateway cuts first: it keeps
-//! the beginning and the end within a budget, says how much it left out, and
-//! never holds more than the budget in memory, however much a run prints.
+//! Models are shown results through clients that cut at 10 to 50 KB, and some at
+//! 2,000 lines, mostly at the end, where a build's error stands. So the gateway cuts
+//! first: it keeps the beginning and the end within a budget, says how much it left
+//! out, and never holds more than the budget in memory, however much a run prints.
 //!
 //! The budget counts what a character costs in JSON, so that binary output does
-//! not grow to six times its size on the way to the client.
+//! not grow to six times its size on the way to the client, and short lines as longer
+//! ones ([`LEAST_LINE`]), so that there are not too many of them.
 
 use std::collections::VecDeque;
+
+/// What a line costs at least: of the usual budget, 24 KiB, there come 1,755 lines,
+/// and what else an answer tells stays below 2,000.
+pub(crate) const LEAST_LINE: usize = 14;
 
 /// Takes an output piece by piece and keeps its ends.
 #[derive(Debug)]
@@ -95,7 +100,11 @@ impl Collector {
     /// What showing all of it would cost; more than any budget if not all was
     /// kept.
     fn cost(&self) -> usize {
-        if self.is_whole() { shown(&self.kept()).map(Shown::cost).sum() } else { usize::MAX }
+        if !self.is_whole() {
+            return usize::MAX;
+        }
+        let mut meter = Meter::default();
+        shown(&self.kept()).map(|shown| meter.cost(shown)).sum()
     }
 
     fn is_whole(&self) -> bool {
@@ -183,11 +192,30 @@ fn shown(bytes: &[u8]) -> impl Iterator<Item = Shown> {
     })
 }
 
+/// Counts what characters cost, one after the other in either direction.
+#[derive(Debug, Default)]
+struct Meter {
+    /// Of the line that they are in.
+    line: usize,
+}
+
+impl Meter {
+    fn cost(&mut self, shown: Shown) -> usize {
+        let cost = shown.cost();
+        if shown.character != '\n' {
+            self.line += cost;
+            return cost;
+        }
+        let line = std::mem::take(&mut self.line);
+        cost.max(LEAST_LINE.saturating_sub(line))
+    }
+}
+
 fn within(characters: impl Iterator<Item = Shown>, budget: usize) -> Vec<Shown> {
-    let mut cost = 0;
+    let (mut meter, mut cost) = (Meter::default(), 0);
     characters
         .take_while(|shown| {
-            cost += shown.cost();
+            cost += meter.cost(*shown);
             cost <= budget
         })
         .collect()
@@ -223,6 +251,18 @@ mod tests {
         assert!(excerpt.text.contains(&format!("[… {} bytes left out …]", excerpt.omitted)));
         assert_eq!(excerpt.bytes, long.len() as u64);
         assert!(serde_json::to_string(&excerpt.text).unwrap().len() < 1100);
+    }
+
+    #[test]
+    fn short_lines_are_fewer_than_clients_cut_at() {
+        for line in ["\n", "x\n", "line 12345\n"] {
+            let excerpt = collected(&[line.repeat(100_000).as_bytes()], 24 << 10).excerpt(24 << 10);
+            let lines = excerpt.text.lines().count();
+            assert!((1700..1800).contains(&lines), "{lines}");
+        }
+        let long = "a line of some forty characters in all..\n".repeat(100_000);
+        let excerpt = collected(&[long.as_bytes()], 24 << 10).excerpt(24 << 10);
+        assert!(excerpt.text.len() > 23 << 10);
     }
 
     #[test]

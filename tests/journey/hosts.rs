@@ -53,7 +53,7 @@ fn one_call_is_carried_out_and_recorded_by_each_host_that_it_names() {
     }
     arguments["host_labels"] = json!({ "kind": "imagined" });
     let none = gateway.call(&ann, "execute_command", &arguments);
-    assert_eq!(field(&none, "error")["reason"], "INVALID_INPUT", "{none:#}");
+    assert_eq!(field(&none, "error")["reason"], "INVALID_ARGUMENT", "{none:#}");
 
     let journal = gateway.place.join("journal");
     for host in &hosts {
@@ -92,10 +92,10 @@ fn a_process_is_its_hosts_and_another_host_knows_nothing_of_it() {
     let ann = gateway.token("ann");
     let on = |host: &str| json!({ "command": "cat; uname -n", "stdin_open": true, "project": "shop", "host": host });
     let handles = ["test", "twin"].map(|host| started(&gateway, &ann, &on(host)));
-    let listed = json!({ "project": "shop", "hosts": ["test", "twin"], "state": "running" });
-    let listed = gateway.call(&ann, "list_processes", &listed);
-    for (index, handle) in handles.iter().enumerate() {
-        let own = results(&listed)[index]["result"]["processes"].as_array().unwrap();
+    for (host, handle) in ["test", "twin"].iter().zip(&handles) {
+        let listed = json!({ "project": "shop", "host": host, "state": "running" });
+        let listed = gateway.call(&ann, "list_processes", &listed);
+        let own = field(&listed, "processes").as_array().unwrap();
         assert_eq!((own.len(), &own[0]["process"]), (1, &json!(handle)), "{listed:#}");
     }
     let (_, run) = handles[0].split_once('/').unwrap();

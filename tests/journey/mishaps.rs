@@ -56,7 +56,7 @@ fn a_process_that_was_lost_with_its_agent_says_so_and_nothing_of_it_lives() {
     assert_eq!(field(&lost, "state"), "ended", "{lost:#}");
     let outcome = field(&lost, "outcome");
     assert_eq!(outcome["kind"], "lost", "{lost:#}");
-    assert!(outcome["reason"].as_str().unwrap().contains("agent"), "{lost:#}");
+    assert!(outcome["detail"].as_str().is_some_and(|it| it.contains("agent")), "{lost:#}");
     let write = json!({ "process": process, "text": "x" });
     let write = gateway.call(&ann, "write_process", &write);
     assert!(field(&write, "error")["message"].is_string(), "{write:#}");

@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::Wanted;
 use super::lines::Line;
+use crate::excerpt::LEAST_LINE;
 
 /// The lines that are shown.
 #[derive(Debug)]
@@ -160,12 +161,12 @@ impl Selection {
     }
 }
 
-/// Bytes of a line in a JSON string.
+/// Bytes of a line in a JSON string; of a short one more, as clients count lines, too.
 fn cost(line: &Line) -> usize {
     let one = |character: char| match character {
         '"' | '\\' | '\n' | '\r' | '\t' => 2,
         character if character.is_ascii_control() => 6,
         character => character.len_utf8(),
     };
-    line.text.chars().map(one).sum::<usize>() + 2
+    (line.text.chars().map(one).sum::<usize>() + 2).max(LEAST_LINE)
 }

@@ -15,7 +15,7 @@ fn shown(wanted: Wanted, text: &str) -> Shown {
 #[test]
 fn a_page_ends_with_a_whole_line_and_says_where_to_go_on() {
     let text = "one\ntwo\nthree\n";
-    let mut page = transcript(Wanted::Page(usize::MAX), 12);
+    let mut page = transcript(Wanted::Page(usize::MAX), 30);
     page.push(0, text.as_bytes());
     assert!(page.is_full());
     let first = page.finish();
