@@ -14,9 +14,13 @@ mod mishaps;
 mod network;
 mod processes;
 mod records;
+mod schemas;
 mod services;
 mod sessions;
+mod stdio;
+mod tasks;
 mod tools;
+mod traces;
 
 use serde_json::Value;
 
