@@ -19,6 +19,10 @@ pub(crate) fn canonical(value: &Value) -> Result<String, NotAnInteger> {
 
 /// Appends `text` as a JSON string.
 fn write_string(text: &str, out: &mut String) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.extend(["\"", text, "\""]);
+        return;
+    }
     // `Value`'s `Display` is compact JSON, and a string's has one form only.
     out.push_str(&Value::from(text).to_string());
 }
@@ -73,6 +77,15 @@ mod tests {
             canonical(&value).unwrap(),
             r#"{"a":{"B":18446744073709551615,"z":"é\n\""},"b":[1,-2,null,true]}"#
         );
+    }
+
+    #[test]
+    fn every_character_is_written_as_the_json_library_writes_it() {
+        let characters = (0..=0x2fff).filter_map(char::from_u32);
+        for text in characters.map(|character| format!("a{character}")) {
+            let value = Value::from(text);
+            assert_eq!(canonical(&value).unwrap(), value.to_string());
+        }
     }
 
     #[test]

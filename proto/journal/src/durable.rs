@@ -1,13 +1,13 @@
 //! The wait for a record to be kept by the disk.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use tokio::sync::watch;
 
-use crate::shared::{AppendError, Progress};
+use crate::shared::{AppendError, Progress, Shared};
 
 /// Resolves once one record is durable. What runs or writes waits for it before
 /// it starts; dropping it abandons the wait, not the record.
@@ -16,16 +16,22 @@ use crate::shared::{AppendError, Progress};
 pub struct Durable {
     sequence: u64,
     progress: watch::Receiver<Progress>,
+    /// To be told that somebody waits. It does not keep the journal open.
+    shared: Weak<Shared>,
 }
 
 impl Durable {
-    pub(crate) fn new(sequence: u64, progress: watch::Receiver<Progress>) -> Self {
-        Self { sequence, progress }
+    pub(crate) fn new(sequence: u64, shared: &Arc<Shared>) -> Self {
+        Self { sequence, progress: shared.progress(), shared: Arc::downgrade(shared) }
     }
 
     /// Waits until the record is on disk.
     pub async fn wait(mut self) -> Result<(), AppendError> {
         let sequence = self.sequence;
+        let is_there = self.progress.borrow().durable >= sequence;
+        if let (false, Some(shared)) = (is_there, self.shared.upgrade()) {
+            shared.hurry(sequence);
+        }
         self.reach(|progress| progress.durable >= sequence).await
     }
 

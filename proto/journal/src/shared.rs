@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cofferdam_trust::{Purpose, SigningKey, VerifyingKey};
 use tokio::sync::watch;
@@ -50,6 +50,37 @@ pub(crate) struct Progress {
     pub(crate) failed: Option<AppendError>,
 }
 
+/// How long a record that nobody waits for may be written without the disk having
+/// been made to keep it. Records promise to be durable within 50 ms: that leaves 30
+/// for the fdatasync(2) that may be under way and the one that follows.
+const LATEST: Duration = Duration::from_millis(20);
+
+/// Whether somebody waits until the disk has a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hurry {
+    /// The disk is made to keep it at once.
+    AtOnce,
+    /// Within [`LATEST`], or as soon as somebody waits: many share one wait for the
+    /// disk.
+    InTime,
+}
+
+/// What the writer has written and the disk need not have yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unsynced {
+    /// Since when the oldest of it is written.
+    pub(crate) since: Instant,
+    /// The last record that is durable.
+    pub(crate) durable: u64,
+}
+
+/// What the writer does next.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Write(VecDeque<Line>),
+    Sync,
+}
+
 /// A line on its way to the disk.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -67,6 +98,8 @@ struct State {
     key: Arc<SigningKey>,
     since_checkpoint: u64,
     queue: VecDeque<Line>,
+    /// The last record that somebody waits for the disk to have.
+    hurried: u64,
     closing: bool,
     failed: Option<AppendError>,
 }
@@ -97,6 +130,7 @@ impl Shared {
             key,
             since_checkpoint: 0,
             queue,
+            hurried: 0,
             closing: false,
             failed: None,
         };
@@ -112,7 +146,7 @@ impl Shared {
     }
 
     /// Fixes the record and leaves it to the writer.
-    pub(crate) fn append(&self, body: &Body) -> Result<(u64, Digest), AppendError> {
+    pub(crate) fn append(&self, body: &Body, hurry: Hurry) -> Result<(u64, Digest), AppendError> {
         let text = body_text(body).map_err(|fault| AppendError::Unwritable(fault.to_string()))?;
         if text.len() + 512 > MAX_RECORD {
             return Err(AppendError::TooLong(text.len()));
@@ -120,6 +154,9 @@ impl Shared {
         let mut state = self.lock();
         state.admit()?;
         let place = state.push(body.kind(), &text);
+        if hurry == Hurry::AtOnce {
+            state.hurried = place.0;
+        }
         if state.since_checkpoint >= self.checkpoint_records {
             state.push_checkpoint();
         }
@@ -134,9 +171,21 @@ impl Shared {
         state.admit()?;
         state.push_checkpoint();
         let sequence = state.next - 1;
+        state.hurried = sequence;
         drop(state);
         self.work.notify_one();
         Ok(sequence)
+    }
+
+    /// Has the disk keep the record `sequence`, because somebody waits for that.
+    pub(crate) fn hurry(&self, sequence: u64) {
+        let mut state = self.lock();
+        let more = state.hurried < sequence;
+        state.hurried = state.hurried.max(sequence);
+        drop(state);
+        if more {
+            self.work.notify_one();
+        }
     }
 
     /// Signs with `new` from here on; the old key signs that it may.
@@ -148,6 +197,7 @@ impl Shared {
         let place = state.push(body.kind(), &text);
         state.key = Arc::new(new);
         state.push_checkpoint();
+        state.hurried = state.next - 1;
         drop(state);
         self.work.notify_one();
         Ok(place)
@@ -164,26 +214,39 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Waits for lines to write; none when the journal was closed. An idle
-    /// journal with records since its last checkpoint gets one.
-    pub(crate) fn take(&self) -> Option<VecDeque<Line>> {
+    /// Waits for something to do; none when the journal was closed and all is on disk.
+    /// An idle journal with records since its last checkpoint gets one.
+    pub(crate) fn next(&self, unsynced: Option<Unsynced>) -> Option<Work> {
         let mut state = self.lock();
         while state.queue.is_empty() {
+            if unsynced.is_some_and(|unsynced| state.is_due(unsynced)) {
+                return Some(Work::Sync);
+            }
             if state.closing {
                 return None;
             }
-            if state.since_checkpoint == 0 {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let waited = self.work.wait_timeout(state, self.checkpoint_idle);
+            let patience = match unsynced {
+                Some(unsynced) => LATEST.saturating_sub(unsynced.since.elapsed()),
+                None if state.since_checkpoint > 0 => self.checkpoint_idle,
+                None => {
+                    state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+            };
+            let waited = self.work.wait_timeout(state, patience);
             let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             state = woken;
-            if timeout.timed_out() && state.queue.is_empty() && state.failed.is_none() {
+            let idle = timeout.timed_out() && unsynced.is_none();
+            if idle && state.queue.is_empty() && state.failed.is_none() {
                 state.push_checkpoint();
             }
         }
-        Some(std::mem::take(&mut state.queue))
+        Some(Work::Write(std::mem::take(&mut state.queue)))
+    }
+
+    /// Whether the disk is to be made to keep what was written.
+    pub(crate) fn is_due(&self, unsynced: Unsynced) -> bool {
+        self.lock().is_due(unsynced)
     }
 
     /// Tells everybody who waits how far the writer is.
@@ -212,6 +275,10 @@ impl Shared {
 }
 
 impl State {
+    fn is_due(&self, Unsynced { since, durable }: Unsynced) -> bool {
+        self.hurried > durable || self.closing || since.elapsed() >= LATEST
+    }
+
     fn admit(&self) -> Result<(), AppendError> {
         match &self.failed {
             Some(error) => Err(error.clone()),

@@ -1,6 +1,7 @@
 //! The one thread that writes: takes every line that waits, writes them in one
 //! go, and makes the disk keep them with one fdatasync. Callers that append
-//! while it is busy share the next one.
+//! while it is busy share the next one; what nobody waits for shares one with all
+//! that comes within a few milliseconds.
 //!
 //! A write that fails ends the journal, because nobody knows what the disk kept.
 //! Only where the process or the system has no descriptor left, nothing was
@@ -12,8 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::directory::Directory;
+use crate::head::Head;
 use crate::segment::Segment;
-use crate::shared::{Line, Shared};
+use crate::shared::{Line, Shared, Unsynced, Work};
 
 /// How long descriptors may be lacking, and how long to rest between two tries.
 /// Whoever waits for a record waits meanwhile.
@@ -23,17 +25,35 @@ const REST: Duration = Duration::from_millis(50);
 /// Everything that the thread owns.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    pub(crate) directory: Directory,
-    pub(crate) segment: Segment,
-    pub(crate) max_segment_bytes: u64,
-    pub(crate) shared: Arc<Shared>,
+    directory: Directory,
+    segment: Segment,
+    max_segment_bytes: u64,
+    shared: Arc<Shared>,
+    /// The last record that is written, and the last that is durable.
+    written: u64,
+    durable: u64,
+    /// Since when there is a difference.
+    since: Option<Instant>,
+    /// To be written once what it names is durable.
+    head: Option<Head>,
 }
 
 impl Writer {
+    /// Writes on in `segment`, after the record `last`.
+    pub(crate) fn new(
+        (directory, segment): (Directory, Segment),
+        max_segment_bytes: u64,
+        shared: Arc<Shared>,
+        last: u64,
+    ) -> Self {
+        let (written, durable, since, head) = (last, last, None, None);
+        Self { directory, segment, max_segment_bytes, shared, written, durable, since, head }
+    }
+
     /// Writes until the journal is closed or cannot be written.
     pub(crate) fn run(mut self) {
-        while let Some(batch) = self.shared.take() {
-            if let Err(error) = self.commit(batch) {
+        while let Some(work) = self.shared.next(self.unsynced()) {
+            if let Err(error) = self.carry_out(work) {
                 let path = self.directory.path().display();
                 tracing::error!(%error, journal = %path, "the journal cannot be written");
                 self.shared.fail(&format!("{path}: {error}"));
@@ -42,9 +62,26 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: VecDeque<Line>) -> io::Result<()> {
+    fn unsynced(&self) -> Option<Unsynced> {
+        self.since.map(|since| Unsynced { since, durable: self.durable })
+    }
+
+    fn carry_out(&mut self, work: Work) -> io::Result<()> {
+        match work {
+            Work::Sync => self.sync(),
+            Work::Write(batch) => {
+                self.write(batch)?;
+                // Asked here, too: where lines never cease to come, nobody waits on.
+                match self.unsynced() {
+                    Some(unsynced) if self.shared.is_due(unsynced) => self.sync(),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, batch: VecDeque<Line>) -> io::Result<()> {
         let Some(last) = batch.back().map(|line| line.sequence) else { return Ok(()) };
-        let mut head = None;
         let mut text = String::new();
         for line in batch {
             let filled = self.segment.length() + text.len() as u64;
@@ -53,16 +90,23 @@ impl Writer {
                 text.clear();
             }
             text.push_str(&line.text);
-            head = line.head.or(head);
+            self.head = line.head.or(self.head.take());
         }
         self.segment.write(text.as_bytes())?;
+        self.written = last;
+        self.since.get_or_insert_with(Instant::now);
         self.shared.report(|progress| progress.written = last);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
         self.segment.sync()?;
+        (self.durable, self.since) = (self.written, None);
         self.shared.report(|progress| {
-            progress.durable = last;
+            progress.durable = self.durable;
             progress.syncs += 1;
         });
-        match head {
+        match self.head.take() {
             Some(head) => patiently(PATIENCE, || head.write(&self.directory)),
             None => Ok(()),
         }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, RegexSet};
 
 /// Parts of a name (lower case) whose value is a secret.
 const NAME: &str = r"token|secret|passw(?:or)?d|passwd|passphrase|_pwd|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|signing[-_.]?key|encryption[-_.]?key|authorization|authentication|auth[-_]|[-_]auth\b|cookie|connection[-_]?string|\bdsn\b|\w_key\b|\w-key\b";
@@ -40,7 +40,7 @@ const SHAPES: &str = r"(?x)
 ";
 
 /// The rules of text: the group `secret` is replaced.
-static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+static TABLE: LazyLock<[String; 12]> = LazyLock::new(|| {
     [
         // NAME=word and --name=word of a shell: first, so that nothing within it is
         // taken for all of it.
@@ -62,10 +62,14 @@ static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         // --name value
         format!(r"(?i)(?:^|\s)--?[\w-]*(?:{NAME})[\w-]*\s+(?P<secret>{WORD})"),
     ]
-    .iter()
-    .filter_map(|rule| Regex::new(rule).ok())
-    .collect()
 });
+
+static RULES: LazyLock<Vec<Regex>> =
+    LazyLock::new(|| TABLE.iter().filter_map(|rule| Regex::new(rule).ok()).collect());
+
+/// All of them at once: most texts have no secret, and are passed over once instead
+/// of once for each rule.
+static ANY: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new(TABLE.iter()).ok());
 
 static NAMES: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(&format!(r"(?i)(?:{NAME})|^auth$|^pin$")).ok());
@@ -86,6 +90,10 @@ pub(super) fn is_secret_flag(argument: &str) -> bool {
 /// Replaces every secret in `text` by what `hide` makes of it.
 pub(super) fn replace(text: &str, hide: &mut dyn FnMut(&str) -> String) -> String {
     let mut text = text.to_owned();
+    // A text in which no rule finds anything stays as it is, whatever their order.
+    if ANY.as_ref().is_some_and(|any| !any.is_match(&text)) {
+        return text;
+    }
     for rule in RULES.iter() {
         if rule.is_match(&text) {
             text = rule.replace_all(&text, |found: &Captures<'_>| swap(found, hide)).into_owned();
@@ -113,7 +121,8 @@ mod tests {
 
     #[test]
     fn every_rule_of_the_table_compiles() {
-        assert_eq!(RULES.len(), 12);
+        assert_eq!(RULES.len(), TABLE.len());
+        assert!(ANY.is_some());
         assert!(NAMES.is_some());
     }
 }

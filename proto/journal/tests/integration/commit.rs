@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cofferdam_journal::{
     AppendError, Body, DirectoryError, Entry, Intent, OpenError, Options, read, verify,
@@ -35,6 +35,54 @@ async fn callers_at_the_same_time_share_the_disk() {
         .count();
     assert_eq!(intents, 64 * 16);
     verify(&desk.path(), None).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_waits_for_shares_the_disk_and_is_durable_soon_all_the_same() {
+    const RECORDS: u64 = 200;
+    let desk = Desk::new();
+    let (journal, _) = desk.open();
+    let before = journal.syncs();
+    let began = Instant::now();
+    for run in 0..RECORDS {
+        let mut durable = journal.append_in_time(intent(&run.to_string())).unwrap().durable;
+        durable.written().await.unwrap();
+    }
+    let taken = began.elapsed();
+    let syncs = journal.syncs() - before;
+    // One for each 20 ms, and one that was about to come.
+    let most = u64::try_from(taken.as_millis()).unwrap() / 20 + 1;
+    assert!(syncs <= most, "{syncs} syncs for {RECORDS} records in {taken:?}");
+    let shared = journal.syncs();
+    drop(journal.append_in_time(intent("the last")).unwrap());
+    let idle = async {
+        while journal.syncs() == shared {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), idle).await.unwrap();
+}
+
+#[test]
+fn who_waits_for_a_record_that_has_time_is_not_kept_waiting() {
+    let desk = Desk::new();
+    let (journal, _) = desk.open();
+    // Neither alone, nor behind a stream of others that have time.
+    for crowd in [0, 50] {
+        let before = journal.syncs();
+        for run in 0..crowd {
+            drop(journal.append_in_time(intent(&run.to_string())).unwrap());
+        }
+        let waited = journal.append_in_time(intent("wanted")).unwrap();
+        waited.durable.wait_blocking().unwrap();
+        assert!(journal.syncs() > before);
+        let kept = read(&desk.path()).unwrap().last().unwrap().unwrap();
+        assert_eq!(kept.hash.0, waited.hash);
+    }
+    // And closing leaves nothing behind.
+    drop(journal.append_in_time(intent("last")).unwrap());
+    journal.close().unwrap();
+    assert_eq!(verify(&desk.path(), None).unwrap().unsigned, 0);
 }
 
 #[test]
