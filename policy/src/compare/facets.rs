@@ -38,6 +38,7 @@ fn facets(rule: &Rule, roles: &Roles) -> Facets {
         selectors,
         conditions,
         programs,
+        opened_by,
         paths,
         services,
         shell,
@@ -53,6 +54,7 @@ fn facets(rule: &Rule, roles: &Roles) -> Facets {
     add_selectors(&mut out, selectors, roles);
     add_conditions(&mut out, conditions);
     add_all(&mut out, "programs", programs.iter().flat_map(program));
+    add_all(&mut out, "opened_by", opened_by.iter().flat_map(program));
     add_all(&mut out, "paths", paths.iter().map(ToString::to_string));
     let Services { units, journal } = services;
     add_all(&mut out, "services", units.iter().map(|units| units.written().to_owned()));
@@ -161,7 +163,13 @@ fn program(pattern: &ProgramPattern) -> Vec<String> {
         Which::Path(path) => vec![path.clone()],
         Which::Under(directory) => vec![format!("{directory}*")],
     };
-    let opens: BTreeSet<String> = opens.iter().map(|one| format!(" opens {one}")).collect();
+    let opens: BTreeSet<String> = opens
+        .iter()
+        .flat_map(|all| match &all[..] {
+            [] => vec![" opens nothing else".to_owned()],
+            some => some.iter().map(|one| format!(" opens {one}")).collect(),
+        })
+        .collect();
     let opens: String = opens.into_iter().collect();
     names.into_iter().map(|name| format!("{name}{arguments}{opens}")).collect()
 }

@@ -91,7 +91,7 @@ impl Index {
     fn insert(&mut self, number: u32, rule: &Rule) {
         self.all.insert(number);
         self.selection.insert(number, rule);
-        for pattern in &rule.programs {
+        for pattern in rule.programs.iter().chain(&rule.opened_by) {
             self.programs.insert(number, pattern);
         }
         for pattern in &rule.paths {

@@ -85,7 +85,8 @@ impl<'s, 'r, 'q> Openings<'s, 'r, 'q> {
         let says =
             |rule: &&&Rule| rule.is_positive() && rule.conditions.in_time(self.question.call.at);
         for rule in rules.iter().filter(says) {
-            rule.programs.iter().for_each(|pattern| pattern.opened(used, &mut out));
+            let patterns = rule.programs.iter().chain(&rule.opened_by);
+            patterns.for_each(|pattern| pattern.opened(used, &mut out));
         }
         out
     }

@@ -20,8 +20,9 @@ pub(crate) struct ProgramPattern {
     pub(crate) which: Which,
     /// `None`: whatever they are.
     pub(crate) arguments: Option<Arguments>,
-    /// What it opens besides its arguments, where the rule says that.
-    pub(crate) opens: Vec<Opens>,
+    /// What it opens besides its arguments, where the rule says that; nothing, of
+    /// an empty list.
+    pub(crate) opens: Option<Vec<Opens>>,
 }
 
 /// Something that a program opens whatever its arguments name.
@@ -69,7 +70,7 @@ impl ProgramPattern {
 
     /// Whether the rule says anything of what the program opens.
     pub(crate) fn opens(&self) -> bool {
-        !self.opens.is_empty() || self.arguments.as_ref().is_some_and(Arguments::open)
+        self.opens.is_some() || self.arguments.as_ref().is_some_and(Arguments::open)
     }
 
     /// Adds what the program opens, where it may be one of the pattern's.
@@ -78,7 +79,7 @@ impl ProgramPattern {
             return;
         }
         let around = used.around;
-        for Opens { root, opening: Opening { mode, recursive } } in &self.opens {
+        for Opens { root, opening: Opening { mode, recursive } } in self.opens.iter().flatten() {
             let location = match (root, around.directory) {
                 (Some(root), _) => Location::At(root.resolve(around.workspace)),
                 (None, Directory::At(path)) => Location::At(path.to_owned()),
@@ -187,9 +188,9 @@ impl fmt::Display for ProgramPattern {
             Some(Arguments(list)) if list.is_empty() => out.write_str(" (without arguments)")?,
             Some(arguments) => write!(out, " {arguments}")?,
         }
-        match &self.opens[..] {
-            [] => Ok(()),
-            opens => {
+        match self.opens.as_deref() {
+            None | Some([]) => Ok(()),
+            Some(opens) => {
                 let told: Vec<String> = opens.iter().map(ToString::to_string).collect();
                 write!(out, " opens {}", told.join(", "))
             }

@@ -32,6 +32,7 @@ pub(super) struct RawRule {
     pub(super) projects: Texts,
     pub(super) tools: Texts,
     pub(super) programs: Option<Spanned<Vec<Spanned<RawProgram>>>>,
+    pub(super) opened_by: Option<Spanned<Vec<Spanned<RawProgram>>>>,
     pub(super) paths: Option<Spanned<Vec<Spanned<RawPath>>>>,
     pub(super) services: Texts,
     pub(super) journal: Option<Spanned<bool>>,
@@ -140,7 +141,7 @@ pub(super) struct RawProgram {
     pub(super) under: Option<Spanned<String>>,
     pub(super) any: Option<bool>,
     pub(super) args: Option<Spanned<Vec<Spanned<RawArgument>>>>,
-    pub(super) opens: Option<Spanned<Vec<RawOpens>>>,
+    pub(super) opens: Option<Vec<RawOpens>>,
 }
 
 /// What a program opens besides its arguments.

@@ -34,6 +34,8 @@ pub(super) use sets::Sets;
 
 /// What stands for the directory that a program starts in, in `opens`.
 const DIRECTORY: &str = "directory";
+/// The programs of a rule that it only says something of.
+const OPENED_BY: &str = "opened_by";
 /// The longest id of a rule, in bytes.
 const MAX_ID: usize = 128;
 
@@ -67,6 +69,7 @@ impl Resolver<'_> {
             projects,
             tools,
             programs,
+            opened_by,
             paths,
             services,
             journal,
@@ -93,7 +96,8 @@ impl Resolver<'_> {
         let conditions = self.conditions(effect, programs.is_some(), raw);
         let asks = if conditions.ask_if.is_empty() { effect } else { Effect::Ask };
         let selectors = self.selectors(subjects, hosts, projects, tools);
-        let programs = self.programs(effect, programs);
+        let programs = self.programs("programs", effect, programs);
+        let opened_by = self.programs(OPENED_BY, effect, opened_by);
         Rule {
             place: self.source.at(id.span()),
             id: id.into_inner(),
@@ -102,6 +106,7 @@ impl Resolver<'_> {
             scope,
             selectors,
             programs,
+            opened_by,
             paths: self.paths(paths),
             services: self.services(services, journal),
             shell: shell.map(Spanned::into_inner).unwrap_or_default(),
@@ -203,19 +208,25 @@ impl Resolver<'_> {
 
     fn programs(
         &mut self,
+        key: &str,
         effect: Effect,
         raw: Option<Spanned<Vec<Spanned<RawProgram>>>>,
     ) -> Vec<ProgramPattern> {
         let Some(raw) = raw else { return Vec::new() };
-        self.check_not_empty("programs", &raw);
+        self.check_not_empty(key, &raw);
         let mut all = Vec::new();
         for program in raw.into_inner() {
             let span = program.span();
             let Some(program) = self.program(program) else { continue };
-            if effect == Effect::Deny && program.opens() {
+            let opens = program.opens();
+            if effect == Effect::Deny && opens {
                 let message = "what a program opens is said by the rule that permits it; leave \
                                `mode` and `opens` out of a deny rule";
-                self.add(span, "programs", message);
+                self.add(span, key, message);
+            } else if key == OPENED_BY && !opens {
+                let message = "it does not say what is opened; write `mode` beside a `beneath` of \
+                               `args`, or `opens`";
+                self.add(span, key, message);
             }
             all.push(program);
         }
@@ -241,14 +252,13 @@ impl Resolver<'_> {
             None => None,
             Some(args) => Some(self.arguments(args)?),
         };
-        let opens = opens.map(|list| self.opens(list)).unwrap_or_default();
+        let opens = opens.map(|list| self.opens(list));
         Some(ProgramPattern { which: which?, arguments, opens })
     }
 
-    fn opens(&mut self, raw: Spanned<Vec<RawOpens>>) -> Vec<Opens> {
-        self.check_not_empty("programs.opens", &raw);
+    fn opens(&mut self, raw: Vec<RawOpens>) -> Vec<Opens> {
         let mut out = Vec::new();
-        for RawOpens { beneath, mode, recursive } in raw.into_inner() {
+        for RawOpens { beneath, mode, recursive } in raw {
             let opening = Opening { mode, recursive: recursive.unwrap_or(true) };
             if beneath.get_ref() == DIRECTORY {
                 out.push(Opens { root: None, opening });

@@ -25,6 +25,8 @@ pub(crate) struct Rule {
     pub(crate) selectors: Selectors,
     pub(crate) conditions: Conditions,
     pub(crate) programs: Vec<ProgramPattern>,
+    /// Programs of which it only says what they open; it does not permit them.
+    pub(crate) opened_by: Vec<ProgramPattern>,
     pub(crate) paths: Vec<PathPattern>,
     pub(crate) services: Services,
     pub(crate) shell: Shell,

@@ -47,6 +47,7 @@ fn what(rule: &Rule) -> String {
         selectors,
         conditions,
         programs,
+        opened_by: _,
         paths,
         services,
         shell,

@@ -20,7 +20,7 @@ pub(super) fn find(rules: &[Rule]) -> Vec<Warning> {
     let told: BTreeSet<&str> = rules
         .iter()
         .filter(|rule| rule.is_positive())
-        .flat_map(|rule| &rule.programs)
+        .flat_map(|rule| rule.programs.iter().chain(&rule.opened_by))
         .filter(|pattern| pattern.opens())
         .flat_map(|pattern| names(&pattern.which))
         .collect();

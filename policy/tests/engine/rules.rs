@@ -73,7 +73,8 @@ pub(crate) fn of(effect: &'static str) -> impl Strategy<Value = Rule> {
     scope.prop_flat_map(move |scope| {
         let kept = if effect == "deny" { Just(String::new()).boxed() } else { kept().boxed() };
         (selectors(), names(), kept).prop_map(move |(selectors, names, kept)| {
-            let open = names.is_empty() && !selectors.contains("tools") && effect != "deny";
+            let open =
+                silent(&names).is_empty() && !selectors.contains("tools") && effect != "deny";
             // An allow rule has to be about something.
             let tools = if open { "tools = ['list_hosts', 'execute_command']\n" } else { "" };
             // What looks at arguments has to be about programs.
@@ -193,12 +194,19 @@ fn names() -> impl Strategy<Value = String> {
             "services = ['@units']\njournal = false",
         ],
     );
-    (programs, paths, services).prop_map(|(programs, paths, services)| {
+    let opened = maybe(
+        2,
+        &[
+            "opened_by = [{ name = 'git', args = [{ rest = { beneath = '/', mode='read' } }] }]",
+            "opened_by = [{ any = true, opens=[{beneath='directory',mode='read', recursive=false}] }]",
+        ],
+    );
+    (programs, paths, services, opened).prop_map(|(programs, paths, services, opened)| {
         let list = |key: &str, all: Vec<String>| match all.len() {
             0 => String::new(),
             _ => format!("{key} = [{}]\n", all.join(", ")),
         };
-        list("programs", programs) + &list("paths", paths) + &services
+        list("programs", programs) + &list("paths", paths) + &services + &opened
     })
 }
 

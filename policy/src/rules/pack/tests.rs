@@ -12,6 +12,7 @@ use crate::rules::rule::Shell;
 use crate::rules::{Case, RuleSet};
 use crate::warning::WarningKind;
 
+mod opened;
 mod traps;
 
 /// The fewest tests of a pack, and the fewest of them that deny.

@@ -158,6 +158,7 @@ impl Resolver<'_> {
             selectors: self.selectors(subjects, hosts, projects, None),
             conditions: self.conditions(effect, true, raw),
             programs: Vec::new(),
+            opened_by: Vec::new(),
             paths: Vec::new(),
             services: Services::default(),
             shell: super::Shell::default(),

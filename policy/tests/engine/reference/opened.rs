@@ -24,7 +24,7 @@ impl Rules {
         let says = |rule: &&&Table| effect(rule) != "deny" && is_in_time(rule, call);
         let mut all = Vec::new();
         for rule in meant.iter().filter(says) {
-            for pattern in tables(rule, "programs") {
+            for pattern in [tables(rule, "programs"), tables(rule, "opened_by")].concat() {
                 if self.program(pattern, name, words, around) == Sure::No {
                     continue;
                 }
