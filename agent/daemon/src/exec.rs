@@ -131,7 +131,7 @@ impl ExecService for Exec {
         request: Request<DescribeRunRequest>,
     ) -> Result<Response<DescribeRunResponse>, Status> {
         let run = self.run(&gateway(&request)?, &request.into_inner().run_id)?;
-        let kept = self.agent.registry.kept().as_millis();
+        let kept = self.0.registry.kept().as_millis();
         let kept_millis = u64::try_from(kept).unwrap_or(u64::MAX);
         let run = RunSummary { kept_millis, ..run.summary() };
         Ok(Response::new(DescribeRunResponse { run: Some(run) }))
