@@ -14,6 +14,7 @@ mod mishaps;
 mod network;
 mod processes;
 mod records;
+mod resources;
 mod schemas;
 mod services;
 mod sessions;

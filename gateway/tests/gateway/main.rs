@@ -6,13 +6,16 @@
 mod access;
 mod approvals;
 mod bad_input;
+mod completion;
 mod eras;
 mod host;
 mod limits;
 mod listening;
 mod offered;
+mod prompts;
 mod records;
 mod reload;
+mod resources;
 mod runs;
 mod service;
 mod services;

@@ -99,6 +99,57 @@ async fn a_stdio_client_of_the_stateless_era_works_through_the_bridge() {
 }
 
 #[tokio::test]
+async fn resources_prompts_and_completion_work_over_stdio_in_both_eras() {
+    let served = Served::start().await;
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "stdio client", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let completed = json!({
+        "ref": { "type": "ref/prompt", "name": "run_tests" },
+        "argument": { "name": "host", "value": "d" },
+    });
+    let asked = [
+        ("resources/list", json!({}), "/resources/0/uri"),
+        ("resources/templates/list", json!({}), "/resourceTemplates/0/uriTemplate"),
+        ("prompts/list", json!({}), "/prompts/0/name"),
+        ("prompts/get", json!({ "name": "run_tests" }), "/messages/0/content/text"),
+        ("completion/complete", completed, "/completion/values/0"),
+    ];
+    for is_stateless in [true, false] {
+        let mut stdio = Stdio::open(endpoint(&served));
+        if !is_stateless {
+            let params = json!({
+                "protocolVersion": "2025-11-25", "capabilities": {},
+                "clientInfo": { "name": "stdio client", "version": "1" },
+            });
+            stdio
+                .send(
+                    json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }),
+                )
+                .await
+                .unwrap();
+            let told = stdio.receive().await;
+            assert_eq!(told["result"]["capabilities"]["resources"]["subscribe"], true, "{told:#}");
+            let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+            stdio.send(ready).await.unwrap();
+        }
+        for (id, (method, params, found)) in (1..).zip(&asked) {
+            let mut params = params.clone();
+            if is_stateless {
+                params["_meta"] = meta.clone();
+            }
+            let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+            stdio.send(request).await.unwrap();
+            let answer = stdio.receive().await;
+            assert_eq!(answer["id"], id, "{answer:#}");
+            assert!(answer["result"].pointer(found).is_some(), "{method}: {answer:#}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stdio_client_learns_that_the_gateway_is_not_there() {
     let mut served = Served::start().await;
     let endpoint = endpoint(&served);
