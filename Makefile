@@ -53,6 +53,10 @@ test-packages: ## Packages built twice and compared, installed, upgraded and rem
 test-vm: ## What needs a kernel, on kernels 6.1 and 6.12 with cgroup v2, in virtual machines
 	@tests/vm/run
 
+.PHONY: test-vm-packages
+test-vm-packages: test-packages ## The same as test-packages in virtual machines with cgroup v2, on kernels 6.1 and 6.12
+	@tests/vm/packages
+
 .PHONY: fuzz
 fuzz: ## Each fuzz target for a bounded time (SECONDS_EACH=60)
 	@tests/scripts/fuzz

@@ -151,8 +151,12 @@ impl Material {
             }
             Err(reason) => LayerReport::degraded(Layer::Cgroup, reason),
         };
-        sys::enter_cgroup_namespace()
-            .during(BuildStep::Cgroup, "cannot make a cgroup namespace")?;
+        // Where systemd mounted cgroup v2, nothing moves out of a namespace of its own, and a
+        // run's leaf is not beneath that of PID 1: then the warden's holds (`nsdelegate`).
+        if !matches!(self.cgroup, Ok(CellCgroup { entry: Entry::Clone(_), .. })) {
+            sys::enter_cgroup_namespace()
+                .during(BuildStep::Cgroup, "cannot make a cgroup namespace")?;
+        }
         Ok(report)
     }
 

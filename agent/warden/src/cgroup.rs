@@ -91,12 +91,12 @@ impl Hierarchy {
         for directory in self.directories.iter().filter(|_| self.v2) {
             let parent = directory.parent().unwrap_or(directory);
             if parent != Path::new(MOUNT) {
-                // A unit's own, which the warden is in: see `INIT`.
+                // A unit's own, which the warden is in: see `INIT`. Cells see nothing above.
+                crate::sys::enter_cgroup_namespace()?;
                 _ = fs::create_dir(parent.join(INIT));
                 fs::write(parent.join(INIT).join("cgroup.procs"), "0")?;
             }
-            hand_down(parent)?;
-            hand_down(directory)?;
+            hand_down(parent).and_then(|()| hand_down(directory))?;
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ pub(crate) enum ProgramsError {
     #[error("cannot find out where `cofferdam` itself is: {0}")]
     Self_(io::Error),
     /// It is not there.
-    #[error("`{0}` is missing; `make build` builds every program beside `cofferdam`")]
+    #[error("`{0}` is missing: install cofferdam-agent and cofferdam-gateway, or `make build`")]
     Missing(PathBuf),
     /// It cannot be copied to where the service user reaches it.
     #[error("cannot copy `{path}` to where the service user can execute it: {source}")]
