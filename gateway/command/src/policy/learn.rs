@@ -1,5 +1,6 @@
 //! `cofferdam policy learn`.
 
+mod grant;
 mod kernel;
 mod proposal;
 pub(crate) mod wanted;
@@ -29,8 +30,10 @@ were denied because no rule permits them, for exactly who asked where. It was tr
 together with the rules: it permits those calls and no other refused one, and every
 test still passes. Nothing is proposed for what a deny rule names, nor for command
 lines that cannot be seen through. Where a rule asks, an allow rule cannot help,
-because ask beats allow: that is told. So is what the kernel refused to runs. Read a
-proposal, and make it wider by hand where it is meant wider.
+because ask beats allow: that is told. What the kernel refused to runs is told, too;
+where a grant left out the program or the destination, a rule for exactly those calls
+is proposed whose grant has it, and otherwise is as it was. Read a proposal, and make
+it wider by hand where it is meant wider.
 
 Exits with 0; with 2 when the files cannot be read or are wrong.
 
@@ -96,13 +99,20 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, Pol
             Err(why) => gathered.kept.entry(why).or_default().add(wish.calls.len(), &wish.example),
         }
     }
+    for lack in refusals.lacks.list() {
+        let id = format!("learnt-{}", learnt.proposals.len() + 1);
+        match bench.widen(&lack, id) {
+            Ok(proposal) => learnt.proposals.push(proposal),
+            Err(why) => gathered.kept.entry(why).or_default().add(lack.count(), lack.example()),
+        }
+    }
     learnt.asked = gathered.asked.into_values().collect();
     learnt.kept = gathered
         .kept
         .into_iter()
         .map(|(why, Count { count, example })| Kept { count, why, example })
         .collect();
-    learnt.kernel = refusals.into_list();
+    learnt.kernel = refusals.list();
     Ok(format.show(&learnt))
 }
 

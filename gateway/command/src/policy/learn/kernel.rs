@@ -1,4 +1,4 @@
-//! What the kernel refused runs that the rules had permitted.
+//! What the kernel, and the proxy beside it, refused runs that the rules had permitted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,6 +7,8 @@ use cofferdam_journal::{Body, Call, Record};
 use cofferdam_policy::{Action, Decision, RuleSet};
 use serde::Serialize;
 use serde_json::Value;
+
+use super::grant::{Lack, Lacks};
 
 /// One kind of refusal, of all runs.
 #[derive(Debug, Serialize)]
@@ -31,6 +33,8 @@ pub(super) struct Refusal {
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     open: HashMap<String, (Call, Vec<String>)>,
+    /// What wider grants would give.
+    pub(super) lacks: Lacks,
     found: BTreeMap<(String, String, String, String, Vec<String>), Refusal>,
 }
 
@@ -44,11 +48,23 @@ impl Refusals {
             }
             Body::Outcome(outcome) => {
                 let Some((call, by)) = self.open.remove(&outcome.run_id) else { return };
-                let denials = outcome.sandbox.as_ref().and_then(|sandbox| sandbox.get("denials"));
-                for denial in denials.and_then(Value::as_array).into_iter().flatten() {
-                    self.add(denial, &call, &by, |object, executes| {
+                let told = |key: &str| {
+                    let told = outcome.sandbox.as_ref().and_then(|sandbox| sandbox.get(key));
+                    told.and_then(Value::as_array).into_iter().flatten()
+                };
+                let now = record.time.parse().ok();
+                let now = now.and_then(|at| recorded_call(config, &call, at).ok());
+                for denial in told("denials") {
+                    let refusal = self.add(denial, &call, &by, |object, executes| {
                         denied_by(object, executes, &call, record, config, rules)
                     });
+                    let is_denied = !refusal.denied_by.is_empty();
+                    let lack = Lack::of_denial(denial).filter(|_| !is_denied);
+                    self.lacks.add(now.as_ref(), lack, &record.time);
+                }
+                for connection in told("connections") {
+                    let lack = Lack::of_connection(connection);
+                    self.lacks.add(now.as_ref(), lack, &record.time);
                 }
             }
             _ => {}
@@ -56,8 +72,8 @@ impl Refusals {
     }
 
     /// The most frequent first.
-    pub(super) fn into_list(self) -> Vec<Refusal> {
-        let mut all: Vec<Refusal> = self.found.into_values().collect();
+    pub(super) fn list(&mut self) -> Vec<Refusal> {
+        let mut all: Vec<Refusal> = std::mem::take(&mut self.found).into_values().collect();
         all.sort_by_key(|refusal| std::cmp::Reverse(refusal.count));
         all
     }
@@ -68,7 +84,7 @@ impl Refusals {
         call: &Call,
         by: &[String],
         denied_by: impl Fn(&str, bool) -> Vec<String>,
-    ) {
+    ) -> &Refusal {
         let text =
             |key: &str| denial.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (operation, object) = (text("operation"), text("object"));
@@ -93,6 +109,7 @@ impl Refusals {
         });
         refusal.count += denial.get("count").and_then(Value::as_u64).unwrap_or(1).max(1);
         refusal.users.extend(call.subject.as_ref().map(|subject| subject.user.clone()));
+        refusal
     }
 }
 

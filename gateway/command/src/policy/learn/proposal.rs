@@ -66,7 +66,7 @@ impl Bench<'_> {
         let mut why = String::new();
         for (scope, profile) in self.variants() {
             match self.try_out(&rule(&id, wish, &wish.wanted, scope, profile)?, &wish.calls) {
-                Ok(()) => {
+                Ok(_) => {
                     found = Some((scope, profile));
                     break;
                 }
@@ -109,7 +109,9 @@ impl Bench<'_> {
         out
     }
 
-    fn try_out(&self, rule: &str, calls: &[usize]) -> Result<(), String> {
+    /// The rules with one more, which permits these of the refused calls and no other,
+    /// and breaks no test.
+    pub(super) fn try_out(&self, rule: &str, calls: &[usize]) -> Result<RuleSet, String> {
         let text = format!("version = 1\n{rule}");
         let rules =
             self.files.parse_with(Some(("proposed", &text))).map_err(|error| error.to_string())?;
@@ -128,7 +130,7 @@ impl Bench<'_> {
         };
         match failures(&rules).difference(&failures(self.rules)).next() {
             Some(failing) => Err(format!("the test «{failing}» would fail")),
-            None => Ok(()),
+            None => Ok(rules),
         }
     }
 }
@@ -160,22 +162,34 @@ fn rule(
     scope: Option<&str>,
     profile: Option<&str>,
 ) -> Result<String, String> {
+    let mut out = head(id, &wish.users, &wish.host, &wish.project, scope)?;
+    wanted.write(&mut out);
+    if let Some(profile) = profile {
+        let _ = writeln!(out, "grant = {{ profile = {} }}", quoted(profile));
+    }
+    Ok(out)
+}
+
+/// The beginning of a rule: for whom and where it is.
+pub(super) fn head(
+    id: &str,
+    users: &BTreeSet<String>,
+    host: &str,
+    project: &str,
+    scope: Option<&str>,
+) -> Result<String, String> {
     let users: Vec<String> =
-        wish.users.iter().map(|user| literal(user).map(quoted)).collect::<Result<_, _>>()?;
+        users.iter().map(|user| literal(user).map(quoted)).collect::<Result<_, _>>()?;
     let mut out = format!("[[rule]]\nid = {}\neffect = \"allow\"\n", quoted(id));
     if let Some(scope) = scope {
         let _ = writeln!(out, "scope = \"{scope}\"");
     }
     let _ = writeln!(out, "subjects = {{ users = [{}] }}", users.join(", "));
-    if !wish.host.is_empty() {
-        let _ = writeln!(out, "hosts = {{ names = [{}] }}", quoted(literal(&wish.host)?));
+    if !host.is_empty() {
+        let _ = writeln!(out, "hosts = {{ names = [{}] }}", quoted(literal(host)?));
     }
-    if !wish.project.is_empty() {
-        let _ = writeln!(out, "projects = [{}]", quoted(literal(&wish.project)?));
-    }
-    wanted.write(&mut out);
-    if let Some(profile) = profile {
-        let _ = writeln!(out, "grant = {{ profile = {} }}", quoted(profile));
+    if !project.is_empty() {
+        let _ = writeln!(out, "projects = [{}]", quoted(literal(project)?));
     }
     Ok(out)
 }
