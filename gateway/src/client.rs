@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 
 pub use approvals::{Answer, Approvals, ApprovalsError};
 pub use bridge::{BridgeError, bridge};
+
+pub use crate::transcript::plain_line;
 pub use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};
 
 /// Where a gateway is, and with what to show oneself.
@@ -76,6 +78,25 @@ pub enum ClientError {
     /// The call failed in the protocol.
     #[error("the call failed: {0}")]
     Call(#[from] Box<ServiceError>),
+    /// The gateway takes longer than any answer may.
+    #[error("the gateway has not answered for {seconds} seconds")]
+    Silent {
+        /// How long that was.
+        seconds: u64,
+    },
+}
+
+impl ClientError {
+    /// Whether the connection is the matter, so that another one may help; whether
+    /// what was asked for was done is not known then.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Silent { .. } => true,
+            Self::Call(error) => !matches!(**error, ServiceError::McpError(_)),
+            Self::Http(_) | Self::Authorities { .. } | Self::Unauthenticated(_) => false,
+        }
+    }
 }
 
 impl Endpoint {

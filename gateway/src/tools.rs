@@ -192,6 +192,8 @@ pub(crate) struct Look<'a> {
     pub(crate) process: Option<Process>,
     /// Whose processes are looked at.
     pub(crate) owner: RunOwner,
+    /// The session that the call names, if it names one.
+    pub(crate) session: Option<String>,
     pub(crate) cancelled: &'a CancellationToken,
     pub(crate) progress: &'a Progress,
     /// Bytes that an answer may show.
@@ -260,7 +262,7 @@ pub(crate) fn definitions() -> &'static [Tool] {
             host_tool::<ResizeProcess>(),
             host_tool::<SignalProcess>(),
             look_tool::<WaitProcess>(),
-            look_tool::<ListProcesses>(),
+            in_session(look_tool::<ListProcesses>()),
             host_tool::<ReadFile>(),
             host_tool::<ReadFiles>(),
             host_tool::<WriteFile>(),

@@ -14,6 +14,13 @@ use regex::Regex;
 use lines::{Line, Lines};
 use selection::Selection;
 
+/// The text of a line as it stands in a terminal: without escape sequences, and without
+/// what was written over.
+#[must_use]
+pub fn plain_line(bytes: &[u8]) -> String {
+    plain::plain(bytes).0
+}
+
 /// What of a stream is wanted.
 #[derive(Debug, Clone)]
 pub(crate) enum Wanted {

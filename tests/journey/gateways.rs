@@ -115,6 +115,10 @@ hosts = {names:?}
         process.wait().unwrap();
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn token(&self, user: &str) -> String {
         let made = Command::new(program("cofferdam"))
             .args(["token", "create", user, "--user", user, "--config"])

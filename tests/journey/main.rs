@@ -20,6 +20,7 @@ mod services;
 mod sessions;
 mod stdio;
 mod tasks;
+mod terminal;
 mod tools;
 mod traces;
 

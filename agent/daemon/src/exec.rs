@@ -11,8 +11,8 @@ use cofferdam_proto::exec::v1::{
     AttachRunRequest, AttachRunResponse, CancelRunRequest, CancelRunResponse, CloseSessionRequest,
     CloseSessionResponse, DescribeRunRequest, DescribeRunResponse, FindProgramRequest,
     FindProgramResponse, KeepRunRequest, KeepRunResponse, ListRunsRequest, ListRunsResponse,
-    ResizeRunRequest, ResizeRunResponse, RunSummary, SignalRunRequest, SignalRunResponse, StartRunRequest,
-    StartRunResponse, WriteRunRequest, WriteRunResponse,
+    ResizeRunRequest, ResizeRunResponse, RunSummary, SignalRunRequest, SignalRunResponse,
+    StartRunRequest, StartRunResponse, WriteRunRequest, WriteRunResponse,
 };
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{ProgramLookup, worker_request::Operation};
@@ -24,7 +24,8 @@ use uuid::Uuid;
 use crate::fault::{Fault, NoAnswer};
 use crate::peers::{Gateway, gateway};
 use crate::pipeline::{self, Agent, Followed};
-use crate::registry::Run;
+use crate::registry::{Owned, Run};
+use crate::spool::HELD;
 use crate::validate::{self, InvalidField};
 
 /// Runs of a list, where the request says nothing.
@@ -59,9 +60,12 @@ impl ExecService for Exec {
         request: Request<AttachRunRequest>,
     ) -> Result<Response<Self::AttachRunStream>, Status> {
         let gateway = gateway(&request)?;
-        let AttachRunRequest { run_id, stdout_offset, stderr_offset } = request.into_inner();
+        let AttachRunRequest { run_id, stdout_offset, stderr_offset, hold } = request.into_inner();
         let run = self.run(&gateway, &run_id)?;
-        let reader = run.spool().reader([stdout_offset, stderr_offset]);
+        let mut reader = run.spool().reader([stdout_offset, stderr_offset]);
+        if hold {
+            reader.hold_its_place(HELD);
+        }
         let events = follow::events(Followed { run, reader });
         let responses = events.map(|event| Ok(AttachRunResponse { event: Some(event?) }));
         Ok(Response::new(Box::pin(responses)))
@@ -71,7 +75,12 @@ impl ExecService for Exec {
         &self,
         request: Request<KeepRunRequest>,
     ) -> Result<Response<KeepRunResponse>, Status> {
-        let run = self.run(&gateway(&request)?, &request.into_inner().run_id)?;
+        let gateway = gateway(&request)?;
+        let KeepRunRequest { run_id, hold } = request.into_inner();
+        let run = self.run(&gateway, &run_id)?;
+        if hold {
+            run.spool().hold_a_place(HELD);
+        }
         run.keep();
         Ok(Response::new(KeepRunResponse { state: run.summary().state }))
     }
@@ -142,7 +151,7 @@ impl ExecService for Exec {
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
         let gateway = gateway(&request)?.name().to_string();
-        let ListRunsRequest { page_size, page_token, owner } = request.into_inner();
+        let ListRunsRequest { page_size, page_token, owner, session } = request.into_inner();
         let size = match page_size {
             0 => PAGE,
             size if size <= PAGE_MOST => size,
@@ -155,9 +164,12 @@ impl ExecService for Exec {
                 Err(_) => return Err(wrong("page_token", "is not one that was given".to_owned())),
             },
         };
-        let runs = self.0.registry.list(&gateway, after, size + 1, owner.as_ref());
+        let owner = Owned { by: owner.as_ref(), session: session.as_deref() };
+        let runs = self.0.registry.list(&gateway, after, size + 1, owner);
         let more = runs.len() > size;
-        let runs: Vec<_> = runs.iter().take(size).map(|run| run.summary()).collect();
+        let now = |run: &Arc<Run>| run.summary_now(&self.0.counters);
+        let runs: Vec<_> =
+            tokio::task::block_in_place(|| runs.iter().take(size).map(now).collect());
         let last = runs.last().filter(|_| more).map(|run| run.run_id.clone());
         Ok(Response::new(ListRunsResponse { runs, next_page_token: last.unwrap_or_default() }))
     }

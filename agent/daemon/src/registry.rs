@@ -30,6 +30,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub use places::{Place, User};
 pub use run::{Begin, Order, Run, State, SteerError};
 
+/// Whose runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Owned<'a> {
+    /// Of this caller; none: of everybody.
+    pub by: Option<&'a RunOwner>,
+    /// Of this session; none: of all.
+    pub session: Option<&'a str>,
+}
+
 /// All runs.
 #[derive(Debug)]
 pub struct Registry {
@@ -154,20 +163,22 @@ impl Registry {
     }
 
     /// At most `most` runs that this gateway asked for, with ids after `after`, in
-    /// the order of their ids: all, or those of `owner`.
+    /// the order of their ids: those that are `owned`.
     #[must_use]
     pub fn list(
         &self,
         gateway: &str,
         after: Option<RunId>,
         most: usize,
-        owner: Option<&RunOwner>,
+        owned: Owned<'_>,
     ) -> Vec<Arc<Run>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let runs = self.lock();
         let wanted = |run: &&Arc<Run>| {
-            let its = owner.is_none_or(|owner| run.is_of(owner));
-            its && run.is_through(gateway) && !self.is_past(run)
+            let Owned { by, session } = owned;
+            let its = by.is_none_or(|owner| run.is_of(owner));
+            let in_it = session.is_none_or(|session| run.is_in(session));
+            its && in_it && run.is_through(gateway) && !self.is_past(run)
         };
         let all = runs.all.range((from, Bound::Unbounded)).map(|(_, run)| run);
         all.filter(wanted).take(most).map(Arc::clone).collect()
@@ -307,7 +318,7 @@ mod tests {
         registry.ended(RunId([2; 16]));
         assert_eq!(registry.get("", RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
         assert!(registry.get("", RunId([2; 16])).is_ok());
-        assert_eq!(registry.list("", Some(RunId([2; 16])), 10, None).len(), 1);
+        assert_eq!(registry.list("", Some(RunId([2; 16])), 10, Owned::default()).len(), 1);
     }
 
     fn of(user: &str, id: u8) -> Begin {
@@ -326,7 +337,7 @@ mod tests {
         let owner = |user: &str| RunOwner { user: user.to_owned(), ..RunOwner::default() };
         let listed = |user: &str| -> Vec<u8> {
             registry
-                .list("", None, 10, Some(&owner(user)))
+                .list("", None, 10, Owned { by: Some(&owner(user)), session: None })
                 .iter()
                 .map(|run| run.id().0[0])
                 .collect()
@@ -361,8 +372,11 @@ mod tests {
         assert_eq!(registry.get("other", RunId([1; 16])).unwrap_err(), RegistryError::Unknown);
         let owner =
             RunOwner { user: "ann".to_owned(), project: "shop".to_owned(), ..RunOwner::default() };
-        assert_eq!(registry.list("other", None, 10, Some(&owner)).len(), 0);
-        assert_eq!(registry.list("main", None, 10, Some(&owner)).len(), 1);
+        let of_owner = Owned { by: Some(&owner), session: Some("session") };
+        assert_eq!(registry.list("other", None, 10, of_owner).len(), 0);
+        assert_eq!(registry.list("main", None, 10, of_owner).len(), 1);
+        let elsewhere = Owned { by: Some(&owner), session: Some("another") };
+        assert_eq!(registry.list("main", None, 10, elsewhere).len(), 0);
         assert_eq!(registry.close("other", &owner, "session").len(), 0);
         assert!(matches!(registry.enter(of("main", 2)), Ok(Entered::New(_))));
         assert!(matches!(registry.enter(of("other", 3)), Err(RegistryError::SessionClosed)));

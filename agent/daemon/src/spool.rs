@@ -6,20 +6,25 @@
 //! nothing, and who is slower than another holds up nobody. While nobody reads,
 //! the oldest bytes are dropped. Who comes to bytes that are gone is told of the
 //! gap: every reader sees each byte from its offset on exactly once or in a gap.
+//! Whoever reads piece by piece has their place held for a moment in between.
 //! What readers have seen is kept as long as there is room, for those who attach
 //! later.
 
+mod place;
 mod room;
 mod tail;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use tokio::sync::watch;
 
+pub use place::HELD;
 pub use room::Room;
 
+use place::Place;
 use room::Part;
 use tail::Tail;
 
@@ -86,6 +91,7 @@ struct State {
     part: Part,
     readers: BTreeMap<u64, [u64; 2]>,
     next_reader: u64,
+    place: Option<Place>,
     total: u64,
     hit_limit: bool,
     closed: bool,
@@ -97,6 +103,8 @@ pub struct Reader {
     spool: Arc<Spool>,
     id: u64,
     changed: watch::Receiver<()>,
+    /// How long its place is held after it left.
+    held: Option<Duration>,
 }
 
 impl Spool {
@@ -115,6 +123,7 @@ impl Spool {
             part: room.part(),
             readers: BTreeMap::new(),
             next_reader: 0,
+            place: None,
             total: 0,
             hit_limit: false,
             closed: false,
@@ -183,7 +192,7 @@ impl Spool {
         state.readers.insert(id, offsets);
         drop(state);
         self.changed.send_replace(());
-        Reader { spool: Arc::clone(self), id, changed }
+        Reader { spool: Arc::clone(self), id, changed, held: None }
     }
 
     /// Waits until nobody reads.
@@ -273,7 +282,8 @@ impl Spool {
 impl State {
     /// Bytes that a stream takes before its furthest reader has to read on.
     fn room(&self, stream: Stream, capacity: usize) -> usize {
-        let at = self.readers.values().map(|at| at[stream as usize]);
+        let held = self.place.as_ref().and_then(Place::held);
+        let at = self.readers.values().copied().chain(held).map(|at| at[stream as usize]);
         match at.filter(|at| *at != SKIP).max() {
             None => usize::MAX,
             Some(at) => {
@@ -330,7 +340,10 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.spool.lock().readers.remove(&self.id);
+        let at = self.spool.lock().readers.remove(&self.id);
+        if let Some((at, how_long)) = at.zip(self.held) {
+            self.spool.hold(at, how_long);
+        }
         self.spool.changed.send_replace(());
     }
 }

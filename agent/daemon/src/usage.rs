@@ -4,11 +4,15 @@
 //! v1 beside an empty v2 tree. Without one there is what PID 1 saw of its
 //! children.
 
+mod now;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cgroups_rs::fs::{Controller, Subsystem, hierarchies};
 use cofferdam_plan::RunEnding;
+
+pub use now::Now;
 
 /// Where cells are counted on this host.
 #[derive(Debug, Clone)]

@@ -3,14 +3,20 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{approve, audit, call, dev, host, mcp, pki, policy, profile, token};
+use crate::{
+    approve, attach, audit, call, dev, host, logs, mcp, pki, policy, profile, ps, run, shell,
+    token, top,
+};
 
 const EXAMPLES: &str = "\
 Try everything on this machine, with nothing to set up:
   cofferdam dev
 
 Run a command in a sandbox, from another terminal:
-  cofferdam call --url URL --token-file FILE execute_command -- git status
+  cofferdam run --url URL --token-file FILE -- git status
+
+Work on a host:
+  cofferdam shell HOST
 
 Each command has its own help with examples: cofferdam help call";
 
@@ -41,6 +47,18 @@ pub(crate) enum Command {
     Dev(dev::Arguments),
     /// Calls a tool of a gateway, as an MCP client would.
     Call(call::Arguments),
+    /// Runs a command on a host, as if it ran here.
+    Run(run::Arguments),
+    /// Opens a shell on a host, in a sandbox, in this terminal.
+    Shell(shell::Arguments),
+    /// Joins a run of yours.
+    Attach(attach::Arguments),
+    /// Shows what a run of yours printed, and prints.
+    Logs(logs::Arguments),
+    /// Lists your runs.
+    Ps(ps::Arguments),
+    /// Shows your runs as they go on, on a whole screen.
+    Top(top::Arguments),
     /// Answers calls that wait for people to agree.
     Approve(approve::Arguments),
     /// Gives MCP clients that speak stdio a gateway.

@@ -4,9 +4,9 @@
 //! A run looks as it would in a shell: its output is this command's output, its
 //! exit code this command's exit code.
 
-mod answer;
+pub(crate) mod answer;
 mod input;
-mod met;
+pub(crate) mod met;
 mod tools;
 
 use std::ffi::OsString;
@@ -18,7 +18,9 @@ use cofferdam_gateway::client::{Client, ClientError, Endpoint};
 use serde_json::{Map, Value};
 
 use crate::connection::{Connection, ConnectionError, event_loop};
+use crate::process::ending::NO_ANSWER;
 use crate::report::{Format, complain, failure};
+pub(crate) use answer::{plain, refusal};
 use input::InputError;
 
 const EXAMPLES: &str = "\
@@ -43,9 +45,6 @@ What there is, and what a tool takes:
 The exit code of a run is the exit code of this command; 124: it timed out;
 125: the gateway could not be asked, or the call failed; 126: it was refused or
 could not be started; 128 and more: a signal ended it.";
-
-/// The exit code where there is no answer, as env(1) and timeout(1) have it.
-const NO_ANSWER: u8 = 125;
 
 /// Which tool, with what.
 #[derive(Debug, Args)]
@@ -151,7 +150,7 @@ pub(crate) fn ask(
         client.close().await;
         let result = result?;
         match result.is_error {
-            Some(true) => Err(CallError::Refused(answer::refusal(&result))),
+            Some(true) => Err(CallError::Refused(refusal(&result))),
             _ => Ok(result.structured_content.unwrap_or_default()),
         }
     })
@@ -162,7 +161,7 @@ fn progress(format: Format) -> impl Fn(&str) + Send + Sync + 'static {
     let watched = format == Format::Human && std::io::stderr().is_terminal();
     move |message: &str| {
         if watched {
-            complain(&format!("… {}", answer::plain(message)));
+            complain(&format!("… {}", plain(message)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `cofferdam`, the person's command: one program to try everything (`dev`), to
-//! ask a gateway (`call`, `mcp`, `host`), to agree to what it asks (`approve`), and
-//! to look after it (`token`, `pki`, `policy`, `profile`, `audit`).
+//! ask a gateway (`call`, `mcp`, `host`), to work on hosts (`run`, `shell`, `attach`,
+//! `logs`, `ps`, `top`), to agree to what it asks (`approve`), and to look after it
+//! (`token`, `pki`, `policy`, `profile`, `audit`).
 //!
 //! A library, so that its manual pages and completions are made from the command
 //! line as it is; the program is nothing but [`main`].
@@ -13,18 +14,27 @@
 
 mod approve;
 mod arguments;
+mod attach;
 mod audit;
 mod call;
+mod color;
 mod connection;
 mod dev;
 mod host;
+mod logs;
 mod mcp;
 mod pki;
 mod policy;
+mod process;
 mod profile;
+mod ps;
 mod report;
+mod run;
+mod shell;
 mod time;
 mod token;
+mod top;
+mod tty;
 
 use std::process::ExitCode;
 
@@ -55,6 +65,12 @@ fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
         Command::Dev(arguments) => dev::run(arguments, format)?,
         Command::Approve(arguments) => approve::run(arguments, format),
         Command::Call(arguments) => call::run(arguments, format),
+        Command::Run(arguments) => run::run(arguments, format),
+        Command::Shell(arguments) => shell::run(arguments, format),
+        Command::Attach(arguments) => attach::run(arguments, format),
+        Command::Logs(arguments) => logs::run(arguments, format),
+        Command::Ps(arguments) => ps::run(arguments, format),
+        Command::Top(arguments) => top::run(arguments, format),
         Command::Mcp(arguments) => mcp::run(arguments)?,
         Command::Host(command) => host::run(command, format)?,
         Command::Policy(command) => policy::run(command, format),

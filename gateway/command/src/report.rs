@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::process::shown::{padded, width};
+
 /// For whom the result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -72,15 +74,15 @@ pub(crate) fn write_table<const N: usize>(
     head: [&str; N],
     rows: &[[String; N]],
 ) -> io::Result<()> {
-    let mut widths = head.map(|title| title.chars().count());
+    let mut widths = head.map(width);
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+        for (most, cell) in widths.iter_mut().zip(row) {
+            *most = (*most).max(width(cell));
         }
     }
     for row in [head.map(str::to_owned)].iter().chain(rows) {
         let padded: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            row.iter().zip(widths).map(|(cell, width)| padded(cell, width)).collect();
         writeln!(out, "{}", padded.join("  ").trim_end())?;
     }
     Ok(())
@@ -93,9 +95,10 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let mut out = Vec::new();
-        let rows = [["a".to_owned(), "two".to_owned()], ["long".to_owned(), String::new()]];
+        let row = |name: &str, x: &str| [name.to_owned(), x.to_owned()];
+        let rows = [row("a", "two"), row("long", ""), row("日本", "x")];
         write_table(&mut out, ["NAME", "X"], &rows).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "NAME  X\na     two\nlong\n");
+        assert_eq!(String::from_utf8(out).unwrap(), "NAME  X\na     two\nlong\n日本  x\n");
     }
 
     #[test]

@@ -38,15 +38,15 @@ impl Host {
         }
     }
 
-    /// The runs of `owner`, page by page.
+    /// The runs of `owner`, or of one session of theirs; the size of a page, and which.
     pub(crate) async fn list_runs(
         &self,
         _looked: &Looked,
         owner: RunOwner,
-        page_size: u32,
-        page_token: String,
+        session: Option<String>,
+        (page_size, page_token): (u32, String),
     ) -> Result<ListRunsResponse, HostError> {
-        let request = ListRunsRequest { page_size, page_token, owner: Some(owner) };
+        let request = ListRunsRequest { page_size, page_token, owner: Some(owner), session };
         self.soon(async { self.runs().list_runs(request).await }).await
     }
 
@@ -57,12 +57,23 @@ impl Host {
         run_id: &str,
         offsets: [u64; 2],
     ) -> Result<Events, HostError> {
-        self.soon(self.attached(run_id, offsets)).await
+        self.soon(self.attached(run_id, offsets, false)).await
     }
 
-    /// Leaves a run to itself. False: it has ended already.
-    pub(crate) async fn keep(&self, run_id: &str) -> Result<bool, HostError> {
-        let request = KeepRunRequest { run_id: run_id.to_owned() };
+    /// The same for who comes back at once for more: the host holds their place.
+    pub(crate) async fn watch_on(
+        &self,
+        _looked: &Looked,
+        run_id: &str,
+        offsets: [u64; 2],
+    ) -> Result<Events, HostError> {
+        self.soon(self.attached(run_id, offsets, true)).await
+    }
+
+    /// Leaves a run to itself; with `hold` not without a place for its first reader.
+    /// False: it has ended already.
+    pub(crate) async fn keep(&self, run_id: &str, hold: bool) -> Result<bool, HostError> {
+        let request = KeepRunRequest { run_id: run_id.to_owned(), hold };
         let kept = self.soon(async { self.runs().keep_run(request).await }).await?;
         Ok(kept.state() != RunState::Ended)
     }
@@ -70,7 +81,7 @@ impl Host {
     /// Waits for the end of a run without its output. None: the connection broke, or
     /// the host says that it goes on.
     pub(crate) async fn end_of(&self, run_id: &str) -> Result<Option<Finished>, HostError> {
-        let mut events = self.soon(self.attached(run_id, [SKIP, SKIP])).await?;
+        let mut events = self.soon(self.attached(run_id, [SKIP, SKIP], false)).await?;
         while let Some(Ok(event)) = events.next().await {
             if let Some(Event::Finished(finished)) = event.and_then(|event| event.event) {
                 return Ok(Some(finished));
@@ -83,8 +94,10 @@ impl Host {
         &self,
         run_id: &str,
         [stdout_offset, stderr_offset]: [u64; 2],
+        hold: bool,
     ) -> Result<Response<Events>, Status> {
-        let request = AttachRunRequest { run_id: run_id.to_owned(), stdout_offset, stderr_offset };
+        let run_id = run_id.to_owned();
+        let request = AttachRunRequest { run_id, stdout_offset, stderr_offset, hold };
         let stream = self.runs().attach_run(request).await?.into_inner();
         let events = stream.map(|item| item.map(|response| response.event));
         Ok(Response::new(Box::pin(events)))

@@ -90,6 +90,8 @@ struct Times {
     patience: Duration,
     /// When it is left to itself.
     leave: Instant,
+    /// Its first reader is about to come.
+    hold: bool,
 }
 
 impl Host {
@@ -102,7 +104,8 @@ impl Host {
     ) -> Result<Course, HostError> {
         let RunWatch { cancelled, wall, wait, budget, last_line } = watch;
         let mut follower = Follower::new(budget, last_line);
-        let times = Times { patience: wall + GRACE, leave: Instant::now() + wait };
+        let leave = Instant::now() + wait;
+        let times = Times { patience: wall + GRACE, leave, hold: wait.is_zero() };
         let finished = self.follow(intent, &mut follower, times, &cancelled).await?;
         let Some(finished) = finished else {
             let Follower { layers, stdout, stderr, .. } = follower;
@@ -122,7 +125,7 @@ impl Host {
         times: Times,
         cancelled: &CancellationToken,
     ) -> Result<Option<Finished>, HostError> {
-        let Times { patience, leave } = times;
+        let Times { patience, leave, hold } = times;
         let run_id = intent.run_id();
         let mut may_leave = true;
         let mut deadline = Instant::now() + patience;
@@ -153,7 +156,7 @@ impl Host {
             };
             let Some(broken) = broken else {
                 // What has ended is told in a moment; what cannot be left is waited for.
-                if matches!(self.keep(run_id).await, Ok(true)) {
+                if matches!(self.keep(run_id, hold).await, Ok(true)) {
                     return Ok(None);
                 }
                 may_leave = false;
@@ -188,6 +191,7 @@ impl Host {
                 run_id: intent.run_id().to_owned(),
                 stdout_offset: follower.stdout.total(),
                 stderr_offset: follower.stderr.total(),
+                hold: false,
             };
             match self.runs().attach_run(request).await {
                 Ok(stream) => {

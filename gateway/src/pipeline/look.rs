@@ -17,18 +17,25 @@ use crate::call::{Call, for_record};
 use crate::consent::Asking;
 use crate::fault::Fault;
 use crate::gateway::Gateway;
+use crate::hosts::Host;
 use crate::input::parse;
 use crate::place::Place;
 use crate::process::{self, Process};
 use crate::record::{Draft, Ended, Looked};
 use crate::result::{Answer, present};
+use crate::sessions::{carry, id_of};
 use crate::tools::{Look, LookTool, Target};
 
 /// Leads such a call to its answer, in a task of its own.
 pub(super) async fn look<T: LookTool<Output: Answer>>(
     gateway: &Arc<Gateway>,
-    call: Call,
+    mut call: Call,
 ) -> CallToolResponse {
+    if let Err(fault) = carry(gateway, &mut call) {
+        let recorded = for_record(&call.origin.tool, call.arguments.as_ref());
+        gateway.recorder().stopped(Draft::new(&call.origin, recorded), &fault);
+        return fault.respond(&call.origin.run_id);
+    }
     let run_id = call.origin.run_id.clone();
     let task = Arc::clone(gateway);
     let look = async move { through::<T>(&task, &call).await };
@@ -62,17 +69,33 @@ async fn through<T: LookTool>(gateway: &Gateway, call: &Call) -> Result<T::Outpu
             return Err(fault);
         }
     };
-    let Allowed { input, looked, place, process } = allowed;
-    let answer = act::<T>(gateway, call, input, &looked, place, process).await;
+    let looked = allowed.looked;
+    let About { input, place, host, process } = allowed.about;
+    let look = Look {
+        host: &host,
+        looked: &looked,
+        process,
+        owner: process::owner(&call.origin.caller, &place.project),
+        session: id_of(&call.origin.session).map(|_| call.origin.session.clone()),
+        cancelled: &call.cancelled,
+        progress: &call.progress,
+        budget: gateway.config().limits.result_bytes.get(),
+    };
+    let answer = T::look(look, input).await;
     let ending = answer.as_ref().map_or_else(Fault::ending, |_| Ending::Completed);
     gateway.recorder().end(looked.into_entered(), Ended::with(ending), true).await?;
     answer
 }
 
 struct Allowed<I> {
-    input: I,
     looked: Looked,
+    about: About<I>,
+}
+
+struct About<I> {
+    input: I,
     place: Place,
+    host: Arc<Host>,
     process: Option<Process>,
 }
 
@@ -92,6 +115,8 @@ async fn allow<T: LookTool>(
         None => Place::resolve(gateway.config(), input.project(), input.host())?,
     };
     draft.place(&place);
+    let host = gateway.hosts().get(&place.host).cloned();
+    let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
     let used = ProcessUse::by(T::ABOUT.name).unwrap_or(ProcessUse::Read);
     let action = Action::Process(used);
     let policy = gateway.policy();
@@ -106,27 +131,5 @@ async fn allow<T: LookTool>(
         Err(question) => return Err(asking.request(&question)?),
     };
     let looked = gateway.recorder().looking(consented, draft.clone())?;
-    Ok(Allowed { input, looked, place, process })
-}
-
-async fn act<T: LookTool>(
-    gateway: &Gateway,
-    call: &Call,
-    input: T::Input,
-    looked: &Looked,
-    place: Place,
-    process: Option<Process>,
-) -> Result<T::Output, Fault> {
-    let host = gateway.hosts().get(&place.host);
-    let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
-    let look = Look {
-        host,
-        looked,
-        process,
-        owner: process::owner(&call.origin.caller, &place.project),
-        cancelled: &call.cancelled,
-        progress: &call.progress,
-        budget: gateway.config().limits.result_bytes.get(),
-    };
-    T::look(look, input).await
+    Ok(Allowed { looked, about: About { input, place, host, process } })
 }

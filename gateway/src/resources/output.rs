@@ -165,7 +165,7 @@ impl LookTool for OwnRuns {
     async fn look(look: Look<'_>, input: ListInput) -> Result<Told<ListRunsResponse>, Fault> {
         let size = u32::try_from(input.page_size.unwrap_or(1)).unwrap_or(1);
         let page = input.page.unwrap_or_default();
-        Ok(Told(look.host.list_runs(look.looked, look.owner.clone(), size, page).await?))
+        Ok(Told(look.host.list_runs(look.looked, look.owner.clone(), None, (size, page)).await?))
     }
 }
 

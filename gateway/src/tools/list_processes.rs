@@ -1,12 +1,13 @@
 //! `list_processes`: the processes of the caller's own on a host.
 
+use cofferdam_journal::Usage;
 use cofferdam_proto::exec::v1::{Held, ListRunsResponse, RunState, RunSummary};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
 use super::process_view::{Size, outcome_of, size, state_name, time};
-use super::view::{OutcomeView, Provenance};
+use super::view::{OutcomeView, Provenance, UsageView};
 use super::{Look, LookTool, Target, within_budget};
 use crate::fault::Fault;
 use crate::input::{BadInput, bounded};
@@ -86,6 +87,15 @@ struct ProcessView {
     stdout_bytes: u64,
     /// Bytes that it has printed to stderr.
     stderr_bytes: u64,
+    /// What it used so far, or until it ended; absent: the host cannot tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageView>,
+    /// Bytes of memory that it has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_bytes: Option<u64>,
+    /// Its processes and threads now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<u32>,
 }
 
 impl Target for Input {
@@ -106,7 +116,8 @@ impl LookTool for ListProcesses {
         title: "List your processes",
         description: "Lists the processes that you started on a host in a project, with \
              execute_command or start_process: those that run, and those that ended and whose \
-             output is still kept. read_process reads them by their handle.",
+             output is still kept; with `session` only those of that session. read_process reads \
+             them by their handle.",
         effect: Effect::Reads,
     };
 
@@ -126,8 +137,9 @@ impl LookTool for ListProcesses {
         let which = input.state.unwrap_or_default();
         let page = input.page.unwrap_or_default();
         let host = look.host;
-        let ListRunsResponse { runs, next_page_token } =
-            host.list_runs(look.looked, look.owner.clone(), size, page).await?;
+        let ListRunsResponse { runs, next_page_token } = host
+            .list_runs(look.looked, look.owner.clone(), look.session.clone(), (size, page))
+            .await?;
         let wanted = |run: &RunSummary| match which {
             Which::All => true,
             Which::Running => run.state() != RunState::Ended,
@@ -157,6 +169,9 @@ fn view(host: &str, run: &RunSummary) -> ProcessView {
         stdin_open: run.stdin_open,
         stdout_bytes: end(run.stdout),
         stderr_bytes: end(run.stderr),
+        usage: run.usage.map(|usage| Usage::from_wire(usage).into()),
+        memory_bytes: Some(run.memory_bytes).filter(|bytes| *bytes > 0),
+        tasks: Some(run.processes).filter(|tasks| *tasks > 0),
     }
 }
 

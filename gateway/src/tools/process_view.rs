@@ -22,21 +22,21 @@ use crate::process::Process;
 use crate::transcript::{Gap, Shown, Transcript};
 
 /// How long more of what is there already is waited for.
-const BREATH: Duration = Duration::from_millis(60);
+pub(super) const BREATH: Duration = Duration::from_millis(60);
 /// The longest until what is there already has arrived.
 const CATCH_UP: Duration = Duration::from_secs(30);
 /// How often a connection that breaks is made again, in one call.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 
 /// Bytes that were printed and are not held any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct GapView {
     /// stdout or stderr.
-    stream: &'static str,
+    pub(super) stream: &'static str,
     /// Where they began.
-    offset: u64,
+    pub(super) offset: u64,
     /// How many.
-    length: u64,
+    pub(super) length: u64,
 }
 
 /// The size of a terminal.

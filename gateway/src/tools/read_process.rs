@@ -1,6 +1,8 @@
 //! `read_process`: what a process printed, from an offset on: waiting for more, paged,
 //! searched and filtered.
 
+mod exact;
+
 use std::time::Duration;
 
 use regex::{Regex, RegexBuilder};
@@ -8,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
-use super::process_view::{End, GapView, Read, Until, gaps, read};
+use super::process_view::{End, GapView, Read, Size, Until, gaps, read, size};
 use super::view::Provenance;
 use super::{Look, LookTool, Target};
 use crate::fault::Fault;
@@ -65,6 +67,16 @@ pub(crate) struct Input {
     /// Keeps escape sequences (colours, cursor movements). Default: they are taken out,
     /// and so is what carriage returns and backspaces wrote over.
     ansi: Option<bool>,
+    /// For programs rather than models: the bytes as they were printed, in
+    /// `stdout_base64` and `stderr_base64` instead, as soon as there are any. The process
+    /// waits a few seconds for the next call rather than that something be missed. Not
+    /// together with `pattern`, `head`, `tail`, `grep` and `until`. A stream is left out
+    /// where its offset lies beyond what was printed.
+    base64: Option<bool>,
+    /// Bytes of each stream to give at most with `base64`, 1 to 262144. Default: what
+    /// suits an answer.
+    #[schemars(range(min = 1, max = 262_144))]
+    max_bytes: Option<u64>,
 }
 
 /// Streams to read.
@@ -92,10 +104,22 @@ pub(crate) struct Output {
     process: String,
     /// starting, running or ended.
     state: &'static str,
+    /// The size of its terminal; absent: it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terminal: Option<Size>,
     /// What of stdout is shown.
     stdout: String,
     /// What of stderr is shown.
     stderr: String,
+    /// With `base64`: the next bytes of stdout. A gap in it lies before them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout_base64: Option<String>,
+    /// The same of stderr.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr_base64: Option<String>,
+    /// With `base64`: bytes of its input that it was given so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdin_offset: Option<u64>,
     /// Where to go on reading stdout.
     next_stdout_offset: u64,
     /// Where to go on reading stderr.
@@ -145,14 +169,20 @@ impl LookTool for ReadProcess {
     };
 
     fn check(input: &Input) -> Result<(), BadInput> {
+        if exact::is_wanted(input) {
+            return exact::check(input);
+        }
         Question::of(input).map(drop)
     }
 
     async fn look(look: Look<'_>, input: Input) -> Result<Output, Fault> {
-        let Question { wanted, awaited, until, wait, raw } = Question::of(&input)?;
         let Some(process) = look.process.clone() else {
             return Err(Fault::Internal("a process is missing".to_owned()));
         };
+        if exact::is_wanted(&input) {
+            return exact::read(&look, &process, &input).await;
+        }
+        let Question { wanted, awaited, until, wait, raw } = Question::of(&input)?;
         let streams = match process.summary.terminal {
             // A terminal has one stream.
             Some(_) if input.stream != Some(Streams::Stderr) => Streams::Stdout,
@@ -182,6 +212,7 @@ fn shape(read: Read, process: Process, at: [u64; 2], provenance: Provenance) -> 
     Output {
         process: process.handle,
         state,
+        terminal: process.summary.terminal.map(size),
         next_stdout_offset: stdout.next.max(at[0]),
         next_stderr_offset: stderr.next.max(at[1]),
         stdout_left_out: stdout.left_out,
@@ -193,6 +224,7 @@ fn shape(read: Read, process: Process, at: [u64; 2], provenance: Provenance) -> 
         stderr: stderr.text,
         end,
         provenance,
+        ..Output::default()
     }
 }
 

@@ -58,7 +58,8 @@ pub(crate) struct Input {
     #[schemars(range(min = 1, max = 86_400))]
     timeout_seconds: Option<u64>,
     /// How long to wait for its end or first output, 0 to 50 seconds. Default: 1, so
-    /// that what fails at once is told as failed.
+    /// that what fails at once is told as failed. With 0 it waits itself for a few
+    /// seconds, where it prints very much, until it is read.
     #[schemars(range(min = 0, max = 50))]
     wait_seconds: Option<u64>,
     /// What it leaves running when it ends lives on in this session's sandbox.

@@ -117,7 +117,7 @@ fn only_looking_tools_say_that_they_only_read() {
 fn whatever_acts_on_a_host_takes_a_session_and_some_of_it_several_hosts() {
     for tool in definitions() {
         let takes = |argument| takes(&tool.name, argument);
-        let looks = matches!(&*tool.name, "list_processes" | "open_session" | "describe_access");
+        let looks = matches!(&*tool.name, "open_session" | "describe_access");
         assert_eq!(takes("session") && takes("host"), takes("host") && !looks, "{}", tool.name);
         assert_eq!(takes("hosts"), takes("host_labels"), "{}", tool.name);
         let several = schema(tool)["properties"]["results"].is_object();

@@ -398,6 +398,7 @@ impl Running<'_> {
         let mut pump =
             tokio::spawn(async move { own.carry(carried.input(), carried.spool()).await });
         let counted = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
+        run.counted_in(counted.clone());
         let out_of_memory =
             || agent.counters.lets_some_die() && agent.counters.read(&counted).oom_kills > 0;
         let supervised = supervise(cell, running, run, &mut pump, &capped.limits, out_of_memory);

@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::input::{Input, Kind};
 use crate::spool::{Room, Spool};
 use crate::terminal::Terminal;
+use crate::usage::{Counters, Now};
 
 /// Orders that wait to be carried out, at most.
 const ORDERS: usize = 16;
@@ -70,6 +71,8 @@ pub struct Run {
     orders: mpsc::Sender<Order>,
     waiting: Mutex<Option<mpsc::Receiver<Order>>>,
     ended: OnceLock<(Instant, Timestamp)>,
+    /// Its cgroup, beneath each controller.
+    counted: OnceLock<String>,
 }
 
 /// What whoever supervises a run is to do to it.
@@ -149,6 +152,7 @@ impl Run {
             orders,
             waiting: Mutex::new(Some(waiting)),
             ended: OnceLock::new(),
+            counted: OnceLock::new(),
         }
     }
 
@@ -277,6 +281,11 @@ impl Run {
         self.state.subscribe()
     }
 
+    /// What it uses is counted there, beneath each controller; empty: nowhere.
+    pub fn counted_in(&self, cgroup: String) {
+        self.counted.get_or_init(|| cgroup);
+    }
+
     /// Its program has been executed.
     pub fn started(&self, started: Started) {
         self.state.send_replace(State::Running(started));
@@ -321,14 +330,30 @@ impl Run {
         }
     }
 
+    /// In the wire's words, with what it uses now. Reads files of its cgroup.
+    #[must_use]
+    pub fn summary_now(&self, counters: &Counters) -> RunSummary {
+        let mut summary = self.summary();
+        if summary.state() == RunState::Running
+            && let Some(cgroup) = self.counted.get()
+        {
+            let Now { used, memory_bytes, processes } = counters.now(cgroup);
+            summary.usage = Some(used);
+            summary.memory_bytes = memory_bytes;
+            summary.processes = processes;
+        }
+        summary
+    }
+
     /// In the wire's words.
     #[must_use]
     pub fn summary(&self) -> RunSummary {
-        let (state, started, outcome) = match &*self.state.borrow() {
-            State::Starting | State::Refused(_) => (RunState::Starting, None, None),
-            State::Running(started) => (RunState::Running, Some(started.clone()), None),
+        let (state, started, outcome, usage) = match &*self.state.borrow() {
+            State::Starting | State::Refused(_) => (RunState::Starting, None, None, None),
+            State::Running(started) => (RunState::Running, Some(started.clone()), None, None),
             State::Ended(started, finished) => {
-                (RunState::Ended, started.clone(), finished.outcome.clone())
+                let Finished { outcome, usage, .. } = &**finished;
+                (RunState::Ended, started.clone(), outcome.clone(), *usage)
             }
         };
         let [stdout, stderr] = self.spool.held_offsets();
@@ -353,6 +378,9 @@ impl Run {
             stdin_bytes: self.input.offset(),
             stdout: held(stdout),
             stderr: held(stderr),
+            usage,
+            memory_bytes: 0,
+            processes: 0,
             kept_millis: 0,
         }
     }

@@ -21,7 +21,8 @@ async fn keep(gateway: &Gateway, command: Command) -> String {
     let mut followed = Followed::default();
     followed.take(events.message().await.unwrap().unwrap().event.unwrap());
     let run_id = followed.started.clone().unwrap_or_else(|| panic!("{followed:?}")).run_id;
-    let kept = gateway.exec().keep_run(KeepRunRequest { run_id: run_id.clone() }).await;
+    let kept =
+        gateway.exec().keep_run(KeepRunRequest { run_id: run_id.clone(), hold: false }).await;
     kept.unwrap();
     run_id
 }
@@ -42,7 +43,8 @@ async fn read_from(
     [stdout_offset, stderr_offset]: [u64; 2],
     enough: impl Fn(&Followed) -> bool,
 ) -> Followed {
-    let request = AttachRunRequest { run_id: run_id.to_owned(), stdout_offset, stderr_offset };
+    let request =
+        AttachRunRequest { run_id: run_id.to_owned(), stdout_offset, stderr_offset, hold: false };
     let mut events = gateway.exec().attach_run(request).await.unwrap().into_inner();
     let mut followed = Followed::default();
     let reading = async {
@@ -344,7 +346,11 @@ async fn two_hundred_runs_with_output_at_once_leave_the_agent_small() {
         let mut followed = Followed::default();
         followed.take(first);
         let run_id = followed.started.clone().unwrap_or_else(|| panic!("{followed:?}")).run_id;
-        gateway.exec().keep_run(KeepRunRequest { run_id: run_id.clone() }).await.unwrap();
+        gateway
+            .exec()
+            .keep_run(KeepRunRequest { run_id: run_id.clone(), hold: false })
+            .await
+            .unwrap();
         runs.push(run_id);
     }
     let mut most = 0;

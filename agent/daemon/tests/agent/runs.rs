@@ -187,7 +187,12 @@ async fn a_run_can_be_described_attached_to_and_cancelled() {
     assert_eq!(run.subject.unwrap().user, "alice");
     let listed = exec.list_runs(ListRunsRequest::default()).await.unwrap().into_inner();
     assert_eq!(listed.runs.len(), 1);
-    let attach = AttachRunRequest { run_id: run_id.clone(), stdout_offset: 2, stderr_offset: 0 };
+    let attach = AttachRunRequest {
+        run_id: run_id.clone(),
+        stdout_offset: 2,
+        stderr_offset: 0,
+        hold: false,
+    };
     let mut attached = exec.attach_run(attach).await.unwrap().into_inner();
     exec.cancel_run(CancelRunRequest { run_id }).await.unwrap();
     let mut seen = Vec::new();

@@ -8,14 +8,8 @@ use cofferdam_gateway::client::CallToolResult;
 use serde_json::Value;
 
 use super::{NO_ANSWER, met};
+use crate::process::ending;
 use crate::report::{Format, complain, write_json};
-
-/// As timeout(1) has it.
-const TIMED_OUT: u8 = 124;
-/// As a shell has it for what cannot be executed.
-const REFUSED: u8 = 126;
-/// What a shell adds to a signal's number.
-const SIGNALLED: u8 = 128;
 
 /// Shows the answer.
 pub(super) fn show(result: &CallToolResult, format: Format) -> ExitCode {
@@ -34,7 +28,7 @@ pub(super) fn show(result: &CallToolResult, format: Format) -> ExitCode {
 }
 
 /// Why a call was refused, in words.
-pub(super) fn refusal(result: &CallToolResult) -> String {
+pub(crate) fn refusal(result: &CallToolResult) -> String {
     let told = result.structured_content.as_ref();
     match told.and_then(|value| value["error"]["message"].as_str()) {
         Some(message) => message.to_owned(),
@@ -43,7 +37,7 @@ pub(super) fn refusal(result: &CallToolResult) -> String {
 }
 
 /// A stranger's line without control characters.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -92,47 +86,14 @@ fn show_in_words(result: &CallToolResult) -> io::Result<()> {
 fn exit_code(result: &CallToolResult) -> u8 {
     let none = Value::Null;
     let told = result.structured_content.as_ref().unwrap_or(&none);
-    let outcome = &told["outcome"];
-    match outcome["kind"].as_str() {
-        Some("exited") => {
-            outcome["code"].as_u64().and_then(|code| u8::try_from(code).ok()).unwrap_or(NO_ANSWER)
+    match ending::code(&told["outcome"]) {
+        Some(code) => code,
+        None if result.is_error == Some(true) => {
+            ending::of_refusal(told["error"]["reason"].as_str().unwrap_or_default())
         }
-        Some("signalled") => signal_code(outcome["signal"].as_str().unwrap_or_default()),
-        Some("timed_out") => TIMED_OUT,
-        Some("failed_to_start" | "denied_by_sandbox") => REFUSED,
-        Some("out_of_memory" | "limit_hit") => signal_code("SIGKILL"),
-        // It goes on, as was asked for.
-        Some("running") => 0,
-        Some(_) => NO_ANSWER,
-        None if result.is_error == Some(true) => match told["error"]["reason"].as_str() {
-            Some("DENIED" | "APPROVAL_NEEDED") => REFUSED,
-            _ => NO_ANSWER,
-        },
+        // It goes on, as was asked for, or was no run.
         None => 0,
     }
-}
-
-/// What a shell's `$?` would be: 128 and the number of the signal(7).
-fn signal_code(name: &str) -> u8 {
-    const SIGNALS: [(&str, u8); 15] = [
-        ("SIGHUP", 1),
-        ("SIGINT", 2),
-        ("SIGQUIT", 3),
-        ("SIGILL", 4),
-        ("SIGTRAP", 5),
-        ("SIGABRT", 6),
-        ("SIGBUS", 7),
-        ("SIGFPE", 8),
-        ("SIGKILL", 9),
-        ("SIGSEGV", 11),
-        ("SIGPIPE", 13),
-        ("SIGALRM", 14),
-        ("SIGTERM", 15),
-        ("SIGXCPU", 24),
-        ("SIGSYS", 31),
-    ];
-    let number = SIGNALS.iter().find(|(known, _)| *known == name).map_or(0, |(_, number)| *number);
-    SIGNALLED + number
 }
 
 #[cfg(test)]
@@ -149,14 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_is_what_a_shell_would_say() {
+    fn the_exit_code_is_that_of_the_run() {
         let ended = |outcome: Value| code(json!({ "outcome": outcome }), true);
-        assert_eq!(ended(json!({ "kind": "exited", "code": 0 })), 0);
         assert_eq!(ended(json!({ "kind": "exited", "code": 3 })), 3);
-        assert_eq!(ended(json!({ "kind": "signalled", "signal": "SIGSEGV" })), 139);
-        assert_eq!(ended(json!({ "kind": "timed_out" })), 124);
-        assert_eq!(ended(json!({ "kind": "out_of_memory" })), 137);
-        assert_eq!(ended(json!({ "kind": "failed_to_start" })), 126);
         assert_eq!(ended(json!({ "kind": "lost" })), 125);
         assert_eq!(ended(json!({ "kind": "running" })), 0);
     }

@@ -7,7 +7,7 @@ use super::answer::plain;
 
 /// The lines; none where the run succeeded or nothing is told. The gateway keeps
 /// the lists short.
-pub(super) fn lines(told: &Value) -> Vec<String> {
+pub(crate) fn lines(told: &Value) -> Vec<String> {
     let outcome = &told["outcome"];
     if outcome["kind"] == "exited" && outcome["code"] == 0 {
         return Vec::new();
