@@ -40,7 +40,7 @@ def main(url, workspace):
         validators[name] = Draft202012Validator(tool["outputSchema"])
     counted = {name: [0, 0] for name in tools}
 
-    def call(name, **arguments):
+    def call(name, /, **arguments):
         result = ask(url, "tools/call", {"name": name, "arguments": arguments})
         wrong = sorted(validators[name].iter_errors(result["structuredContent"]), key=str)
         if wrong:
@@ -50,8 +50,10 @@ def main(url, workspace):
         counted[name][bool(result.get("isError"))] += 1
         return result["structuredContent"]
 
-    for given in good(call, workspace):
-        call(given[0], **given[1])
+    for name, arguments in good(call, workspace):
+        # Where no rule could permit a tool it is not listed.
+        if name in tools:
+            call(name, **arguments)
     for name in tools:
         for arguments in wrong(name):
             call(name, **arguments)

@@ -51,7 +51,7 @@ impl LookTool for RunNow {
     type Output = Now;
 
     const ABOUT: About = About {
-        name: "tasks/get",
+        name: "read_process",
         title: "Look at a task",
         description: "What the run of a task has come to.",
         effect: Effect::Reads,

@@ -33,13 +33,13 @@ pub(super) async fn get(
     let (request, result) = owned(gateway, call, id).await?;
     let run_id = &call.origin.run_id;
     let payload = match (result, request.state) {
+        (_, State::Withdrawn) => TaskPayload::Cancelled,
         (Some(result), _) => {
             let result: CallToolResult = serde_json::from_str(&result).map_err(|error| {
                 ErrorData::internal_error(format!("a kept result cannot be read: {error}"), None)
             })?;
             completed(&result)?
         }
-        (None, State::Withdrawn) => TaskPayload::Cancelled,
         (None, State::Refused | State::Expired) => match agreed(&request) {
             Err(lacking) => completed(&Fault::from(lacking).present(run_id))?,
             Ok(()) => TaskPayload::Working,

@@ -16,7 +16,7 @@ use crate::pipeline::looked;
 use crate::process::{self, Process};
 use crate::record::{Draft, Ended};
 use crate::result::present;
-use crate::tools::{Now, RunNow};
+use crate::tools::{LookTool, Now, ReadProcess, RunNow};
 
 /// What a client is told of a run that goes on after its call was answered with a
 /// task. The host has it: that was asked a moment ago.
@@ -33,6 +33,8 @@ pub(super) async fn get(
 ) -> Result<DetailedTask, ErrorData> {
     let run_id = call.origin.run_id.clone();
     let is_over = task.until() <= now();
+    // To the rules it is what it comes to: the output of one's own process.
+    ReadProcess::ABOUT.name.clone_into(&mut call.origin.tool);
     let arguments = [("process", json!(task.process)), ("is_over", json!(is_over))];
     call.arguments =
         Some(arguments.map(|(name, value)| (name.to_owned(), value)).into_iter().collect());
