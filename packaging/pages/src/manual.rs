@@ -25,7 +25,11 @@ pub(crate) fn write(
             .date(date)
             .source(concat!("cofferdam ", env!("CARGO_PKG_VERSION")))
             .manual("Cofferdam");
-        page.generate_to(directory)
+        let mut roff = Vec::new();
+        page.render(&mut roff).with_context(|| format!("cannot make {}", page.get_filename()))?;
+        // Two breaks around an empty line say the same as the line.
+        let roff = String::from_utf8(roff)?.replace("\n.br\n\n.br\n", "\n.sp\n");
+        fs::write(directory.join(page.get_filename()), roff)
             .with_context(|| format!("cannot write {}", page.get_filename()))?;
     }
     Ok(())
