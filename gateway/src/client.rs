@@ -7,6 +7,7 @@
 
 mod approvals;
 mod bridge;
+mod files;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 pub use approvals::{Answer, Approvals, ApprovalsError};
 pub use bridge::{BridgeError, bridge};
+pub use files::{Download, Files, FilesError, Place, Upload, Uploaded, Whole, path_bytes, path_text};
 
 pub use crate::transcript::plain_line;
 pub use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};
@@ -101,6 +103,10 @@ impl ClientError {
 
 impl Endpoint {
     fn http_client(&self) -> Result<reqwest::Client, ClientError> {
+        Ok(self.http_builder()?.build()?)
+    }
+
+    fn http_builder(&self) -> Result<reqwest::ClientBuilder, ClientError> {
         // Another part of the process may have installed one; either is ours.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -115,7 +121,7 @@ impl Endpoint {
                 .map_err(|source| ClientError::Authorities { path: path.clone(), source })?;
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?);
         }
-        Ok(builder.build()?)
+        Ok(builder)
     }
 
     fn transport(&self) -> Result<StreamableHttpClientTransport<reqwest::Client>, ClientError> {

@@ -264,6 +264,24 @@ impl Asking<'_> {
         if self.call.takes_task { patience.min(MOMENT) } else { patience }
     }
 
+    /// Waits for people as long as a caller may who stays there for the result, and
+    /// cannot come back for it.
+    pub(crate) async fn wait_here(&self, question: &Question) -> Result<(), Fault> {
+        let Wait { request, .. } = self.enter(question)?;
+        let (approvals, id) = (self.gateway.approvals(), request.id.clone());
+        let settled = tokio::time::timeout(approvals.patience(), approvals.settled(id.clone()));
+        match settled.await {
+            Err(_) => return Err(open(&request, "call again then").into()),
+            Ok(Ok(Answer::Settled(request))) => agreed(&request)?,
+            Ok(Ok(Answer::Stopping)) => return Err(Lacking::Stopping(id).into()),
+            Ok(Err(error)) => return Err(error.into()),
+        }
+        match self.gateway.tokens().still(&self.call.origin.caller.token_id) {
+            Ok(_) => Ok(()),
+            Err(why) => Err(Lacking::Caller { id, why }.into()),
+        }
+    }
+
     /// Asks whoever sits at the client while the call waits.
     async fn at_client(&self, request: &Request) {
         if let Some(Person::Live(person)) = self.person(&request.question) {

@@ -128,10 +128,11 @@ impl Fault {
 fn host_details(error: &HostError) -> Vec<(&'static str, Value)> {
     match error {
         HostError::Refused(refused) => {
-            let Refused { host, reason: _, message: _, rule, field, receipt: _ } = &**refused;
+            let Refused { host, reason: _, message: _, rule, field, kept, receipt: _ } = &**refused;
             let mut details = vec![("host", json!(host))];
             details.extend(rule.as_ref().map(|rule| ("rules", json!([rule]))));
             details.extend(field.as_ref().map(|field| ("field", json!(field))));
+            details.extend(kept.map(|kept| ("kept", json!(kept))));
             details
         }
         HostError::Unreachable { host, .. }

@@ -13,6 +13,7 @@ mod question;
 mod receipt;
 mod refusal;
 mod run;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +22,9 @@ use cofferdam_proto::exec::v1::Layer;
 use cofferdam_proto::exec::v1::exec_service_client::ExecServiceClient;
 use cofferdam_proto::file::v1::file_service_client::FileServiceClient;
 use cofferdam_proto::host::v1::host_service_client::HostServiceClient;
-use cofferdam_trust::{AddressError, Identity, TlsError, TrustedKeys, client_config, connect};
+use cofferdam_trust::{
+    AddressError, Identity, TlsError, TrustedKeys, client_config, connect, connect_for_streams,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +36,7 @@ pub(crate) use question::{Proven, Question};
 pub(crate) use receipt::CheckedReceipt;
 pub(crate) use refusal::{HostError, Refused};
 pub(crate) use run::{Course, Events, FollowedRun, RunSoFar, RunWatch, SeenRun};
+pub(crate) use transfer::Piece;
 
 use crate::config::HostConfig;
 use layers::SaidLayers;
@@ -52,6 +56,8 @@ pub(crate) struct Host {
     /// The one key that its receipts are believed from.
     keys: TrustedKeys,
     channel: Channel,
+    /// For large files: they hold up nothing else there.
+    streams: Channel,
     state: watch::Receiver<HostState>,
     layers: SaidLayers,
 }
@@ -92,10 +98,12 @@ impl Hosts {
                 host: name.clone(),
                 source: Box::new(source),
             })?;
-            let channel = connect(&config.address, tls).map_err(|source| HostsError::Address {
+            let address = |source| HostsError::Address {
                 host: name.clone(),
                 source: Box::new(source),
-            })?;
+            };
+            let channel = connect(&config.address, Arc::clone(&tls)).map_err(address)?;
+            let streams = connect_for_streams(&config.address, tls).map_err(address)?;
             let (report, state) = watch::channel(HostState::default());
             tasks.spawn(health::watch(channel.clone(), report, shutdown.clone()));
             let host = Host {
@@ -103,6 +111,7 @@ impl Hosts {
                 config: config.clone(),
                 keys: TrustedKeys::from_iter([config.key]),
                 channel,
+                streams,
                 state,
                 layers: SaidLayers::default(),
             };
@@ -169,6 +178,11 @@ impl Host {
 
     fn files(&self) -> FileServiceClient<Channel> {
         FileServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// Its files, by the connection for large ones.
+    fn large_files(&self) -> FileServiceClient<Channel> {
+        FileServiceClient::new(self.streams.clone()).max_decoding_message_size(MAX_ANSWER)
     }
 
     fn facts(&self) -> HostServiceClient<Channel> {

@@ -10,6 +10,7 @@ mod activity;
 mod approvals;
 mod body;
 mod fair;
+mod files;
 mod listener;
 mod listening;
 mod refusal;
@@ -53,6 +54,9 @@ use subscriptions::Subscriptions;
 /// Where MCP is spoken.
 pub const MCP_PATH: &str = "/mcp";
 
+/// Where large files are read and written.
+pub(crate) const FILES_PATH: &str = "/files";
+
 /// The header that names a session.
 pub(crate) const SESSION: &str = "mcp-session-id";
 
@@ -85,7 +89,7 @@ enum Way {
     Single,
 }
 
-/// Makes the routes: `/mcp`, `/approvals` and `/healthz`.
+/// Makes the routes: `/mcp`, `/files`, `/approvals` and `/healthz`.
 pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Router {
     let config = gateway.config();
     let sessions = Arc::new(Sessions::new(&config.limits));
@@ -104,6 +108,7 @@ pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Ro
     };
     Router::new()
         .route(MCP_PATH, any(serve))
+        .route(FILES_PATH, get(files::download).put(files::upload))
         .route("/healthz", get(health))
         .with_state(Arc::new(endpoint))
         .merge(approvals::routes().with_state(Arc::clone(gateway)))

@@ -15,6 +15,7 @@ mod look;
 mod resource;
 mod sessions;
 mod several;
+pub(crate) mod transfer;
 mod wait;
 
 use std::sync::Arc;

@@ -273,9 +273,9 @@ fn serves(rule: &Rule, tool: &str) -> bool {
             !rule.programs.is_empty() || rule.selectors.names_tool(tool)
         }
         "write_file" | "edit_file" | "make_directory" | "move_file" | "copy_file"
-        | "delete_file" => rule.paths.iter().any(|path| path.mode == Mode::Write),
+        | "delete_file" | "upload_file" => rule.paths.iter().any(|path| path.mode == Mode::Write),
         "read_file" | "read_files" | "stat_file" | "list_directory" | "search_files"
-        | "watch_files" => !rule.paths.is_empty(),
+        | "watch_files" | "download_file" => !rule.paths.is_empty(),
         "get_system_info" | "list_hosts" => rule.selectors.names_tool(tool),
         "read_service" => !rule.services.units.is_empty(),
         _ => false,

@@ -17,8 +17,9 @@ use crate::text::shown;
 pub use file_use::FileUse;
 
 /// The tools that rules can name. A rule that names another is refused when it
-/// is loaded, because a misspelt name would never match.
-pub const TOOLS: [&str; 24] = [
+/// is loaded, because a misspelt name would never match. All are tools of MCP but
+/// `download_file` and `upload_file`, by which people copy files of any size.
+pub const TOOLS: [&str; 26] = [
     "execute_command",
     "start_process",
     "read_process",
@@ -39,6 +40,8 @@ pub const TOOLS: [&str; 24] = [
     "list_directory",
     "search_files",
     "watch_files",
+    "download_file",
+    "upload_file",
     "get_system_info",
     "check_command_exists",
     "list_hosts",
@@ -64,7 +67,7 @@ pub struct Call {
     pub project: Project,
     /// On which host.
     pub host: Host,
-    /// The MCP tool that was called; one of [`TOOLS`].
+    /// The tool that was called; one of [`TOOLS`].
     pub tool: String,
     /// What is asked.
     pub action: Action,

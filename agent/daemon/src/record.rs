@@ -6,7 +6,7 @@
 
 use cofferdam_journal::{
     AppendError, Call, Denial, Digest, Durable, Ending, Entry, Failure, GatewayWord, Intent,
-    Journal, Outcome, Subject, Usage,
+    Journal, Moved, Outcome, Subject, Usage,
 };
 use cofferdam_proto::intent::v1::{self as wire, Receipt, SignedReceipt};
 use cofferdam_trust::{PeerName, SigningKey, sign_receipt};
@@ -128,6 +128,19 @@ impl Recorder {
         recorded: Recorded,
         result: CallResult,
     ) -> Result<SignedReceipt, AppendError> {
+        self.outcome_of_transfer(recorded, result, None)
+    }
+
+    /// The same of a file that was moved.
+    ///
+    /// # Errors
+    /// As [`Self::outcome`].
+    pub fn outcome_of_transfer(
+        &self,
+        recorded: Recorded,
+        result: CallResult,
+        moved: Option<Moved>,
+    ) -> Result<SignedReceipt, AppendError> {
         let CallResult { ending, output_digest, usage, sandbox } = result;
         let Recorded { verified, hash } = recorded;
         let run_id = &verified.intent().run_id;
@@ -135,6 +148,7 @@ impl Recorder {
             output_digest: Some(Digest(output_digest)),
             usage,
             sandbox,
+            moved,
             ..Outcome::new(run_id, hash, ending)
         };
         let appended = self.journal.append(Entry::Outcome(outcome))?;

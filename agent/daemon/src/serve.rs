@@ -48,6 +48,12 @@ use crate::warden::{Endpoint, Warden};
 const MAX_REQUEST: usize = 8 << 20;
 /// Calls under way on one connection.
 const MAX_STREAMS: u32 = 1024;
+/// Bytes of one call, and of all on one connection, that a gateway may send before
+/// they are read: an upload whose disk is slow leaves room for the others.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 64 << 20;
+/// Bytes of one frame.
+const FRAME: u32 = 256 << 10;
 /// How often a silent connection is asked whether it is there, and how long it
 /// may take to answer: a gateway that is gone must not hold runs.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -186,6 +192,9 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     let file = FileServiceServer::new(File(Arc::clone(&agent)));
     let server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(PeersLayer::new(Arc::clone(&agent.ceilings), Arc::clone(&agent.recorder)))

@@ -2,7 +2,8 @@
 
 use cofferdam_policy::Action;
 use cofferdam_proto::file::v1::{
-    DirectoryMake, FileCopy, FileDelete, FileMove, FileStat, FileWatch, FilesRead,
+    DirectoryMake, FileCopy, FileDelete, FileDownload, FileMove, FileStat, FileUpload, FileWatch,
+    FilesRead,
 };
 
 use super::WireAction;
@@ -57,5 +58,19 @@ impl WireAction for FileWatch {
     fn action(&self) -> Action {
         let Self { path, recursive: _, wait_millis: _, settle_millis: _ } = self;
         Action::WatchFiles { path: path.clone() }
+    }
+}
+
+impl WireAction for FileDownload {
+    fn action(&self) -> Action {
+        let Self { path, offset: _, length: _, version: _, whole_digest: _ } = self;
+        Action::ReadFile { path: path.clone() }
+    }
+}
+
+impl WireAction for FileUpload {
+    fn action(&self) -> Action {
+        let Self { path, size: _, sha256: _, mode: _, precondition: _, make_parents: _ } = self;
+        Action::WriteFile { path: path.clone() }
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct Refused {
     pub(crate) rule: Option<String>,
     /// The field that it found wrong.
     pub(crate) field: Option<String>,
+    /// Bytes that it keeps of an upload that broke off.
+    pub(crate) kept: Option<u64>,
     /// Its word for what it recorded.
     pub(crate) receipt: Option<CheckedReceipt>,
 }
@@ -106,12 +108,13 @@ impl HostError {
             _ => code_word(status.code()).to_owned(),
         };
         let rule = info.and_then(|info| info.metadata.get("rule").cloned());
+        let kept = info.and_then(|info| info.metadata.get("kept")?.parse().ok());
         let field = details
             .bad_request()
             .and_then(|bad| bad.field_violations.first())
             .map(|violation| violation.field.clone());
         let message = status.message().to_owned();
-        Self::Refused(Box::new(Refused { host, reason, message, rule, field, receipt: None }))
+        Self::Refused(Box::new(Refused { host, reason, message, rule, field, kept, receipt: None }))
     }
 
     pub(super) fn from_signature(host: &str, error: &SignatureError) -> Self {

@@ -140,6 +140,16 @@ impl Refusal {
         response
     }
 
+    /// The same for those who speak no JSON-RPC.
+    pub(super) fn to_plain_response(&self) -> Response {
+        let error = json!({ "error": { "reason": self.reason(), "message": self.message() } });
+        let mut response = (self.status(), axum::Json(error)).into_response();
+        if let Some((name, value)) = self.extra_header() {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
     fn extra_header(&self) -> Option<(HeaderName, &'static str)> {
         match (self.status(), self) {
             (StatusCode::UNAUTHORIZED, Self::NoToken) => {

@@ -4,7 +4,9 @@
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use cofferdam_journal::{AppendError, Appended, Digest, Durable, Ending, Entry, Outcome, Usage};
+use cofferdam_journal::{
+    AppendError, Appended, Digest, Durable, Ending, Entry, Moved, Outcome, Usage,
+};
 use cofferdam_policy::{Basis, Call, Limits as Granted, Subject as Asker, WorkspaceAccess};
 use cofferdam_proto::exec::v1::SessionClosing;
 use cofferdam_proto::intent::v1 as wire;
@@ -273,8 +275,20 @@ impl Recorder {
         ended: Ended,
         only_reads: bool,
     ) -> Result<(), Fault> {
+        self.end_of_transfer(entered, ended, only_reads, None).await
+    }
+
+    /// The same of a file that was moved.
+    pub(crate) async fn end_of_transfer(
+        &self,
+        entered: Entered,
+        ended: Ended,
+        only_reads: bool,
+        moved: Option<Moved>,
+    ) -> Result<(), Fault> {
         let Entered { run_id, hash, mut durable } = entered;
-        self.append_outcome(outcome(run_id, hash, ended)).map_err(Fault::Undurable)?;
+        let outcome = Outcome { moved, ..outcome(run_id, hash, ended) };
+        self.append_outcome(outcome).map_err(Fault::Undurable)?;
         let kept = if only_reads { durable.written().await } else { durable.wait().await };
         kept.map_err(Fault::Undurable)
     }
@@ -290,6 +304,7 @@ fn outcome(run_id: String, intent: Digest, ended: Ended) -> Outcome {
         output_digest: receipt.as_ref().map(|receipt| Digest(receipt.output_digest())),
         usage,
         sandbox,
+        moved: None,
         receipt: receipt.map(CheckedReceipt::into_signed),
         salt: String::new(),
     }
@@ -317,6 +332,11 @@ impl Looked {
 }
 
 impl<W> RecordedIntent<W> {
+    /// Waits until the record is written: what is read may be shown from then on.
+    pub(crate) async fn written(&mut self) -> Result<(), Fault> {
+        self.entered.durable.written().await.map_err(Fault::Undurable)
+    }
+
     /// The run's id.
     pub(crate) fn run_id(&self) -> &str {
         &self.entered.run_id

@@ -1,13 +1,14 @@
 //! Calls of file tools, as far as the rules look at them.
 
 use cofferdam_policy::Action;
+use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
 use super::{Undecidable, action, decisive};
 use crate::place::Place;
 use crate::tools::{
     CopyFile, DeleteFile, EditFile, ListDirectory, MakeDirectory, MoveFile, ReadFile, ReadFiles,
-    SearchFiles, StatFile, WatchFiles, WriteFile,
+    SearchFiles, StatFile, WatchFiles, WriteFile, path_bytes,
 };
 
 /// The action of a file tool; none of any other.
@@ -26,6 +27,8 @@ pub(super) fn action_of(
     };
     let two = ["from", "to", "recursive"];
     Some(match tool {
+        "download_file" => of(&["path"]).and_then(|it| path_of(&it)).map(|path| Action::ReadFile { path }),
+        "upload_file" => of(&["path"]).and_then(|it| path_of(&it)).map(|path| Action::WriteFile { path }),
         "read_file" => of(&["path"]).and_then(|it| action::<ReadFile>(it, place)),
         "read_files" => of(&["paths"]).and_then(|it| action::<ReadFiles>(it, place)),
         "write_file" => {
@@ -46,4 +49,10 @@ pub(super) fn action_of(
         "watch_files" => of(&["path"]).and_then(|it| action::<WatchFiles>(it, place)),
         _ => return None,
     })
+}
+
+/// The path of a file that was copied.
+fn path_of(arguments: &JsonObject) -> Result<Vec<u8>, Undecidable> {
+    let path = arguments.get("path").and_then(Value::as_str).unwrap_or_default();
+    Ok(path_bytes("path", path)?)
 }

@@ -6,8 +6,8 @@ use cofferdam_policy::{Access, Allowance, Refusal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Target;
 use super::definition::{About, Effect};
+use super::{Target, definitions};
 use crate::call::Origin;
 use crate::config::Config;
 use crate::decide::Policy;
@@ -125,7 +125,9 @@ pub(crate) fn answer(
     input: &Input,
 ) -> Result<Output, BadInput> {
     let place = Place::resolve(config, input.project(), input.host())?;
-    let access = policy.access(origin, &place);
+    let mut access = policy.access(origin, &place);
+    // Some names of the rules are for what is not called by MCP.
+    access.tools.retain(|tool| definitions().iter().any(|it| it.name == *tool));
     // Half for the words, half for the structure that says the same.
     let budget = config.limits.result_bytes.get() / 2;
     let (access, truncated) = bounded(access, budget);

@@ -38,7 +38,7 @@ impl From<Encoding> for TextEncoding {
 }
 
 /// A path's bytes, checked.
-pub(super) fn path_bytes(field: &str, text: &str) -> Result<Vec<u8>, BadInput> {
+pub(crate) fn path_bytes(field: &str, text: &str) -> Result<Vec<u8>, BadInput> {
     check_path(field, text)?;
     let bytes = unescaped(text);
     // An escape could stand for what was looked for before.

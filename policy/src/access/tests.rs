@@ -59,8 +59,15 @@ fn access(user: &str, host: &str) -> super::Access {
 }
 
 /// The tools that only read files.
-const FILES: [&str; 6] =
-    ["read_file", "read_files", "stat_file", "list_directory", "search_files", "watch_files"];
+const FILES: [&str; 7] = [
+    "read_file",
+    "read_files",
+    "stat_file",
+    "list_directory",
+    "search_files",
+    "watch_files",
+    "download_file",
+];
 
 #[test]
 fn tools_are_those_for_which_a_rule_could_permit_something() {
@@ -91,7 +98,7 @@ fn what_may_be_done_is_told_in_few_lines() {
         access("ada", "web-1").to_string(),
         "tools: execute_command, start_process, read_process, write_process, resize_process, \
          signal_process, wait_process, list_processes, read_file, read_files, stat_file, \
-         list_directory, search_files, watch_files, check_command_exists\n\
+         list_directory, search_files, watch_files, download_file, check_command_exists\n\
          - may run git push; people have to agree: 1 of approvers, not who asks; only mon from \
          08:00 until 18:00 (UTC) [organisation rule `push`]\n\
          - may use files in workspace (read) [organisation rule `read`]\n\

@@ -61,9 +61,9 @@ impl Action {
     pub fn on_file(tool: &str, path: Vec<u8>, to: Option<Vec<u8>>) -> Option<Self> {
         let recursive = false;
         Some(match (tool, to) {
-            ("read_file", None) => Self::ReadFile { path },
+            ("read_file" | "download_file", None) => Self::ReadFile { path },
             ("read_files", None) => Self::ReadFiles { paths: vec![path] },
-            ("write_file", None) => Self::WriteFile { path },
+            ("write_file" | "upload_file", None) => Self::WriteFile { path },
             ("edit_file", None) => Self::EditFile { path },
             ("stat_file", None) => Self::StatFile { path },
             ("make_directory", None) => Self::MakeDirectory { path },

@@ -219,6 +219,9 @@ pub struct Outcome {
     /// What held a run and what it ran into, as the host told it; free in form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Value>,
+    /// The file, or the part of one, that was sent or received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
     /// In a gateway's journal: the agent's word for it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "encoded::option")]
     pub receipt: Option<SignedReceipt>,
@@ -226,6 +229,16 @@ pub struct Outcome {
     /// sets it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub salt: String,
+}
+
+/// What was moved of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moved {
+    /// How many bytes.
+    pub bytes: u64,
+    /// Their SHA-256.
+    pub sha256: Digest,
 }
 
 /// A process opened the journal.
@@ -305,6 +318,7 @@ impl Outcome {
             output_digest: None,
             usage: None,
             sandbox: None,
+            moved: None,
             receipt: None,
             salt: String::new(),
         }

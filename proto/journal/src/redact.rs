@@ -129,12 +129,21 @@ impl Redactor {
     }
 
     fn outcome(&mut self, outcome: Outcome) -> Outcome {
-        let Outcome { run_id, intent, ending, output_digest, usage, sandbox, receipt, salt: _ } =
-            outcome;
+        let Outcome {
+            run_id,
+            intent,
+            ending,
+            output_digest,
+            usage,
+            sandbox,
+            moved,
+            receipt,
+            salt: _,
+        } = outcome;
         let ending = self.ending(ending);
         let sandbox = sandbox.map(|sandbox| self.value(sandbox, 0));
         let salt = self.used_salt();
-        Outcome { run_id, intent, ending, output_digest, usage, sandbox, receipt, salt }
+        Outcome { run_id, intent, ending, output_digest, usage, sandbox, moved, receipt, salt }
     }
 
     fn ending(&mut self, ending: Ending) -> Ending {

@@ -22,6 +22,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of one stream that the other end may send before they are read.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The same of all streams together: so many that a few whose reader is slow leave
+/// room for the others.
+const CONNECTION_WINDOW: u32 = 64 << 20;
+/// Bytes of one frame.
+const FRAME: u32 = 256 << 10;
+
 /// The address cannot be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address; write HOST:PORT, such as 10.0.0.7:8461 or [::1]:8461")]
@@ -30,6 +38,27 @@ pub struct AddressError(String);
 /// A channel to `address` (HOST:PORT). It connects lazily, so that a peer that
 /// is down shows at the first call.
 pub fn connect(address: &str, config: Arc<ClientConfig>) -> Result<Channel, AddressError> {
+    connect_with(address, config, |endpoint| endpoint)
+}
+
+/// The same for large files, with room for what is under way.
+pub fn connect_for_streams(
+    address: &str,
+    config: Arc<ClientConfig>,
+) -> Result<Channel, AddressError> {
+    connect_with(address, config, |endpoint| {
+        endpoint
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME)
+    })
+}
+
+fn connect_with(
+    address: &str,
+    config: Arc<ClientConfig>,
+    with: impl FnOnce(Endpoint) -> Endpoint,
+) -> Result<Channel, AddressError> {
     let wrong = || AddressError(address.to_owned());
     // The scheme says nothing about TLS: the connector below always uses it.
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| wrong())?;
@@ -40,7 +69,7 @@ pub fn connect(address: &str, config: Arc<ClientConfig>) -> Result<Channel, Addr
     let connector = TlsConnector::from(config);
     let address: Arc<str> = address.into();
     let dial = tower::service_fn(move |_: http::Uri| dial(Arc::clone(&address), connector.clone()));
-    Ok(endpoint
+    Ok(with(endpoint)
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)

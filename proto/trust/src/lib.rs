@@ -39,7 +39,7 @@ pub use acceptor::{Handshakes, ServerConfigHandle, TlsConnection, TlsListener};
 pub use authority::{
     Authority, AuthorityError, CLOCK_SKEW, CertificateFiles, IssuedCertificate, Lifetime,
 };
-pub use connector::{AddressError, connect};
+pub use connector::{AddressError, connect, connect_for_streams};
 pub use digest::{action_digest, hex, sha256};
 pub use identity::{Identity, IdentityError};
 pub use join::{JoinToken, JoinTokenError};

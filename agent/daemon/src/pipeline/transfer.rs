@@ -11,7 +11,7 @@ mod upload;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cofferdam_journal::Ending;
+use cofferdam_journal::{Digest, Ending, Moved};
 use cofferdam_proto::file::v1::FileReceive;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::intent::v1::{SignedIntent, SignedReceipt};
@@ -172,23 +172,30 @@ impl Transfer {
     fn conclude(
         self,
         agent: &Arc<Agent>,
-        came: Result<[u8; 32], Stop>,
+        came: Result<([u8; 32], Moved), Stop>,
     ) -> Result<SignedReceipt, Fault> {
         let Self { recorded, place, .. } = self;
-        let (ending, output_digest, fault) = match came {
-            Ok(digest) => (Ending::Completed, digest, None),
-            Err(Stop::Gone) => (Ending::Cancelled { by: "caller".to_owned() }, sha256(&[]), None),
+        let (ending, output_digest, moved, fault) = match came {
+            Ok((digest, moved)) => (Ending::Completed, digest, Some(moved), None),
+            Err(Stop::Gone) => {
+                (Ending::Cancelled { by: "caller".to_owned() }, sha256(&[]), None, None)
+            }
             Err(Stop::Fault(fault)) => {
                 let (reason, detail) = (fault.reason().to_owned(), fault.message().to_owned());
-                (Ending::Failed { reason, detail }, sha256(&[]), Some(fault))
+                (Ending::Failed { reason, detail }, sha256(&[]), None, Some(fault))
             }
         };
         let result = CallResult { ending, output_digest, usage: None, sandbox: None };
-        let receipt = agent.recorder.outcome(recorded, result);
+        let receipt = agent.recorder.outcome_of_transfer(recorded, result, moved);
         drop(place);
         match fault {
             Some(fault) => Err(fault.with_receipt(receipt.ok())),
             None => Ok(receipt?),
         }
     }
+}
+
+/// What the record has of bytes that got through.
+fn moved(bytes: u64, sha256: &[u8]) -> Moved {
+    Moved { bytes, sha256: Digest(sha256.try_into().unwrap_or_default()) }
 }

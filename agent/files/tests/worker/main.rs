@@ -10,6 +10,7 @@ mod placeholders;
 mod reading;
 mod resident;
 mod searching;
+mod streaming;
 mod watching;
 mod writing;
 

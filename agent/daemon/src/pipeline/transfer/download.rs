@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 use tonic::Status;
 
-use super::{Admitted, PATIENCE, Stop, Transfer, TransferError, admit};
+use super::{Admitted, PATIENCE, Stop, Transfer, TransferError, admit, moved};
 use crate::fault::{Fault, NoAnswer};
 use crate::peers::Gateway;
 use crate::pipeline::Agent;
@@ -76,7 +76,8 @@ async fn live(agent: Arc<Agent>, admitted: Admitted, download: FileDownload, eve
     let (downloaded, came) = match sent {
         Ok(downloaded) => {
             let digest = sha256(&downloaded.encode_to_vec());
-            (Some(downloaded), Ok(digest))
+            let moved = moved(downloaded.length, &downloaded.sha256);
+            (Some(downloaded), Ok((digest, moved)))
         }
         Err(stop) => (None, Err(stop)),
     };

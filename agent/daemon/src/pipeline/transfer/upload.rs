@@ -21,12 +21,15 @@ use tokio::net::unix::pipe::Sender;
 use tokio::time::{timeout, timeout_at};
 use tonic::Streaming;
 
-use super::{Admitted, PATIENCE, Stop, Transfer, TransferError, admit};
+use super::{Admitted, PATIENCE, Stop, Transfer, TransferError, admit, moved};
 use crate::fault::{Fault, NoAnswer};
+use crate::intent::IntentError;
 use crate::peers::Gateway;
 use crate::pipeline::Agent;
 use crate::pipeline::files;
 
+/// As records of refusals name it.
+const METHOD: &str = "FileService.UploadFile";
 /// Bytes of a chunk, at most.
 const CHUNK: usize = 1 << 20;
 
@@ -42,14 +45,14 @@ pub async fn upload(
     let first = timeout(PATIENCE, parts.message()).await.map_err(|_| TransferError::Stalled)?;
     let begin = match first {
         Ok(Some(UploadFileRequest { part: Some(Part::Begin(begin)) })) => begin,
-        _ => return Err(TransferError::Part("an upload begins with `begin`").into()),
+        // What begins with anything else has no intent.
+        _ => return Err(agent.refuse_unverified(gateway, METHOD, IntentError::Missing)),
     };
     let UploadBegin { intent, upload, offset } = begin;
     let upload = upload.unwrap_or_default();
     let digest = action_digest(&upload);
     let operation = Operation::Receive(FileReceive { upload: Some(upload.clone()), offset });
-    let method = "FileService.UploadFile";
-    let admitted = admit(agent, gateway, method, intent, operation, digest)?;
+    let admitted = admit(agent, gateway, METHOD, intent, operation, digest)?;
     // In a task of its own: its outcome is recorded, too, when the caller leaves.
     let living = tokio::spawn(live(Arc::clone(agent), admitted, upload, offset, parts));
     living.await.unwrap_or_else(|error| Err(NoAnswer(error.to_string()).into()))
@@ -70,7 +73,8 @@ async fn live(
     let (uploaded, came) = match came {
         Ok(uploaded) => {
             let digest = sha256(&uploaded.encode_to_vec());
-            (uploaded, Ok(digest))
+            let moved = moved(uploaded.size, &uploaded.sha256);
+            (uploaded, Ok((digest, moved)))
         }
         Err(stop) => (FileUploaded::default(), Err(stop)),
     };
