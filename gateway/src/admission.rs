@@ -4,12 +4,18 @@
 //! unnoticed, and is refused then, so that a queue never grows.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
+
+/// Readings of resources at the same time, of all callers and of each user: one takes a
+/// few MiB of memory, where a tool's answer takes a few KiB.
+const READINGS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
+const READINGS_OF_USER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// The places of one gateway.
 #[derive(Debug)]
@@ -45,6 +51,15 @@ impl Admission {
             users: Mutex::default(),
             limits: limits.clone(),
         }
+    }
+
+    /// Fewer places, for readings of resources, beside those for calls.
+    pub(crate) fn of_readings(limits: &Limits) -> Self {
+        Self::new(&Limits {
+            concurrent_calls: limits.concurrent_calls.min(READINGS),
+            concurrent_calls_per_subject: limits.concurrent_calls_per_subject.min(READINGS_OF_USER),
+            ..limits.clone()
+        })
     }
 
     /// Waits for a place for a call of `user`.

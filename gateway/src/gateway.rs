@@ -30,6 +30,8 @@ pub(crate) struct Gateway {
     recorder: Recorder,
     hosts: Hosts,
     admission: Admission,
+    /// Resources that are read at a time: each is much longer than a tool's answer.
+    readings: Admission,
     seats: Seats,
     runs_changed: RunsChanged,
     /// Calls and watches under way.
@@ -99,6 +101,7 @@ impl Gateway {
         let hosts = Hosts::prepare(&config.hosts, &identity, &tasks, shutdown)?;
         hosts.end_lost(&lost, &tasks, shutdown);
         let admission = Admission::new(&config.limits);
+        let readings = Admission::of_readings(&config.limits);
         let gateway = Arc::new(Self {
             config,
             tokens,
@@ -108,6 +111,7 @@ impl Gateway {
             recorder,
             hosts,
             admission,
+            readings,
             seats: Seats::default(),
             runs_changed: RunsChanged::default(),
             tasks,
@@ -154,6 +158,11 @@ impl Gateway {
 
     pub(crate) fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// Places for readings of resources.
+    pub(crate) fn readings(&self) -> &Admission {
+        &self.readings
     }
 
     /// What is watched for subscribers.

@@ -129,6 +129,21 @@ hosts = {names:?}
         made.stdout.lines().next().unwrap().unwrap()
     }
 
+    /// Where MCP is spoken.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Takes a token back.
+    pub(crate) fn revoke(&self, name: &str) {
+        let revoked = Command::new(program("cofferdam"))
+            .args(["token", "revoke", name, "--config"])
+            .arg(self.place.join("gateway.toml"))
+            .output()
+            .unwrap();
+        assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    }
+
     /// What a tool answers, as a client of the official SDK gets it.
     pub(crate) fn call(&self, token: &str, tool: &str, arguments: &Value) -> Value {
         let called = Command::new(program("cofferdam"))

@@ -2,15 +2,17 @@
 //! whoever subscribed hears of changes, in both eras.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use cofferdam_tests::dev::{Dev, until};
+use cofferdam_tests::host::Host;
 use serde_json::{Value, json};
 
 use crate::content;
+use crate::gateways::{Gateway, field};
 
 const META: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
 
@@ -37,6 +39,35 @@ fn workspace(dev: &Dev) -> String {
         .to_owned()
 }
 
+/// A request to any gateway; gives the stream of its answer.
+fn post(url: &str, token: &str, headers: &str, body: &Value) -> TcpStream {
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         Authorization: Bearer {token}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    stream
+}
+
+/// The same of a request of 2025-11-25 that stands by itself; gives the answer.
+fn ask_of(gateway: &Gateway, token: &str, method: &str, params: &Value) -> Value {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let mut stream = post(gateway.url(), token, "", &body);
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let found = text.lines().filter_map(|line| {
+        let line = line.strip_prefix("data:").unwrap_or(line);
+        serde_json::from_str::<Value>(line.trim()).ok().filter(Value::is_object)
+    });
+    found.last().unwrap_or_else(|| panic!("{text}"))
+}
+
 /// Events as they come on a stream, each one JSON message.
 struct Stream(BufReader<TcpStream>);
 
@@ -58,15 +89,16 @@ impl Stream {
 
     /// A stream of 2026-07-28 that hears of these.
     fn listening(dev: &Dev, notifications: &Value) -> Self {
+        Self::listening_at(dev.told("mcp_url"), dev.told("token"), notifications)
+    }
+
+    fn listening_at(url: &str, token: &str, notifications: &Value) -> Self {
         let meta: Value = serde_json::from_str(META).unwrap();
         let params = json!({ "_meta": meta, "notifications": notifications });
         let method = "subscriptions/listen";
         let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
-        let headers = format!(
-            "Authorization: Bearer {}\r\nMcp-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n",
-            dev.told("token")
-        );
-        Self::new(dev.open(&body.to_string(), &headers))
+        let headers = format!("Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n");
+        Self::new(post(url, token, &headers, &body))
     }
 
     fn new(stream: TcpStream) -> Self {
@@ -370,4 +402,68 @@ fn paths_and_runs_are_completed_within_a_moment() {
     });
     let found = ask(&dev, "completion/complete", &prompt);
     assert_eq!(found["result"]["completion"]["values"], json!(["source/"]), "{found:#}");
+}
+
+#[test]
+fn nobody_reads_watches_or_lists_what_another_runs() {
+    let host = Host::start();
+    let gateway = Gateway::of(&host, "one");
+    let (ann, bob) = (gateway.token("ann"), gateway.token("bob"));
+    let arguments =
+        json!({ "command": "echo mine; sleep 30", "project": "shop", "wait_seconds": 1 });
+    let started = gateway.call(&ann, "start_process", &arguments);
+    let process = field(&started, "process").as_str().unwrap().to_owned();
+    let (of, run) = process.split_once('/').unwrap();
+    let uri = format!("cofferdam://{of}/runs/{run}/output");
+    let own = ask_of(&gateway, &ann, "resources/read", &json!({ "uri": uri }));
+    assert_eq!(contents(&own)[0]["text"], "mine\n", "{own:#}");
+    let told = ask_of(&gateway, &bob, "resources/read", &json!({ "uri": uri }));
+    let never = uri.replace(run, "0b9c6a52-7d1e-4d0a-9c55-6f2f9d3f7a10");
+    let unknown = ask_of(&gateway, &bob, "resources/read", &json!({ "uri": never }));
+    for told in [&told, &unknown] {
+        assert_eq!(told["error"]["code"], -32002, "{told:#}");
+        assert_eq!(told["error"]["data"]["reason"], "UNKNOWN_PROCESS");
+    }
+    let listed = |token: &str| ask_of(&gateway, token, "resources/list", &json!({})).to_string();
+    assert!(listed(&ann).contains(run) && !listed(&bob).contains(run));
+    let completed = |token: &str| {
+        let params = json!({
+            "ref": { "type": "ref/resource", "uri": "cofferdam://{host}/runs/{run}/{stream}{?offset}" },
+            "argument": { "name": "run", "value": "" },
+        });
+        ask_of(&gateway, token, "completion/complete", &params).to_string()
+    };
+    assert!(completed(&ann).contains(run) && !completed(&bob).contains(run));
+    // Only the owner's stream hears of it.
+    let wanted = json!({ "resourceSubscriptions": [uri] });
+    let mut stream = Stream::listening_at(gateway.url(), &bob, &wanted);
+    let (told, _) = stream.next("notifications/subscriptions/acknowledged");
+    assert_eq!(told["params"]["notifications"], json!({}), "{told:#}");
+    gateway.call(&ann, "signal_process", &json!({ "process": process, "signal": "KILL" }));
+}
+
+#[test]
+fn a_token_that_is_taken_back_hears_nothing_more_and_its_stream_ends() {
+    let host = Host::start();
+    let gateway = Gateway::of(&host, "one");
+    let ann = gateway.token("ann");
+    let line = "while sleep 0.3; do echo more; done";
+    let arguments = json!({ "command": line, "project": "shop", "timeout_seconds": 120 });
+    let started = gateway.call(&ann, "start_process", &arguments);
+    let (of, run) = field(&started, "process").as_str().unwrap().split_once('/').unwrap();
+    let uri = format!("cofferdam://{of}/runs/{run}/stdout");
+    let wanted = json!({ "resourceSubscriptions": [uri] });
+    let mut stream = Stream::listening_at(gateway.url(), &ann, &wanted);
+    stream.updated(&uri);
+    // What is printed all the time is told once in a while.
+    let began = Instant::now();
+    stream.updated(&uri);
+    stream.updated(&uri);
+    assert!(began.elapsed() > Duration::from_millis(1500), "{:?}", began.elapsed());
+    gateway.revoke("ann");
+    let began = Instant::now();
+    let mut rest = String::new();
+    stream.0.read_to_string(&mut rest).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(rest.matches("resources/updated").count() <= 1, "{rest}");
 }

@@ -97,6 +97,8 @@ pub(super) async fn listen(
     loop {
         let seen = tokio::select! {
             seen = watched.next() => seen,
+            // Where a token is no more, its watches see it first.
+            Some(_) = following.join_next() => Seen::Nothing,
             () = context.cancelled() => return Ok(()),
             () = stopping.cancelled() => return Ok(()),
         };

@@ -37,8 +37,10 @@ impl Subscribed {
                 () = shutdown.cancelled() => {}
             }
         });
-        let before = self.lock().insert(uri.to_owned(), followed.abort_handle());
-        if let Some(before) = before {
+        let mut all = self.lock();
+        // What is over is not kept, however many runs are subscribed to and end.
+        all.retain(|_, followed| !followed.is_finished());
+        if let Some(before) = all.insert(uri.to_owned(), followed.abort_handle()) {
             before.abort();
         }
         Ok(())

@@ -31,6 +31,11 @@ pub(crate) async fn read(
     text: &str,
     cancelled: &CancellationToken,
 ) -> Result<ReadResourceResult, ErrorData> {
+    let user = &origin.caller.user;
+    let _held = gateway.readings().admit(user).await.map_err(|busy| {
+        gateway.recorder().failure(origin, "BUSY", &busy.to_string());
+        error::told(&busy.into(), &origin.run_id, text)
+    })?;
     let reading = Reading { gateway, origin, text, cancelled };
     let uri = match Uri::parse(text) {
         Ok(uri) => uri,
