@@ -129,11 +129,6 @@ hosts = {names:?}
         made.stdout.lines().next().unwrap().unwrap()
     }
 
-    /// Where MCP is spoken.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Takes a token back.
     pub(crate) fn revoke(&self, name: &str) {
         let revoked = Command::new(program("cofferdam"))

@@ -113,6 +113,8 @@ impl Stream {
         loop {
             line.clear();
             let read = self.0.read_line(&mut line).expect("it is told in time");
+            // A stream is kept alive by lines that say nothing.
+            assert!(began.elapsed() < Duration::from_secs(45), "{method} is not told");
             assert!(read > 0, "the stream ended before {method}");
             let Some(data) = line.strip_prefix("data:") else { continue };
             let Ok(message) = serde_json::from_str::<Value>(data.trim()) else { continue };
