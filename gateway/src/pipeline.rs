@@ -258,7 +258,8 @@ async fn allow<T: HostTool>(
     if let Some(session) = crate::sessions::id_of(&call.origin.session) {
         gateway.sessions().used(session, &place.host)?;
     }
-    let intent = gateway.recorder().intent(consented, draft.clone(), asked, policy.statement())?;
+    let (recorder, reads) = (gateway.recorder(), T::only_reads());
+    let intent = recorder.intent(consented, draft.clone(), asked, policy.statement(), reads)?;
     let (wait, task) =
         wait.with(leave.has_left(call), || process::handle(&place.host, &call.origin.run_id));
     Ok((Allowed { intent, host, place, wait, task }, held))

@@ -157,13 +157,13 @@ impl Recorder {
 
     /// A refusal stays one even where it cannot be recorded.
     fn append_refusal(&self, entry: Entry) {
-        if let Err(error) = self.journal.append(entry) {
+        if let Err(error) = self.journal.append_in_time(entry) {
             tracing::error!(%error, "a refusal could not be recorded");
         }
     }
 
     fn append_outcome(&self, outcome: Outcome) -> Result<(), AppendError> {
-        self.journal.append(Entry::Outcome(outcome)).map(drop)
+        self.journal.append_in_time(Entry::Outcome(outcome)).map(drop)
     }
 }
 

@@ -14,6 +14,7 @@ mod files;
 mod load;
 mod mcp;
 mod memory;
+mod output;
 mod report;
 mod turns;
 
@@ -44,6 +45,9 @@ struct Options {
     /// Mebibytes of the tree that is searched.
     #[arg(long, default_value_t = 1024)]
     search_mebibytes: usize,
+    /// Mebibytes that a run prints.
+    #[arg(long, default_value_t = 1024)]
+    print_mebibytes: u64,
     /// The date to print; today's where it is not given.
     #[arg(long)]
     date: Option<String>,
@@ -81,6 +85,7 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         }
     }
     let peak = memory::of_parts(&dev)?;
+    let printed = output::measure(&dev, &mut agent, options.print_mebibytes)?;
     let search = files::search(&dev, options.search_mebibytes)?;
     Ok(Report {
         machine: Machine::look(options.date.clone())?,
@@ -89,6 +94,7 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         loads,
         idle,
         peak,
+        printed,
         search,
         cell,
     })

@@ -7,6 +7,7 @@ use cofferdam_tests::measure::{Machine, Memory, Samples};
 
 use crate::files::Searched;
 use crate::load::{Load, Work};
+use crate::output::{Printed, STALLED};
 use crate::turns::Turns;
 
 /// Everything that was measured.
@@ -15,6 +16,7 @@ pub(crate) struct Report {
     pub(crate) rounds: usize,
     pub(crate) turns: Turns,
     pub(crate) loads: Vec<Load>,
+    pub(crate) printed: Printed,
     /// `None` without ripgrep to compare with.
     pub(crate) search: Option<Searched>,
     /// Of each part, before the loads.
@@ -31,6 +33,7 @@ impl fmt::Display for Report {
         self.turns(f)?;
         self.loads(f)?;
         self.files(f)?;
+        self.output(f)?;
         self.memory(f)
     }
 }
@@ -139,6 +142,29 @@ impl Report {
         }
     }
 
+    fn output(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Printed { mebibytes, pipe, grpc, beside, before, most } = &self.printed;
+        writeln!(f, "## Output\n")?;
+        writeln!(f, "A run prints {mebibytes} MiB, in turns with the same program bare.\n")?;
+        writeln!(f, "| way | MB a second | ratio to the pipe |")?;
+        writeln!(f, "|---|--:|--:|")?;
+        let beside_words = format!("the same beside {STALLED} readers that do not read");
+        for (what, times) in [
+            ("a pipe, read by 64 KiB", pipe),
+            ("a run's output to a gRPC reader, mutual TLS on loopback", grpc),
+            (&beside_words, beside),
+        ] {
+            let rate = megabytes_per_second(*mebibytes, times.median());
+            writeln!(f, "| {what} | {rate:.0} | {:.2} |", 1.0 / ratio(times, pipe))?;
+        }
+        writeln!(
+            f,
+            "\nThe agent held {} before and at most {} meanwhile.\n",
+            mebibytes_of(*before),
+            mebibytes_of(*most),
+        )
+    }
+
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "## Memory\n")?;
         writeln!(
@@ -150,9 +176,9 @@ impl Report {
         writeln!(f, "|---|--:|--:|--:|")?;
         for Memory { name, rss, pss, peak } in self.idle.iter().chain([&self.cell]) {
             let after = self.peak.iter().find(|it| it.name == *name);
-            let peak = mebibytes(after.map_or(*peak, |after| after.peak));
-            let pss = pss.map_or_else(|| "not told".to_owned(), mebibytes);
-            writeln!(f, "| {name} | {} | {pss} | {peak} |", mebibytes(*rss))?;
+            let peak = mebibytes_of(after.map_or(*peak, |after| after.peak));
+            let pss = pss.map_or_else(|| "not told".to_owned(), mebibytes_of);
+            writeln!(f, "| {name} | {} | {pss} | {peak} |", mebibytes_of(*rss))?;
         }
         Ok(())
     }
@@ -172,6 +198,11 @@ fn per_second(count: usize, elapsed: Duration) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rounded number for people")]
-fn mebibytes(kibibytes: u64) -> String {
+fn mebibytes_of(kibibytes: u64) -> String {
     format!("{:.1} MiB", kibibytes as f64 / 1024.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rounded number for people")]
+fn megabytes_per_second(mebibytes: u64, time: Duration) -> f64 {
+    (mebibytes << 20) as f64 / 1e6 / time.as_secs_f64()
 }

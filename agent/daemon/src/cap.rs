@@ -154,7 +154,7 @@ impl CapError {
 }
 
 /// Whether an action changes files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Need {
     /// It may come with less.
     Whatever,

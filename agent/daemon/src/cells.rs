@@ -35,6 +35,7 @@ use crate::cap::Capped;
 use crate::cell::{BuildError, Cell};
 use crate::disks::Disk;
 use crate::places::Places;
+use crate::planner::label;
 use crate::programs::Programs;
 use crate::registry::User;
 use crate::warden::{Warden, WardenError};
@@ -84,8 +85,10 @@ pub struct Wanted<'a> {
     pub session: Option<SessionKey>,
     /// What it is for, beside other cells of the session.
     pub purpose: &'static str,
-    /// How it is built.
-    pub plan: CellPlan,
+    /// How it is built: without a name, and nobody's.
+    pub plan: Arc<CellPlan>,
+    /// Who asks, for the warden's log.
+    pub subject: String,
     /// What its rules stand for.
     pub footing: Footing,
     /// What the plan was made from: what it protects is held before it is built.
@@ -135,7 +138,7 @@ struct Kept {
     sessions: HashMap<(SessionKey, &'static str, String), Arc<Slot>>,
     stock: Vec<Spare>,
     /// Plans for which a prepared cell is being built.
-    coming: Vec<CellPlan>,
+    coming: Vec<Arc<CellPlan>>,
     stopping: bool,
 }
 
@@ -146,7 +149,7 @@ type Slot = tokio::sync::Mutex<Option<Arc<Shared>>>;
 #[derive(Debug)]
 struct Shared {
     cell: Built,
-    plan: CellPlan,
+    plan: Arc<CellPlan>,
     ground: Ground,
     idle: Duration,
     used: Mutex<Instant>,
@@ -223,7 +226,7 @@ impl Cells {
 
     /// A cell that nobody had before.
     async fn fresh(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Arc<Shared>, BuildError> {
-        let Wanted { user, session: _, purpose, plan, footing, capped, idle } = wanted;
+        let Wanted { user, session: _, purpose, plan, subject, footing, capped, idle } = wanted;
         let claim = Some(self.claim(&user, capped.crowd.cells_per_user).await?);
         let cell = if let Some(cell) = self.take_prepared(&plan, &footing.cell) {
             Built { claim, ..cell }
@@ -231,7 +234,7 @@ impl Cells {
             let places = self.rely(capped).await;
             let disk = disk_of(&plan);
             let site = Site::of(&plan);
-            Built { cell: self.build(plan.clone()).await?, places, disk, site, claim }
+            Built { cell: self.build(&plan, &subject).await?, places, disk, site, claim }
         };
         self.prepare(&plan, &footing.cell, capped);
         let for_files = [READ_FILES, WRITE_FILES].contains(&purpose);
@@ -240,7 +243,7 @@ impl Cells {
         let used = Mutex::new(Instant::now());
         Ok(Arc::new(Shared {
             cell,
-            plan: same(plan),
+            plan,
             ground: Ground::of(&footing),
             idle,
             used,
@@ -269,10 +272,10 @@ impl Cells {
     }
 
     /// Builds a cell; where the ceiling allows no more, an idle one makes room.
-    async fn build(&self, plan: CellPlan) -> Result<Cell, BuildError> {
+    async fn build(&self, plan: &CellPlan, subject: &str) -> Result<Cell, BuildError> {
         let mut since = Instant::now();
         loop {
-            match Cell::build(&self.warden, complete(plan.clone())?).await {
+            match Cell::build(&self.warden, complete(plan, subject)?).await {
                 Err(BuildError::Warden(WardenError::Refused {
                     refusal: Refusal::Exhausted,
                     ..
@@ -296,7 +299,8 @@ impl Cells {
 impl Shared {
     fn is_usable_for(&self, wanted: &Wanted<'_>) -> bool {
         let Wanted { plan, footing, .. } = wanted;
-        !self.is_over() && self.plan == same(plan.clone()) && self.ground.bears(footing)
+        let same = Arc::ptr_eq(&self.plan, plan) || self.plan == *plan;
+        !self.is_over() && same && self.ground.bears(footing)
     }
 
     fn is_idle(self: &Arc<Self>) -> bool {
@@ -323,16 +327,13 @@ fn disk_of(plan: &CellPlan) -> Option<Disk> {
     (workspace.access == Access::Write).then(|| Disk::of(workspace.path.as_path()))
 }
 
-/// The plan without what is different for each cell.
-fn same(plan: CellPlan) -> CellPlan {
-    CellPlan { cell: CellId([0; 16]), subject: String::new(), ..plan }
-}
-
-/// The plan with what is only known when the cell is built: its name, the disk
-/// that its workspace is on, and the host's sockets in there, which no run is
+/// The plan with what is only known when the cell is built: its name, who asks, the
+/// disk that its workspace is on, and the host's sockets in there, which no run is
 /// to reach.
-fn complete(mut plan: CellPlan) -> Result<CellPlan, BuildError> {
+fn complete(plan: &CellPlan, subject: &str) -> Result<CellPlan, BuildError> {
+    let mut plan = plan.clone();
     plan.cell = CellId(uuid::Uuid::new_v4().into_bytes());
+    plan.subject = label(subject);
     let workspace = &mut plan.workspace;
     if plan.limits.io_bytes > 0 {
         plan.limits.io_device = crate::disks::of(workspace.path.as_path());

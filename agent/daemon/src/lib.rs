@@ -20,6 +20,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod allowances;
 pub mod arguments;
 pub mod cap;
 pub mod ceiling;

@@ -18,20 +18,19 @@ mod steer;
 mod supervise;
 mod transfer;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cofferdam_plan::{CellId, LayerReport};
+use cofferdam_plan::LayerReport;
 use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::Layer;
 use cofferdam_proto::intent::v1::Subject;
 use cofferdam_trust::PolicyVersions;
 
+use crate::allowances::Allowances;
 use crate::ceiling::Ceilings;
 use crate::cells::{Cells, SessionKey};
 use crate::denials::Denials;
 use crate::intent::{Intents, Verified};
-use crate::planner::Naming;
 use crate::programs::Programs;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
@@ -54,14 +53,14 @@ pub use transfer::{TransferError, download, upload};
 pub struct Agent {
     /// This host's name.
     pub name: String,
-    /// The file worker.
-    pub worker: PathBuf,
+    /// What grants come to for the file worker.
+    pub allowances: Allowances,
     /// Bytes of each output stream that are held for readers.
     pub spool_bytes: usize,
     /// The host owner's ceiling.
     pub ceilings: Arc<Ceilings>,
     /// The host's profiles.
-    pub profiles: Profiles,
+    pub profiles: Arc<Profiles>,
     /// What programs need.
     pub programs: Arc<Programs>,
     /// Whose intents are believed.
@@ -89,13 +88,10 @@ pub struct Agent {
 }
 
 impl Agent {
-    fn naming(&self, verified: &Verified) -> Naming {
+    /// Who asks, for the warden's log.
+    fn subject(verified: &Verified) -> String {
         let subject = verified.intent().subject.as_ref();
-        Naming {
-            cell: CellId(uuid::Uuid::new_v4().into_bytes()),
-            subject: subject.map(|subject| subject.user.clone()).unwrap_or_default(),
-            hostname: self.name.clone(),
-        }
+        subject.map(|subject| subject.user.clone()).unwrap_or_default()
     }
 
     /// The caller, as whose all of this counts.

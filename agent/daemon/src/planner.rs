@@ -53,6 +53,14 @@ pub struct Naming {
     pub hostname: String,
 }
 
+impl Naming {
+    /// Of a plan that any number of cells are built by: no name, and nobody's.
+    #[must_use]
+    pub fn of_host(hostname: &str) -> Self {
+        Self { cell: CellId([0; 16]), subject: String::new(), hostname: hostname.to_owned() }
+    }
+}
+
 /// Why there is no plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -268,7 +276,8 @@ fn absolute(path: &Path) -> Option<AbsolutePath> {
 }
 
 /// Plain text of at most [`bounds::LABEL`] bytes.
-fn label(text: &str) -> String {
+#[must_use]
+pub fn label(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control());
     let mut label = String::new();
     for c in plain {

@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +51,7 @@ pub struct Programs {
 
 /// What was found for calls lately.
 #[derive(Debug, Default)]
-struct Surveys(Mutex<HashMap<Asked, Kept>>);
+struct Surveys(Mutex<HashMap<Question, Kept>>);
 
 #[derive(Debug)]
 struct Kept {
@@ -68,6 +69,11 @@ struct Surroundings {
     /// Such as `RUSTUP_HOME`.
     directories: BTreeMap<String, PathBuf>,
 }
+
+/// What a survey is to answer: what calls within a grant may have of the host. Who
+/// asks the same again keeps it, for it is long to make and quick to ask.
+#[derive(Debug, Clone)]
+pub struct Question(Arc<(u64, Asked)>);
 
 /// All that a survey depends on, the host apart. Profiles do not change while the
 /// agent lives.
@@ -97,26 +103,61 @@ impl Programs {
     /// Where the file worker is not to be had, or the programs need more than can
     /// be looked at.
     pub fn survey(&self, capped: &Capped, purpose: Purpose<'_>) -> Result<Arc<Survey>, PlanError> {
-        let asked = Asked::of(capped, purpose);
-        let resolver = self.resolver(&capped.profile);
-        match self.surveys.known(&asked) {
-            Known::Fresh(survey) | Known::Stale(survey) if survey.pins().moved() => {
-                resolver.doubt();
-                self.surveys.look(&asked, capped, &resolver)
-            }
-            Known::Fresh(survey) => Ok(survey),
-            Known::Stale(survey) => {
-                let (surveys, capped) = (Arc::clone(&self.surveys), capped.clone());
-                tokio::task::spawn_blocking(move || {
-                    if let Err(error) = surveys.look(&asked, &capped, &resolver) {
-                        tracing::debug!(%error, "a grant's programs cannot be looked at again");
-                        lock(&surveys.0).remove(&asked);
-                    }
-                });
-                Ok(survey)
-            }
-            Known::Unknown => self.surveys.look(&asked, capped, &resolver),
+        let question = Question::new(capped, purpose);
+        let known = self.surveys.known(&question);
+        let moved = known.survey().is_some_and(|survey| survey.pins().moved());
+        self.take(known, moved, &question, capped)
+    }
+
+    /// The same for a question that is asked often, off the runtime's own threads.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub async fn answer(
+        &self,
+        question: &Question,
+        capped: &Capped,
+    ) -> Result<Arc<Survey>, PlanError> {
+        let known = self.surveys.known(question);
+        let moved = match known.survey() {
+            Some(survey) => survey.pins().have_moved().await,
+            None => false,
+        };
+        match known {
+            Known::Fresh(survey) if !moved => Ok(survey),
+            known => tokio::task::block_in_place(|| self.take(known, moved, question, capped)),
         }
+    }
+
+    /// Takes what is known where nothing moved, or looks at the host.
+    fn take(
+        &self,
+        known: Known,
+        moved: bool,
+        question: &Question,
+        capped: &Capped,
+    ) -> Result<Arc<Survey>, PlanError> {
+        if let (false, Known::Fresh(survey)) = (moved, &known) {
+            return Ok(Arc::clone(survey));
+        }
+        let resolver = self.resolver(&capped.profile);
+        if moved {
+            resolver.doubt();
+        } else if let Known::Stale(survey) = known {
+            self.look_again(question.clone(), capped.clone(), resolver);
+            return Ok(survey);
+        }
+        self.surveys.look(question, capped, &resolver)
+    }
+
+    fn look_again(&self, question: Question, capped: Capped, resolver: Arc<Resolver>) {
+        let surveys = Arc::clone(&self.surveys);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = surveys.look(&question, &capped, &resolver) {
+                tracing::debug!(%error, "a grant's programs cannot be looked at again");
+                lock(&surveys.0).remove(&question);
+            }
+        });
     }
 
     /// Says of a program that may not be executed why it is not on the list.
@@ -170,10 +211,19 @@ enum Known {
     Unknown,
 }
 
+impl Known {
+    fn survey(&self) -> Option<&Arc<Survey>> {
+        match self {
+            Self::Fresh(survey) | Self::Stale(survey) => Some(survey),
+            Self::Unknown => None,
+        }
+    }
+}
+
 impl Surveys {
-    fn known(&self, asked: &Asked) -> Known {
+    fn known(&self, question: &Question) -> Known {
         let mut surveys = lock(&self.0);
-        let Some(kept) = surveys.get_mut(asked) else { return Known::Unknown };
+        let Some(kept) = surveys.get_mut(question) else { return Known::Unknown };
         let age = kept.looked.elapsed();
         let in_runtime = tokio::runtime::Handle::try_current().is_ok();
         if age >= STALE || (age >= TRUST && !in_runtime) {
@@ -190,11 +240,11 @@ impl Surveys {
     /// Looks at the host, and remembers.
     fn look(
         &self,
-        asked: &Asked,
+        question: &Question,
         capped: &Capped,
         resolver: &Resolver,
     ) -> Result<Arc<Survey>, PlanError> {
-        let purpose = asked.worker.as_deref().map_or(Purpose::Run, Purpose::Files);
+        let purpose = question.0.1.worker.as_deref().map_or(Purpose::Run, Purpose::Files);
         let looked = Instant::now();
         let facts = Facts::gather(capped, purpose, resolver)?;
         let survey = Arc::new(Survey::of(capped, facts, purpose)?.pinned());
@@ -202,9 +252,9 @@ impl Surveys {
         if surveys.len() >= SURVEYS {
             surveys.retain(|_, kept| kept.looked.elapsed() < STALE);
         }
-        if surveys.len() < SURVEYS || surveys.contains_key(asked) {
+        if surveys.len() < SURVEYS || surveys.contains_key(question) {
             let kept = Kept { survey: Arc::clone(&survey), looked, coming: false };
-            surveys.insert(asked.clone(), kept);
+            surveys.insert(question.clone(), kept);
         }
         Ok(survey)
     }
@@ -222,6 +272,31 @@ impl Surroundings {
         }
     }
 }
+
+impl Question {
+    /// Of calls within `capped`.
+    #[must_use]
+    pub fn new(capped: &Capped, purpose: Purpose<'_>) -> Self {
+        let asked = Asked::of(capped, purpose);
+        // Whose hash is the same need not be the same: they are compared, too.
+        let hash = BuildHasherDefault::<DefaultHasher>::new().hash_one(&asked);
+        Self(Arc::new((hash, asked)))
+    }
+}
+
+impl Hash for Question {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.0);
+    }
+}
+
+impl PartialEq for Question {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for Question {}
 
 impl Asked {
     fn of(capped: &Capped, purpose: Purpose<'_>) -> Self {

@@ -5,7 +5,7 @@
 //! [`Recorder::intent`] makes one, and nothing is planned without it.
 
 use cofferdam_journal::{
-    AppendError, Call, Denial, Digest, Durable, Ending, Entry, Failure, GatewayWord, Intent,
+    AppendError, Appended, Call, Denial, Digest, Ending, Entry, Failure, GatewayWord, Intent,
     Journal, Moved, Outcome, Subject, Usage,
 };
 use cofferdam_proto::intent::v1::{self as wire, Receipt, SignedReceipt};
@@ -37,8 +37,9 @@ pub struct Recorded {
 pub struct Decided {
     /// The digest of the ceiling that decided.
     pub ceiling: [u8; 32],
-    /// The grant as it was capped; none for a question about the host itself.
-    pub grant: Option<wire::Grant>,
+    /// The grant as it was capped, by [`grant_value`]; null for a question about the
+    /// host itself.
+    pub grant: Value,
 }
 
 /// What a call came to.
@@ -79,9 +80,10 @@ impl Recorder {
         action: Value,
         decided: Decided,
     ) -> Result<Recorded, AppendError> {
-        let (recorded, durable) = self.begin(verified, action, &decided)?;
+        let entry = entry(&verified, action, decided);
+        let Appended { hash, durable, .. } = self.journal.append(entry)?;
         durable.wait().await?;
-        Ok(recorded)
+        Ok(Recorded { verified, hash })
     }
 
     /// Records that something is about to be looked at, and changed by nobody: it
@@ -95,27 +97,10 @@ impl Recorder {
         action: Value,
         decided: Decided,
     ) -> Result<Recorded, AppendError> {
-        let (recorded, mut durable) = self.begin(verified, action, &decided)?;
+        let entry = entry(&verified, action, decided);
+        let Appended { hash, mut durable, .. } = self.journal.append_in_time(entry)?;
         durable.written().await?;
-        Ok(recorded)
-    }
-
-    fn begin(
-        &self,
-        verified: Verified,
-        action: Value,
-        decided: &Decided,
-    ) -> Result<(Recorded, Durable), AppendError> {
-        let intent = Intent {
-            call: call(&verified, action),
-            rules: verified.intent().rules.clone(),
-            policy_digest: Some(Digest(decided.ceiling)),
-            grant: decided.grant.as_ref().map_or(Value::Null, grant_value),
-            gateway: Some(gateway_word(&verified)),
-            approval: verified.intent().approval.as_ref().map(|it| it.request.clone()),
-        };
-        let appended = self.journal.append(Entry::Intent(intent))?;
-        Ok((Recorded { verified, hash: appended.hash }, appended.durable))
+        Ok(Recorded { verified, hash })
     }
 
     /// Records what it came to and signs a receipt. The record is durable
@@ -151,7 +136,7 @@ impl Recorder {
             moved,
             ..Outcome::new(run_id, hash, ending)
         };
-        let appended = self.journal.append(Entry::Outcome(outcome))?;
+        let appended = self.journal.append_in_time(Entry::Outcome(outcome))?;
         let receipt = Receipt {
             run_id: run_id.clone(),
             host: self.own.to_string(),
@@ -198,10 +183,23 @@ impl Recorder {
             })
         };
         // The call is refused in any case; the journal says itself why it is stuck.
-        if let Err(error) = self.journal.append(entry) {
+        if let Err(error) = self.journal.append_in_time(entry) {
             tracing::error!(%error, reason = fault.reason(), "a refusal could not be recorded");
         }
     }
+}
+
+/// The record of what is about to happen.
+fn entry(verified: &Verified, action: Value, decided: Decided) -> Entry {
+    let Decided { ceiling, grant } = decided;
+    Entry::Intent(Intent {
+        call: call(verified, action),
+        rules: verified.intent().rules.clone(),
+        policy_digest: Some(Digest(ceiling)),
+        grant,
+        gateway: Some(gateway_word(verified)),
+        approval: verified.intent().approval.as_ref().map(|it| it.request.clone()),
+    })
 }
 
 fn call(verified: &Verified, action: Value) -> Call {
@@ -233,7 +231,9 @@ fn gateway_word(verified: &Verified) -> GatewayWord {
     }
 }
 
-fn grant_value(grant: &wire::Grant) -> Value {
+/// A grant as records have it.
+#[must_use]
+pub fn grant_value(grant: &wire::Grant) -> Value {
     let wire::Grant {
         profile,
         workspace,

@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tonic::transport::Server;
 
+use crate::allowances::Allowances;
 use crate::ceiling::Ceilings;
 use crate::cells::{Cells, Material};
 use crate::config::Config;
@@ -138,6 +139,9 @@ fn assemble(
         (None, Some(path)) => Endpoint::Path(path),
         (None, None) => anyhow::bail!("no warden: set `warden` in the configuration"),
     };
+    let profiles = Arc::new(profiles);
+    let worker = config.worker.clone();
+    let allowances = Allowances::new(Arc::clone(&profiles), worker, config.name.clone());
     let proxy = proxy.map(Endpoint::Inherited).or(config.proxy.map(Endpoint::Path));
     let programs = Arc::new(Programs::new()?);
     let cells = Cells::new(Material {
@@ -145,7 +149,7 @@ fn assemble(
         stock: config.limits.stock,
         places: Places::new(Ledger::open(ledger_in(&config.journal))),
         programs: Arc::clone(&programs),
-        worker: config.worker.clone(),
+        worker: config.worker,
         hostname: config.name.clone(),
     });
     let mut keys = TrustedKeys::default();
@@ -153,7 +157,7 @@ fn assemble(
     Ok(Arc::new(Agent {
         intents: Intents::new(config.name.clone(), keys),
         name: config.name,
-        worker: config.worker,
+        allowances,
         spool_bytes: usize::try_from(config.limits.spool.0)?,
         ceilings,
         profiles,

@@ -100,7 +100,8 @@ async fn decide<W: WireAction>(
         }
     };
     let asked = Asked { wire, wall: None };
-    let intent = gateway.recorder().intent(consented, draft.clone(), asked, policy.statement())?;
+    let (recorder, rules) = (gateway.recorder(), policy.statement());
+    let intent = recorder.intent(consented, draft.clone(), asked, rules, false)?;
     Ok(Allowed { intent, host, _held: held })
 }
 

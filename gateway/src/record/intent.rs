@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use cofferdam_journal::{
-    AppendError, Appended, Digest, Durable, Ending, Entry, Moved, Outcome, Usage,
+    AppendError, Appended, Digest, Durable, Ending, Entry, Journal, Moved, Outcome, Usage,
 };
 use cofferdam_policy::{Basis, Call, Limits as Granted, Subject as Asker, WorkspaceAccess};
 use cofferdam_proto::exec::v1::SessionClosing;
@@ -85,13 +85,15 @@ impl Ended {
 
 impl Recorder {
     /// Records that `asked` was permitted, and signs it for the host, with the
-    /// publisher's word for the rules.
+    /// publisher's word for the rules. Nobody waits for the disk to have the record of
+    /// what only reads: see [`Self::end`].
     pub(crate) fn intent<W: WireAction>(
         &self,
         consented: Consented,
         draft: Draft,
         asked: Asked<W>,
         policy: Option<&wire::SignedPolicyStatement>,
+        only_reads: bool,
     ) -> Result<RecordedIntent<W>, Fault> {
         let Asked { wire: action, wall } = asked;
         if consented.permit.call().action != action.action() {
@@ -102,7 +104,7 @@ impl Recorder {
         let session = draft.call.session.clone();
         let trace = draft.trace.as_ref().map(TraceContext::on_wire);
         let approval = consented.consent.clone().map(approval_on_wire);
-        let (basis, entered, sequence) = self.enter(consented, draft, Some(digest))?;
+        let (basis, entered, sequence) = self.enter(consented, draft, Some(digest), only_reads)?;
         let grant = grant(&basis, wall);
         let Basis { call, rules, policy_digest, grant: _, table: _ } = basis;
         let wall = grant.limits.map_or(LONGEST, |limits| match limits.wall_millis {
@@ -139,13 +141,13 @@ impl Recorder {
 
     /// Records that something was permitted which the gateway does by itself.
     pub(crate) fn own_intent(&self, consented: Consented, draft: Draft) -> Result<Entered, Fault> {
-        let (_, entered, _) = self.enter(consented, draft, None)?;
+        let (_, entered, _) = self.enter(consented, draft, None, true)?;
         Ok(entered)
     }
 
     /// Records that somebody may look at what a host has of theirs.
     pub(crate) fn looking(&self, consented: Consented, draft: Draft) -> Result<Looked, Fault> {
-        let (basis, entered, _) = self.enter(consented, draft, None)?;
+        let (basis, entered, _) = self.enter(consented, draft, None, true)?;
         let profile = basis.grant.profile.clone();
         let provenance = provenance(&basis.call, basis.rules, profile, &entered);
         Ok(Looked { provenance, entered })
@@ -229,7 +231,7 @@ impl Recorder {
         let run_id = call.run_id.clone();
         let entry = Entry::Intent(cofferdam_journal::Intent { call, ..Default::default() });
         let Appended { hash, durable, .. } =
-            self.journal.append(entry).map_err(Fault::Unrecorded)?;
+            self.journal.append_in_time(entry).map_err(Fault::Unrecorded)?;
         Ok(Entered { run_id, hash: Digest(hash), durable })
     }
 
@@ -238,6 +240,7 @@ impl Recorder {
         consented: Consented,
         draft: Draft,
         digest: Option<[u8; 32]>,
+        only_reads: bool,
     ) -> Result<(Basis, Entered, u64), Fault> {
         let Consented { permit, consent, narrowed } = consented;
         let mut basis = permit.into_basis();
@@ -262,8 +265,9 @@ impl Recorder {
             gateway: None,
             approval: consent.map(|consent| consent.request),
         });
+        let append = if only_reads { Journal::append_in_time } else { Journal::append };
         let Appended { sequence, hash, durable } =
-            self.journal.append(entry).map_err(Fault::Unrecorded)?;
+            append(&self.journal, entry).map_err(Fault::Unrecorded)?;
         Ok((basis, Entered { run_id, hash: Digest(hash), durable }, sequence))
     }
 

@@ -21,12 +21,12 @@ use tonic::transport::{Channel, Endpoint};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Bytes of one stream that the other end may send before they are read.
 const STREAM_WINDOW: u32 = 1 << 20;
-/// The same of all streams together: so many that a few whose reader is slow leave
-/// room for the others.
-const CONNECTION_WINDOW: u32 = 64 << 20;
+/// The same of all streams together. Whoever does not read keeps their part of it for
+/// as long, so it holds that of as many streams as a connection has: with the usual
+/// few MiB, three of them stop everybody else's answers.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 /// Bytes of one frame.
 const FRAME: u32 = 256 << 10;
 
@@ -46,12 +46,7 @@ pub fn connect_for_streams(
     address: &str,
     config: Arc<ClientConfig>,
 ) -> Result<Channel, AddressError> {
-    connect_with(address, config, |endpoint| {
-        endpoint
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME)
-    })
+    connect_with(address, config, |endpoint| endpoint.max_frame_size(FRAME))
 }
 
 fn connect_with(
@@ -71,6 +66,8 @@ fn connect_with(
     let dial = tower::service_fn(move |_: http::Uri| dial(Arc::clone(&address), connector.clone()));
     Ok(with(endpoint)
         .connect_timeout(CONNECT_TIMEOUT)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)

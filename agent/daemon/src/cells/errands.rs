@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use cofferdam_plan::{BuildStep, CellId, RunId};
+use cofferdam_plan::{BuildStep, RunId};
 use cofferdam_proto::file::v1::PlacesReleased;
 use cofferdam_proto::file::v1::worker_request::Operation;
 use cofferdam_proto::file::v1::worker_response::Result as Answer;
@@ -81,14 +81,9 @@ impl Cells {
         worker::narrow(&mut capped.limits);
         let purpose = Purpose::Files(&self.worker);
         let survey = tokio::task::block_in_place(|| self.programs.survey(&capped, purpose))?;
-        let naming = Naming {
-            cell: CellId([0; 16]),
-            subject: SUBJECT.to_owned(),
-            hostname: self.hostname.clone(),
-        };
-        let mut plan = plan_cell(&capped, &survey, purpose, naming)?;
+        let mut plan = plan_cell(&capped, &survey, purpose, Naming::of_host(&self.hostname))?;
         plan.workspace.protected.clear();
-        let cell = self.build(plan).await?;
+        let cell = self.build(&plan, SUBJECT).await?;
         let run = RunId(uuid::Uuid::new_v4().into_bytes());
         let answer = worker::ask(&self.warden, &cell, &self.worker, run, &capped, operation).await;
         // Nobody needs to wait for that.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::built::Built;
 use super::site::Site;
-use super::{Cells, complete, disk_of, same};
+use super::{Cells, complete, disk_of};
 use crate::cap::Capped;
 use crate::cell::Cell;
 use crate::programs::Pins;
@@ -21,7 +21,7 @@ const SHELF_LIFE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Spare {
     pub(super) cell: Built,
-    plan: CellPlan,
+    plan: Arc<CellPlan>,
     pins: Arc<Pins>,
     since: Instant,
 }
@@ -37,10 +37,9 @@ impl Cells {
     /// Takes a prepared cell that is exactly so. One whose rules stand for files that
     /// were replaced since is of no use to anybody.
     pub(super) fn take_prepared(&self, plan: &CellPlan, pins: &Pins) -> Option<Built> {
-        let wanted = same(plan.clone());
         let mut kept = self.lock();
         kept.stock.retain(|spare| spare.cell.is_there());
-        while let Some(index) = kept.stock.iter().position(|spare| spare.plan == wanted) {
+        while let Some(index) = kept.stock.iter().position(|spare| *spare.plan == *plan) {
             let spare = kept.stock.swap_remove(index);
             if spare.pins.agree(pins) {
                 return Some(spare.cell);
@@ -51,20 +50,25 @@ impl Cells {
     }
 
     /// Has another cell like this one prepared, for whoever comes next.
-    pub(super) fn prepare(self: &Arc<Self>, plan: &CellPlan, pins: &Arc<Pins>, capped: &Capped) {
-        let plan = same(plan.clone());
+    pub(super) fn prepare(
+        self: &Arc<Self>,
+        plan: &Arc<CellPlan>,
+        pins: &Arc<Pins>,
+        capped: &Capped,
+    ) {
+        let plan = Arc::clone(plan);
         let mut kept = self.lock();
         let there = kept.coming.contains(&plan) || kept.stock.iter().any(|it| it.plan == plan);
         if there || kept.stopping || kept.stock.len() + kept.coming.len() >= self.stock {
             return;
         }
-        kept.coming.push(plan.clone());
+        kept.coming.push(Arc::clone(&plan));
         drop(kept);
         let (cells, capped, pins) = (Arc::clone(self), capped.clone(), Arc::clone(pins));
         tokio::spawn(async move {
             let places = cells.rely(&capped).await;
             let site = Site::of(&plan);
-            let built = match complete(plan.clone()) {
+            let built = match complete(&plan, "") {
                 Ok(plan) => Cell::build(&cells.warden, plan).await,
                 Err(error) => Err(error),
             };

@@ -13,25 +13,25 @@ use cofferdam_trust::sha256;
 use prost::Message;
 
 use super::Agent;
-use crate::cap::{Capped, Need, cap};
+use crate::allowances::Allowance;
+use crate::cap::{Capped, Need};
 use crate::cells::{Footing, Held, READ_FILES, WRITE_FILES, Wanted};
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
-use crate::planner::{Purpose, may_execute, plan_cell};
+use crate::planner::{Purpose, may_execute};
 use crate::record::{CallResult, Decided, Recorded};
 use crate::registry::Place;
 use crate::worker::resident::{self, Streaming};
-use crate::worker;
 use crate::{describe, validate};
 
 /// What a grant comes to for a file operation.
-pub(super) type Granted = Capped;
+pub(super) type Granted = Arc<Allowance>;
 
 /// A file operation that is believed and checked.
 struct FileCall {
     verified: Verified,
-    capped: Capped,
+    allowance: Arc<Allowance>,
     operation: Operation,
     decided: Decided,
 }
@@ -52,9 +52,9 @@ pub async fn file_call(
         .intents
         .verify(gateway, intent, digest, SystemTime::now())
         .map_err(|error| agent.refuse_unverified(gateway, method, error))?;
-    let (capped, decided) = check(agent, &verified, &operation)
+    let (allowance, decided) = check(agent, &verified, &operation)
         .map_err(|fault| agent.refuse(&verified, describe::operation(&operation), fault))?;
-    let call = FileCall { verified, capped, operation, decided };
+    let call = FileCall { verified, allowance, operation, decided };
     // In a task of its own: a caller that leaves does not stop it half-way.
     let living = tokio::spawn(call.live(Arc::clone(agent)));
     living.await.unwrap_or_else(|error| Err(NoAnswer(error.to_string()).into()))
@@ -64,14 +64,13 @@ pub(super) fn check(
     agent: &Agent,
     verified: &Verified,
     operation: &Operation,
-) -> Result<(Capped, Decided), Fault> {
+) -> Result<(Arc<Allowance>, Decided), Fault> {
     validate::operation(operation)?;
     let need = need_of(operation);
     let current = agent.admit(verified)?;
-    let mut capped = cap(verified.grant(), need, &agent.profiles, &current.ceiling)?;
-    worker::narrow(&mut capped.limits);
-    let decided = Decided { ceiling: current.digest, grant: Some(capped.grant()) };
-    Ok((capped, decided))
+    let allowance = agent.allowances.of(verified.grant(), need, &current)?;
+    let decided = Decided { ceiling: current.digest, grant: allowance.recorded().clone() };
+    Ok((allowance, decided))
 }
 
 /// What an operation needs of its workspace.
@@ -100,9 +99,10 @@ pub(super) fn need_of(operation: &Operation) -> Need {
 impl FileCall {
     /// The whole life of the operation.
     async fn live(self, agent: Arc<Agent>) -> Result<(Answer, SignedReceipt), Fault> {
-        let Self { verified, capped, operation, decided } = self;
+        let Self { verified, allowance, operation, decided } = self;
         let action = describe::operation(&operation);
-        let place = match agent.registry.place(&Agent::user(&verified), capped.crowd).await {
+        let crowd = allowance.capped().crowd;
+        let place = match agent.registry.place(&Agent::user(&verified), crowd).await {
             Ok(place) => place,
             Err(error) => return Err(agent.refuse(&verified, action, error)),
         };
@@ -117,7 +117,7 @@ impl FileCall {
             }
         };
         let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
-        let answer = work(&agent, &recorded, &capped, operation, place).await;
+        let answer = work(&agent, &recorded, &allowance, operation, place).await;
         conclude(&agent, recorded, answer)
     }
 }
@@ -182,17 +182,17 @@ fn encoded(answer: &Answer) -> Vec<u8> {
 pub(super) async fn hold(
     agent: &Arc<Agent>,
     recorded: &Recorded,
-    capped: &Capped,
+    allowance: &Allowance,
 ) -> Result<Held, Fault> {
-    let purpose = Purpose::Files(&agent.worker);
-    let naming = agent.naming(recorded.verified());
-    let surveyed = tokio::task::block_in_place(|| agent.programs.survey(capped, purpose))?;
-    let plan = plan_cell(capped, &surveyed, purpose, naming)?;
+    let capped = allowance.capped();
+    let surveyed = agent.programs.answer(allowance.question(), capped).await?;
+    let plan = agent.allowances.plan(allowance, &surveyed)?;
     let wanted = Wanted {
         user: Agent::user(recorded.verified()),
         session: Some(Agent::session(recorded.verified())),
         purpose: if capped.write { WRITE_FILES } else { READ_FILES },
         plan,
+        subject: Agent::subject(recorded.verified()),
         footing: Footing { cell: Arc::clone(surveyed.pins()), run: None },
         capped,
         idle: Duration::from_millis(capped.profile.session.idle_millis),
@@ -204,7 +204,7 @@ pub(super) async fn hold(
 
 /// What may be used of it.
 pub(super) fn capped(granted: &Granted) -> &Capped {
-    granted
+    granted.capped()
 }
 
 /// Has the worker of that cell move a file's bytes through `pipe`.
@@ -215,32 +215,35 @@ pub(super) async fn stream(
     operation: Operation,
     pipe: OwnedFd,
 ) -> Result<Streaming, Fault> {
-    let warden = agent.cells.warden();
-    resident::stream(warden, cell, &agent.worker, capped(granted), operation, pipe).await
+    let (warden, worker) = (agent.cells.warden(), agent.allowances.worker());
+    resident::stream(warden, cell, worker, capped(granted), operation, pipe).await
 }
 
 async fn work(
     agent: &Arc<Agent>,
     recorded: &Recorded,
-    capped: &Capped,
+    allowance: &Allowance,
     mut operation: Operation,
     place: Place,
 ) -> Result<Answer, Fault> {
+    let capped = allowance.capped();
     if let Operation::FindProgram(lookup) = &mut operation {
         let path = &capped.profile.search_path;
         lookup.directories = path.iter().map(|d| d.as_bytes().to_vec()).collect();
     }
-    let survey = |purpose| tokio::task::block_in_place(|| agent.programs.survey(capped, purpose));
-    let cell = hold(agent, recorded, capped).await?;
+    let cell = hold(agent, recorded, allowance).await?;
     let warden = agent.cells.warden();
-    let answered = resident::ask(warden, &cell, &agent.worker, capped, operation).await;
+    let worker = agent.allowances.worker();
+    let answered = resident::ask(warden, &cell, worker, capped, operation).await;
     drop((cell, place));
     match answered? {
         Answer::Error(error) => Err(error.into()),
         Answer::Program(found) => {
-            let granted = survey(Purpose::Run)?;
-            let may = || tokio::task::block_in_place(|| may_execute(capped, &granted, &found.path));
-            let executable = found.executable && may();
+            let may = || -> Result<bool, Fault> {
+                let granted = agent.programs.survey(capped, Purpose::Run)?;
+                Ok(may_execute(capped, &granted, &found.path))
+            };
+            let executable = found.executable && tokio::task::block_in_place(may)?;
             Ok(Answer::Program(ProgramFound { executable, ..found }))
         }
         answer => Ok(answer),

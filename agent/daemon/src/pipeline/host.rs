@@ -9,7 +9,7 @@ use cofferdam_proto::host::v1::{GetHostRequest, Host};
 use cofferdam_proto::intent::v1::SignedReceipt;
 use cofferdam_trust::{action_digest, sha256};
 use prost::Message;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Agent;
 use crate::fault::Fault;
@@ -39,7 +39,7 @@ pub async fn describe_host(
     if let Err(error) = agent.replays.take(&verified, now) {
         return Err(agent.refuse(&verified, action, error));
     }
-    let decided = Decided { ceiling: current.digest, grant: None };
+    let decided = Decided { ceiling: current.digest, grant: Value::Null };
     let recorded = agent.recorder.intent(verified, action, decided).await?;
     let layers = agent.layers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let host = info::host(&agent.name, &agent.profiles, &current.ceiling, layers);

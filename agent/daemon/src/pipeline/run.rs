@@ -26,9 +26,11 @@ use crate::input::Kind;
 use crate::intent::Verified;
 use crate::outcome::{Ended, Evidence};
 use crate::peers::Gateway;
-use crate::planner::{Berth, Command, PlanError, Purpose, Survey, landlock, plan_cell, plan_run};
+use crate::planner::{
+    Berth, Command, Naming, PlanError, Purpose, Survey, landlock, plan_cell, plan_run,
+};
 use crate::proxy::Served;
-use crate::record::{CallResult, Decided, Recorded};
+use crate::record::{CallResult, Decided, Recorded, grant_value};
 use crate::registry::{Begin, Entered, Place, Run};
 use crate::spool::Reader;
 use crate::streams::OwnEnds;
@@ -97,7 +99,7 @@ pub async fn start_run(
         }
         Ok(Entered::New(run)) => {
             let reader = run.spool().reader([0, 0]);
-            let decided = Decided { ceiling, grant: Some(capped.grant()) };
+            let decided = Decided { ceiling, grant: grant_value(&capped.grant()) };
             let beginning = Beginning { verified, whole, capped, command, action, decided };
             // In a task of its own: a caller that leaves does not stop it half-way.
             let span = beginning.span();
@@ -282,7 +284,7 @@ impl Running<'_> {
         command: &Command,
     ) -> Result<(Wanted<'_>, Vec<LandlockPlan>, Arc<Survey>), PlanError> {
         let Self { agent, whole, capped, .. } = *self;
-        let naming = agent.naming(recorded.verified());
+        let naming = Naming::of_host(&agent.name);
         let survey = |capped| agent.programs.survey(capped, Purpose::Run);
         let of_cell = survey(whole)?;
         let plan = plan_cell(whole, &of_cell, Purpose::Run, naming)?;
@@ -294,7 +296,8 @@ impl Running<'_> {
             user: Agent::user(recorded.verified()),
             session: (!command.one_shot).then(|| Agent::session(recorded.verified())),
             purpose: if capped.write { "change" } else { "look" },
-            plan,
+            plan: Arc::new(plan),
+            subject: Agent::subject(recorded.verified()),
             footing: Footing { cell: Arc::clone(of_cell.pins()), run },
             capped: whole,
             idle: Duration::from_millis(capped.profile.session.idle_millis),

@@ -69,7 +69,7 @@ impl ServiceCall {
             return Err(agent.refuse(&verified, action, error));
         }
         let run = verified.run();
-        let decided = Decided { ceiling: current.digest, grant: None };
+        let decided = Decided { ceiling: current.digest, grant: serde_json::Value::Null };
         let recorded = agent.recorder.intent(verified, action, decided).await;
         let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
         let answer = agent.services.read(asked, current.services.clone()).await;

@@ -54,7 +54,7 @@ pub async fn close_session(
         return Err(agent.refuse(&verified, action, error));
     }
     let (owner, call) = (owner(&verified), verified.run());
-    let decided = Decided { ceiling: current.digest, grant: None };
+    let decided = Decided { ceiling: current.digest, grant: serde_json::Value::Null };
     let recorded = agent.recorder.intent(verified, action, decided).await;
     let recorded = recorded.inspect_err(|_| agent.replays.release(call))?;
     let name = gateway.name().to_string();

@@ -163,7 +163,7 @@ async fn steer<W: Message + Name, A: Message>(
         return refuse(error.into());
     }
     let call = verified.run();
-    let decided = Decided { ceiling, grant: None };
+    let decided = Decided { ceiling, grant: Value::Null };
     let recorded = agent.recorder.intent(verified, described, decided).await;
     let recorded = recorded.inspect_err(|_| agent.replays.release(call))?;
     let done = act(&run, wire);

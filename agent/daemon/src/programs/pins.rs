@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cofferdam_plan::LandlockPlan;
 
@@ -23,6 +25,16 @@ pub struct Pins {
     /// Of each rule, in the order of rules; `None` where nothing was.
     inodes: Vec<Option<Inode>>,
     directories: Vec<Directory>,
+    looks: Looks,
+}
+
+/// Looks whether something moved, which calls at the same time share.
+#[derive(Debug, Default)]
+struct Looks {
+    /// How many began.
+    begun: AtomicU64,
+    /// The number of the last one that ended, and what it saw.
+    last: tokio::sync::Mutex<(u64, bool)>,
 }
 
 /// Device and number of an inode; of a link the time of its making, too. The inode of
@@ -66,7 +78,8 @@ impl Pins {
         };
         let inodes = rules.iter().map(|rule| note(rule.path.as_path())).collect();
         links.for_each(|link| _ = note(link));
-        Self { inodes, directories: directories.into_values().collect() }
+        let directories = directories.into_values().collect();
+        Self { inodes, directories, looks: Looks::default() }
     }
 
     /// Whether another inode is now where one of them was. Asks file systems, for
@@ -74,6 +87,22 @@ impl Pins {
     #[must_use]
     pub fn moved(&self) -> bool {
         self.directories.iter().any(Directory::has_moved)
+    }
+
+    /// As [`Self::moved`], on a thread that may wait for a file system. Of calls at the
+    /// same time one looks for all that came before it began, so that each is told by
+    /// a look that began after it asked.
+    pub async fn have_moved(self: &Arc<Self>) -> bool {
+        let wanted = self.looks.begun.load(Ordering::SeqCst) + 1;
+        let mut last = self.looks.last.lock().await;
+        if last.0 < wanted {
+            let number = self.looks.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let pins = Arc::clone(self);
+            // Where nobody could look, nobody knows.
+            let moved = tokio::task::spawn_blocking(move || pins.moved()).await;
+            *last = (number, moved.unwrap_or(true));
+        }
+        last.1
     }
 
     /// Whether rules that are alike stand for the same inodes here and there.
@@ -170,5 +199,30 @@ mod tests {
         let before = all();
         fs::remove_file(&program).unwrap();
         assert!(before.moved() && !all().agree(&before));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn calls_at_the_same_time_share_looks_and_none_is_told_by_one_from_before_it_asked() {
+        const CALLS: u64 = 200;
+        let (place, program, link, tree) = place();
+        let pins = Arc::new(pins(&[&program, &tree], &link));
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..CALLS {
+            let pins = Arc::clone(&pins);
+            calls.spawn(async move { pins.have_moved().await });
+        }
+        assert!(calls.join_all().await.into_iter().all(|moved| !moved));
+        assert!(pins.looks.begun.load(Ordering::SeqCst) <= CALLS);
+        for turn in 0..20 {
+            // Whoever looks meanwhile may have looked before.
+            let busy = {
+                let pins = Arc::clone(&pins);
+                tokio::spawn(async move { pins.have_moved().await })
+            };
+            fs::write(place.path().join("next"), turn.to_string()).unwrap();
+            fs::rename(place.path().join("next"), &program).unwrap();
+            assert!(pins.have_moved().await, "turn {turn}");
+            busy.await.unwrap();
+        }
     }
 }

@@ -28,7 +28,7 @@ use cofferdam_proto::file::v1::worker_response::Result as Answer;
 use cofferdam_proto::file::v1::{ResidentRequest, ResidentResponse, WorkerRequest, WorkerResponse};
 use prost::Message;
 use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{mpsc, oneshot};
@@ -362,7 +362,9 @@ async fn write(stdin: UnixStream, mut queue: mpsc::Receiver<Frame>) {
 }
 
 /// Reads answers until there are no more, or one is not right.
-async fn read(mut stdout: Receiver, mut stderr: Receiver, waiting: Arc<Mutex<Waiting>>) {
+async fn read(stdout: Receiver, mut stderr: Receiver, waiting: Arc<Mutex<Waiting>>) {
+    // A small answer and its length are read in one go.
+    let mut stdout = BufReader::new(stdout);
     let said = Arc::<Mutex<Vec<u8>>>::default();
     let listening = tokio::spawn({
         let said = Arc::clone(&said);
@@ -387,7 +389,7 @@ async fn read(mut stdout: Receiver, mut stderr: Receiver, waiting: Arc<Mutex<Wai
 }
 
 /// Takes one answer to whoever waits for it.
-async fn take(stdout: &mut Receiver, waiting: &Mutex<Waiting>) -> Result<(), String> {
+async fn take(stdout: &mut BufReader<Receiver>, waiting: &Mutex<Waiting>) -> Result<(), String> {
     let ended = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => "it ended".to_owned(),
         _ => format!("its answers cannot be read: {error}"),

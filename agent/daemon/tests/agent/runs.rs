@@ -251,6 +251,42 @@ async fn a_slow_reader_holds_the_run_up_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn readers_that_do_not_read_stop_nobody_else_on_their_connection() {
+    let host = Host::start_with(|directory| {
+        let change = |file: &str, from: &str, to: &str| {
+            let path = directory.join(file);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{text}");
+            std::fs::write(path, text.replace(from, to)).unwrap();
+        };
+        change("agent/agent.toml", "runs = 4", "runs = 8");
+        change("host/ceiling.toml", "output = \"1MiB\"", "output = \"1GiB\"");
+    });
+    let gateway = Gateway::of(&host);
+    let much = |intent: &mut cofferdam_proto::intent::v1::Intent| {
+        let limits = Limits { output_bytes: 1 << 30, ..Limits::default() };
+        intent.grant.as_mut().unwrap().limits = Some(limits);
+    };
+    let mut stalled = Vec::new();
+    for _ in 0..6 {
+        let endless = gateway.request(sh("exec cat /dev/zero"), much);
+        stalled.push(gateway.exec().start_run(endless).await.unwrap().into_inner());
+    }
+    // Until all that is between them and their runs is full.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let began = Instant::now();
+    let other = gateway.run(gateway.request(sh("head -c 20000000 /dev/zero"), much)).await.unwrap();
+    assert_eq!((other.stdout.len(), other.gaps, other.code()), (20_000_000, 0, 0));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // And they lost nothing: what they come to later begins where they are.
+    let mut followed = Followed::default();
+    while followed.stdout.len() < 4 << 20 {
+        followed.take(stalled[0].message().await.unwrap().unwrap().event.unwrap());
+    }
+    assert_eq!(followed.gaps, 0);
+}
+
+#[tokio::test]
 async fn only_the_granted_programs_can_be_executed() {
     let host = Host::start();
     let gateway = Gateway::of(&host);

@@ -356,6 +356,10 @@ key = "signing.key"
 [journal]
 directory = "journal"
 
+# Nobody else is here to be kept out.
+[limits]
+requests_per_second_per_subject = 20000
+
 [[host]]
 name = "{HOST}"
 address = "{agent}"
