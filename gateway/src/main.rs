@@ -5,7 +5,8 @@ mod inherited;
 mod service_manager;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
+use std::net::TcpListener;
 
 use anyhow::Context;
 use clap::Parser;
@@ -19,17 +20,23 @@ fn main() -> anyhow::Result<()> {
     let ready = arguments.ready_fd.map(inherited::take).transpose().context("--ready-fd")?;
     let lifeline =
         arguments.lifeline_fd.map(inherited::take).transpose().context("--lifeline-fd")?;
+    let socket = inherited::socket().context("the socket of the service manager")?;
     log_to_stderr();
     let config = Config::load(&arguments.config)?;
     if arguments.check {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config, ready, lifeline))
+    runtime.block_on(serve(socket, config, ready, lifeline))
 }
 
-async fn serve(config: Config, ready: Option<File>, lifeline: Option<File>) -> anyhow::Result<()> {
-    let service = Service::start(config).await?;
+async fn serve(
+    socket: Option<TcpListener>,
+    config: Config,
+    ready: Option<File>,
+    lifeline: Option<File>,
+) -> anyhow::Result<()> {
+    let service = Service::start_on(socket, config).await?;
     tracing::info!(url = service.mcp_url(), "serving");
     let stop = stop_requested(lifeline)?;
     if let Some(ready) = ready {
@@ -90,5 +97,9 @@ fn log_to_stderr() {
     // The SDK logs whole messages, and with them arguments, at `info` and below.
     const DEFAULT: &str = "info,rmcp=error";
     let filter = EnvFilter::try_from_env("COFFERDAM_LOG").unwrap_or_else(|_| DEFAULT.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }

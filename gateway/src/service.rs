@@ -4,7 +4,7 @@
 //! hosts, their outcomes are recorded), the journal is signed and closed last.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::decide::reload;
 use crate::descriptors::{self, TooFewDescriptors};
 use crate::gateway::{Gateway, OpenError};
 use crate::http::{Listener, MCP_PATH, TlsFilesError, load_tls, router};
+use crate::mcp::Mcp;
 
 /// How long open calls have to end and be recorded.
 const ENDING: Duration = Duration::from_secs(25);
@@ -49,6 +50,17 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The inherited socket is another one than the configuration says.
+    #[error(
+        "the inherited socket listens on {inherited}, and `listen` in the configuration says \
+         {listen}; make the socket's unit and the configuration say the same"
+    )]
+    OtherSocket {
+        /// Where the socket listens.
+        inherited: SocketAddr,
+        /// What the configuration says.
+        listen: SocketAddr,
+    },
     /// Not enough descriptors.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
@@ -68,14 +80,30 @@ pub struct EndError(#[from] cofferdam_journal::AppendError);
 impl Service {
     /// Opens and binds everything that `config` names.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_on(None, config).await
+    }
+
+    /// The same, on a socket that was inherited, where there is one: it has to be
+    /// bound to what `config` says.
+    pub async fn start_on(
+        inherited: Option<TcpListener>,
+        config: Config,
+    ) -> Result<Self, StartError> {
         let shutdown = CancellationToken::new();
         let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
         let tls = config.tls.as_ref().map(load_tls).transpose()?;
         let address = config.listen;
         let connections = descriptors::room_for(config.limits.connections.get())?;
-        let listener = Listener::bind(address, tls, connections)
-            .await
-            .map_err(|source| StartError::Bind { address, source })?;
+        let failed = |source| StartError::Bind { address, source };
+        let listener = match inherited {
+            None => Listener::bind(address, tls, connections).await,
+            Some(socket) => Listener::adopt(socket, tls, connections),
+        };
+        let listener = listener.map_err(failed)?;
+        if listener.address() != address && address.port() != 0 {
+            let inherited = listener.address();
+            return Err(StartError::OtherSocket { inherited, listen: address });
+        }
         let token = shutdown.clone();
         // The journal is read from end to end here.
         let open = tokio::task::spawn_blocking(move || Gateway::open(config, &token));
@@ -98,7 +126,10 @@ impl Service {
     /// Serves until `stop` resolves, then ends in order.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), EndError> {
         let Self { gateway, listener, shutdown, hangup } = self;
-        let router = router(&gateway, &shutdown);
+        let own = Arc::clone(&gateway);
+        // Each session has its own, with what it is subscribed to.
+        let new = move || Mcp::new(Arc::clone(&own));
+        let router = router(&gateway, new, &shutdown);
         let sweeper = Arc::clone(&gateway);
         gateway.tasks().spawn(async move { sweeper.expire_approvals().await });
         gateway.tasks().spawn(reload(Arc::clone(&gateway), hangup, shutdown.clone()));

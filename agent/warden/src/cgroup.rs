@@ -79,7 +79,7 @@ impl Hierarchy {
         if roots.get(RUN_CONTROLLERS).is_some_and(|optional| !optional.exists()) {
             roots.truncate(RUN_CONTROLLERS);
         }
-        roots.iter().for_each(|root| sweep(root));
+        roots.iter().map(PathBuf::as_path).for_each(sweep);
         let directories: Vec<_> = roots.iter().map(|root| root.join(&own)).collect();
         let hierarchy = Self { v2, name: cgroup.join(own), directories };
         hierarchy.make().inspect_err(|_| hierarchy.remove())?;

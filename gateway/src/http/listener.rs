@@ -58,7 +58,24 @@ impl Listener {
         tls: Option<Arc<ServerConfig>>,
         connections: usize,
     ) -> std::io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        Self::serving(TcpListener::bind(address).await?, tls, connections)
+    }
+
+    /// Takes a socket that somebody else bound and listens on.
+    pub(crate) fn adopt(
+        socket: std::net::TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        connections: usize,
+    ) -> std::io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Self::serving(TcpListener::from_std(socket)?, tls, connections)
+    }
+
+    fn serving(
+        socket: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        connections: usize,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             address: socket.local_addr()?,
             socket,
