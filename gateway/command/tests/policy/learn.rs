@@ -167,3 +167,103 @@ fn nothing_that_a_caller_wrote_ends_a_comment() {
     let found = desk.policy(&["learn", "--config", "gateway.toml", "--json"]).json();
     assert_eq!(found["proposals"][0]["users"], json!(["ann"]), "{found}");
 }
+
+const NARROW: &str = "
+[[rule]]
+id = 'build'
+effect = 'allow'
+programs = [{ name = 'make' }, { name = 'tidy' }]
+shell = 'parsed'
+[rule.grant]
+profile = 'build'
+workspace_access = 'write'
+programs = ['/usr/bin/make']
+network = ['a.example.org:443']
+limits = { processes = 64, wall = '10m', memory = '1GiB' }
+[[rule]]
+id = 'open'
+effect = 'allow'
+programs = [{ name = 'cargo' }]
+[[rule]]
+id = 'no-cc'
+effect = 'deny'
+programs = [{ name = 'cc' }]
+";
+
+/// What a run was refused by the sandbox, and its outcome.
+fn refused(run_id: &str, programs: &[&str], destination: Option<(&str, &str)>) -> Entry {
+    let denials: Vec<_> = programs
+        .iter()
+        .map(|path| {
+            json!({
+                "layer": "landlock", "operation": "execute the program", "object": path, "count": 1,
+                "setting": "programs.execute",
+                "remedy": format!("a rule whose grant has `{path}` in `programs`, beside those it has (/usr/bin/make)"),
+            })
+        })
+        .collect();
+    let connections: Vec<_> = destination
+        .iter()
+        .map(|(name, why)| {
+            json!({"protocol": "connect", "name": name, "port": 443, "address": "", "refused": why,
+                   "sent": 0, "received": 0})
+        })
+        .collect();
+    Entry::Outcome(Outcome {
+        sandbox: Some(json!({"denials": denials, "connections": connections})),
+        ..Outcome::new(run_id, Digest::ZERO.0, Ending::Exited { code: 1 })
+    })
+}
+
+const UNLISTED: &str = "`b.example.org:443` is not allowed: `grant.network` does not name it. Allowed: a.example.org:443.";
+
+#[test]
+fn a_grant_that_was_too_narrow_becomes_a_rule_for_the_very_call_that_gives_what_it_lacked() {
+    let desk = Desk::new(NARROW);
+    let make = || run("1", "ann", &["make", "all"]);
+    desk.record(vec![
+        permitted(make(), "build"),
+        refused("1", &["/usr/bin/awk"], Some(("b.example.org", UNLISTED))),
+    ]);
+    let out = learn(&desk);
+    for text in [
+        "# by its grant it may not execute `/usr/bin/awk`, and may not reach `b.example.org:443`\n",
+        "# WARNING: `/usr/bin/awk` can run anything",
+        "# WARNING: profile and ceiling have to allow `b.example.org:443`, too\n",
+        "    { name = \"make\", args = [\"all\"] },\n",
+        "programs = [\"/usr/bin/awk\", \"/usr/bin/make\"]\n",
+        "network = [\"a.example.org:443\", \"b.example.org:443\"]\n",
+        "limits = { memory = \"1073741824B\", processes = 64, wall = \"600000ms\" }\n",
+        "# the kernel refused once: execute the program /usr/bin/awk\n",
+    ] {
+        assert!(out.contains(text), "{text}\nnot in\n{out}");
+    }
+    assert_eq!(out.matches("\n[[rule]]").count(), 1, "{out}");
+    // It gives that to this call alone.
+    let explained = |words: &[&str]| {
+        let files = ["explain", "rules.toml", "proposed.toml"];
+        let who = ["--user", "ann", "--host", "web-1", "--project", "shop", "--"];
+        desk.policy(&[&files[..], &who[..], words].concat()).out
+    };
+    let with = explained(&["make", "all"]);
+    assert!(with.contains("/usr/bin/awk") && with.contains("b.example.org:443"), "{with}");
+    assert!(!explained(&["make", "other"]).contains("awk"));
+}
+
+#[test]
+fn no_wider_grant_is_proposed_for_what_a_rule_denies_or_cannot_give() {
+    let desk = Desk::new(NARROW);
+    desk.record(vec![
+        permitted(run("1", "ann", &["make"]), "build"),
+        refused("1", &["/usr/bin/cc"], Some(("*.example.org", UNLISTED))),
+        permitted(run("2", "ann", &["tidy"]), "build"),
+        refused("2", &[], Some(("c.example.org", "it is at 10.0.0.1, which is private"))),
+        permitted(run("3", "ann", &["cargo", "build"]), "open"),
+        refused("3", &["/usr/bin/awk"], None),
+    ]);
+    let out = learn(&desk);
+    assert!(!out.contains("\n[[rule]]"), "{out}");
+    assert!(out.contains("# and that is as `no-cc` wants it\n"), "{out}");
+    let left = "# nothing for once: `/usr/bin/awk` is left to the profile by every grant\n";
+    assert!(out.contains(left), "{out}");
+}
