@@ -469,3 +469,52 @@ fn a_token_that_is_taken_back_hears_nothing_more_and_its_stream_ends() {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert!(rest.matches("resources/updated").count() <= 1, "{rest}");
 }
+
+#[test]
+fn what_one_user_watches_is_bounded_and_ends_with_the_session() {
+    let dev = Dev::start();
+    for number in 0..9 {
+        std::fs::write(dev.workspace.join(format!("f{number}")), "x").unwrap();
+    }
+    let root = workspace(&dev);
+    let session = open_session(&dev);
+    let mut stream = Stream::of_session(&dev, &session);
+    for number in 0..8 {
+        subscribe(&dev, &session, &format!("{root}f{number}"));
+    }
+    let again = open_session(&dev);
+    let ninth = |session: &str| {
+        let params = json!({ "uri": format!("{root}f8") });
+        let body =
+            json!({ "jsonrpc": "2.0", "id": 3, "method": "resources/subscribe", "params": params });
+        in_session(&dev, session, &body)
+    };
+    assert_eq!(ninth(&again)["error"]["data"]["reason"], "TOO_MANY_SUBSCRIPTIONS");
+    std::thread::sleep(Duration::from_secs(1));
+    std::fs::write(dev.workspace.join("f7"), "changed").unwrap();
+    stream.updated(&format!("{root}f7"));
+    end_session(&dev, &session);
+    // Once its watches have ended on the host, there is room for others.
+    let began = Instant::now();
+    while ninth(&again)["error"].is_object() {
+        assert!(began.elapsed() < Duration::from_secs(60), "the places come back");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Ends a session as its client does.
+fn end_session(dev: &Dev, session: &str) {
+    let url = dev.told("mcp_url").strip_prefix("http://").unwrap();
+    let (address, path) = url.split_once('/').unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "DELETE /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Authorization: Bearer {}\r\nMcp-Session-Id: {session}\r\n\r\n",
+        dev.told("token")
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+}
