@@ -18,6 +18,10 @@ mod sessions;
 mod subscriptions;
 mod tls;
 
+#[cfg(test)]
+#[path = "../tests/conformance/fixture.rs"]
+mod conformance;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -30,6 +34,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +50,7 @@ pub use approvals::APPROVALS_PATH;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::mcp::{self, Mcp};
+use crate::mcp;
 use fair::Fair;
 use refusal::Refusal;
 use sessions::Sessions;
@@ -70,11 +75,11 @@ pub(crate) const STATELESS: &str = "2026-07-28";
 type ProtocolBody = BoxBody<Bytes, Infallible>;
 
 /// What every request needs.
-struct Endpoint {
+struct Endpoint<H: ServerHandler> {
     gateway: Arc<Gateway>,
     sessions: Arc<Sessions>,
-    in_session: StreamableHttpService<Mcp, Sessions>,
-    single: StreamableHttpService<Mcp, NeverSessionManager>,
+    in_session: StreamableHttpService<H, Sessions>,
+    single: StreamableHttpService<H, NeverSessionManager>,
     subscriptions: Subscriptions,
     body_bytes: usize,
     fair: Fair,
@@ -89,13 +94,16 @@ enum Way {
     Single,
 }
 
-/// Makes the routes: `/mcp`, `/files`, `/approvals` and `/healthz`.
-pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Router {
+/// Makes the routes: `/mcp`, `/files`, `/approvals` and `/healthz`. Each session of MCP,
+/// and each request without one, is served by what `new` makes.
+pub(crate) fn router<H: ServerHandler>(
+    gateway: &Arc<Gateway>,
+    new: impl Fn() -> H + Clone + Send + Sync + 'static,
+    shutdown: &CancellationToken,
+) -> Router {
     let config = gateway.config();
     let sessions = Arc::new(Sessions::new(&config.limits));
-    let own = Arc::clone(gateway);
-    // Each session has its own, with what it is subscribed to.
-    let new = move || Ok(Mcp::new(Arc::clone(&own)));
+    let new = move || Ok(new());
     let with = |sessions| protocol_config(config, shutdown).with_legacy_session_mode(sessions);
     let endpoint = Endpoint {
         gateway: Arc::clone(gateway),
@@ -107,9 +115,9 @@ pub(crate) fn router(gateway: &Arc<Gateway>, shutdown: &CancellationToken) -> Ro
         fair: Fair::new(&config.limits),
     };
     Router::new()
-        .route(MCP_PATH, any(serve))
-        .route(FILES_PATH, get(files::download).put(files::upload))
-        .route("/healthz", get(health))
+        .route(MCP_PATH, any(serve::<H>))
+        .route(FILES_PATH, get(files::download::<H>).put(files::upload::<H>))
+        .route("/healthz", get(health::<H>))
         .with_state(Arc::new(endpoint))
         .merge(approvals::routes().with_state(Arc::clone(gateway)))
 }
@@ -127,7 +135,7 @@ fn protocol_config(config: &Config, shutdown: &CancellationToken) -> StreamableH
 }
 
 /// Tells a load balancer whether calls can be served: not without a journal.
-async fn health(State(endpoint): State<Arc<Endpoint>>) -> Response {
+async fn health<H: ServerHandler>(State(endpoint): State<Arc<Endpoint<H>>>) -> Response {
     let gateway = &endpoint.gateway;
     if !gateway.recorder().is_writable() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n")
@@ -142,7 +150,10 @@ async fn health(State(endpoint): State<Arc<Endpoint>>) -> Response {
     (StatusCode::OK, detail).into_response()
 }
 
-async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+async fn serve<H: ServerHandler>(
+    State(endpoint): State<Arc<Endpoint<H>>>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let caller = match endpoint.authenticate(&parts.headers) {
         Ok(caller) => Arc::new(caller),
@@ -161,7 +172,7 @@ async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respo
     }
 }
 
-impl Endpoint {
+impl<H: ServerHandler> Endpoint<H> {
     fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let token = bearer(headers).ok_or(Refusal::NoToken)?;
         Ok(self.gateway.tokens().authenticate(token)?.into())

@@ -25,6 +25,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use cofferdam_proto::file::v1::{FileDownload, FileUpload};
 use http::{HeaderMap, header};
+use rmcp::ServerHandler;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +44,10 @@ use asked::Query;
 const CLIENT: usize = 128;
 
 /// `GET`: a file from a host.
-pub(super) async fn download(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+pub(super) async fn download<H: ServerHandler>(
+    State(endpoint): State<Arc<Endpoint<H>>>,
+    request: Request,
+) -> Response {
     let (parts, _) = request.into_parts();
     let caller = match endpoint.enter(&parts.headers) {
         Ok(caller) => caller,
@@ -71,7 +75,10 @@ pub(super) async fn download(State(endpoint): State<Arc<Endpoint>>, request: Req
 }
 
 /// `PUT`: a file to a host.
-pub(super) async fn upload(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+pub(super) async fn upload<H: ServerHandler>(
+    State(endpoint): State<Arc<Endpoint<H>>>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let caller = match endpoint.enter(&parts.headers) {
         Ok(caller) => caller,
@@ -99,7 +106,7 @@ pub(super) async fn upload(State(endpoint): State<Arc<Endpoint>>, request: Reque
     }
 }
 
-impl Endpoint {
+impl<H: ServerHandler> Endpoint<H> {
     /// Who it is comes before what they send.
     #[allow(clippy::result_large_err, reason = "the answer is made once")]
     fn enter(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Response> {
