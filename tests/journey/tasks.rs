@@ -19,10 +19,13 @@ fn client(dev: &Dev) -> Stdio {
 }
 
 fn of(gateway: &Gateway, user: &str) -> Stdio {
+    with(gateway, &gateway.token(user))
+}
+
+fn with(gateway: &Gateway, token: &str) -> Stdio {
     let text = std::fs::read_to_string(gateway.place.join("gateway.toml")).unwrap();
     let listen = text.lines().find_map(|line| line.strip_prefix("listen = ")).unwrap();
-    let url = format!("http://{}/mcp", listen.trim_matches('"'));
-    Stdio::of(&url, &gateway.token(user))
+    Stdio::of(&format!("http://{}/mcp", listen.trim_matches('"')), token)
 }
 
 #[test]
@@ -190,14 +193,15 @@ fn forged_ids_and_those_of_others_are_answered_as_none() {
 fn a_gateway_that_was_killed_and_another_one_find_a_task() {
     let host = Host::start();
     let (mut one, other) = (Gateway::of(&host, "one"), Gateway::of(&host, "other"));
+    let (token, others) = (one.token("ann"), other.token("ann"));
     let arguments = json!({ "command": "sleep 12; echo done", "project": "shop" });
-    let task = of(&one, "ann").task("execute_command", &arguments)["taskId"].clone();
+    let task = with(&one, &token).task("execute_command", &arguments)["taskId"].clone();
     one.kill();
-    assert_eq!(of(&other, "ann").get(&task)["result"]["status"], "working");
+    assert_eq!(with(&other, &others).get(&task)["result"]["status"], "working");
     one.start();
-    let ended = of(&one, "ann").ended(&task);
+    let ended = with(&one, &token).ended(&task);
     assert_eq!(ended["result"]["structuredContent"]["stdout"], "done\n", "{ended:#}");
-    let there = of(&other, "ann").ended(&task);
+    let there = with(&other, &others).ended(&task);
     assert_eq!(there["result"]["structuredContent"]["outcome"]["code"], 0, "{there:#}");
 }
 
