@@ -90,6 +90,8 @@ struct State {
     tails: [Tail; 2],
     part: Part,
     readers: BTreeMap<u64, [u64; 2]>,
+    /// Where readers began who come back for what they do not take.
+    begun: BTreeMap<u64, [u64; 2]>,
     next_reader: u64,
     place: Option<Place>,
     total: u64,
@@ -122,6 +124,7 @@ impl Spool {
             tails: [Tail::new(), Tail::new()],
             part: room.part(),
             readers: BTreeMap::new(),
+            begun: BTreeMap::new(),
             next_reader: 0,
             place: None,
             total: 0,
@@ -283,7 +286,8 @@ impl State {
     /// Bytes that a stream takes before its furthest reader has to read on.
     fn room(&self, stream: Stream, capacity: usize) -> usize {
         let held = self.place.as_ref().and_then(Place::held);
-        let at = self.readers.values().copied().chain(held).map(|at| at[stream as usize]);
+        let readers = self.readers.iter().map(|(id, at)| *self.begun.get(id).unwrap_or(at));
+        let at = readers.chain(held).map(|at| at[stream as usize]);
         match at.filter(|at| *at != SKIP).max() {
             None => usize::MAX,
             Some(at) => {
@@ -340,9 +344,12 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let at = self.spool.lock().readers.remove(&self.id);
-        if let Some((at, how_long)) = at.zip(self.held) {
-            self.spool.hold(at, how_long);
+        let mut state = self.spool.lock();
+        state.readers.remove(&self.id);
+        let begun = state.begun.remove(&self.id);
+        drop(state);
+        if let Some((begun, how_long)) = begun.zip(self.held) {
+            self.spool.hold(begun, how_long);
         }
         self.spool.changed.send_replace(());
     }

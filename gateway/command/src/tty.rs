@@ -35,7 +35,8 @@ impl Raw {
         raw.make_raw();
         *kept() = Some(before);
         let guard = Self(());
-        tcsetattr(io::stdin(), OptionalActions::Flush, &raw)?;
+        // What was typed ahead is for the program, too.
+        tcsetattr(io::stdin(), OptionalActions::Drain, &raw)?;
         Ok(guard)
     }
 }

@@ -5,6 +5,9 @@
 //! over what was not read yet. So such a reader's place counts for ten seconds more as
 //! if it still read; then, or once somebody reads further, it holds up nobody. There is
 //! one such place for each spool: that of whoever left last.
+//!
+//! The place is where the reader began, while it reads, too: more is on its way to it
+//! than it takes, and what it does not take it comes back for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +53,13 @@ impl Spool {
 }
 
 impl Reader {
-    /// Its place is held so long after it left.
+    /// The place where it is now is held until it leaves, and so long after that.
     pub fn hold_its_place(&mut self, how_long: Duration) {
         self.held = Some(how_long);
+        let mut state = self.spool.lock();
+        if let Some(at) = state.readers.get(&self.id).copied() {
+            state.begun.insert(self.id, at);
+        }
     }
 }
 
@@ -97,6 +104,22 @@ mod tests {
             assert_eq!(reader.next().await, output(offset, data));
         }
         more.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_on_its_way_to_a_reader_who_left_is_there_when_it_comes_back() {
+        let spool = Arc::new(Spool::new(8, 1000));
+        let mut reader = spool.reader([0, 0]);
+        reader.hold_its_place(HELD);
+        spool.push(Stream::Stdout, b"abcdefgh").await.unwrap();
+        assert_eq!(reader.next().await, output(0, b"abcdefgh"));
+        assert!(spool.is_held_up(), "it may have taken less than it was sent");
+        drop(reader);
+        // It took three bytes.
+        let mut reader = spool.reader([3, 0]);
+        reader.hold_its_place(HELD);
+        spool.push(Stream::Stdout, b"ijk").await.unwrap();
+        assert_eq!(reader.next().await, output(3, b"defghijk"));
     }
 
     #[tokio::test]

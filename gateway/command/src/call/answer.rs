@@ -88,7 +88,7 @@ fn exit_code(result: &CallToolResult) -> u8 {
     let told = result.structured_content.as_ref().unwrap_or(&none);
     match ending::code(&told["outcome"]) {
         Some(code) => code,
-        None if result.is_error == Some(true) => {
+        None if told["outcome"].is_null() && result.is_error == Some(true) => {
             ending::of_refusal(told["error"]["reason"].as_str().unwrap_or_default())
         }
         // It goes on, as was asked for, or was no run.

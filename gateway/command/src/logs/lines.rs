@@ -109,8 +109,8 @@ mod tests {
     fn lines_are_whole_however_they_come_and_act_on_nothing() {
         let mut lines = Lines::new(None, None);
         assert_eq!(texts(lines.push(5, b"\x1b[31mred\x1b[0m\nun")), ["red"]);
-        let rest = lines.push(19, b"ished\x07\r\n50%\r100%\n\xe2\x80\xae\n");
-        assert_eq!(rest[0], Shown { offset: 17, text: "unished".into() });
+        let rest = lines.push(20, b"ished\x07\r\n50%\r100%\n\xe2\x80\xae\n");
+        assert_eq!(rest[0], Shown { offset: 18, text: "unished".into() });
         assert_eq!(texts(rest), ["unished", "100%", "\\u{202e}"]);
         lines.push(40, b"last");
         assert_eq!(texts(lines.cut()), ["last"]);

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use super::ending::{self, NO_ANSWER, SIGNALLED};
 use super::events;
 use super::handle::HandleError;
@@ -19,7 +21,7 @@ pub(crate) fn conclude(parting: &Parting, process: &str, at: [u64; 2], format: F
                 ending::in_words(&answer["outcome"])
                     .into_iter()
                     .for_each(|told| say(&crate::call::plain(&told)));
-                met::lines(answer).iter().for_each(|line| crate::report::complain(line));
+                told_of_walls(answer).iter().for_each(|line| crate::report::complain(line));
             }
             ExitCode::from(ending::code(&answer["outcome"]).unwrap_or(NO_ANSWER))
         }
@@ -32,6 +34,17 @@ pub(crate) fn conclude(parting: &Parting, process: &str, at: [u64; 2], format: F
             ExitCode::from(SIGNALLED + signal)
         }
     }
+}
+
+/// What it met at the walls of its sandbox. That denials cannot be seen on a host is
+/// worth a line only where the ending itself does not tell.
+fn told_of_walls(answer: &Value) -> Vec<String> {
+    let mut answer = answer.clone();
+    let has_none = answer["denials"].as_array().is_none_or(Vec::is_empty);
+    if has_none && answer["outcome"]["kind"] != "signalled" {
+        answer["denials_note"] = Value::Null;
+    }
+    met::lines(&answer)
 }
 
 fn goes_on(process: &str, at: [u64; 2], format: Format) {

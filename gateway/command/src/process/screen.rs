@@ -83,7 +83,7 @@ impl<'a> Screen<'a> {
         };
         if !matches!(parted, Ok(Parting::Ended(_))) {
             let (mut out, undo) = (tokio::io::stdout(), modes.borrow().undo());
-            _ = out.write_all(undo.as_bytes()).await;
+            _ = out.write_all(format!("{undo}\r\n").as_bytes()).await;
             _ = out.flush().await;
         }
         raw.borrow_mut().take();

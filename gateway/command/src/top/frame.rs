@@ -191,7 +191,8 @@ impl Frame<'_> {
         let runs = &self.listing.runs;
         let running = runs.iter().filter(|run| !run.has_ended()).count();
         let memory = runs.iter().filter(|run| !run.has_ended()).filter_map(Run::memory);
-        let busy: f64 = runs.iter().filter_map(|run| self.samples.percent(run)).sum();
+        let busy = runs.iter().filter_map(|run| self.samples.percent(run));
+        let busy = busy.fold(0.0, |all, percent| all + percent);
         format!(
             "{running} running, {busy:.0}% of a processor, {} of memory",
             bytes(Some(memory.fold(0, u64::saturating_add)))

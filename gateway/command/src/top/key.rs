@@ -21,7 +21,7 @@ pub(super) struct Keys {
 }
 
 /// Bytes of an escape sequence, at most.
-const LONGEST: usize = 16;
+const LONGEST: usize = 32;
 
 impl Keys {
     /// The keys of these bytes; others mean nothing.
