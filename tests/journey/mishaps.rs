@@ -146,8 +146,7 @@ fn odd_files(dev: &Dev) -> Vec<&'static str> {
     symlink("loop-b", at("loop-a")).unwrap();
     symlink("loop-a", at("loop-b")).unwrap();
     symlink("nowhere", at("dangling")).unwrap();
-    let made = dev.tool("execute_command", &json!({ "command": "mkfifo fifo" }));
-    content(&made);
+    content(&dev.tool("execute_command", &json!({ "command": "mkfifo fifo" })));
     let mut names = vec!["directory", "socket", "loop-a", "fifo"];
     if is_root() {
         let device = rustix::fs::makedev(1, 5);
