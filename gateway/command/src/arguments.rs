@@ -4,7 +4,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    approve, attach, audit, call, dev, host, logs, mcp, pki, policy, profile, ps, run, shell,
+    approve, attach, audit, call, cp, dev, host, logs, mcp, pki, policy, profile, ps, run, shell,
     token, top,
 };
 
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Ps(ps::Arguments),
     /// Shows your runs as they go on, on a whole screen.
     Top(top::Arguments),
+    /// Copies files of any size between here and hosts.
+    Cp(cp::Arguments),
     /// Answers calls that wait for people to agree.
     Approve(approve::Arguments),
     /// Gives MCP clients that speak stdio a gateway.

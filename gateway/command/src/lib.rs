@@ -19,6 +19,7 @@ mod audit;
 mod call;
 mod color;
 mod connection;
+mod cp;
 mod dev;
 mod host;
 mod logs;
@@ -65,6 +66,7 @@ fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
         Command::Dev(arguments) => dev::run(arguments, format)?,
         Command::Approve(arguments) => approve::run(arguments, format),
         Command::Call(arguments) => call::run(arguments, format),
+        Command::Cp(arguments) => cp::run(arguments, format),
         Command::Run(arguments) => run::run(arguments, format),
         Command::Shell(arguments) => shell::run(arguments, format),
         Command::Attach(arguments) => attach::run(arguments, format),
