@@ -38,6 +38,9 @@ fn silent(body: &str) -> String {
     ]
     .iter()
     .fold(body.to_owned(), |body, said| body.replace(said, ""))
+    .lines()
+    .filter(|line| !line.starts_with("opened_by"))
+    .fold(String::new(), |body, line| body + line + "\n")
 }
 
 /// A rule file of these rules.

@@ -101,7 +101,6 @@ impl Element {
                 Some(word @ Word::Unknown { splits: true }),
             ) if step < 2 => value.opened(word, around, out),
             (_, _) if step == 0 => {}
-            (Self::One(value) | Self::Rest(value), Some(word)) => value.opened(word, around, out),
             (Self::Flag { value, .. }, Some(word)) if step == 2 => {
                 value.opened(words.get(1).unwrap_or(word), around, out);
             }
@@ -109,7 +108,9 @@ impl Element {
                 let inner = attached(name, text).unwrap_or_default().to_vec();
                 value.opened(&Word::Literal(inner), around, out);
             }
-            (Self::Flag { value, .. }, Some(word)) => value.opened(word, around, out),
+            (Self::One(value) | Self::Rest(value) | Self::Flag { value, .. }, Some(word)) => {
+                value.opened(word, around, out)
+            }
         }
     }
 }
