@@ -206,6 +206,8 @@ mod tests {
         const CALLS: u64 = 200;
         let (place, program, link, tree) = place();
         let pins = Arc::new(pins(&[&program, &tree], &link));
+        // As the kernel does for a rule: so its number is not given again.
+        let _held = fs::File::open(&program).unwrap();
         let mut calls = tokio::task::JoinSet::new();
         for _ in 0..CALLS {
             let pins = Arc::clone(&pins);
