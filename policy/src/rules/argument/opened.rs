@@ -109,7 +109,7 @@ impl Element {
                 value.opened(&Word::Literal(inner), around, out);
             }
             (Self::One(value) | Self::Rest(value) | Self::Flag { value, .. }, Some(word)) => {
-                value.opened(word, around, out)
+                value.opened(word, around, out);
             }
         }
     }
