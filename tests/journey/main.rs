@@ -13,7 +13,6 @@ mod hosts;
 mod mishaps;
 mod network;
 mod processes;
-mod progress;
 mod records;
 mod resources;
 mod schemas;
