@@ -185,7 +185,29 @@ fn names() -> impl Strategy<Value = String> {
         .prop_map(|(root, mode)| format!("{{ beneath = '{root}', mode = '{mode}' }}"));
     let programs = proptest::collection::vec(program, 0..3);
     let paths = proptest::collection::vec(path, 0..3);
-    let services = maybe(
+    (programs, paths, units(), opened()).prop_map(|(programs, paths, services, opened)| {
+        let list = |key: &str, all: Vec<String>| match all.len() {
+            0 => String::new(),
+            _ => format!("{key} = [{}]\n", all.join(", ")),
+        };
+        list("programs", programs) + &list("paths", paths) + &services + &opened
+    })
+}
+
+/// What programs open that the rule does not permit.
+fn opened() -> impl Strategy<Value = String> {
+    maybe(
+        2,
+        &[
+            "opened_by = [{ name = 'git', args = [{ rest = { beneath = '/', mode='read' } }] }]",
+            "opened_by = [{ any = true, opens=[{beneath='directory',mode='read', recursive=false}] }]",
+        ],
+    )
+}
+
+/// Units of services.
+fn units() -> impl Strategy<Value = String> {
+    maybe(
         3,
         &[
             "services = ['nginx.service']",
@@ -196,21 +218,7 @@ fn names() -> impl Strategy<Value = String> {
             "services = ['*']\njournal = true",
             "services = ['@units']\njournal = false",
         ],
-    );
-    let opened = maybe(
-        2,
-        &[
-            "opened_by = [{ name = 'git', args = [{ rest = { beneath = '/', mode='read' } }] }]",
-            "opened_by = [{ any = true, opens=[{beneath='directory',mode='read', recursive=false}] }]",
-        ],
-    );
-    (programs, paths, services, opened).prop_map(|(programs, paths, services, opened)| {
-        let list = |key: &str, all: Vec<String>| match all.len() {
-            0 => String::new(),
-            _ => format!("{key} = [{}]\n", all.join(", ")),
-        };
-        list("programs", programs) + &list("paths", paths) + &services + &opened
-    })
+    )
 }
 
 /// What only allow and ask rules say.
