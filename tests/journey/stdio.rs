@@ -56,15 +56,6 @@ impl Stdio {
         id
     }
 
-    /// The same in a session that began with `initialize`: only what is asked for.
-    pub(crate) fn send_in_session(&mut self, method: &str, mut params: Value) -> u64 {
-        let id = self.next;
-        self.next += 1;
-        params["_meta"] = self.meta.clone();
-        self.write(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
-        id
-    }
-
     pub(crate) fn write(&mut self, message: &Value) {
         writeln!(self.input.as_mut().unwrap(), "{message}").unwrap();
     }
