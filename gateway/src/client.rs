@@ -24,7 +24,9 @@ use zeroize::Zeroizing;
 
 pub use approvals::{Answer, Approvals, ApprovalsError};
 pub use bridge::{BridgeError, bridge};
-pub use files::{Download, Files, FilesError, Place, Upload, Uploaded, Whole, path_bytes, path_text};
+pub use files::{
+    Download, Files, FilesError, Place, Upload, Uploaded, Whole, path_bytes, path_text,
+};
 
 pub use crate::transcript::plain_line;
 pub use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};

@@ -98,10 +98,8 @@ impl Hosts {
                 host: name.clone(),
                 source: Box::new(source),
             })?;
-            let address = |source| HostsError::Address {
-                host: name.clone(),
-                source: Box::new(source),
-            };
+            let address =
+                |source| HostsError::Address { host: name.clone(), source: Box::new(source) };
             let channel = connect(&config.address, Arc::clone(&tls)).map_err(address)?;
             let streams = connect_for_streams(&config.address, tls).map_err(address)?;
             let (report, state) = watch::channel(HostState::default());

@@ -53,9 +53,9 @@ pub(crate) use check_command_exists::CheckCommandExists;
 pub(crate) use definition::{About, takes};
 use definition::{Effect, define, in_session};
 pub(crate) use edit_file::EditFile;
-pub(crate) use file_input::path_bytes;
 pub(crate) use execute_command::ExecuteCommand;
 pub(crate) use file_content::media_type;
+pub(crate) use file_input::path_bytes;
 pub(crate) use files::{
     CopyFile, DeleteFile, MakeDirectory, MoveFile, ReadFiles, StatFile, WatchFiles,
 };

@@ -248,7 +248,7 @@ fn request(dev: &Dev, head: &str, body: &[u8]) -> (u16, String) {
     let target = url.trim_start_matches("http://").trim_end_matches("/mcp");
     let mut stream = TcpStream::connect(target).unwrap();
     let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
-    let headers: String = headers.lines().map(|header| format!("{header}\r\n")).collect();
+    let headers = headers.lines().fold(String::new(), |all, header| all + header + "\r\n");
     let token = dev.told("token");
     let head = format!(
         "{line} HTTP/1.1\r\nhost: {target}\r\nconnection: close\r\nauthorization: Bearer \

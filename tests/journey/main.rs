@@ -6,6 +6,7 @@ mod approvals;
 mod bad_input;
 mod clients;
 mod coding_clients;
+mod copies;
 mod endings;
 mod files;
 mod gateways;

@@ -94,7 +94,7 @@ impl Stdio {
 
     /// How a task stands once it is not `working` any more.
     pub(crate) fn ended(&mut self, task: &Value) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let answer = self.get(task);
             let now = &answer["result"];

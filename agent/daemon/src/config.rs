@@ -325,7 +325,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_refused_with_its_place() {
-        let error = parse(&with_a_gateway().replace("listen =", "lisen =")).unwrap_err().to_string();
+        let error =
+            parse(&with_a_gateway().replace("listen =", "lisen =")).unwrap_err().to_string();
         assert!(error.contains("lisen") && error.contains("line"), "{error}");
     }
 

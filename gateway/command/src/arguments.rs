@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    approve, attach, audit, call, cp, dev, host, logs, mcp, pki, policy, profile, ps, run, shell,
-    token, top,
+    approve, attach, audit, call, cp, dev, host, logs, mcp, migrate, pki, policy, profile, ps, run,
+    shell, token, top,
 };
 
 const EXAMPLES: &str = "\
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     /// Verifies, shows and compares journals.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Reads the files of earlier systems, and writes rules, a ceiling and hosts.
+    Migrate(migrate::Arguments),
     /// Makes certificates and signing keys for gateways and agents.
     #[command(subcommand)]
     Pki(pki::Command),

@@ -88,7 +88,7 @@ async fn join(arguments: Arguments, format: Format) -> Result<ExitCode, HandleEr
         terminal(format)?;
         // Another size than it has makes a full-screen program draw itself anew.
         let screen = Screen::new(&link, &process, at[0], None);
-        let parting = screen.serve(!no_escapes, None).await?;
+        let parting = Box::pin(screen.serve(!no_escapes, None)).await?;
         let code = conclude(&parting, &process, [0, 0], format);
         link.close().await;
         return Ok(code);
@@ -96,7 +96,7 @@ async fn join(arguments: Arguments, format: Format) -> Result<ExitCode, HandleEr
     let mut follower = Follower::new(&process, at, None);
     let pipes = Pipes { link: &link, process: &process, format, signals: false };
     let input = stdin.then(|| (Vec::new(), Keyboard::start()));
-    let parting = pipes.serve(&mut follower, input).await?;
+    let parting = Box::pin(pipes.serve(&mut follower, input)).await?;
     let code = conclude(&parting, &process, follower.at(), format);
     link.close().await;
     Ok(code)

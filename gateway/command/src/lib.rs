@@ -24,6 +24,7 @@ mod dev;
 mod host;
 mod logs;
 mod mcp;
+mod migrate;
 mod pki;
 mod policy;
 mod process;
@@ -78,6 +79,7 @@ fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
         Command::Policy(command) => policy::run(command, format),
         Command::Profile(command) => profile::run(command, format)?,
         Command::Audit(command) => audit::run(command, format)?,
+        Command::Migrate(arguments) => migrate::run(&arguments, format)?,
         Command::Pki(command) => pki::run(command, format)?,
         Command::Token(command) => token::run(command, format)?,
     })

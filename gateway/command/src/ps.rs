@@ -86,7 +86,9 @@ pub(crate) fn run(arguments: Arguments, format: Format) -> ExitCode {
     };
     let shown = format.show(&table);
     if format == Format::Human {
-        failures.iter().for_each(|(host, why)| tty::say(&told(host, why)));
+        for (host, why) in &failures {
+            tty::say(&told(host, why));
+        }
     }
     if failures.is_empty() { shown } else { ExitCode::FAILURE }
 }

@@ -97,7 +97,7 @@ async fn lead(arguments: Arguments, format: Format) -> Result<ExitCode, LinkErro
         arguments;
     let what = line.map_or(What::Program(program), What::Line);
     if tty {
-        return on_terminal(connection, &place, &setting, what, format).await;
+        return Box::pin(on_terminal(connection, &place, &setting, what, format)).await;
     }
     let link = Link::open(connection, tty::say).await?;
     let input = if no_stdin || detach { Input::None } else { Input::look(stdin).await };
@@ -112,7 +112,7 @@ async fn lead(arguments: Arguments, format: Format) -> Result<ExitCode, LinkErro
     }
     let mut follower = Follower::new(&process, [0, 0], None);
     let pipes = Pipes { link: &link, process: &process, format, signals: true };
-    let parting = pipes.serve(&mut follower, input.rest()).await?;
+    let parting = Box::pin(pipes.serve(&mut follower, input.rest())).await?;
     let code = conclude(&parting, &process, follower.at(), format);
     link.close().await;
     Ok(code)
@@ -129,7 +129,8 @@ async fn on_terminal(
     let link = Link::open(connection, tty::say).await?;
     let streams = Streams { terminal: Some(size), ..Streams::default() };
     let process = start(&link, place, setting, what, &streams).await?;
-    let parting = Screen::new(&link, &process, 0, Some(0)).serve(true, Some(size)).await?;
+    let screen = Screen::new(&link, &process, 0, Some(0));
+    let parting = Box::pin(screen.serve(true, Some(size))).await?;
     let code = conclude(&parting, &process, [0, 0], format);
     link.close().await;
     Ok(code)

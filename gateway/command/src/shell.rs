@@ -85,7 +85,7 @@ async fn lead(arguments: Arguments, format: Format) -> Result<ExitCode, LinkErro
     let streams = Streams { terminal: Some(size), ..Streams::default() };
     let process = start(&link, &place, &setting, What::Program(program), &streams).await?;
     let screen = Screen::new(&link, &process, 0, Some(0));
-    let parting = screen.serve(!no_escapes, Some(size)).await?;
+    let parting = Box::pin(screen.serve(!no_escapes, Some(size))).await?;
     let code = conclude(&parting, &process, [0, 0], format);
     link.close().await;
     Ok(code)

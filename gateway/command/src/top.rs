@@ -233,9 +233,7 @@ impl Top {
             is_colored: self.is_colored,
         };
         // Each line is drawn over what was there: nothing flickers.
-        let lines: String =
-            frame.screen(size).iter().map(|line| format!("{line}\x1b[K\r\n")).collect();
-        show(&format!("\x1b[H{}\x1b[J", lines.trim_end_matches("\r\n")))
+        show(&format!("\x1b[H{}\x1b[K\x1b[J", frame.screen(size).join("\x1b[K\r\n")))
     }
 
     async fn signal(&self, process: &str, name: &str) -> String {

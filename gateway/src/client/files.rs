@@ -4,6 +4,7 @@
 //! Answers are hostile input until they are checked: what is no file is bounded before
 //! it is read, and of a file each byte counts into a digest.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -66,8 +67,16 @@ pub struct Download {
     pub version: String,
     url: String,
     body: reqwest::Body,
-    /// SHA-256 of what came, and of the whole file, as the host says at the end.
-    told: Option<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    told: Option<Digests>,
+}
+
+/// SHA-256, as the host says it at the end.
+#[derive(Debug)]
+struct Digests {
+    /// Of what came.
+    part: Option<Vec<u8>>,
+    /// Of the whole file.
+    whole: Option<Vec<u8>>,
 }
 
 /// A file that goes.
@@ -223,8 +232,7 @@ impl Files {
         let Upload { size, sha256, mode, only_new, make_parents, offset } = *upload;
         let body = body(file, offset, size, watch);
         let mut url = self.url(place);
-        url.push_str(&format!("&mode={mode:o}&make_parents={make_parents}"));
-        url.push_str(&format!("&offset={offset}&size={size}"));
+        _ = write!(url, "&mode={mode:o}&make_parents={make_parents}&offset={offset}&size={size}");
         let digest = format!("sha-256=:{}:", STANDARD.encode(sha256));
         let mut request = self.client.put(&url).header("repr-digest", digest).body(body);
         request = request.header(header::CONTENT_LENGTH, size - offset);
@@ -257,7 +265,7 @@ impl Files {
         let mut url = format!("{}?path={}", self.base, escaped(path));
         for (name, value) in [("host", host), ("project", project)] {
             if let Some(value) = value {
-                url.push_str(&format!("&{name}={}", escaped(value.as_bytes())));
+                _ = write!(url, "&{name}={}", escaped(value.as_bytes()));
             }
         }
         url
@@ -278,7 +286,8 @@ impl Download {
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
                         let digest = |name| text(&trailers, name).and_then(digest_of);
-                        self.told = Some((digest("content-digest"), digest("repr-digest")));
+                        let (part, whole) = (digest("content-digest"), digest("repr-digest"));
+                        self.told = Some(Digests { part, whole });
                     }
                 }
             }
@@ -288,7 +297,7 @@ impl Download {
     /// The SHA-256 of the whole file, after its end; none where the host did not say.
     #[must_use]
     pub fn sha256(&self) -> Option<&[u8]> {
-        let (part, whole) = self.told.as_ref()?;
+        let Digests { part, whole } = self.told.as_ref()?;
         match (whole, self.offset) {
             (Some(whole), _) => Some(whole),
             (None, 0) => part.as_deref(),
@@ -384,7 +393,7 @@ fn escaped(bytes: &[u8]) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
                 text.push(char::from(*byte));
             }
-            other => text.push_str(&format!("%{other:02X}")),
+            other => _ = write!(text, "%{other:02X}"),
         }
     }
     text

@@ -27,8 +27,12 @@ pub(super) fn action_of(
     };
     let two = ["from", "to", "recursive"];
     Some(match tool {
-        "download_file" => of(&["path"]).and_then(|it| path_of(&it)).map(|path| Action::ReadFile { path }),
-        "upload_file" => of(&["path"]).and_then(|it| path_of(&it)).map(|path| Action::WriteFile { path }),
+        "download_file" => {
+            of(&["path"]).and_then(|it| path_of(&it)).map(|path| Action::ReadFile { path })
+        }
+        "upload_file" => {
+            of(&["path"]).and_then(|it| path_of(&it)).map(|path| Action::WriteFile { path })
+        }
         "read_file" => of(&["path"]).and_then(|it| action::<ReadFile>(it, place)),
         "read_files" => of(&["paths"]).and_then(|it| action::<ReadFiles>(it, place)),
         "write_file" => {

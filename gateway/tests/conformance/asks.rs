@@ -25,13 +25,14 @@ pub(super) fn answer(
             Some(name) => text(&format!("Hello, {name}!")),
             None => ask(json!({ "user_name": form("What is your name?", "name", "string") }), None),
         },
-        "sampling" => match given.get("capital_question") {
-            Some(answer) => text(&answer["content"].to_string()),
-            None => {
+        "sampling" => {
+            if let Some(answer) = given.get("capital_question") {
+                text(&answer["content"].to_string())
+            } else {
                 let question = sampling("What is the capital of France?");
                 ask(json!({ "capital_question": question }), None)
             }
-        },
+        }
         "list_roots" => match given.get("client_roots") {
             Some(answer) => text(&answer["roots"].to_string()),
             None => ask(json!({ "client_roots": roots() }), None),
@@ -41,9 +42,12 @@ pub(super) fn answer(
             (Some(_), Some(_)) => text("state-ok"),
             _ => ask(json!({ "confirm": form("Please confirm", "ok", "boolean") }), Some(STATE)),
         },
-        "multiple_inputs" => match (name, given.get("greeting"), given.get("client_roots")) {
-            (Some(name), Some(_), Some(_)) => text(&format!("Hello, {name}!")),
-            _ => {
+        "multiple_inputs" => {
+            if let (Some(name), Some(_), Some(_)) =
+                (name, given.get("greeting"), given.get("client_roots"))
+            {
+                text(&format!("Hello, {name}!"))
+            } else {
                 let questions = json!({
                     "user_name": form("What is your name?", "name", "string"),
                     "greeting": sampling("Generate a greeting"),
@@ -51,7 +55,7 @@ pub(super) fn answer(
                 });
                 ask(questions, Some(STATE))
             }
-        },
+        }
         "multi_round" => match (state, given.get("step1"), given.get("step2")) {
             (Some("two"), _, Some(_)) => text("Both steps are done."),
             (Some("one"), Some(_), _) => {
@@ -90,7 +94,8 @@ fn of_its_abilities(capabilities: &Value) -> Value {
 }
 
 fn ask(questions: Value, state: Option<&str>) -> Value {
-    let mut result = json!({ "resultType": "input_required", "inputRequests": questions });
+    let mut result = json!({ "resultType": "input_required" });
+    result["inputRequests"] = questions;
     if let Some(state) = state {
         result["requestState"] = json!(state);
     }

@@ -79,13 +79,13 @@ impl Reference {
                 self.prompts_changed.send_replace(());
                 Ok(answers::text("changed"))
             }
-            "test_missing_capability" => match capabilities(context)["sampling"].is_object() {
-                true => Ok(answers::text("sampling is there")),
-                false => {
-                    let lacking: ClientCapabilities = told(json!({ "sampling": {} }))?;
-                    Err(ErrorData::missing_required_client_capability(lacking))
+            "test_missing_capability" => {
+                if capabilities(context)["sampling"].is_object() {
+                    return Ok(answers::text("sampling is there"));
                 }
-            },
+                let lacking: ClientCapabilities = told(json!({ "sampling": {} }))?;
+                Err(ErrorData::missing_required_client_capability(lacking))
+            }
             "test_sampling" => sample(&said("prompt"), context).await,
             "test_elicitation" => {
                 let schema = json!({
@@ -148,13 +148,13 @@ async fn elicit(
     schema: Value,
     context: &RequestContext<RoleServer>,
 ) -> Result<Value, ErrorData> {
-    let asked = told(json!({ "mode": "form", "message": message, "requestedSchema": schema }))?;
-    let asked = ServerRequest::ElicitRequest(ElicitRequest::new(asked));
-    let answered = context.peer.send_request(asked).await;
+    let form = told(json!({ "mode": "form", "message": message, "requestedSchema": schema }))?;
+    let question = ServerRequest::ElicitRequest(ElicitRequest::new(form));
+    let answered = context.peer.send_request(question).await;
     let answered = answered.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
     let answered = serde_json::to_value(answered).unwrap_or_default();
-    let (action, content) = (answered["action"].as_str().unwrap_or_default(), &answered["content"]);
-    Ok(answers::text(&format!("{before}action={action}, content={content}")))
+    let (action, form) = (answered["action"].as_str().unwrap_or_default(), &answered["content"]);
+    Ok(answers::text(&format!("{before}action={action}, content={form}")))
 }
 
 fn defaults() -> Value {

@@ -51,7 +51,9 @@ pub fn operation(operation: &Operation) -> Value {
             "download": text(path), "offset": offset, "length": length, "version": hex(version),
             "whole_digest": whole_digest,
         }),
-        Operation::Receive(FileReceive { upload, offset }) => upload_value(upload, *offset),
+        Operation::Receive(FileReceive { upload, offset }) => {
+            upload_value(upload.as_ref(), *offset)
+        }
         // Never a call: housekeeping is in no record.
         Operation::HoldPlaces(_) | Operation::ReleasePlaces(_) => Value::Null,
     }
@@ -86,7 +88,7 @@ fn precondition_value(precondition: Option<&WritePrecondition>) -> Value {
     }
 }
 
-fn upload_value(upload: &Option<FileUpload>, offset: u64) -> Value {
+fn upload_value(upload: Option<&FileUpload>, offset: u64) -> Value {
     let Some(upload) = upload else { return Value::Null };
     let FileUpload { path, size, sha256, mode, precondition, make_parents } = upload;
     json!({

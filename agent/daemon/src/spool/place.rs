@@ -86,8 +86,8 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(400);
 
-    fn output(offset: u64, data: &[u8]) -> Option<Piece> {
-        Some(Piece::Output { stream: Stream::Stdout, offset, data: data.to_vec() })
+    fn output(offset: u64, data: &[u8]) -> Piece {
+        Piece::Output { stream: Stream::Stdout, offset, data: data.to_vec() }
     }
 
     #[tokio::test]
@@ -101,7 +101,7 @@ mod tests {
             tokio::time::sleep(SHORT / 10).await;
             let mut reader = spool.reader([offset, 0]);
             reader.hold_its_place(HELD);
-            assert_eq!(reader.next().await, output(offset, data));
+            assert_eq!(reader.next().await, Some(output(offset, data)));
         }
         more.await.unwrap().unwrap();
     }
@@ -112,14 +112,14 @@ mod tests {
         let mut reader = spool.reader([0, 0]);
         reader.hold_its_place(HELD);
         spool.push(Stream::Stdout, b"abcdefgh").await.unwrap();
-        assert_eq!(reader.next().await, output(0, b"abcdefgh"));
+        assert_eq!(reader.next().await, Some(output(0, b"abcdefgh")));
         assert!(spool.is_held_up(), "it may have taken less than it was sent");
         drop(reader);
         // It took three bytes.
         let mut reader = spool.reader([3, 0]);
         reader.hold_its_place(HELD);
         spool.push(Stream::Stdout, b"ijk").await.unwrap();
-        assert_eq!(reader.next().await, output(3, b"defghijk"));
+        assert_eq!(reader.next().await, Some(output(3, b"defghijk")));
     }
 
     #[tokio::test]

@@ -46,13 +46,11 @@ impl Worker {
         program.arg(env!("CARGO_BIN_EXE_cofferdam-files"));
         let mut worker = Self::by(program, workspace);
         std::thread::sleep(std::time::Duration::from_millis(300));
-        match worker.child.try_wait().unwrap() {
-            None => Some(worker),
-            Some(_) => {
-                eprintln!("skipped: this host lets nobody mount a file system in a namespace");
-                None
-            }
+        if worker.child.try_wait().unwrap().is_some() {
+            eprintln!("skipped: this host lets nobody mount a file system in a namespace");
+            return None;
         }
+        Some(worker)
     }
 
     fn by(mut program: Command, workspace: tempfile::TempDir) -> Self {
@@ -86,6 +84,8 @@ impl Worker {
         let parts = [IoSlice::new(&frame)];
         let sent = sendmsg(&self.socket, &parts, &mut control, SendFlags::empty()).unwrap();
         assert_eq!(sent, frame.len());
+        // The worker has the only end on that side now.
+        drop(pipe);
     }
 
     fn answer(&mut self) -> Answer {

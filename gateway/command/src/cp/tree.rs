@@ -209,20 +209,18 @@ fn beneath(from: &[u8], path: &[u8]) -> Option<PathBuf> {
 }
 
 fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    match directory {
-        b"." => name.to_vec(),
-        _ => {
-            let mut path = directory.to_vec();
-            while path.len() > 1 && path.ends_with(b"/") {
-                path.pop();
-            }
-            if path != b"/" {
-                path.push(b'/');
-            }
-            path.extend(name);
-            path
-        }
+    if directory == b"." {
+        return name.to_vec();
     }
+    let mut path = directory.to_vec();
+    while path.len() > 1 && path.ends_with(b"/") {
+        path.pop();
+    }
+    if path != b"/" {
+        path.push(b'/');
+    }
+    path.extend(name);
+    path
 }
 
 #[cfg(test)]

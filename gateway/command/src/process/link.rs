@@ -18,7 +18,7 @@ use crate::call::refusal;
 use crate::connection::{Connection, ConnectionError};
 
 /// How long a gateway that is gone is looked for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two tries.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(100),
@@ -29,7 +29,7 @@ const PAUSES: [Duration; 4] = [
 /// How long an answer may take beyond what the call says that it waits.
 const ANSWER: Duration = Duration::from_secs(30);
 /// The same where people may have to agree first.
-const CONSENT: Duration = Duration::from_secs(600);
+const CONSENT: Duration = Duration::from_mins(10);
 /// What goes away by itself: the host, or the way to it, is not there just now.
 const PASSING: [&str; 5] =
     ["BUSY", "HOST_UNREACHABLE", "CONNECTION_BROKEN", "HOST_TIMEOUT", "CANCELLED"];

@@ -80,7 +80,9 @@ mod tests {
 
     fn undone(shown: &[&[u8]]) -> String {
         let mut modes = Modes::default();
-        shown.iter().for_each(|shown| modes.look_at(shown));
+        for shown in shown {
+            modes.look_at(shown);
+        }
         modes.undo().trim_end_matches("\x1b[0m\x1b(B\x0f\x1b>").to_owned()
     }
 

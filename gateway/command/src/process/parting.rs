@@ -18,10 +18,12 @@ pub(crate) fn conclude(parting: &Parting, process: &str, at: [u64; 2], format: F
     match parting {
         Parting::Ended(answer) => {
             if format == Format::Human {
-                ending::in_words(&answer["outcome"])
-                    .into_iter()
-                    .for_each(|told| say(&crate::call::plain(&told)));
-                told_of_walls(answer).iter().for_each(|line| crate::report::complain(line));
+                if let Some(told) = ending::in_words(&answer["outcome"]) {
+                    say(&crate::call::plain(&told));
+                }
+                for line in told_of_walls(answer) {
+                    crate::report::complain(&line);
+                }
             }
             ExitCode::from(ending::code(&answer["outcome"]).unwrap_or(NO_ANSWER))
         }

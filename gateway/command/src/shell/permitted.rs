@@ -99,17 +99,17 @@ mod tests {
         shell_of(&access(rules)).ok().map(|found| (found.program, found.rule))
     }
 
-    fn shell(program: &str, rule: &str) -> Option<(String, String)> {
-        Some((program.to_owned(), rule.to_owned()))
+    fn shell(program: &str, rule: &str) -> (String, String) {
+        (program.to_owned(), rule.to_owned())
     }
 
     #[test]
     fn the_shell_that_the_rules_permit_is_taken() {
-        assert_eq!(found(&[("a", &["git …", "sh"]), ("b", &["zsh …"])]), shell("zsh", "b"));
-        assert_eq!(found(&[("a", &["any program"])]), shell("bash", "a"));
-        assert_eq!(found(&[("a", &["git|sh|dash (without arguments)"])]), shell("dash", "a"));
-        assert_eq!(found(&[("a", &["/usr/bin/fish [-l]"])]), shell("/usr/bin/fish", "a"));
-        assert_eq!(found(&[("a", &["/bin/*"])]), shell("/bin/bash", "a"));
+        assert_eq!(found(&[("a", &["git …", "sh"]), ("b", &["zsh …"])]), Some(shell("zsh", "b")));
+        assert_eq!(found(&[("a", &["any program"])]), Some(shell("bash", "a")));
+        assert_eq!(found(&[("a", &["git|sh|dash (without arguments)"])]), Some(shell("dash", "a")));
+        assert_eq!(found(&[("a", &["/usr/bin/fish [-l]"])]), Some(shell("/usr/bin/fish", "a")));
+        assert_eq!(found(&[("a", &["/bin/*"])]), Some(shell("/bin/bash", "a")));
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Page {
                 match run.filter(|run| !run.has_ended()) {
                     Some(run) => self.asked = Some(run.process.clone()),
                     None => {
-                        "no run that goes on is chosen; arrows choose".clone_into(&mut self.said)
+                        "no run that goes on is chosen; arrows choose".clone_into(&mut self.said);
                     }
                 }
             }

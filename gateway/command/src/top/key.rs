@@ -29,12 +29,11 @@ impl Keys {
         let mut keys = Vec::new();
         for &byte in typed {
             match (self.begun.as_slice(), byte) {
-                ([], 0x1b) => self.begun.push(byte),
+                ([], 0x1b) | ([0x1b], b'[' | b'O') => self.begun.push(byte),
                 // Ctrl-C and ctrl-D quit, as everywhere.
                 ([], 0x03 | 0x04) => keys.push(Key::Letter('q')),
                 ([], byte) if byte.is_ascii_graphic() => keys.push(Key::Letter(byte.into())),
                 ([], _) => {}
-                ([0x1b], b'[' | b'O') => self.begun.push(byte),
                 ([0x1b], _) => {
                     self.begun.clear();
                     keys.push(Key::Escape);

@@ -149,12 +149,11 @@ fn status(fault: &Fault) -> StatusCode {
             _ => StatusCode::BAD_REQUEST,
         },
         Fault::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
-        Fault::Refused(_) => StatusCode::FORBIDDEN,
         Fault::Consent(lacking) if lacking.reason() == "APPROVAL_PENDING" => StatusCode::CONFLICT,
-        Fault::Consent(_) => StatusCode::FORBIDDEN,
+        Fault::Refused(_) | Fault::Consent(_) => StatusCode::FORBIDDEN,
         Fault::Unrecorded(_) | Fault::Undurable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Host(error) => of_host(error),
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -269,7 +269,7 @@ mod tests {
     fn an_upload_says_its_size_and_its_digest() {
         let digest = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
         let right = headers(&[("repr-digest", digest), ("content-length", "7")]);
-        let (_, upload, offset) = super::upload("path=a&offset=3", &right).unwrap();
+        let (_, upload, offset) = upload("path=a&offset=3", &right).unwrap();
         assert_eq!((upload.size, offset, upload.sha256.len()), (10, 3, 32));
         for wrong in [
             headers(&[("content-length", "7")]),

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn an_id_says_all_that_there_is_to_know() {
         let process = "web-1/0b9c2f6e-94ab-4b9f-bd0a-111111111111".to_owned();
-        for wait in [None, Some(Duration::from_secs(600))] {
+        for wait in [None, Some(Duration::from_mins(10))] {
             let id =
                 TaskId::Run(RunTask { process: process.clone(), begun: 1_763_769_600_000, wait });
             assert_eq!(id.to_string().parse(), Ok(id));

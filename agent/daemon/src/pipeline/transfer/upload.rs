@@ -43,10 +43,9 @@ pub async fn upload(
     mut parts: Streaming<UploadFileRequest>,
 ) -> Result<(FileUploaded, SignedReceipt), Fault> {
     let first = timeout(PATIENCE, parts.message()).await.map_err(|_| TransferError::Stalled)?;
-    let begin = match first {
-        Ok(Some(UploadFileRequest { part: Some(Part::Begin(begin)) })) => begin,
-        // What begins with anything else has no intent.
-        _ => return Err(agent.refuse_unverified(gateway, METHOD, IntentError::Missing)),
+    // What begins with anything else has no intent.
+    let Ok(Some(UploadFileRequest { part: Some(Part::Begin(begin)) })) = first else {
+        return Err(agent.refuse_unverified(gateway, METHOD, IntentError::Missing));
     };
     let UploadBegin { intent, upload, offset } = begin;
     let upload = upload.unwrap_or_default();
