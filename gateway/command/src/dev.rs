@@ -37,7 +37,6 @@ use credentials::{Credentials, CredentialsError};
 use given::{Given, GivenError};
 use household::{Household, HouseholdError};
 use programs::{Programs, ProgramsError};
-use rules::Placed;
 use standing::{SettleError, Standing, TooFewUsers};
 use state::{State, StateError};
 use surroundings::{Caller, Surroundings, WorkspaceError};
@@ -86,8 +85,8 @@ pub(crate) struct Arguments {
     /// where that is taken.
     #[arg(long)]
     port: Option<u16>,
-    /// Rules in place of «any program, files of the workspace»; one file
-    /// with all that it includes, read once.
+    /// Rules in place of «any program, files of the workspace»; one plain file,
+    /// without `include`, read once.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Waits before a program, with the arguments that it begins with, until
@@ -203,12 +202,11 @@ impl Scene {
     /// Comes back only with a failure.
     async fn live(&self, household: &mut Household) -> Result<(), DevError> {
         let Self { standing, surroundings, state, programs, .. } = self;
-        let (credentials, rules) = self.prepare()?;
+        let credentials = self.prepare()?;
         let agent = household.start_agent(programs, state).await?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.choose_port()));
         let workspace = &surroundings.workspace;
-        let configuration =
-            configuration::gateway(listen, workspace, agent, credentials.agent, &rules);
+        let configuration = configuration::gateway(listen, workspace, agent, credentials.agent);
         state.write("gateway", "gateway.toml", configuration.as_bytes())?;
         let mcp_url = household.start_gateway(programs, state).await?;
         let degraded = check(&mcp_url, &credentials.token).await?;
@@ -226,16 +224,15 @@ impl Scene {
     }
 
     /// Writes what agent and gateway need, as the user that they run as.
-    fn prepare(&self) -> Result<(Credentials, Placed), DevError> {
+    fn prepare(&self) -> Result<Credentials, DevError> {
         let Self { surroundings, given, ask, state, programs, ceiling, .. } = self;
-        let rules = given.rules(ask)?;
-        state.write("gateway", rules.name, rules.text.as_bytes())?;
+        state.write("gateway", "rules.toml", given.rules(ask)?.as_bytes())?;
         let credentials = Credentials::make(state, &announcement::user_name())?;
         let profile = configuration::profile(surroundings, given.destinations());
         state.write("profiles", "dev.toml", profile.as_bytes())?;
         let agent = configuration::agent(ceiling, &programs.worker, credentials.gateway);
         state.write("agent", "agent.toml", agent.as_bytes())?;
-        Ok((credentials, rules))
+        Ok(credentials)
     }
 
     fn choose_port(&self) -> u16 {

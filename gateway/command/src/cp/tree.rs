@@ -7,7 +7,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use cofferdam_gateway::client::{Client, JsonObject, path_bytes, path_text};
@@ -61,8 +60,7 @@ impl Walk<'_> {
         let mut copied = Copied::default();
         let mut waiting = vec![(from.to_owned(), to.to_vec())];
         while let Some((directory, to)) = waiting.pop() {
-            let mode = directory.metadata().map_err(here("look at", &directory))?.mode() & 0o777;
-            self.make(&to, mode).await?;
+            self.make(&to).await?;
             let entries = fs::read_dir(&directory).map_err(here("list", &directory))?;
             let entries: Result<Vec<_>, _> = entries.collect();
             let mut entries = entries.map_err(here("list", &directory))?;
@@ -122,12 +120,11 @@ impl Walk<'_> {
         }
     }
 
-    async fn make(&self, path: &[u8], mode: u32) -> Result<(), CopyError> {
+    async fn make(&self, path: &[u8]) -> Result<(), CopyError> {
         if path == b"." {
             return Ok(());
         }
-        let mode = format!("{mode:o}");
-        let arguments = json!({ "path": path_text(path), "make_parents": true, "mode": mode });
+        let arguments = json!({ "path": path_text(path), "make_parents": true });
         self.call("make_directory", arguments).await?;
         Ok(())
     }

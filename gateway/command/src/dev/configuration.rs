@@ -10,7 +10,6 @@ use cofferdam_proxy_protocol::Destination;
 
 use cofferdam_trust::VerifyingKey;
 
-use super::rules::Placed;
 use super::surroundings::{HOME, PROGRAM_DIRECTORIES, Surroundings};
 
 /// Names in certificates, configuration and records.
@@ -338,16 +337,14 @@ pub(super) fn gateway(
     workspace: &Path,
     agent: SocketAddr,
     key: VerifyingKey,
-    rules: &Placed,
 ) -> String {
-    let keys = rules.key.as_ref().map(|key| format!("rules_keys = [\"{key}\"]\n"));
     format!(
         r#"# Made by `cofferdam dev`.
 name = "{GATEWAY}"
 listen = "{listen}"
 state = "state.sqlite"
-rules = "{rules}"
-{keys}
+rules = "rules.toml"
+
 [identity]
 certificate = "{GATEWAY}.crt"
 key = "{GATEWAY}.key"
@@ -375,8 +372,6 @@ workspace = {workspace}
 hosts = ["{HOST}"]
 "#,
         workspace = quoted(&workspace.display().to_string()),
-        rules = rules.name,
-        keys = keys.unwrap_or_default(),
     )
 }
 

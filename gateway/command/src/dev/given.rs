@@ -10,7 +10,7 @@ use cofferdam_ceiling::{Ceiling, covers};
 use cofferdam_proxy_protocol::Destination;
 
 use super::configuration;
-use super::rules::{GivenRules, Placed, RulesError};
+use super::rules::{self, RulesError};
 use super::surroundings::Surroundings;
 
 const MAX_RULES: u64 = 4 * 1024 * 1024;
@@ -18,7 +18,7 @@ const MAX_RULES: u64 = 4 * 1024 * 1024;
 /// What was given.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    rules: Option<GivenRules>,
+    rules: Option<(PathBuf, String)>,
     ceiling: Option<(PathBuf, String)>,
     destinations: Vec<Destination>,
 }
@@ -67,7 +67,7 @@ impl Given {
     ) -> Result<Self, GivenError> {
         let mut given = Self { destinations, ..Self::default() };
         if let Some(path) = rules {
-            given.rules = Some(GivenRules::read(path, read(path, MAX_RULES)?)?);
+            given.rules = Some((path.to_owned(), read(path, MAX_RULES)?));
         }
         if let Some(path) = ceiling {
             let text = read(path, cofferdam_ceiling::MAX_FILE)?;
@@ -82,11 +82,10 @@ impl Given {
     }
 
     /// The rules, or the built-in ones, which ask before what begins like `asks`.
-    pub(super) fn rules(&self, asks: &[String]) -> Result<Placed, GivenError> {
-        match &self.rules {
-            None => Ok(Placed::plain(configuration::rules(asks))),
-            Some(given) => Ok(given.place()?),
-        }
+    pub(super) fn rules(&self, asks: &[String]) -> Result<String, GivenError> {
+        let Some((path, text)) = &self.rules else { return Ok(configuration::rules(asks)) };
+        rules::check(path, text)?;
+        Ok(text.clone())
     }
 
     /// The ceiling, or one for these surroundings.

@@ -91,7 +91,8 @@ fn what_was_allowed_is_allowed_and_nothing_more() {
 fn the_ceiling_has_the_directories_and_limits() {
     let (place, _) = migrated();
     let ceiling = Ceiling::parse(&written(&place, "ceiling.toml")).unwrap();
-    let roots: Vec<_> = ceiling.workspaces.roots.iter().map(cofferdam_ceiling::RootPath::as_path).collect();
+    let roots: Vec<_> =
+        ceiling.workspaces.roots.iter().map(cofferdam_ceiling::RootPath::as_path).collect();
     assert_eq!(roots, [Path::new("/srv/shop"), Path::new("/srv/website")]);
     assert_eq!(ceiling.limits.memory.0, 512 << 20);
     assert_eq!(ceiling.limits.processes, 64);

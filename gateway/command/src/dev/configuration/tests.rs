@@ -167,7 +167,6 @@ fn both_daemons_read_their_configuration_and_know_each_other() {
         &surroundings().workspace,
         "127.0.0.1:4711".parse().unwrap(),
         agent_key,
-        &Placed::plain(String::new()),
     );
     let config =
         cofferdam_gateway::config::Config::parse(Path::new("/s/gateway/gateway.toml"), &text)
