@@ -143,7 +143,7 @@ pub enum Reason {
 pub struct Nearby {
     /// Programs, such as `git status …`.
     pub programs: Vec<String>,
-    /// Paths with their mode, such as `/srv/work (write)`.
+    /// Paths with their mode, such as `/srv/shop (write)`.
     pub paths: Vec<String>,
     /// Units, and what of them, such as `nginx.service (state)`.
     pub services: Vec<String>,

@@ -130,7 +130,7 @@ mod tests {
         let rules = RuleSet::parse(&[("rules.toml", RULES)], [0; 32]).unwrap();
         Restricted::new(rules, Always(ruling)).decide(Call {
             subject: Subject::default(),
-            project: Project { name: String::new(), workspace: "/srv/work".into() },
+            project: Project { name: String::new(), workspace: "/srv/shop".into() },
             host: Host::default(),
             tool: "execute_command".to_owned(),
             action: Action::Execute(Execute::program(program, Vec::new())),

@@ -137,7 +137,7 @@ impl Grant {
     }
 }
 
-/// `profile default, workspace /srv/work (write), programs of the profile`.
+/// `profile default, workspace /srv/shop (write), programs of the profile`.
 impl fmt::Display for Grant {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

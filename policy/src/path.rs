@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    const WORKSPACE: &str = "/srv/work";
+    const WORKSPACE: &str = "/srv/shop";
 
     fn at(path: &[u8]) -> Result<PathBuf, PathProblem> {
         let workspace = Path::new(WORKSPACE);
@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn relative_paths_stay_beneath_the_workspace() {
-        assert_eq!(at(b"src/./a//b"), Ok("/srv/work/src/a/b".into()));
+        assert_eq!(at(b"src/./a//b"), Ok("/srv/shop/src/a/b".into()));
         assert_eq!(at(b"."), Ok(WORKSPACE.into()));
-        assert_eq!(at(b"a/../b"), Ok("/srv/work/b".into()));
+        assert_eq!(at(b"a/../b"), Ok("/srv/shop/b".into()));
         assert_eq!(at(b"a/../../x"), Err(PathProblem::Escapes));
         assert_eq!(at(b".."), Err(PathProblem::Escapes));
         assert_eq!(at(b""), Err(PathProblem::Empty));
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn a_subdirectory_may_be_left_but_not_the_workspace() {
         let workspace = Path::new(WORKSPACE);
-        let directory = Directory::At(Path::new("/srv/work/a/b"));
-        assert_eq!(locate(b"../c", directory, workspace), Ok(Location::At("/srv/work/a/c".into())));
+        let directory = Directory::At(Path::new("/srv/shop/a/b"));
+        assert_eq!(locate(b"../c", directory, workspace), Ok(Location::At("/srv/shop/a/c".into())));
         assert_eq!(locate(b"../../../c", directory, workspace), Err(PathProblem::Escapes));
     }
 

@@ -102,9 +102,9 @@ mod tests {
 
     #[test]
     fn beneath_goes_by_components_not_by_letters() {
-        let path = AbsolutePath::new("/srv/workshop").unwrap();
+        let path = AbsolutePath::new("/srv/shopping").unwrap();
         assert!(path.is_beneath(Path::new("/srv")));
         assert!(path.is_beneath(Path::new("/")));
-        assert!(!path.is_beneath(Path::new("/srv/work")));
+        assert!(!path.is_beneath(Path::new("/srv/shop")));
     }
 }

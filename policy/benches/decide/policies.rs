@@ -213,7 +213,7 @@ fn by(user: &str, action: Action) -> Call {
             groups: vec!["devs".to_owned(), "all".to_owned()],
             ..Subject::default()
         },
-        project: Project { name: "web".to_owned(), workspace: "/srv/work".into() },
+        project: Project { name: "web".to_owned(), workspace: "/srv/shop".into() },
         host: Host { name: "web-1".to_owned(), ..Host::default() },
         tool: tool.to_owned(),
         action,

@@ -245,9 +245,9 @@ mod tests {
 
     #[test]
     fn a_root_covers_by_components() {
-        let roots = [RootPath::try_from("/srv/work".to_owned()).unwrap()];
-        assert!(covers(&roots, Path::new("/srv/work")));
-        assert!(covers(&roots, Path::new("/srv/work/a")));
-        assert!(!covers(&roots, Path::new("/srv/workshop")));
+        let roots = [RootPath::try_from("/srv/shop".to_owned()).unwrap()];
+        assert!(covers(&roots, Path::new("/srv/shop")));
+        assert!(covers(&roots, Path::new("/srv/shop/a")));
+        assert!(!covers(&roots, Path::new("/srv/shopping")));
     }
 }

@@ -82,7 +82,7 @@ fn other_rules_that_say_the_same_are_no_difference() {
     let decided = |text: &str| {
         rules(text).decide(Call {
             subject: Subject::default(),
-            project: Project { name: String::new(), workspace: "/srv/work".into() },
+            project: Project { name: String::new(), workspace: "/srv/shop".into() },
             host: Host::default(),
             tool: "execute_command".to_owned(),
             action: Action::Execute(Execute::program("ls", Vec::new())),

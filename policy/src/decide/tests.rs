@@ -14,7 +14,7 @@ mod network;
 mod opened;
 mod services;
 
-const WORKSPACE: &str = "/srv/work";
+const WORKSPACE: &str = "/srv/shop";
 
 fn rules(text: &str) -> RuleSet {
     RuleSet::parse(&[("rules.toml", &format!("version = 1\n{text}"))], [7; 32])
@@ -209,7 +209,7 @@ fn files_are_permitted_by_path_and_mode() {
     let write = |path: &str| call("write_file", Action::WriteFile { path: path.into() });
     for (call, expected) in [
         (read("a"), Effect::Allow),
-        (read("/srv/work/a"), Effect::Allow),
+        (read("/srv/shop/a"), Effect::Allow),
         (read("/etc/os-release"), Effect::Allow),
         (read("/etc/passwd"), Effect::Deny),
         (read("../x"), Effect::Deny),
@@ -287,7 +287,7 @@ fn the_working_directory_stays_in_the_workspace() {
     let rules = rules("[[rule]]\nid='a'\neffect='allow'\nprograms=[{any=true}]");
     for (directory, expected) in [
         ("src", Effect::Allow),
-        ("/srv/work/src", Effect::Allow),
+        ("/srv/shop/src", Effect::Allow),
         ("/etc", Effect::Deny),
         ("..", Effect::Deny),
     ] {

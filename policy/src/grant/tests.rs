@@ -39,7 +39,7 @@ fn grants() -> impl Strategy<Value = Grant> {
     (profile, any::<bool>(), programs(), limits(), networks()).prop_map(
         |(profile, write, programs, limits, network)| Grant {
             profile: profile.to_owned(),
-            workspace: "/srv/work".into(),
+            workspace: "/srv/shop".into(),
             workspace_access: if write { WorkspaceAccess::Write } else { WorkspaceAccess::Read },
             programs,
             limits,

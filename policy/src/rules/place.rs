@@ -133,7 +133,7 @@ impl PathPattern {
     }
 }
 
-/// `/srv/work (write)`; `workspace` where it is the call's.
+/// `/srv/shop (write)`; `workspace` where it is the call's.
 impl fmt::Display for PathPattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} ({})", self.root, self.mode)
@@ -175,7 +175,7 @@ pub(crate) fn file_name(path: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    const WORKSPACE: &str = "/srv/work";
+    const WORKSPACE: &str = "/srv/shop";
 
     fn used(path: &str, mode: Mode, recursive: bool) -> PathUse {
         PathUse { location: Location::At(path.into()), mode, recursive }
@@ -194,13 +194,13 @@ mod tests {
             assert!(Root::parse(bad).is_err(), "{bad}");
         }
         let docs = Root::parse("workspace/docs").unwrap();
-        assert_eq!(docs.resolve(Path::new(WORKSPACE)), Path::new("/srv/work/docs"));
+        assert_eq!(docs.resolve(Path::new(WORKSPACE)), Path::new("/srv/shop/docs"));
     }
 
     #[test]
     fn a_writer_may_read_and_who_may_not_read_may_not_write() {
         let covers = |pattern: &PathPattern, purpose, mode| {
-            pattern.covers(purpose, &used("/srv/work/a", mode, false), Path::new(WORKSPACE))
+            pattern.covers(purpose, &used("/srv/shop/a", mode, false), Path::new(WORKSPACE))
         };
         let write = pattern("workspace", Mode::Write);
         assert_eq!(covers(&write, Purpose::Permit, Mode::Read), Match::Yes);

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn no_other_path_to_a_program_of_a_directory_is_taken_for_another_program() {
-        let workspace = Path::new("/srv/work");
+        let workspace = Path::new("/srv/shop");
         let around = Surroundings { workspace, directory: Directory::At(workspace) };
         let under = Which::Under("/usr/sbin/".to_owned());
         let matches = |program: &str| under.matches(program.as_bytes(), around);

@@ -55,7 +55,7 @@ fn rules() -> RuleSet {
 fn decide(rules: &RuleSet, execute: Execute) -> Decision {
     rules.decide(Call {
         subject: Subject { user: "ann".to_owned(), ..Subject::default() },
-        project: Project { name: "web".to_owned(), workspace: "/srv/work".into() },
+        project: Project { name: "web".to_owned(), workspace: "/srv/shop".into() },
         host: Host { name: "web-1".to_owned(), ..Host::default() },
         tool: "execute_command".to_owned(),
         action: Action::Execute(execute),
@@ -64,7 +64,7 @@ fn decide(rules: &RuleSet, execute: Execute) -> Decision {
 }
 
 fn execute(case: &Case) -> Execute {
-    let placed = |text: &str| text.replace("@BIN@", "/opt/canary").replace("@WORK@", "/srv/work");
+    let placed = |text: &str| text.replace("@BIN@", "/opt/canary").replace("@WORK@", "/srv/shop");
     match (&case.line, &case.program) {
         (Some(line), None) => Execute::command_line(placed(line)),
         (None, Some(program)) => {

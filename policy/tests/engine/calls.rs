@@ -44,7 +44,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
         let (tool, action) = asked;
         Call {
             subject,
-            project: Project { name: project.to_owned(), workspace: "/srv/work".into() },
+            project: Project { name: project.to_owned(), workspace: "/srv/shop".into() },
             host,
             tool: tool.to_owned(),
             action,
@@ -121,7 +121,7 @@ fn programs() -> impl Strategy<Value = Action> {
             "",
         ][..],
     );
-    let directory = select(&["", "", "", "a", "..", "/srv/work/a/b", "/etc"][..]);
+    let directory = select(&["", "", "", "a", "..", "/srv/shop/a/b", "/etc"][..]);
     let variables = subsequence(vec!["RUST_LOG", "PATH", "HOME_X"], 0..=1);
     (
         name,
@@ -184,7 +184,7 @@ fn files() -> impl Strategy<Value = (&'static str, Action)> {
             "/etc/passwd",
             "/srv",
             "/",
-            "/srv/work/a/x",
+            "/srv/shop/a/x",
             "",
         ][..],
     );

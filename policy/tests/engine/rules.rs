@@ -179,7 +179,7 @@ fn names() -> impl Strategy<Value = String> {
     );
     let program = (which, args).prop_map(|(which, args)| format!("{{ {which}{args} }}"));
     let root = select(
-        &["workspace", "workspace/a", "workspace/a/b", "/etc", "/srv", "/srv/work/a", "/"][..],
+        &["workspace", "workspace/a", "workspace/a/b", "/etc", "/srv", "/srv/shop/a", "/"][..],
     );
     let path = (root, select(&["read", "write"][..]))
         .prop_map(|(root, mode)| format!("{{ beneath = '{root}', mode = '{mode}' }}"));

@@ -14,11 +14,11 @@ const KEY: RunKey = RunKey(1);
 fn context() -> Context {
     Context {
         profile: "default".into(),
-        workspace: "/srv/work".into(),
+        workspace: "/srv/shop".into(),
         writable: true,
         profile_writes: true,
         executable: false,
-        protected: vec!["/srv/work/.git/hooks".into()],
+        protected: vec!["/srv/shop/.git/hooks".into()],
         scratch: vec![Place { path: "/tmp".into(), execute: false }],
         network: Network::None,
         loopback: false,

@@ -40,7 +40,7 @@ programs = [{ name = 'rm', args = [{ rest = true }, '-rf', { flag = '-x', value 
 fn call(action: Action) -> Call {
     Call {
         subject: Subject { user: "ann".to_owned(), ..Subject::default() },
-        project: Project { name: "web".to_owned(), workspace: "/srv/work".into() },
+        project: Project { name: "web".to_owned(), workspace: "/srv/shop".into() },
         host: Host::default(),
         tool: "execute_command".to_owned(),
         action,

@@ -22,7 +22,7 @@ fn a_deny_rule_on_paths_meets_an_argument_that_the_permitting_rule_says_is_read(
         &["cat", "secrets/key"][..],
         &["cat", "-n", "a", "./secrets//key"],
         &["cat", "a/../secrets/key"],
-        &["cat", "/srv/work/secrets"],
+        &["cat", "/srv/shop/secrets"],
         &["/usr/bin/cat", "secrets/key"],
     ] {
         assert_eq!(effect(&rules, program(words)), Effect::Deny, "{words:?}");
@@ -36,7 +36,7 @@ fn a_deny_rule_on_paths_meets_an_argument_that_the_permitting_rule_says_is_read(
     assert!(
         told.contains(
             "rule `secrets` refuses to run `cat secrets/key`, which reads \
-             `/srv/work/secrets/key` (stay with people)"
+             `/srv/shop/secrets/key` (stay with people)"
         ),
         "{told}"
     );

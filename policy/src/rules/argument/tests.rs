@@ -13,7 +13,7 @@ fn pattern(args: &str) -> Arguments {
 }
 
 fn around() -> Surroundings<'static> {
-    let workspace = Path::new("/srv/work");
+    let workspace = Path::new("/srv/shop");
     Surroundings { workspace, directory: Directory::At(workspace) }
 }
 
@@ -88,7 +88,7 @@ fn paths_stay_beneath_their_root_and_are_no_options() {
     let args = "[{ beneath = 'workspace/src' }]";
     for (word, expected) in [
         ("src/a.rs", Yes),
-        ("/srv/work/src", Yes),
+        ("/srv/shop/src", Yes),
         ("src/../src/a", Yes),
         ("src/../b", No),
         ("../work/src", No),

@@ -24,7 +24,7 @@ fn table(line: &str) -> Table {
         RuleSet::parse(&[("rules.toml", RULES)], [0; 32]).unwrap_or_else(|why| panic!("{why}"));
     let decision = rules.decide(Call {
         subject: Subject::default(),
-        project: Project { name: "web".to_owned(), workspace: "/srv/work".into() },
+        project: Project { name: "web".to_owned(), workspace: "/srv/shop".into() },
         host: Host::default(),
         tool: "execute_command".to_owned(),
         action: Action::Execute(Execute::command_line(line)),
