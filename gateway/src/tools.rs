@@ -41,6 +41,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use cofferdam_journal::{Ending, Usage};
+use cofferdam_policy::ProcessUse;
 use cofferdam_proto::exec::v1::RunOwner;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -174,6 +175,8 @@ pub(crate) trait LookTool {
 
     /// What a client is told about it.
     const ABOUT: About;
+    /// What the rules decide on.
+    const USE: ProcessUse;
 
     /// Says what is wrong with the input, before anybody is asked.
     fn check(input: &Self::Input) -> Result<(), BadInput>;

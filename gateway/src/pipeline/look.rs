@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use cofferdam_journal::Ending;
-use cofferdam_policy::{Action, ProcessUse};
+use cofferdam_policy::Action;
 use cofferdam_trust::sha256;
 use rmcp::model::CallToolResponse;
 use tracing::Instrument as _;
@@ -117,8 +117,7 @@ async fn allow<T: LookTool>(
     draft.place(&place);
     let host = gateway.hosts().get(&place.host).cloned();
     let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
-    let used = ProcessUse::by(T::ABOUT.name).unwrap_or(ProcessUse::Read);
-    let action = Action::Process(used);
+    let action = Action::Process(T::USE);
     let policy = gateway.policy();
     let shadow = policy.shadow(&call.origin, Some(&place), action.clone());
     draft.policy(policy.version(), shadow);

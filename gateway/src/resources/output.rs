@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use cofferdam_policy::ProcessUse;
 use cofferdam_proto::exec::v1::{
     Gap, Held, ListRunsResponse, Output, RunState, RunSummary, Stream, run_event::Event,
 };
@@ -101,6 +102,7 @@ impl LookTool for ReadOutput {
     type Output = Told<Printed>;
 
     const ABOUT: About = ReadProcess::ABOUT;
+    const USE: ProcessUse = ReadProcess::USE;
 
     fn check(input: &Input) -> Result<(), BadInput> {
         bounded("length", input.length, MOST, 1..=MOST).map(drop)
@@ -142,6 +144,7 @@ impl LookTool for DescribeRun {
     type Output = Told<RunSummary>;
 
     const ABOUT: About = ReadProcess::ABOUT;
+    const USE: ProcessUse = ReadProcess::USE;
 
     fn check(_: &Input) -> Result<(), BadInput> {
         Ok(())
@@ -157,6 +160,7 @@ impl LookTool for OwnRuns {
     type Output = Told<ListRunsResponse>;
 
     const ABOUT: About = ListProcesses::ABOUT;
+    const USE: ProcessUse = ListProcesses::USE;
 
     fn check(_: &ListInput) -> Result<(), BadInput> {
         Ok(())

@@ -1,6 +1,7 @@
 //! `list_processes`: the processes of the caller's own on a host.
 
 use cofferdam_journal::Usage;
+use cofferdam_policy::ProcessUse;
 use cofferdam_proto::exec::v1::{Held, ListRunsResponse, RunState, RunSummary};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,7 @@ impl LookTool for ListProcesses {
              them by their handle.",
         effect: Effect::Reads,
     };
+    const USE: ProcessUse = ProcessUse::List;
 
     fn check(input: &Input) -> Result<(), BadInput> {
         bounded("page_size", input.page_size, DEFAULT_PAGE, 1..=MAX_PAGE)?;

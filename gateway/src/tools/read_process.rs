@@ -5,6 +5,7 @@ mod exact;
 
 use std::time::Duration;
 
+use cofferdam_policy::ProcessUse;
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -167,6 +168,7 @@ impl LookTool for ReadProcess {
              execute_command, too. Output that is not kept any more is told as a gap.",
         effect: Effect::Reads,
     };
+    const USE: ProcessUse = ProcessUse::Read;
 
     fn check(input: &Input) -> Result<(), BadInput> {
         if exact::is_wanted(input) {

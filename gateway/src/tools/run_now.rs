@@ -1,6 +1,7 @@
 //! What a run has come to that stands for a call as a task: no tool of its own, but
 //! looked at as by one, so that the rules decide and the journal has it each time.
 
+use cofferdam_policy::ProcessUse;
 use cofferdam_proto::exec::v1::{RunState, RunSummary};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,6 +57,7 @@ impl LookTool for RunNow {
         description: "What the run of a task has come to.",
         effect: Effect::Reads,
     };
+    const USE: ProcessUse = ProcessUse::Read;
 
     fn check(_input: &Input) -> Result<(), BadInput> {
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cofferdam_policy::ProcessUse;
 use cofferdam_proto::exec::v1::Held;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,7 @@ impl LookTool for WaitProcess {
              it runs longer than `wait_seconds`, it says so: wait again, or do something else.",
         effect: Effect::Reads,
     };
+    const USE: ProcessUse = ProcessUse::Read;
 
     fn check(input: &Input) -> Result<(), BadInput> {
         bounded("wait_seconds", input.wait_seconds, DEFAULT_WAIT, 0..=MAX_WAIT)?;
