@@ -19,7 +19,7 @@ use crate::identity::Identity;
 use crate::name::PeerName;
 
 pub use joining::{Recognise, joining_client_config, joining_server_config};
-use verifier::{ClientVerifier, ServerVerifier};
+use verifier::{ClientVerifier, Expected, ServerVerifier};
 
 /// As ALPN calls it (RFC 9113).
 const HTTP2: &[u8] = b"h2";
@@ -80,7 +80,8 @@ pub fn client_config(
         return Err(TlsError::WrongPeer { own: own.clone(), expected: expected.clone() });
     }
     let provider = Arc::new(default_provider());
-    let verifier = ServerVerifier::new(identity, expected, &provider);
+    let expected = Expected::Peer(expected.clone());
+    let verifier = ServerVerifier::new(Recognise::by(identity), expected, &provider);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()

@@ -8,25 +8,18 @@
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::{NoServerSessionStorage, ParsedCertificate};
+use rustls::pki_types::CertificateDer;
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
 
-use super::verifier::{only_tls13, refused};
+use super::verifier::{Expected, ServerVerifier};
 use super::{HTTP2, TlsError};
 use crate::digest::sha256;
 use crate::identity::Identity;
 use crate::name::Role;
-use crate::peer::{PeerError, peer_name};
 
 /// By what an authority is recognised.
 #[derive(Debug, Clone)]
@@ -42,6 +35,19 @@ impl Recognise {
     #[must_use]
     pub fn by(identity: &Identity) -> Self {
         Self::Believed(identity.roots())
+    }
+
+    /// What a chain has to end in, given the certificates that were shown with it.
+    pub(super) fn roots(&self, shown: &[CertificateDer<'_>]) -> Result<Arc<RootCertStore>, Error> {
+        let digest = match self {
+            Self::Believed(roots) => return Ok(Arc::clone(roots)),
+            Self::Root(digest) => digest,
+        };
+        let root = shown.iter().find(|certificate| sha256(certificate) == *digest);
+        let root = root.ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone().into_owned())?;
+        Ok(Arc::new(roots))
     }
 }
 
@@ -71,8 +77,7 @@ pub fn joining_server_config(identity: &Identity) -> Result<Arc<ServerConfig>, T
 /// Where the library refuses its parameters.
 pub fn joining_client_config(recognise: Recognise) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(default_provider());
-    let algorithms = provider.signature_verification_algorithms;
-    let verifier = AuthorityVerifier { recognise, algorithms };
+    let verifier = ServerVerifier::new(recognise, Expected::Authority, &provider);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
@@ -82,74 +87,4 @@ pub fn joining_client_config(recognise: Recognise) -> Result<Arc<ClientConfig>, 
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(Arc::new(config))
-}
-
-#[derive(Debug)]
-struct AuthorityVerifier {
-    recognise: Recognise,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl AuthorityVerifier {
-    /// What the chain has to end in.
-    fn roots(&self, shown: &[CertificateDer<'_>]) -> Result<Arc<RootCertStore>, Error> {
-        let digest = match &self.recognise {
-            Recognise::Believed(roots) => return Ok(Arc::clone(roots)),
-            Recognise::Root(digest) => digest,
-        };
-        let root = shown.iter().find(|certificate| sha256(certificate) == *digest);
-        let root = root.ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(root.clone().into_owned())?;
-        Ok(Arc::new(roots))
-    }
-}
-
-impl ServerCertVerifier for AuthorityVerifier {
-    /// The server name is what the connector filled in; only the URI counts.
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let roots = self.roots(intermediates)?;
-        verify_server_cert_signed_by_trust_anchor(
-            &ParsedCertificate::try_from(end_entity)?,
-            &roots,
-            intermediates,
-            now,
-            self.algorithms.all,
-        )?;
-        let found = peer_name(end_entity).map_err(refused)?;
-        if found.role() != Role::Authority {
-            let expected = "an authority".to_owned();
-            return Err(refused(PeerError::Unexpected { found, expected }));
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(only_tls13())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }

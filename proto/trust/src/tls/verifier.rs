@@ -16,9 +16,10 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
-    PeerIncompatible, RootCertStore, SignatureScheme,
+    PeerIncompatible, SignatureScheme,
 };
 
+use super::Recognise;
 use crate::identity::Identity;
 use crate::name::{PeerName, Role};
 use crate::peer::{PeerError, peer_name};
@@ -31,12 +32,21 @@ pub(super) struct ClientVerifier {
     role: Role,
 }
 
-/// Verifies who answers: exactly one peer.
+/// Verifies who answers.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
-    roots: Arc<RootCertStore>,
+    recognise: Recognise,
     algorithms: WebPkiSupportedAlgorithms,
-    expected: PeerName,
+    expected: Expected,
+}
+
+/// Who has to answer.
+#[derive(Debug)]
+pub(super) enum Expected {
+    /// Exactly this peer.
+    Peer(PeerName),
+    /// An authority, whatever its name.
+    Authority,
 }
 
 impl ClientVerifier {
@@ -102,20 +112,19 @@ impl ClientCertVerifier for ClientVerifier {
 }
 
 impl ServerVerifier {
-    pub(super) fn new(identity: &Identity, expected: &PeerName, provider: &CryptoProvider) -> Self {
-        Self {
-            roots: identity.roots(),
-            algorithms: provider.signature_verification_algorithms,
-            expected: expected.clone(),
-        }
+    pub(super) fn new(recognise: Recognise, expected: Expected, provider: &CryptoProvider) -> Self {
+        Self { recognise, algorithms: provider.signature_verification_algorithms, expected }
     }
 
     fn check_name(&self, certificate: &CertificateDer<'_>) -> Result<(), PeerError> {
         let found = peer_name(certificate)?;
-        if found == self.expected {
-            return Ok(());
-        }
-        Err(PeerError::Unexpected { found, expected: self.expected.to_string() })
+        let expected = match &self.expected {
+            Expected::Peer(peer) if found == *peer => return Ok(()),
+            Expected::Authority if found.role() == Role::Authority => return Ok(()),
+            Expected::Peer(peer) => peer.to_string(),
+            Expected::Authority => "an authority".to_owned(),
+        };
+        Err(PeerError::Unexpected { found, expected })
     }
 }
 
@@ -129,9 +138,10 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let roots = self.recognise.roots(intermediates)?;
         verify_server_cert_signed_by_trust_anchor(
             &ParsedCertificate::try_from(end_entity)?,
-            &self.roots,
+            &roots,
             intermediates,
             now,
             self.algorithms.all,
@@ -181,10 +191,10 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-pub(super) fn refused(error: PeerError) -> Error {
+fn refused(error: PeerError) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Refused(error)))))
 }
 
-pub(super) fn only_tls13() -> Error {
+fn only_tls13() -> Error {
     Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)
 }
