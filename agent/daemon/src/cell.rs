@@ -119,6 +119,12 @@ pub enum BuildError {
          remove them, or choose another workspace", most = bounds::SOCKETS
     )]
     Sockets(usize),
+    /// The kernel does not tell which sockets the host has in the workspace.
+    #[error(
+        "which sockets of the host lie beneath the workspace, where no cell may reach them, cannot \
+         be seen: {file}: {0}; its owner lets the agent read that", file = crate::sockets::LIST
+    )]
+    SocketsUnseen(#[source] std::io::Error),
     /// A layer that the grant wants is weaker than it should be.
     #[error(
         "the rules want the layer `{layer}` in full, and on this host it is weaker: {detail}; its \

@@ -338,7 +338,8 @@ fn complete(plan: &CellPlan, subject: &str) -> Result<CellPlan, BuildError> {
     if plan.limits.io_bytes > 0 {
         plan.limits.io_device = crate::disks::of(workspace.path.as_path());
     }
-    workspace.sockets = crate::sockets::beneath(workspace.path.as_path());
+    workspace.sockets =
+        crate::sockets::beneath(workspace.path.as_path()).map_err(BuildError::SocketsUnseen)?;
     if workspace.sockets.len() > bounds::SOCKETS {
         return Err(BuildError::Sockets(workspace.sockets.len()));
     }

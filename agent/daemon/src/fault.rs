@@ -339,7 +339,7 @@ impl From<BuildError> for Fault {
                 return fault.by("ceiling.limits.cells_per_user");
             }
             BuildError::Weaker { .. } => (Code::FailedPrecondition, "LAYER_WEAKER"),
-            BuildError::Failed { .. } | BuildError::Sockets(_) => {
+            BuildError::Failed { .. } | BuildError::Sockets(_) | BuildError::SocketsUnseen(_) => {
                 (Code::FailedPrecondition, "CELL_NOT_BUILT")
             }
             BuildError::Socket(_) | BuildError::Vanished | BuildError::Late => {

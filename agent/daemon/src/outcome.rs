@@ -120,7 +120,7 @@ pub fn not_built(error: &BuildError) -> Outcome {
         BuildError::Warden(WardenError::Refused { refusal, .. }) => (refused_step(*refusal), 0),
         BuildError::Warden(_) => ("warden", 0),
         BuildError::TooMany(_) | BuildError::Sockets(_) => ("resources", 0),
-        BuildError::Weaker { .. } => ("protection", 0),
+        BuildError::Weaker { .. } | BuildError::SocketsUnseen(_) => ("protection", 0),
         BuildError::Socket(_) | BuildError::Vanished | BuildError::Late => ("cell", 0),
     };
     failed_to_start(step, errno, error.to_string())

@@ -5,18 +5,22 @@ use std::path::Path;
 
 use cofferdam_plan::AbsolutePath;
 
+/// The kernel's list of Unix sockets in this network namespace.
+pub const LIST: &str = "/proc/net/unix";
+
 /// Those beneath `directory` that are there now, as the kernel tells them
 /// (proc(5), /proc/net/unix). Names that are relative or not normal are left out:
 /// nobody knows from where they were meant. Anybody on the host can have any name
 /// appear here, because the kernel prints names as they are, line ends included: a
 /// name is no proof that there is a socket.
-#[must_use]
-pub fn beneath(directory: &Path) -> Vec<AbsolutePath> {
-    let text = std::fs::read("/proc/net/unix").unwrap_or_default();
-    let mut sockets = named(&text, directory);
+///
+/// # Errors
+/// Where the kernel does not tell: nobody knows then what has to be covered.
+pub fn beneath(directory: &Path) -> std::io::Result<Vec<AbsolutePath>> {
+    let mut sockets = named(&std::fs::read(LIST)?, directory);
     sockets.sort();
     sockets.dedup();
-    sockets
+    Ok(sockets)
 }
 
 fn named(text: &[u8], directory: &Path) -> Vec<AbsolutePath> {
@@ -64,6 +68,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap();
         let _listener = std::os::unix::net::UnixListener::bind(path.join("socket")).unwrap();
-        assert_eq!(beneath(&path).len(), 1);
+        assert_eq!(beneath(&path).unwrap().len(), 1);
     }
 }
