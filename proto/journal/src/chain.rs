@@ -71,7 +71,8 @@ impl<'k> Chain<'k> {
             | Body::Failure(_)
             | Body::Outcome(_)
             | Body::Approval(_)
-            | Body::Policy(_) => {
+            | Body::Policy(_)
+            | Body::Peer(_) => {
                 self.in_use = true;
                 Ok(())
             }

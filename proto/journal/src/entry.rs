@@ -6,6 +6,7 @@
 
 mod approval;
 mod encoded;
+mod peer;
 mod policy;
 mod shadow;
 mod trace;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use approval::{Approval, ApprovalStep};
+pub use peer::{Peer, PeerStep};
 pub use policy::{Policy, PolicyStep};
 pub use shadow::Shadow;
 pub use trace::Trace;
@@ -40,6 +42,8 @@ pub enum Entry {
     Approval(Approval),
     /// Other rules were taken or refused.
     Policy(Policy),
+    /// A host or gateway was let in, held back or shut out.
+    Peer(Peer),
 }
 
 /// What a record holds.
@@ -62,6 +66,8 @@ pub enum Body {
     Approval(Approval),
     /// See [`Entry::Policy`].
     Policy(Policy),
+    /// See [`Entry::Peer`].
+    Peer(Peer),
     /// Signs everything before.
     Checkpoint(Checkpoint),
 }
@@ -303,6 +309,7 @@ impl From<Entry> for Body {
             Entry::Outcome(it) => Self::Outcome(it),
             Entry::Approval(it) => Self::Approval(it),
             Entry::Policy(it) => Self::Policy(it),
+            Entry::Peer(it) => Self::Peer(it),
         }
     }
 }
@@ -337,6 +344,7 @@ impl Body {
             Self::Outcome(_) => "outcome",
             Self::Approval(_) => "approval",
             Self::Policy(_) => "policy",
+            Self::Peer(_) => "peer",
             Self::Checkpoint(_) => "checkpoint",
         }
     }

@@ -81,6 +81,7 @@ impl Open {
             | Body::Failure(_)
             | Body::Approval(_)
             | Body::Policy(_)
+            | Body::Peer(_)
             | Body::Checkpoint(_) => {}
         }
     }

@@ -16,7 +16,7 @@ use cofferdam_trust::{hex, sha256};
 use serde_json::{Map, Value};
 
 use crate::ending::Ending;
-use crate::entry::{Approval, Call, Denial, Entry, Failure, Intent, Outcome, Policy, Subject};
+use crate::entry::{Approval, Call, Denial, Entry, Failure, Intent, Outcome, Peer, Policy, Subject};
 
 use patterns::{is_secret_flag, is_secret_name};
 
@@ -77,6 +77,10 @@ pub(crate) fn redact_entry(entry: Entry) -> Entry {
         Entry::Policy(policy) => {
             let error = redactor.text(&policy.error);
             Entry::Policy(Policy { error, ..policy })
+        }
+        Entry::Peer(peer) => {
+            let detail = redactor.text(&peer.detail);
+            Entry::Peer(Peer { detail, ..peer })
         }
     }
 }

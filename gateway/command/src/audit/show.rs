@@ -51,8 +51,18 @@ pub(crate) struct Arguments {
     tail: Option<usize>,
 }
 
-const KINDS: [&str; 9] =
-    ["opened", "key", "intent", "denial", "failure", "outcome", "approval", "policy", "checkpoint"];
+const KINDS: [&str; 10] = [
+    "opened",
+    "key",
+    "intent",
+    "denial",
+    "failure",
+    "outcome",
+    "approval",
+    "policy",
+    "peer",
+    "checkpoint",
+];
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, AuditError> {
     let mut out = io::stdout().lock();
@@ -128,6 +138,7 @@ fn call(body: &Body) -> Option<&Call> {
         | Body::Key(_)
         | Body::Outcome(_)
         | Body::Policy(_)
+        | Body::Peer(_)
         | Body::Checkpoint(_) => None,
     }
 }

@@ -153,6 +153,7 @@ impl Source {
             | Body::Outcome(_)
             | Body::Approval(_)
             | Body::Policy(_)
+            | Body::Peer(_)
             | Body::Checkpoint(_) => return Ok(None),
         };
         if !self.is_within(&time) {

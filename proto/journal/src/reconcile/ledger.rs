@@ -61,7 +61,8 @@ impl Ledger {
                 | Body::Key(_)
                 | Body::Checkpoint(_)
                 | Body::Approval(_)
-                | Body::Policy(_) => {}
+                | Body::Policy(_)
+                | Body::Peer(_) => {}
             }
         }
         let chain = walk.finish()?.chain;

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use cofferdam_journal::{Approval, Body, Call, Ending, Outcome, Policy, Record};
+use cofferdam_journal::{Approval, Body, Call, Ending, Outcome, Peer, Policy, Record};
 use serde_json::Value;
 
 use super::sandbox;
@@ -50,6 +50,7 @@ fn told(body: &Body) -> String {
         }
         Body::Approval(approval) => step(approval),
         Body::Policy(policy) => rules(policy),
+        Body::Peer(peer) => standing(peer),
         Body::Checkpoint(checkpoint) => {
             format!("signs everything up to record {}", checkpoint.sequence)
         }
@@ -77,6 +78,14 @@ fn rules(policy: &Policy) -> String {
         _ => String::new(),
     };
     format!("{kind} {} from {path}; in force: {digest}{signed}{error}", step.name())
+}
+
+/// What happened to a host or gateway, and by whom.
+fn standing(peer: &Peer) -> String {
+    let Peer { peer, step, by, detail } = peer;
+    let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+    format!("{peer} {}{by}{detail}", step.name())
 }
 
 /// Who asked for what, where. Much of it may be unknown.

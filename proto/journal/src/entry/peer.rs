@@ -1,0 +1,45 @@
+//! What became of a host or a gateway as such, rather than of a call: one record
+//! each time that somebody lets it in, holds it back or shuts it out.
+
+use serde::{Deserialize, Serialize};
+
+/// A step in the life of a host or a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// The host or gateway, by its own name.
+    pub peer: String,
+    /// What happened.
+    pub step: PeerStep,
+    /// Who did it, as the gateway's machine knows them: a user's name, or empty
+    /// where nobody did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// Why, in their words, or what is known besides.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What happened to a host or a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerStep {
+    /// No further runs are sent to it; those there go on.
+    Drained,
+    /// Nothing is sent to it any more.
+    Frozen,
+    /// It is neither drained nor frozen any more.
+    Resumed,
+}
+
+impl PeerStep {
+    /// As the record's line says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drained => "drained",
+            Self::Frozen => "frozen",
+            Self::Resumed => "resumed",
+        }
+    }
+}
