@@ -1,4 +1,4 @@
-//! The listening end: TCP in, authenticated connections out.
+//! The end that is called: TCP in, authenticated connections out.
 //!
 //! Each handshake runs in a task of its own, within a time limit and a cap on
 //! their number, so that no stranger's slowness is anybody else's. What comes
@@ -48,7 +48,8 @@ pub struct Handshakes {
     pub at_once: usize,
 }
 
-/// Replaces the listener's TLS configuration while it runs.
+/// The TLS configuration of whoever is called, which may be replaced while it runs;
+/// all that share a handle have the same one.
 #[derive(Debug, Clone)]
 pub struct ServerConfigHandle(Arc<ArcSwap<ServerConfig>>);
 
@@ -66,6 +67,17 @@ impl Default for Handshakes {
 }
 
 impl ServerConfigHandle {
+    /// Begins with `config`.
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self(Arc::new(ArcSwap::new(config)))
+    }
+
+    /// Authenticates whoever is at the other end of a connection that this side made
+    /// and is called on. The caller bounds the time.
+    pub async fn authenticate(&self, stream: TcpStream) -> io::Result<TlsConnection> {
+        authenticate(TlsAcceptor::from(self.0.load_full()), stream).await
+    }
+
     /// Uses `config` from the next connection on.
     pub fn replace(&self, config: Arc<ServerConfig>) {
         self.0.store(config);
@@ -84,8 +96,16 @@ impl TlsListener {
         config: Arc<ServerConfig>,
         handshakes: Handshakes,
     ) -> io::Result<Self> {
+        Self::sharing(listener, ServerConfigHandle::new(config), handshakes)
+    }
+
+    /// The same with a configuration that others have, too.
+    pub fn sharing(
+        listener: TcpListener,
+        config: ServerConfigHandle,
+        handshakes: Handshakes,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let config = ServerConfigHandle(Arc::new(ArcSwap::new(config)));
         let (sender, ready) = mpsc::channel(handshakes.at_once.max(1));
         let accepting = tokio::spawn(accept(listener, config.clone(), handshakes, sender));
         Ok(Self { address, config, ready, accepting })
@@ -135,10 +155,10 @@ async fn accept(
                 continue;
             }
         };
-        let acceptor = TlsAcceptor::from(config.0.load_full());
+        let config = config.clone();
         let ready = ready.clone();
         handshakes.spawn(async move {
-            let greeting = tokio::time::timeout(limits.timeout, authenticate(acceptor, stream));
+            let greeting = tokio::time::timeout(limits.timeout, config.authenticate(stream));
             let result = greeting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
             match result {
                 // A listener that is gone needs no more connections.

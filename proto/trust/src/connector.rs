@@ -2,20 +2,26 @@
 //!
 //! The channel connects when it is first used and again after it broke; each
 //! connection is verified from the start. An idle one is kept alive and a dead
-//! one noticed within seconds.
+//! one noticed within seconds. Who made the TCP connection is another matter: a
+//! host that dials out is called on the connection that it made.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::peer::Peer;
 
 /// The longest wait for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,10 +41,18 @@ const FRAME: u32 = 256 << 10;
 #[error("`{0}` is not an address; write HOST:PORT, such as 10.0.0.7:8461 or [::1]:8461")]
 pub struct AddressError(String);
 
+/// One connection to the peer that was expected, before any call.
+#[derive(Debug)]
+pub struct ClientConnection {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+}
+
 /// A channel to `address` (HOST:PORT). It connects lazily, so that a peer that
 /// is down shows at the first call.
 pub fn connect(address: &str, config: Arc<ClientConfig>) -> Result<Channel, AddressError> {
-    connect_with(address, config, |endpoint| endpoint)
+    check_address(address)?;
+    Ok(channel(dialling(address, config)))
 }
 
 /// The same for large files, with room for what is under way.
@@ -46,41 +60,138 @@ pub fn connect_for_streams(
     address: &str,
     config: Arc<ClientConfig>,
 ) -> Result<Channel, AddressError> {
-    connect_with(address, config, |endpoint| endpoint.max_frame_size(FRAME))
+    check_address(address)?;
+    Ok(channel_for_streams(dialling(address, config)))
 }
 
-fn connect_with(
-    address: &str,
-    config: Arc<ClientConfig>,
-    with: impl FnOnce(Endpoint) -> Endpoint,
-) -> Result<Channel, AddressError> {
-    let wrong = || AddressError(address.to_owned());
-    // The scheme says nothing about TLS: the connector below always uses it.
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| wrong())?;
-    let uri = endpoint.uri();
-    if uri.port_u16().is_none() || uri.authority().is_none_or(|it| it.as_str() != address) {
-        return Err(wrong());
+/// Whether `address` is one (HOST:PORT).
+///
+/// # Errors
+/// Where it is not.
+pub fn check_address(address: &str) -> Result<(), AddressError> {
+    let uri: Result<http::Uri, _> = format!("http://{address}").parse();
+    let authority = uri.as_ref().ok().and_then(http::Uri::authority);
+    match authority {
+        Some(it) if it.as_str() == address && it.port_u16().is_some() => Ok(()),
+        _ => Err(AddressError(address.to_owned())),
     }
-    let connector = TlsConnector::from(config);
-    let address: Arc<str> = address.into();
-    let dial = tower::service_fn(move |_: http::Uri| dial(Arc::clone(&address), connector.clone()));
-    Ok(with(endpoint)
+}
+
+/// A channel whose connections `next` makes, one whenever there is none.
+pub fn channel<F, C>(next: F) -> Channel
+where
+    F: FnMut() -> C + Send + 'static,
+    C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
+{
+    channel_with(next, |endpoint| endpoint)
+}
+
+/// The same for large files, with room for what is under way.
+pub fn channel_for_streams<F, C>(next: F) -> Channel
+where
+    F: FnMut() -> C + Send + 'static,
+    C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
+{
+    channel_with(next, |endpoint| endpoint.max_frame_size(FRAME))
+}
+
+fn channel_with<F, C>(mut next: F, with: impl FnOnce(Endpoint) -> Endpoint) -> Channel
+where
+    F: FnMut() -> C + Send + 'static,
+    C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
+{
+    // Neither says anything: the peer is known by its certificate, and the
+    // connections always have TLS.
+    let endpoint = Endpoint::from_static("http://peer");
+    let connect = tower::service_fn(move |_: http::Uri| {
+        let connection = next();
+        async move { connection.await.map(TokioIo::new) }
+    });
+    with(endpoint)
         .connect_timeout(CONNECT_TIMEOUT)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .connect_with_connector_lazy(dial))
+        .connect_with_connector_lazy(connect)
 }
 
-async fn dial(
-    address: Arc<str>,
-    connector: TlsConnector,
-) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
-    let stream = TcpStream::connect(&*address).await?;
-    stream.set_nodelay(true)?;
-    // A name must be given; the verifier looks at the peer's URI alone.
-    let anyone = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into());
-    Ok(TokioIo::new(connector.connect(anyone, stream).await?))
+fn dialling(
+    address: &str,
+    config: Arc<ClientConfig>,
+) -> impl FnMut() -> Pin<Box<dyn Future<Output = io::Result<ClientConnection>> + Send>> + Send + 'static
+{
+    let address: Arc<str> = address.into();
+    move || {
+        let (address, config) = (Arc::clone(&address), Arc::clone(&config));
+        Box::pin(async move { ClientConnection::dial(&address, config).await })
+    }
+}
+
+impl ClientConnection {
+    /// Dials `address` and authenticates who answers. The caller bounds the time.
+    pub async fn dial(address: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
+        Self::over(TcpStream::connect(address).await?, config).await
+    }
+
+    /// Authenticates who is at the other end of `stream`, which either side may have
+    /// made. The caller bounds the time.
+    pub async fn over(stream: TcpStream, config: Arc<ClientConfig>) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        // A name must be given; the verifier looks at the peer's URI alone.
+        let anyone = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into());
+        let stream = TlsConnector::from(config).connect(anyone, stream).await?;
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let certificate =
+            certificate.ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
+        let peer = Peer::from_certificate(certificate).map_err(io::Error::other)?;
+        Ok(Self { stream, peer })
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl AsyncRead for ClientConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for ClientConnection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }

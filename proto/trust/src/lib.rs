@@ -21,6 +21,7 @@
 
 mod acceptor;
 mod authority;
+mod claim;
 mod connector;
 mod digest;
 mod identity;
@@ -28,24 +29,31 @@ mod join;
 mod name;
 mod peer;
 mod policy;
+mod preface;
 mod private_file;
 mod request;
 mod signed;
 mod signing;
 mod tls;
+mod trust_list;
 mod versions;
 
 pub use acceptor::{Handshakes, ServerConfigHandle, TlsConnection, TlsListener};
 pub use authority::{
     Authority, AuthorityError, CLOCK_SKEW, CertificateFiles, IssuedCertificate, Lifetime,
 };
-pub use connector::{AddressError, connect, connect_for_streams};
+pub use claim::{Claim, ClaimError, MAX_CLAIM, sign_enrolment, sign_renewal, sign_watching};
+pub use connector::{
+    AddressError, ClientConnection, channel, channel_for_streams, check_address, connect,
+    connect_for_streams,
+};
 pub use digest::{action_digest, hex, sha256};
 pub use identity::{Identity, IdentityError};
 pub use join::{JoinToken, JoinTokenError};
 pub use name::{DEFAULT_TRUST_DOMAIN, NameError, PeerName, Role};
 pub use peer::{Peer, PeerError};
 pub use policy::{PolicyWord, PolicyWordError, sign_policy, verify_policy};
+pub use preface::{MAX_PREFACE, Preface, PrefaceError};
 pub use private_file::PrivateFileError;
 pub use request::{PeerKey, PeerKeyError};
 pub use signed::{
@@ -56,4 +64,5 @@ pub use signing::{KeyError, Purpose, SigningKey, TrustedKeys, VerifyingKey};
 pub use tls::{
     Recognise, TlsError, client_config, joining_client_config, joining_server_config, server_config,
 };
+pub use trust_list::{GatewayKeys, MAX_TRUST_LIST, TrustList, TrustListError};
 pub use versions::{PolicyVersionError, PolicyVersions};

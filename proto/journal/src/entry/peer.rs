@@ -26,10 +26,12 @@ pub struct Peer {
 pub enum PeerStep {
     /// No further runs are sent to it; those there go on.
     Drained,
-    /// Nothing is sent to it any more.
+    /// Runs are sent to it again.
+    Undrained,
+    /// No calls are sent to it any more.
     Frozen,
-    /// It is neither drained nor frozen any more.
-    Resumed,
+    /// Calls are sent to it again.
+    Unfrozen,
 }
 
 impl PeerStep {
@@ -38,8 +40,9 @@ impl PeerStep {
     pub fn name(self) -> &'static str {
         match self {
             Self::Drained => "drained",
+            Self::Undrained => "undrained",
             Self::Frozen => "frozen",
-            Self::Resumed => "resumed",
+            Self::Unfrozen => "unfrozen",
         }
     }
 }
