@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "cofferdam/intent/v1/intent.proto",
     "cofferdam/exec/v1/exec.proto",
     "cofferdam/file/v1/file.proto",
     "cofferdam/host/v1/host.proto",
+    "cofferdam/join/v1/join.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

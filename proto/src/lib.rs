@@ -31,3 +31,4 @@ package!("Signed intents and receipts.", intent, "cofferdam.intent.v1");
 package!("Runs: commands in cells.", exec, "cofferdam.exec.v1");
 package!("Files of a workspace.", file, "cofferdam.file.v1");
 package!("The host itself.", host, "cofferdam.host.v1");
+package!("Joining: certificates for hosts, and who is trusted.", join, "cofferdam.join.v1");

@@ -17,12 +17,14 @@ pub const MAX_SIGNED: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// Too long to be looked at.
-    #[error("the signed {what} has {length} bytes; at most {MAX_SIGNED} are taken")]
+    #[error("the signed {what} has {length} bytes; at most {most} are taken")]
     TooLong {
-        /// Intent, receipt or policy.
+        /// Intent, receipt, policy or trust list.
         what: &'static str,
         /// Its length in bytes.
         length: usize,
+        /// What is looked at, in bytes.
+        most: usize,
     },
     /// Signed by a key that is not believed here.
     #[error(
@@ -95,8 +97,21 @@ pub(crate) fn verify<M: Message + Default>(
     key_id: &str,
     signature: &[u8],
 ) -> Result<M, SignatureError> {
-    if bytes.len() > MAX_SIGNED {
-        return Err(SignatureError::TooLong { what, length: bytes.len() });
+    verify_up_to(MAX_SIGNED, keys, what, purpose, bytes, key_id, signature)
+}
+
+/// The same for messages of at most `most` bytes.
+pub(crate) fn verify_up_to<M: Message + Default>(
+    most: usize,
+    keys: &TrustedKeys,
+    what: &'static str,
+    purpose: Purpose,
+    bytes: &[u8],
+    key_id: &str,
+    signature: &[u8],
+) -> Result<M, SignatureError> {
+    if bytes.len() > most {
+        return Err(SignatureError::TooLong { what, length: bytes.len(), most });
     }
     let Some(key) = keys.get(key_id) else {
         let key_id = key_id.chars().take(64).collect();

@@ -50,6 +50,14 @@ pub enum Purpose {
     KeyChange,
     /// A publisher's word for a set of rules.
     Policy,
+    /// A host's first words to an authority.
+    Join,
+    /// A host that asks for its next certificate.
+    Renew,
+    /// A host that wants to hear of changes in whom to trust.
+    Watch,
+    /// An authority's word for whom to trust.
+    Trust,
 }
 
 impl Purpose {
@@ -63,6 +71,10 @@ impl Purpose {
             Self::Head => b"cofferdam head v1\0",
             Self::KeyChange => b"cofferdam key change v1\0",
             Self::Policy => b"cofferdam policy v1\0",
+            Self::Join => b"cofferdam join v1\0",
+            Self::Renew => b"cofferdam renew v1\0",
+            Self::Watch => b"cofferdam watch v1\0",
+            Self::Trust => b"cofferdam trust v1\0",
         }
     }
 
