@@ -212,7 +212,7 @@ impl Decode for CellPlan {
             })?,
             home: r.path("home")?,
             landlock: r.list("landlock", bounds::LANDLOCK, LandlockPlan::decode)?,
-            network: r.one_of("network", &[Network::None, Network::Host])?,
+            network: if r.bool("network")? { Network::Host } else { Network::None },
             filter: FilterDigest(r.array("filter")?),
             limits: Limits::decode(r)?,
             may_lack: LayerSet::decode(r)?,

@@ -139,12 +139,6 @@ impl<'a> Reader<'a> {
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         self.array(field).map(u64::from_le_bytes)
     }
-    /// One of `all`, by its place.
-    pub fn one_of<T: Copy>(&mut self, field: &'static str, all: &[T]) -> Result<T, DecodeError> {
-        let number = self.u8(field)?;
-        let unknown = DecodeError::Unknown(field, number.into());
-        all.get(usize::from(number)).copied().ok_or(unknown)
-    }
     /// A length or count of at most `limit`.
     fn length(&mut self, field: &'static str, limit: usize) -> Result<usize, DecodeError> {
         let actual = self.u32(field)?;

@@ -21,6 +21,9 @@ pub enum WardenRequest {
     RemoveLeaf(Leaf, bool),
     /// Hand over the kernel's records of what the sandbox refused.
     Records,
+    /// Keep a cell that was built for an agent before this one. The answer is that of
+    /// [`Self::Build`], or that it is gone.
+    Adopt(CellId),
 }
 
 /// A cgroup leaf of a cell. Numbers start at 1 and are not used twice.
@@ -131,6 +134,7 @@ impl Decode for WardenRequest {
             3 => Ok(Self::MakeLeaf(Leaf::decode(r)?, Limits::decode(r)?)),
             4 => Ok(Self::RemoveLeaf(Leaf::decode(r)?, r.bool("end")?)),
             5 => Ok(Self::Records),
+            6 => Ok(Self::Adopt(CellId(r.array("cell")?))),
             other => Err(DecodeError::Unknown("warden request", other.into())),
         }
     }

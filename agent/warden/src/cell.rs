@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use cofferdam_plan::{CellId, GivenLeaf, Limits, channel};
+use cofferdam_plan::{CellId, GivenLeaf, Limits, WardenEvent, channel};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -12,10 +12,12 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use crate::builder::{self, Material};
 use crate::cgroup::{CellCgroup, Entry};
 use crate::lease::Ids;
-use crate::sys::{self, Cloned};
+use crate::sys;
 
 /// How long a builder may take: it opens paths on file systems that may hang.
 const BUILD_TIME: Duration = Duration::from_secs(10);
+/// How long a cell may be without an agent: as long as one may take to start again.
+const ORPHAN_TIME: Duration = Duration::from_mins(5);
 
 /// Two ends: the warden's, and the cell's.
 type Pair = (OwnedFd, OwnedFd);
@@ -26,7 +28,9 @@ pub(crate) struct Cell {
     pub(crate) id: CellId,
     descriptor: OwnedFd,
     /// Open until the builder is done.
-    building: Option<(OwnedFd, Instant)>,
+    building: Option<OwnedFd>,
+    /// When it is ended: a builder that takes too long, a cell that nobody adopts.
+    deadline: Option<Instant>,
     cgroup: Option<CellCgroup>,
     /// Leads to its PID 1. Never waited on: a cell may be stopped or hostile.
     leaves: OwnedFd,
@@ -44,23 +48,22 @@ impl Cell {
         let (cloned, (building, built), (leaves, given)) = begun.inspect_err(|_| {
             material.cgroup.iter().for_each(|cgroup| _ = cgroup.remove());
         })?;
-        match cloned {
-            Cloned::Child => builder::enter(material, built, given),
-            Cloned::Parent { process: _, descriptor } => Ok(Self {
-                id: material.admitted.plan().cell,
-                descriptor,
-                building: Some((building, Instant::now() + BUILD_TIME)),
-                leaves,
-                user: material.user,
-                cgroup: material.cgroup.ok().map(CellCgroup::entered),
-                stirred: true,
-                reaped: false,
-            }),
-        }
+        let Some((_, descriptor)) = cloned else { builder::enter(material, built, given) };
+        Ok(Self {
+            id: material.admitted.plan().cell,
+            descriptor,
+            building: Some(building),
+            deadline: Some(Instant::now() + BUILD_TIME),
+            leaves,
+            user: material.user,
+            cgroup: material.cgroup.ok().map(CellCgroup::entered),
+            stirred: true,
+            reaped: false,
+        })
     }
 
     /// Clones the builder, with a pipe and a pair of sockets to it.
-    fn begin(material: &Material) -> rustix::io::Result<(Cloned, Pair, Pair)> {
+    fn begin(material: &Material) -> rustix::io::Result<(Option<sys::Child>, Pair, Pair)> {
         let built = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let leaves = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -70,11 +73,6 @@ impl Cell {
         };
         let namespaces = builder::namespaces(material.admitted.plan(), material.rootless);
         Ok((sys::clone(namespaces, into)?, built, leaves))
-    }
-
-    /// The cgroup's path relative to each hierarchy; empty: none.
-    pub(crate) fn cgroup(&self) -> &str {
-        self.cgroup.as_ref().map_or("", |cgroup| &cgroup.relative)
     }
 
     /// Makes a cgroup leaf and gives it to PID 1.
@@ -99,7 +97,7 @@ impl Cell {
     /// has ended, its builder is done.
     pub(crate) fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let process = (!self.reaped).then(|| self.descriptor.as_fd());
-        process.into_iter().chain(self.building.iter().map(|(pipe, _)| pipe.as_fd()))
+        process.into_iter().chain(self.building.as_ref().map(AsFd::as_fd))
     }
 
     /// When this cell wants to be looked at again.
@@ -107,19 +105,34 @@ impl Cell {
         if self.reaped {
             return Some(Instant::now() + Duration::from_millis(5));
         }
-        self.building.as_ref().map(|(_, deadline)| *deadline)
+        self.deadline
     }
 
-    /// Notes that the builder is done; ends one that takes too long.
-    pub(crate) fn keep_deadline(&mut self) {
-        let Some((pipe, deadline)) = &self.building else { return };
-        let (done, late) =
-            (rustix::io::read(pipe, &mut [0_u8]) == Ok(0), *deadline <= Instant::now());
-        if late && !done {
-            self.kill();
+    /// Its agent is gone: it ends when its control socket closes, or unless somebody
+    /// [adopts](Self::adopt) it in time.
+    pub(crate) fn orphan(&mut self) {
+        self.deadline.get_or_insert(Instant::now() + ORPHAN_TIME);
+    }
+
+    /// The agent knows of it.
+    pub(crate) fn adopt(&mut self) -> WardenEvent {
+        self.deadline = self.deadline.filter(|_| self.building.is_some());
+        WardenEvent::Building {
+            cell: self.id,
+            uid: self.user.uid,
+            cgroup: self.cgroup.as_ref().map_or("", |cgroup| &cgroup.relative).to_owned(),
         }
-        if done || late {
-            self.building = None;
+    }
+
+    /// Notes that the builder is done; ends a cell that is late.
+    pub(crate) fn keep_deadline(&mut self) {
+        let built = |pipe: &OwnedFd| rustix::io::read(pipe, &mut [0_u8]) == Ok(0);
+        if self.building.as_ref().is_some_and(built) {
+            (self.building, self.deadline) = (None, None);
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            (self.building, self.deadline) = (None, None);
+            self.kill();
         }
     }
 

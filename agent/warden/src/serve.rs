@@ -63,8 +63,11 @@ struct Warden {
 impl Warden {
     fn receive_agents(&mut self, listener: &OwnedFd, agent: u32) -> Result<(), String> {
         loop {
-            // Between agents there are no cells to look after but dying ones.
-            self.end_all_cells();
+            // Who comes next asks for the cells that it knows.
+            self.cells.iter_mut().for_each(Cell::orphan);
+            while !self.wait(listener)? {
+                _ = self.look_after_cells();
+            }
             let Ok(socket) = accept_with(listener, SocketFlags::CLOEXEC) else { continue };
             match sockopt::socket_peercred(&socket).map(|peer| peer.uid.as_raw()) {
                 Ok(uid) if uid == agent => self.converse(&socket)?,
@@ -81,8 +84,9 @@ impl Warden {
         }
         loop {
             let request = self.wait(socket)?;
-            let done = self
-                .look_after_cells(socket)
+            let mut gone = self.look_after_cells();
+            let done = gone
+                .try_for_each(|event| channel::send(socket, &event, &[]))
                 .and_then(|()| if request { self.handle(socket) } else { Ok(()) });
             match done {
                 Ok(()) => {}
@@ -118,7 +122,7 @@ impl Warden {
     }
 
     /// Notes finished builders, ends late ones, buries the dead.
-    fn look_after_cells(&mut self, socket: impl AsFd) -> Result<(), ChannelError> {
+    fn look_after_cells(&mut self) -> impl Iterator<Item = WardenEvent> + use<> {
         let mut gone = Vec::new();
         self.cells.retain_mut(|cell| {
             cell.keep_deadline();
@@ -127,8 +131,7 @@ impl Warden {
             gone.push(WardenEvent::Gone { cell: cell.id });
             false
         });
-        // Nothing is left of them, whether or not the agent still hears it.
-        gone.iter().try_for_each(|event| channel::send(&socket, event, &[]))
+        gone.into_iter()
     }
 
     fn handle(&mut self, socket: &OwnedFd) -> Result<(), ChannelError> {
@@ -147,6 +150,10 @@ impl Warden {
             (WardenRequest::Destroy(id), _) => {
                 self.cell(id).into_iter().for_each(Cell::kill);
                 Ok(())
+            }
+            (WardenRequest::Adopt(id), _) => {
+                let known = self.cell(id).map(Cell::adopt);
+                channel::send(socket, &known.unwrap_or(WardenEvent::Gone { cell: id }), &[])
             }
             (WardenRequest::MakeLeaf(leaf, limits), _) => {
                 let made = match self.cell(leaf.cell) {
@@ -197,10 +204,10 @@ impl Warden {
                 (Refusal::System, format!("cannot make the cell's namespaces: {errno}"))
             })
         });
-        let cell = built.inspect_err(|_| self.leases.give_back(user))?;
-        let cgroup = cell.cgroup().to_owned();
+        let mut cell = built.inspect_err(|_| self.leases.give_back(user))?;
+        let event = cell.adopt();
         self.cells.push(cell);
-        Ok(WardenEvent::Building { cell: id, uid: user.uid, cgroup })
+        Ok(event)
     }
 
     fn admit(&self, plan: CellPlan) -> Result<Admitted, Refused> {

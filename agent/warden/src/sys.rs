@@ -27,17 +27,12 @@ pub(crate) fn inherited(fd: RawFd) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Which side of a clone one is on.
-pub(crate) enum Cloned {
-    /// The new process.
-    Child,
-    /// The old one, with the child's pid and pidfd.
-    Parent { process: Pid, descriptor: OwnedFd },
-}
+/// A new process.
+pub(crate) type Child = (Pid, OwnedFd);
 
-/// clone3(2) as fork(2) with new namespaces, a pidfd, and on cgroup v2 the
-/// cgroup that the child starts in.
-pub(crate) fn clone(namespaces: libc::c_int, cgroup: Option<&OwnedFd>) -> Result<Cloned> {
+/// clone3(2) as fork(2) with new namespaces, and on cgroup v2 the cgroup that the
+/// child starts in. Which process that is, and its pidfd; `None` in itself.
+pub(crate) fn clone(namespaces: libc::c_int, cgroup: Option<&OwnedFd>) -> Result<Option<Child>> {
     let mut descriptor: libc::c_int = -1;
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     // SAFETY: all zeroes is a valid `clone_args`: nothing asked for.
@@ -54,11 +49,10 @@ pub(crate) fn clone(namespaces: libc::c_int, cgroup: Option<&OwnedFd>) -> Result
     let process = check(process)?;
     #[allow(clippy::cast_possible_truncation, reason = "a pid is a C int")]
     let Some(process) = Pid::from_raw(process as i32) else {
-        return Ok(Cloned::Child);
+        return Ok(None);
     };
     // SAFETY: CLONE_PIDFD made this descriptor for us, and nothing else owns it.
-    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    Ok(Cloned::Parent { process, descriptor })
+    Ok(Some((process, unsafe { OwnedFd::from_raw_fd(descriptor) })))
 }
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;

@@ -9,6 +9,19 @@ impl Refusal {
         [Self::Ceiling, Self::Plan, Self::Exhausted, Self::Protection, Self::System];
 }
 
+impl Reader<'_> {
+    /// One of `all`, by its place.
+    pub(crate) fn one_of<T: Copy>(
+        &mut self,
+        field: &'static str,
+        all: &[T],
+    ) -> Result<T, DecodeError> {
+        let number = self.u8(field)?;
+        let unknown = DecodeError::Unknown(field, number.into());
+        all.get(usize::from(number)).copied().ok_or(unknown)
+    }
+}
+
 impl Encode for WardenRequest {
     fn encode(&self, w: &mut Writer) {
         match self {
@@ -31,6 +44,10 @@ impl Encode for WardenRequest {
                 w.bool(*end);
             }
             Self::Records => w.u8(5),
+            Self::Adopt(cell) => {
+                w.u8(6);
+                w.array(&cell.0);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::view::clone_of;
 use super::{BuildError, During, Ids, Material};
-use crate::sys::{self, Cloned, MountAttributes};
+use crate::sys::{self, MountAttributes};
 
 /// Opens the workspace as a detached mount. `proc` is a /proc of this PID
 /// namespace.
@@ -78,20 +78,16 @@ fn map(
 /// a helper process that does nothing and is gone when this returns.
 fn owner_namespace(owner: Ids, cell: Ids, proc: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let (wait, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    match sys::clone(libc::CLONE_NEWUSER, None)? {
-        Cloned::Child => {
-            drop(hold);
-            // Ends when the parent closes its end, or is gone.
-            _ = rustix::io::read(&wait, &mut [0_u8]);
-            sys::exit_now(0)
-        }
-        Cloned::Parent { process, descriptor: _ } => {
-            let namespace = write_maps(process, owner, cell, proc);
-            drop(hold);
-            waitpid(Some(process), WaitOptions::empty())?;
-            namespace
-        }
-    }
+    let Some((process, _)) = sys::clone(libc::CLONE_NEWUSER, None)? else {
+        drop(hold);
+        // Ends when the parent closes its end, or is gone.
+        _ = rustix::io::read(&wait, &mut [0_u8]);
+        sys::exit_now(0)
+    };
+    let namespace = write_maps(process, owner, cell, proc);
+    drop(hold);
+    waitpid(Some(process), WaitOptions::empty())?;
+    namespace
 }
 
 fn write_maps(process: Pid, owner: Ids, cell: Ids, proc: &OwnedFd) -> rustix::io::Result<OwnedFd> {
