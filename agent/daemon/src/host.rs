@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use cofferdam_proto::host::v1::host_service_server::HostService;
 use cofferdam_proto::host::v1::{
-    GetHostRequest, GetHostResponse, ReadServiceRequest, ReadServiceResponse,
+    GetHostRequest, GetHostResponse, ReadServiceRequest, ReadServiceResponse, UpdateTrustRequest,
+    UpdateTrustResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -36,5 +37,15 @@ impl HostService for Host {
         let read = read_service(&self.0, &gateway, request.into_inner()).await;
         let (report, receipt) = read.map_err(Fault::into_status)?;
         Ok(Response::new(ReadServiceResponse { report: Some(report), receipt: Some(receipt) }))
+    }
+
+    async fn update_trust(
+        &self,
+        request: Request<UpdateTrustRequest>,
+    ) -> Result<Response<UpdateTrustResponse>, Status> {
+        gateway(&request)?;
+        Err(Status::failed_precondition(
+            "this host did not enrol: it knows no authority to believe",
+        ))
     }
 }
