@@ -25,7 +25,6 @@ pub mod client;
 mod completion;
 pub mod config;
 mod consent;
-mod database;
 mod decide;
 mod descriptors;
 mod elicit;
@@ -55,6 +54,8 @@ pub mod tokens;
 mod tools;
 mod trace;
 mod transcript;
+
+use cofferdam_database as database;
 
 pub use arguments::Arguments;
 pub use config::{Config, ConfigError};

@@ -52,6 +52,8 @@ pub struct Authority {
     certificate_pem: String,
     /// Of the root above it; a root has none.
     root_pem: Option<String>,
+    /// Of the root, its own or the one above.
+    root_der: Vec<u8>,
     not_after: SystemTime,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -204,16 +206,27 @@ impl Authority {
         }
         let not_after = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
         let not_after = SystemTime::UNIX_EPOCH + Duration::from_secs(not_after);
-        if let Some(root) = &root_pem {
-            is_signed_by(&parsed, root).map_err(not)?;
-        }
+        let root_der = match &root_pem {
+            Some(root) => is_signed_by(&parsed, root).map_err(not)?,
+            None => der.to_vec(),
+        };
         let issuer = Issuer::from_ca_cert_der(&der, key)?;
-        Ok(Self { certificate_pem, root_pem, not_after, issuer })
+        Ok(Self { certificate_pem, root_pem, root_der, not_after, issuer })
     }
 
     /// The root's certificate in PEM: what peers are given to believe.
     pub fn certificate_pem(&self) -> &str {
         self.root_pem.as_deref().unwrap_or(&self.certificate_pem)
+    }
+
+    /// SHA-256 of the root's certificate (DER): what join tokens name it by.
+    pub fn root_digest(&self) -> [u8; 32] {
+        sha256(&self.root_der)
+    }
+
+    /// The root's certificate in DER.
+    pub fn root_der(&self) -> &[u8] {
+        &self.root_der
     }
 
     /// From when on nothing that it issued counts.
@@ -247,12 +260,17 @@ impl Authority {
         name: &PeerName,
         lifetime: Lifetime,
     ) -> Result<String, AuthorityError> {
-        let asked = CertificateSigningRequestParams::from_der(&request.into());
-        let asked = asked.map_err(AuthorityError::Request)?;
-        if asked.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
-            return Err(AuthorityError::Request(rcgen::Error::UnsupportedSignatureAlgorithm));
-        }
+        let asked = read_request(request)?;
         self.certify(&asked.public_key, name, lifetime)
+    }
+
+    /// SHA-256 of the key (SubjectPublicKeyInfo, DER) of a request that [`Self::answer`]
+    /// would answer: two requests for one key have the same.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn request_key(request: &[u8]) -> Result<[u8; 32], AuthorityError> {
+        read_request(request).map(|asked| sha256(&asked.public_key.subject_public_key_info()))
     }
 
     /// The chain in PEM: the peer's certificate, and an intermediate's own.
@@ -277,15 +295,25 @@ impl Authority {
     }
 }
 
-/// Whether an intermediate's certificate is a root's word, or why not.
-fn is_signed_by(intermediate: &X509Certificate<'_>, root: &str) -> Result<(), &'static str> {
+fn read_request(request: &[u8]) -> Result<CertificateSigningRequestParams, AuthorityError> {
+    let asked = CertificateSigningRequestParams::from_der(&request.into());
+    let asked = asked.map_err(AuthorityError::Request)?;
+    if asked.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+        return Err(AuthorityError::Request(rcgen::Error::UnsupportedSignatureAlgorithm));
+    }
+    Ok(asked)
+}
+
+/// The root's certificate in DER if an intermediate's is its word, or why not.
+fn is_signed_by(intermediate: &X509Certificate<'_>, root: &str) -> Result<Vec<u8>, &'static str> {
     let der = CertificateDer::from_pem_slice(root.as_bytes());
     let der = der.map_err(|_| "root.crt is no certificate in PEM")?;
     let (_, root) = x509_parser::parse_x509_certificate(&der)
         .map_err(|_| "root.crt is no X.509 certificate")?;
     intermediate
         .verify_signature(Some(root.public_key()))
-        .map_err(|_| "ca.crt is not signed by the authority of root.crt")
+        .map_err(|_| "ca.crt is not signed by the authority of root.crt")?;
+    Ok(der.to_vec())
 }
 
 fn make_directory(directory: &Path) -> Result<(), AuthorityError> {

@@ -32,6 +32,32 @@ pub enum PeerStep {
     Frozen,
     /// Calls are sent to it again.
     Unfrozen,
+    /// A join token was made for it.
+    Invited,
+    /// Somebody asked to be it and was sent away.
+    TurnedAway,
+    /// It showed its join token and named its keys.
+    Enrolled,
+    /// Its owner lets it in.
+    Approved,
+    /// Its owner does not let it in.
+    Refused,
+    /// It got its first certificate.
+    Certified,
+    /// It got its next certificate.
+    Renewed,
+    /// It got one although the last had lapsed, by its signing key.
+    Reattested,
+    /// Two seem to be it: nothing more is certified until its owner says who counts.
+    Alarmed,
+    /// Its owner says that all is well with it.
+    Trusted,
+    /// It counts for nothing any more.
+    Revoked,
+    /// It was forgotten.
+    Removed,
+    /// Of an authority: another certificate follows the one before.
+    Rotated,
 }
 
 impl PeerStep {
@@ -43,6 +69,19 @@ impl PeerStep {
             Self::Undrained => "undrained",
             Self::Frozen => "frozen",
             Self::Unfrozen => "unfrozen",
+            Self::Invited => "invited",
+            Self::TurnedAway => "turned_away",
+            Self::Enrolled => "enrolled",
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Certified => "certified",
+            Self::Renewed => "renewed",
+            Self::Reattested => "reattested",
+            Self::Alarmed => "alarmed",
+            Self::Trusted => "trusted",
+            Self::Revoked => "revoked",
+            Self::Removed => "removed",
+            Self::Rotated => "rotated",
         }
     }
 }

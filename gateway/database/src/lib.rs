@@ -1,5 +1,10 @@
 //! The gateway's SQLite files: made where there is none, mode 0600, and brought
 //! to the schema that this program knows. Several processes may open one at once.
+//!
+//! The gateway keeps tokens, sessions and requests for approval so, its authority
+//! the hosts that enrol. Nothing of it runs as root.
+
+#![forbid(unsafe_code)]
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -41,7 +46,7 @@ pub enum DatabaseError {
 /// Opens the file at `path`, which holds `what`. `steps` lead from each schema to
 /// the next, the first of them to a new file's; a step that was released is never
 /// changed.
-pub(crate) fn open(
+pub fn open(
     what: &'static str,
     path: &Path,
     steps: &[&str],
