@@ -178,8 +178,7 @@ fn a_full_workspace_is_an_error_inside_and_no_harm_outside() {
     if cofferdam_tests::skip_unless_root(test) {
         return;
     }
-    if !tmpfs_can_have_another_owner() {
-        cofferdam_tests::skip(test, "this kernel maps no owners on tmpfs (Linux 6.3 or later)");
+    if cofferdam_tests::skip_unless_owners_map_on_tmpfs(test) {
         return;
     }
     let mounts = "mkdir $WORK/full; mount -t tmpfs -o size=1m,nr_inodes=32,uid=61002,gid=61002 full $WORK/full";
@@ -203,12 +202,6 @@ fn a_full_workspace_is_an_error_inside_and_no_harm_outside() {
     let refused = wait(full.files().write_file(request)).unwrap_err();
     assert_eq!(reason(&refused), "FILE_NO_SPACE", "{refused:?}");
     assert_eq!(bench.caller.sh("echo fine > made").code(), 0);
-}
-
-fn tmpfs_can_have_another_owner() -> bool {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 3)
 }
 
 #[test]

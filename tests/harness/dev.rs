@@ -1,5 +1,6 @@
 //! A whole Cofferdam on loopback, as `cofferdam dev` starts it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,7 @@ impl Dev {
     pub fn start_in(directory: TempDir, wrapper: &[&str], arguments: &[&str]) -> Self {
         let root = directory.path().canonicalize().expect("its real path");
         let workspace = root.join("workspace");
+        let log = root.join("dev.log");
         let mut words: Vec<_> = wrapper.iter().map(PathBuf::from).collect();
         words.push(program("cofferdam"));
         let (first, rest) = words.split_first().expect("at least the program");
@@ -67,13 +69,16 @@ impl Dev {
             .current_dir(&workspace)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a file for its errors"))
             .spawn()
             .expect("cofferdam starts");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("its output");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let ready = serde_json::from_str(&line)
-            .unwrap_or_else(|error| panic!("not ready: {error}: {line:?}"));
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| {
+            let told = std::fs::read_to_string(&log).unwrap_or_default();
+            panic!("not ready: {error}: {line:?}: {told}")
+        });
         Self { process, ready, workspace, directory }
     }
 

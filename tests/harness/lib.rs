@@ -31,6 +31,19 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
+/// Skips a test whose workspace is a tmpfs, where the kernel maps no owners on those:
+/// it does since Linux 6.3.
+#[must_use]
+pub fn skip_unless_owners_map_on_tmpfs(test: &str) -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    let maps = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 3);
+    if !maps {
+        skip(test, "this kernel maps no owners on tmpfs (Linux 6.3 or later)");
+    }
+    !maps
+}
+
 /// Skips a test that only root can run.
 #[must_use]
 pub fn skip_unless_root(test: &str) -> bool {

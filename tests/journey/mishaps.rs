@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use cofferdam_tests::dev::{Dev, until};
 use cofferdam_tests::host::{Host, Setup};
-use cofferdam_tests::skip_unless_root;
 use cofferdam_tests::warden::is_root;
+use cofferdam_tests::{skip_unless_owners_map_on_tmpfs, skip_unless_root};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -253,7 +253,8 @@ fn names_that_are_not_utf_8_are_worked_with_by_every_tool_that_takes_a_path() {
 
 #[test]
 fn a_disk_that_is_full_in_the_middle_of_a_write_leaves_the_old_content() {
-    if skip_unless_root("a_disk_that_is_full_in_the_middle_of_a_write_leaves_the_old_content") {
+    let test = "a_disk_that_is_full_in_the_middle_of_a_write_leaves_the_old_content";
+    if skip_unless_root(test) || skip_unless_owners_map_on_tmpfs(test) {
         return;
     }
     let directory = TempDir::new().unwrap();

@@ -417,8 +417,10 @@ fn nobody_reads_watches_or_lists_what_another_runs() {
     let process = field(&started, "process").as_str().unwrap().to_owned();
     let (of, run) = process.split_once('/').unwrap();
     let uri = format!("cofferdam://{of}/runs/{run}/output");
-    let own = ask_of(&gateway, &ann, "resources/read", &json!({ "uri": uri }));
-    assert_eq!(contents(&own)[0]["text"], "mine\n", "{own:#}");
+    until("its owner reads it", || {
+        let own = ask_of(&gateway, &ann, "resources/read", &json!({ "uri": uri }));
+        contents(&own)[0]["text"] == "mine\n"
+    });
     let told = ask_of(&gateway, &bob, "resources/read", &json!({ "uri": uri }));
     let never = uri.replace(run, "0b9c6a52-7d1e-4d0a-9c55-6f2f9d3f7a10");
     let unknown = ask_of(&gateway, &bob, "resources/read", &json!({ "uri": never }));

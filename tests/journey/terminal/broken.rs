@@ -25,8 +25,11 @@ fn a_gateway_that_is_killed_and_started_again_in_mid_stream_loses_and_doubles_no
         .spawn()
         .unwrap();
     let mut stdout = child.stdout.take().unwrap();
+    // It runs once it prints: a gateway that is gone before is another matter.
+    let mut first = [0; 1];
+    stdout.read_exact(&mut first).unwrap();
     let reader = std::thread::spawn(move || {
-        let mut all = String::new();
+        let mut all = String::from_utf8(first.to_vec()).unwrap();
         stdout.read_to_string(&mut all).unwrap();
         all
     });
