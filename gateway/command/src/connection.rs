@@ -1,26 +1,23 @@
 //! Which gateway to ask, and with what token. The token comes from a file or
 //! the environment, never from the command line, which everybody can read.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use clap::Args;
 use cofferdam_gateway::client::Endpoint;
+use cofferdam_trust::{PrivateFileError, read_private_file};
 use zeroize::Zeroizing;
 
 /// The variable that holds a token.
 const TOKEN: &str = "COFFERDAM_TOKEN";
-
-/// The longest token file, in bytes.
-const MAX_TOKEN: u64 = 4096;
 
 /// Which gateway, and whose token.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
     #[command(flatten)]
     gateway: Gateway,
-    /// A file with the token. Default: the variable COFFERDAM_TOKEN.
+    /// A file with the token, of mode 0600. Default: the variable COFFERDAM_TOKEN.
     #[arg(long, env = "COFFERDAM_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -54,14 +51,9 @@ pub(crate) enum ConnectionError {
          `cofferdam dev` prints one"
     )]
     NoToken,
-    /// The token's file.
-    #[error("cannot read the token file `{path}`: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The token's file cannot be read, or others could have read it.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
     /// Not a token.
     #[error("{0} holds no token: a token is one line without spaces")]
     NotAToken(String),
@@ -83,9 +75,9 @@ impl Connection {
     pub(crate) fn endpoint(self) -> Result<Endpoint, ConnectionError> {
         let Self { gateway, token_file } = self;
         let (token, origin) = match token_file {
-            Some(path) => (read(&path)?, format!("the file `{}`", path.display())),
+            Some(path) => (read_private_file(&path)?, format!("the file `{}`", path.display())),
             None => (
-                std::env::var(TOKEN).map_err(|_| ConnectionError::NoToken)?,
+                std::env::var(TOKEN).map_err(|_| ConnectionError::NoToken)?.into(),
                 format!("the variable {TOKEN}"),
             ),
         };
@@ -100,14 +92,6 @@ pub(crate) fn one_line(text: &str, origin: String) -> Result<Zeroizing<String>, 
         return Err(ConnectionError::NotAToken(origin));
     }
     Ok(token.to_owned().into())
-}
-
-fn read(path: &Path) -> Result<String, ConnectionError> {
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_TOKEN).read_to_string(&mut text))
-        .map_err(|source| ConnectionError::File { path: path.to_owned(), source })?;
-    Ok(text)
 }
 
 /// An event loop for one command.

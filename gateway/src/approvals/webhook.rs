@@ -5,18 +5,14 @@
 //! (RFC 2104). The receiver learns what waits; it cannot answer without an
 //! approver's credential.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use cofferdam_journal::redact_value;
-use cofferdam_trust::hex;
+use cofferdam_trust::{PrivateFileError, hex, read_private_file};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{Request, now};
 use crate::config::WebhookConfig;
@@ -29,8 +25,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const UNDER_WAY: usize = 64;
 /// The shortest secret, in bytes.
 const MIN_SECRET: usize = 16;
-/// The longest secret, in bytes.
-const MAX_SECRET: u64 = 4096;
 
 /// Where messages go.
 #[derive(Debug, Clone)]
@@ -44,17 +38,9 @@ pub(super) struct Webhook {
 /// Why nobody can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The secret cannot be read.
-    #[error("cannot read the webhook's secret `{path}`: {source}")]
-    Secret {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Everybody can read it.
-    #[error("the webhook's secret `{0}` can be read by everybody: `chmod o= {0}`")]
-    Exposed(PathBuf),
+    /// The secret cannot be read, or others could have read it.
+    #[error("the webhook's secret: {0}")]
+    Secret(PrivateFileError),
     /// The secret is none.
     #[error(
         "the webhook's secret `{0}` has less than {MIN_SECRET} bytes; make one with \
@@ -69,14 +55,8 @@ pub enum WebhookError {
 impl Webhook {
     pub(super) fn new(config: &WebhookConfig) -> Result<Self, WebhookError> {
         let path = &config.secret;
-        let failed = |source| WebhookError::Secret { path: path.clone(), source };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o007 != 0 {
-            return Err(WebhookError::Exposed(path.clone()));
-        }
-        let mut secret = Zeroizing::new(Vec::new());
-        file.take(MAX_SECRET).read_to_end(&mut secret).map_err(failed)?;
-        let secret = secret.trim_ascii();
+        let text = read_private_file(path).map_err(WebhookError::Secret)?;
+        let secret = text.trim_ascii().as_bytes();
         if secret.len() < MIN_SECRET {
             return Err(WebhookError::Short(path.clone()));
         }

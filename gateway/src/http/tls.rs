@@ -4,10 +4,10 @@
 //! 1.2), because MCP clients are other people's programs. Callers prove who they
 //! are with tokens.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cofferdam_trust::{PrivateFileError, read_private_file};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -35,12 +35,9 @@ pub enum TlsFilesError {
         /// Why.
         source: pem::Error,
     },
-    /// Anybody on the machine could take the key.
-    #[error("the key file `{path}` can be read by everybody; `chmod o= {path}` mends it")]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The key cannot be read, or others could have taken it.
+    #[error(transparent)]
+    Key(#[from] PrivateFileError),
     /// Certificate and key do not make a configuration.
     #[error("`{certificate}` and `{key}` cannot be used together: {source}")]
     Unusable {
@@ -83,13 +80,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFilesErr
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFilesError> {
-    let metadata = std::fs::metadata(path)
-        .map_err(|source| TlsFilesError::Read { path: path.to_owned(), source })?;
-    if metadata.mode() & 0o007 != 0 {
-        return Err(TlsFilesError::Exposed { path: path.to_owned() });
-    }
-    let text = zeroize::Zeroizing::new(read(path)?);
-    PrivateKeyDer::from_pem_slice(&text).map_err(|source| TlsFilesError::Pem {
+    let text = read_private_file(path)?;
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|source| TlsFilesError::Pem {
         path: path.to_owned(),
         what: "private key",
         source,

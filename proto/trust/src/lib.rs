@@ -54,7 +54,7 @@ pub use name::{DEFAULT_TRUST_DOMAIN, NameError, PeerName, Role};
 pub use peer::{Peer, PeerError};
 pub use policy::{PolicyWord, PolicyWordError, sign_policy, verify_policy};
 pub use preface::{MAX_PREFACE, Preface, PrefaceError};
-pub use private_file::PrivateFileError;
+pub use private_file::{PrivateFileError, read_private_file};
 pub use request::{PeerKey, PeerKeyError};
 pub use signed::{
     MAX_SIGNED, SignatureError, receipt_matches, sign_intent, sign_receipt, verify_intent,

@@ -1,14 +1,22 @@
-//! Files that hold private keys: created for the owner alone, and refused when
-//! anybody else could have read them.
+//! Files that hold private keys and other secrets: created for the owner alone, and
+//! refused when anybody else could have read them.
+//!
+//! One kind of file may be readable by its group, too: a credential that whoever
+//! started the service gave it, beneath `$CREDENTIALS_DIRECTORY`. systemd.exec(5)
+//! gives it to the service's user by an access list, which shows as the group's
+//! mode; a cluster gives it to the group of the container.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 const MAX_KEY_FILE: u64 = 64 * 1024;
+/// The directory of the credentials of a service: systemd.exec(5).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Why a private key file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +35,7 @@ pub enum PrivateFileError {
         source: io::Error,
     },
     /// The system refused to open or read it.
-    #[error("cannot read the key file `{path}`: {source}")]
+    #[error("cannot read the secret in `{path}`: {source}")]
     Read {
         /// Which file.
         path: PathBuf,
@@ -36,7 +44,7 @@ pub enum PrivateFileError {
     },
     /// Others than its owner may open it.
     #[error(
-        "the key file `{path}` has mode {mode:04o}, so others could have read it; make a new key, or `chmod 600` it if you are sure"
+        "`{path}` holds a secret and has mode {mode:04o}, so others could have read it; make a new one, or `chmod 600` it if you are sure. A service whose user may not own it takes it by LoadCredential="
     )]
     Exposed {
         /// Which file.
@@ -45,7 +53,7 @@ pub enum PrivateFileError {
         mode: u32,
     },
     /// Not a regular file, or too long to be a key.
-    #[error("`{0}` is not a key file: it must be a regular file of at most 64 KiB")]
+    #[error("`{0}` holds no key, token or secret: it must be a regular file of at most 64 KiB")]
     NotAKey(PathBuf),
 }
 
@@ -64,7 +72,15 @@ pub(crate) fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateFileErro
     })
 }
 
-/// Reads a private key file, insisting on its mode.
+/// Reads a file with a secret in UTF-8, of at most 64 KiB, insisting on its mode.
+///
+/// # Errors
+/// [`PrivateFileError`]: it cannot be read, is none, or others could have read it.
+pub fn read_private_file(path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
+    read(path)
+}
+
+/// What [`read_private_file`] does, for keys of this crate.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
     let failed = |source| PrivateFileError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
@@ -73,7 +89,8 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
         return Err(PrivateFileError::NotAKey(path.to_owned()));
     }
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let credentials = std::env::var_os(CREDENTIALS);
+    if mode & 0o077 != 0 && !is_credential(path, &metadata, credentials.as_deref()) {
         return Err(PrivateFileError::Exposed { path: path.to_owned(), mode });
     }
     // Sized once, so that no grown buffer leaves a copy of the key behind.
@@ -81,4 +98,53 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
     let mut text = Zeroizing::new(String::with_capacity(size));
     (&mut file).take(MAX_KEY_FILE).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
+}
+
+/// Whether root gave this file to the service: beneath the directory of credentials,
+/// nobody's to change but root's, and no business of others.
+fn is_credential(path: &Path, metadata: &Metadata, directory: Option<&OsStr>) -> bool {
+    let Some(directory) = directory.map(Path::new).filter(|it| it.is_absolute()) else {
+        return false;
+    };
+    let beneath = path
+        .strip_prefix(directory)
+        .is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))));
+    beneath && metadata.uid() == 0 && metadata.permissions().mode() & 0o037 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a file of this mode at `path` is a credential in `directory`, and
+    /// whether root made it, as whoever runs the test may be.
+    fn credential(mode: u32, path: &str, directory: &str) -> (bool, bool) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::set_permissions(file.path(), PermissionsExt::from_mode(mode)).unwrap();
+        let metadata = file.as_file().metadata().unwrap();
+        let it = is_credential(Path::new(path), &metadata, Some(OsStr::new(directory)));
+        (it, metadata.uid() == 0)
+    }
+
+    #[test]
+    fn a_credential_that_root_gave_may_show_its_access_list_as_the_mode_of_the_group() {
+        let given = "/run/credentials/a.service";
+        let (it, roots) = credential(0o440, "/run/credentials/a.service/key", given);
+        assert_eq!(it, roots, "root's alone");
+    }
+
+    #[test]
+    fn nothing_else_may_be_readable_by_a_group() {
+        let given = "/run/credentials/a.service";
+        for (mode, path, directory) in [
+            (0o444, "/run/credentials/a.service/key", given),
+            (0o460, "/run/credentials/a.service/key", given),
+            (0o440, "/etc/cofferdam/pki/agent.key", given),
+            (0o440, "/run/credentials/a.service/../b.service/key", given),
+            (0o440, "run/key", "run"),
+            (0o440, "/run/credentials/a.service/key", ""),
+        ] {
+            assert!(!credential(mode, path, directory).0, "{mode:o} {path}");
+        }
+    }
 }
