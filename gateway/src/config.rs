@@ -12,13 +12,14 @@
 mod raw;
 mod resolve;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cofferdam_trust::{PeerName, TrustedKeys, VerifyingKey};
+use cofferdam_trust::TrustedKeys;
+
+use crate::roster::Roster;
 
 /// The largest configuration file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -49,10 +50,10 @@ pub struct Config {
     /// A file with rules that only look on: what they would decide otherwise is
     /// recorded.
     pub rules_shadow: Option<PathBuf>,
-    /// The hosts, by name.
-    pub hosts: BTreeMap<String, HostConfig>,
-    /// The projects, by name.
-    pub projects: BTreeMap<String, ProjectConfig>,
+    /// The hosts and projects that the file names.
+    pub roster: Roster,
+    /// Where hosts dial in; none: nobody can.
+    pub hosts_listen: Option<HostsListenConfig>,
     /// How people agree to what a rule asks about.
     pub approvals: ApprovalsConfig,
     /// The sessions that callers open.
@@ -92,26 +93,18 @@ pub struct IdentityFiles {
     pub authorities: PathBuf,
 }
 
-/// One host.
-#[derive(Debug, Clone)]
-pub struct HostConfig {
-    /// Where its agent listens, `name:port` or `address:port`.
-    pub address: String,
-    /// What rules may select it by.
-    pub labels: BTreeMap<String, String>,
-    /// The URI name that its certificate must carry.
-    pub agent: PeerName,
-    /// The key that its receipts are signed with.
-    pub key: VerifyingKey,
-}
-
-/// One project: a workspace and the hosts it is on.
+/// Where hosts dial in that the gateway cannot dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectConfig {
-    /// The absolute path of the workspace on each of the hosts.
-    pub workspace: PathBuf,
-    /// Names of hosts, never empty; the first is the default.
-    pub hosts: Vec<String>,
+pub struct HostsListenConfig {
+    /// The address.
+    pub address: SocketAddr,
+    /// Connections of hosts at the same time.
+    pub connections: NonZeroUsize,
+    /// Connections that have not proved yet whose they are: of all, and from one
+    /// address (of IPv6: one network of 64 bits).
+    pub strangers: NonZeroUsize,
+    /// See above.
+    pub strangers_per_address: NonZeroUsize,
 }
 
 /// How people agree to what a rule asks about.

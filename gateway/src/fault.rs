@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::admission::Busy;
 use crate::consent::Lacking;
 use crate::decide;
-use crate::hosts::{CheckedReceipt, HostError, Refused};
+use crate::hosts::{CheckedReceipt, Held, HostError, Refused};
 use crate::input::BadInput;
 use crate::result::present_error;
 
@@ -61,7 +61,10 @@ impl Fault {
         match self {
             // Nobody knows what the host did, or how it ended.
             Self::Host(
-                HostError::Timeout { .. } | HostError::Cancelled { .. } | HostError::Broken { .. },
+                HostError::Timeout { .. }
+                | HostError::Cancelled { .. }
+                | HostError::Broken { .. }
+                | HostError::Held(Held::Cut { .. }),
             )
             | Self::Internal(_) => Ending::Lost { reason: self.to_string() },
             // In the host's own words, as its journal has them.
@@ -135,6 +138,7 @@ fn host_details(error: &HostError) -> Vec<(&'static str, Value)> {
             details.extend(kept.map(|kept| ("kept", json!(kept))));
             details
         }
+        HostError::Held(held) => vec![("host", json!(held.host()))],
         HostError::Unreachable { host, .. }
         | HostError::Broken { host, .. }
         | HostError::Receipt { host, .. }

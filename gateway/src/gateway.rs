@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use cofferdam_trust::{Identity, IdentityError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,11 +13,14 @@ use crate::approvals::{Approvals, OpenApprovalsError};
 use crate::config::Config;
 use crate::decide::{Judged, Policies, Policy, PolicyError};
 use crate::hosts::{Hosts, HostsError};
+use crate::notice::{Notice, NoticeError};
 use crate::pipeline;
 use crate::record::{Left, Recorder, RecorderError};
 use crate::resources::subscription::Seats;
+use crate::roster::Roster;
 use crate::runs_changed::RunsChanged;
 use crate::sessions::{SessionError, Sessions};
+use crate::standings::Standings;
 use crate::tokens::{TokenError, TokenStore};
 
 /// A gateway that is ready to take calls.
@@ -29,6 +33,9 @@ pub(crate) struct Gateway {
     approvals: Approvals,
     recorder: Recorder,
     hosts: Hosts,
+    /// Which hosts and projects there are now.
+    roster: ArcSwap<Roster>,
+    notice: Notice,
     admission: Admission,
     /// Resources that are read at a time: each is much longer than a tool's answer.
     readings: Admission,
@@ -81,6 +88,9 @@ pub enum OpenError {
     /// The hosts.
     #[error(transparent)]
     Hosts(#[from] HostsError),
+    /// What holds hosts back.
+    #[error(transparent)]
+    Notice(#[from] NoticeError),
 }
 
 impl Gateway {
@@ -95,14 +105,23 @@ impl Gateway {
         let tokens = TokenStore::open(&config.state)?;
         let sessions = Sessions::open(&config.sessions)?;
         let approvals = Approvals::open(&config.approvals, shutdown)?;
+        let standings = Standings::beside(&config.state);
+        let standings = Standings::open(&standings).map_err(NoticeError::from)?;
         let (recorder, Left { lost, going_on }) = Recorder::open(&config, identity.name())?;
         let policies = Policies::begin(&config, rules, &recorder).map_err(OpenError::Unrecorded)?;
         let tasks = TaskTracker::new();
-        let hosts = Hosts::prepare(&config.hosts, &identity, &tasks, shutdown)?;
-        hosts.end_lost(&lost, &tasks, shutdown);
+        let hosts = Hosts::new(identity, &tasks, shutdown);
+        let notice = Notice::new(standings);
+        // Who is held back is known before anybody can be reached.
+        notice.look(&hosts, &recorder)?;
+        if let Some(error) = hosts.take(&config.roster.hosts).into_iter().next() {
+            return Err(error.into());
+        }
+        hosts.end_lost(&lost);
         let admission = Admission::new(&config.limits);
         let readings = Admission::of_readings(&config.limits);
         let gateway = Arc::new(Self {
+            roster: ArcSwap::from_pointee(config.roster.clone()),
             config,
             tokens,
             sessions,
@@ -110,6 +129,7 @@ impl Gateway {
             approvals,
             recorder,
             hosts,
+            notice,
             admission,
             readings,
             seats: Seats::default(),
@@ -154,6 +174,16 @@ impl Gateway {
 
     pub(crate) fn hosts(&self) -> &Hosts {
         &self.hosts
+    }
+
+    /// Which hosts and projects there are now.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.roster.load_full()
+    }
+
+    /// Looks whether somebody said something about hosts.
+    pub(crate) fn look_around(&self) -> Result<(), NoticeError> {
+        self.notice.look(&self.hosts, &self.recorder)
     }
 
     pub(crate) fn admission(&self) -> &Admission {

@@ -1,52 +1,64 @@
-//! The hosts: one mutual-TLS channel to each agent, and what is known of its
-//! state.
+//! The hosts: the way to each agent, and what is known of its state.
+//!
+//! Hosts come and go while calls run: a call keeps the host that it found, and finds
+//! no other one in the middle. A host whose labels change stays the same host, with
+//! its connections; one whose name, key or address means another agent is another.
 //!
 //! Invariant: whatever makes a host act takes a `RecordedIntent`, which only
 //! [`crate::record`] makes; so nothing is asked of a host that was not decided
-//! and recorded. Health checks ask for nothing and need none.
+//! and recorded. Health checks and the trust list ask for nothing and need none.
 
+mod arrivals;
+mod gate;
+mod ground;
 mod health;
+mod held;
 mod layers;
+mod link;
 mod lost;
 mod process;
 mod question;
 mod receipt;
 mod refusal;
+mod registry;
 mod run;
 mod transfer;
+mod trust;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use cofferdam_proto::exec::v1::Layer;
 use cofferdam_proto::exec::v1::exec_service_client::ExecServiceClient;
 use cofferdam_proto::file::v1::file_service_client::FileServiceClient;
 use cofferdam_proto::host::v1::host_service_client::HostServiceClient;
-use cofferdam_trust::{
-    AddressError, Identity, TlsError, TrustedKeys, client_config, connect, connect_for_streams,
-};
-use tokio::sync::watch;
+use cofferdam_trust::{ClientConnection, PeerName, TrustedKeys, client_config};
+use rustls::ClientConfig;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tonic::transport::Channel;
 
+pub(crate) use ground::Revoked;
 pub(crate) use health::{HostState, Reach};
+pub(crate) use held::Held;
 pub(crate) use process::SKIP;
 pub(crate) use question::{Proven, Question};
 pub(crate) use receipt::CheckedReceipt;
 pub(crate) use refusal::{HostError, Refused};
+pub(crate) use registry::Hosts;
+pub use registry::HostsError;
 pub(crate) use run::{Course, Events, FollowedRun, RunSoFar, RunWatch, SeenRun};
 pub(crate) use transfer::Piece;
 
-use crate::config::HostConfig;
+use crate::roster::HostConfig;
+use crate::standings::Standing;
+use gate::Gate;
+use ground::Ground;
 use layers::SaidLayers;
+use link::{Carries, Link};
 
 /// The largest answer of a host: a file of 4 MiB and what belongs to it.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
-
-/// All hosts of one gateway.
-#[derive(Debug)]
-pub(crate) struct Hosts(BTreeMap<String, Arc<Host>>);
 
 /// One host.
 #[derive(Debug)]
@@ -55,93 +67,12 @@ pub(crate) struct Host {
     config: HostConfig,
     /// The one key that its receipts are believed from.
     keys: TrustedKeys,
-    channel: Channel,
-    /// For large files: they hold up nothing else there.
-    streams: Channel,
+    link: Arc<Link>,
+    ground: Arc<Ground>,
     state: watch::Receiver<HostState>,
-    layers: SaidLayers,
-}
-
-/// Why the hosts cannot be prepared.
-#[derive(Debug, thiserror::Error)]
-pub enum HostsError {
-    /// The gateway's identity does not make a TLS configuration.
-    #[error("cannot prepare TLS towards the host `{host}`: {source}")]
-    Tls {
-        /// The host.
-        host: String,
-        /// Why.
-        source: Box<TlsError>,
-    },
-    /// The configured address cannot be used.
-    #[error("cannot prepare the connection to the host `{host}`: {source}")]
-    Address {
-        /// The host.
-        host: String,
-        /// Why.
-        source: Box<AddressError>,
-    },
-}
-
-impl Hosts {
-    /// Prepares a channel to every host and starts to watch their states.
-    /// Connects to none yet.
-    pub(crate) fn prepare(
-        configs: &BTreeMap<String, HostConfig>,
-        identity: &Identity,
-        tasks: &TaskTracker,
-        shutdown: &CancellationToken,
-    ) -> Result<Self, HostsError> {
-        let mut hosts = BTreeMap::new();
-        for (name, config) in configs {
-            let tls = client_config(identity, &config.agent).map_err(|source| HostsError::Tls {
-                host: name.clone(),
-                source: Box::new(source),
-            })?;
-            let address =
-                |source| HostsError::Address { host: name.clone(), source: Box::new(source) };
-            let channel = connect(&config.address, Arc::clone(&tls)).map_err(address)?;
-            let streams = connect_for_streams(&config.address, tls).map_err(address)?;
-            let (report, state) = watch::channel(HostState::default());
-            tasks.spawn(health::watch(channel.clone(), report, shutdown.clone()));
-            let host = Host {
-                name: name.clone(),
-                config: config.clone(),
-                keys: TrustedKeys::from_iter([config.key]),
-                channel,
-                streams,
-                state,
-                layers: SaidLayers::default(),
-            };
-            hosts.insert(name.clone(), Arc::new(host));
-        }
-        Ok(Self(hosts))
-    }
-
-    /// Has every host end runs that an earlier process left behind.
-    pub(crate) fn end_lost(
-        &self,
-        runs: &[String],
-        tasks: &TaskTracker,
-        shutdown: &CancellationToken,
-    ) {
-        if runs.is_empty() {
-            return;
-        }
-        for host in self.iter() {
-            tasks.spawn(lost::end(Arc::clone(host), runs.to_vec(), shutdown.clone()));
-        }
-    }
-
-    /// The host with this name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Host>> {
-        self.0.get(name)
-    }
-
-    /// Every host, by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Host>> {
-        self.0.values()
-    }
+    layers: Arc<SaidLayers>,
+    /// Fires when it is none of the gateway's hosts any more.
+    gone: CancellationToken,
 }
 
 impl Host {
@@ -160,6 +91,28 @@ impl Host {
         self.state.borrow().clone()
     }
 
+    /// How its owner holds it back.
+    pub(crate) fn standing(&self) -> Standing {
+        self.ground.standing(&self.name)
+    }
+
+    /// Whether nothing of it is believed any more.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.ground.shut_out(&self.config.agent).is_some()
+    }
+
+    /// Whether a call of this tool may go there now; rules have nothing to do with it.
+    ///
+    /// # Errors
+    /// What holds the host back.
+    pub(crate) fn admits(&self, tool: &str) -> Result<(), HostError> {
+        let held = self.ground.shut_out(&self.config.agent);
+        match held.or_else(|| held::holds_tool(&self.name, self.standing(), tool)) {
+            None => Ok(()),
+            Some(held) => Err(HostError::Held(held)),
+        }
+    }
+
     /// The layers that it said it holds a cell with; none: it has not said.
     pub(crate) fn layers(&self) -> Option<BTreeSet<String>> {
         self.layers.known()
@@ -170,20 +123,48 @@ impl Host {
         self.layers.learn(said);
     }
 
-    fn runs(&self) -> ExecServiceClient<Channel> {
-        ExecServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    /// Whom a connection that the host made has to be, and by which TLS: none where
+    /// the gateway dials it, it has as many connections as it may, or is revoked.
+    pub(crate) fn expected(&self) -> Option<(OwnedSemaphorePermit, Arc<ClientConfig>)> {
+        let place = self.link.arrivals()?.place()?;
+        if self.is_revoked() {
+            return None;
+        }
+        let tls = client_config(&self.ground.identity(), &self.config.agent).ok()?;
+        Some((place, tls))
     }
 
-    fn files(&self) -> FileServiceClient<Channel> {
-        FileServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    /// Takes a connection that the host made and that is authenticated.
+    ///
+    /// # Errors
+    /// Where it is not believed.
+    pub(crate) fn arrived(&self, connection: ClientConnection) -> io::Result<()> {
+        self.link.arrived(connection)
     }
 
-    /// Its files, by the connection for large ones.
-    fn large_files(&self) -> FileServiceClient<Channel> {
-        FileServiceClient::new(self.streams.clone()).max_decoding_message_size(MAX_ANSWER)
+    /// Its agent.
+    pub(crate) fn agent(&self) -> &PeerName {
+        &self.config.agent
     }
 
-    fn facts(&self) -> HostServiceClient<Channel> {
-        HostServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    fn gate(&self, carries: Carries) -> Gate {
+        Gate::new(Arc::clone(&self.link), Arc::clone(&self.ground), carries)
+    }
+
+    fn runs(&self) -> ExecServiceClient<Gate> {
+        ExecServiceClient::new(self.gate(Carries::Calls)).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    fn files(&self) -> FileServiceClient<Gate> {
+        FileServiceClient::new(self.gate(Carries::Calls)).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// Its files, by the connection for large ones: they hold up nothing else there.
+    fn large_files(&self) -> FileServiceClient<Gate> {
+        FileServiceClient::new(self.gate(Carries::Streams)).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    fn facts(&self) -> HostServiceClient<Gate> {
+        HostServiceClient::new(self.gate(Carries::Calls)).max_decoding_message_size(MAX_ANSWER)
     }
 }

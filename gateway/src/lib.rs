@@ -11,6 +11,7 @@
 //! - `hosts`: the agents.
 //! - `tools`: one file for each tool.
 //! - `fault`: how each failure looks to a caller.
+//! - [`standings`]: hosts that their owner holds back.
 //! - [`tokens`], [`client`]: what the person's command needs, too.
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod approvals;
 mod arguments;
 mod call;
 mod caller;
+mod chance;
 pub mod client;
 mod completion;
 pub mod config;
@@ -32,10 +34,12 @@ mod excerpt;
 mod fault;
 mod gateway;
 mod hosts;
+mod hosts_listen;
 mod http;
 mod input;
 mod line;
 mod mcp;
+mod notice;
 mod pipeline;
 mod place;
 mod process;
@@ -45,11 +49,13 @@ mod record;
 mod recorded;
 mod resources;
 mod result;
+pub mod roster;
 pub mod rule_files;
 mod runs_changed;
 mod service;
 mod sessions;
 pub mod signed_rules;
+pub mod standings;
 pub mod tokens;
 mod tools;
 mod trace;
@@ -65,6 +71,7 @@ pub use descriptors::TooFewDescriptors;
 pub use gateway::OpenError;
 pub use hosts::HostsError;
 pub use http::{APPROVALS_PATH, MCP_PATH, TlsFilesError};
+pub use notice::NoticeError;
 pub use record::RecorderError;
 pub use recorded::{Undecidable, asked_call, recorded_call};
 pub use service::{EndError, Service, StartError};

@@ -44,7 +44,7 @@ use crate::gateway::Gateway;
 use crate::hosts::Host;
 use crate::input::parse;
 use crate::mcp::{RunTask, of_run, task_of, unknown_tool};
-use crate::place::Place;
+use crate::place::{Place, unknown_host};
 use crate::process;
 use crate::record::{Draft, Ended, RecordedIntent};
 use crate::result::present;
@@ -123,7 +123,7 @@ pub(crate) async fn serve(
 /// several.
 async fn lead<T: HostTool>(gateway: &Arc<Gateway>, mut call: Call) -> CallToolResponse {
     let hosts = crate::sessions::carry(gateway, &mut call)
-        .and_then(|()| Ok(several::hosts(gateway.config(), &mut call)?));
+        .and_then(|()| Ok(several::hosts(&gateway.roster(), &mut call)?));
     match hosts {
         Ok(None) => lead_one::<T>(gateway, call).await,
         Ok(Some(hosts)) => several::lead::<T>(gateway, call, hosts).await,
@@ -217,11 +217,11 @@ async fn allow<T: HostTool>(
     let input: T::Input = parse(call.arguments.clone())?;
     let mut place = match input.process() {
         Some(handle) => process::find(gateway, &call.origin.caller, handle).await?.place,
-        None => Place::resolve(gateway.config(), input.project(), input.host())?,
+        None => Place::resolve(&gateway.roster(), input.project(), input.host())?,
     };
     draft.place(&place);
-    let host = gateway.hosts().get(&place.host).cloned();
-    let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
+    let host = gateway.hosts().get(&place.host).ok_or_else(|| unknown_host(&place))?;
+    host.admits(T::ABOUT.name)?;
     place.layers = host.layers();
     let wait = Wait::of::<T>(call, &input);
     let mut asked = T::ask(input, &place)?;
@@ -333,7 +333,7 @@ async fn list_through(gateway: &Gateway, call: Call) -> Result<list_hosts::Outpu
             return Err(fault);
         }
     };
-    let answer = list_hosts::answer(gateway.config(), gateway.hosts(), call.origin.run_id);
+    let answer = list_hosts::answer(&gateway.roster(), gateway.hosts(), call.origin.run_id);
     recorder.end(entered, Ended::with(Ending::Completed), true).await?;
     Ok(answer)
 }
@@ -364,7 +364,7 @@ async fn describe_through(gateway: &Gateway, call: Call) -> Result<describe_acce
     let mut draft = Draft::new(&origin, for_record(&origin.tool, arguments.as_ref()));
     draft.policy(policy.version(), None);
     let answered = parse(arguments)
-        .and_then(|input| describe_access::answer(gateway.config(), &policy, &origin, &input));
+        .and_then(|input| describe_access::answer(gateway, &policy, &origin, &input));
     let answer = match answered {
         Ok(answer) => answer,
         Err(bad) => {

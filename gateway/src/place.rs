@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::config::{Config, ProjectConfig};
 use crate::input::BadInput;
+use crate::roster::{ProjectConfig, Roster};
 
 /// A project on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub(crate) struct Place {
 
 impl Place {
     /// Every place that a call can name.
-    pub(crate) fn all(config: &Config) -> Vec<Self> {
-        let places = config.projects.iter().flat_map(|(name, project)| {
-            project.hosts.iter().map(move |host| Self::of(config, name, project, host))
+    pub(crate) fn all(roster: &Roster) -> Vec<Self> {
+        let places = roster.projects.iter().flat_map(|(name, project)| {
+            project.hosts.iter().map(move |host| Self::of(roster, name, project, host))
         });
         places.collect()
     }
@@ -33,17 +33,17 @@ impl Place {
     /// The place that a call names. A project may be left out where there is
     /// one; a host may be left out and is then the project's first.
     pub(crate) fn resolve(
-        config: &Config,
+        roster: &Roster,
         project: Option<&str>,
         host: Option<&str>,
     ) -> Result<Self, BadInput> {
-        let (name, project) = find_project(&config.projects, project)?;
+        let (name, project) = find_project(&roster.projects, project)?;
         let host = find_host(name, project, host)?;
-        Ok(Self::of(config, name, project, host))
+        Ok(Self::of(roster, name, project, host))
     }
 
-    fn of(config: &Config, name: &str, project: &ProjectConfig, host: &str) -> Self {
-        let labels = config.hosts.get(host).map(|host| host.labels.clone()).unwrap_or_default();
+    fn of(roster: &Roster, name: &str, project: &ProjectConfig, host: &str) -> Self {
+        let labels = roster.hosts.get(host).map(|host| host.labels.clone()).unwrap_or_default();
         Self {
             project: name.to_owned(),
             host: host.to_owned(),
@@ -51,6 +51,18 @@ impl Place {
             layers: None,
             workspace: project.workspace.clone(),
         }
+    }
+}
+
+/// The host left between two looks at the roster.
+pub(crate) fn unknown_host(place: &Place) -> BadInput {
+    BadInput {
+        reason: "UNKNOWN_HOST",
+        field: "host".into(),
+        message: format!(
+            "the host `{}` is not one of this gateway's any more; list_hosts shows those there are",
+            place.host
+        ),
     }
 }
 
@@ -100,7 +112,7 @@ fn find_host<'a>(
         message: format!(
             "the project `{name}` has no host named `{}`; it has: {}",
             wanted.unwrap_or_default(),
-            project.hosts.join(", ")
+            if project.hosts.is_empty() { "none".to_owned() } else { project.hosts.join(", ") }
         ),
     })
 }

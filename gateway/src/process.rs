@@ -50,7 +50,7 @@ pub(crate) async fn find(
     if subject.user != caller.user || subject.tenant != caller.tenant {
         return Err(unknown());
     }
-    let place = Place::resolve(gateway.config(), Some(&summary.project), Some(host.name()));
+    let place = Place::resolve(&gateway.roster(), Some(&summary.project), Some(host.name()));
     let mut place = place.map_err(|_| unknown())?;
     place.layers = host.layers();
     Ok(Process { handle: handle.to_owned(), run_id, summary, place })

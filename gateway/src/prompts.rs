@@ -74,7 +74,7 @@ impl Job {
             let place = std::slice::from_ref(place);
             self.needs.iter().all(|tool| policy.could_use(origin, place, tool))
         };
-        Place::all(gateway.config()).into_iter().filter(could).collect()
+        Place::all(&gateway.roster()).into_iter().filter(could).collect()
     }
 
     fn shown(&self) -> Prompt {

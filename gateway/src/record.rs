@@ -145,6 +145,11 @@ impl Recorder {
         Ok(self.journal.append(Entry::Policy(policy))?.sequence)
     }
 
+    /// Records what became of a host or gateway as such.
+    pub(crate) fn peer(&self, peer: cofferdam_journal::Peer) -> Result<(), AppendError> {
+        self.journal.append(Entry::Peer(peer)).map(drop)
+    }
+
     /// Whether anything can still be recorded.
     pub(crate) fn is_writable(&self) -> bool {
         self.journal.failure().is_none()

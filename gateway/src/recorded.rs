@@ -79,7 +79,7 @@ fn call(config: &Config, recorded: &journal::Call) -> Result<Call, Undecidable> 
     if recorded.project.is_empty() || recorded.host.is_empty() {
         return Err(Undecidable::Unsaid("in which project and on which host"));
     }
-    let place = Place::resolve(config, Some(&recorded.project), Some(&recorded.host))?;
+    let place = Place::resolve(&config.roster, Some(&recorded.project), Some(&recorded.host))?;
     let action = action_of(tool, &recorded.action, &place)?;
     Ok(policy_call(subject, tool, Some(&place), action))
 }

@@ -15,8 +15,10 @@ use crate::config::Config;
 use crate::decide::reload;
 use crate::descriptors::{self, TooFewDescriptors};
 use crate::gateway::{Gateway, OpenError};
+use crate::hosts_listen::HostsListener;
 use crate::http::{Listener, MCP_PATH, TlsFilesError, load_tls, router};
 use crate::mcp::Mcp;
+use crate::notice::notice;
 
 /// How long open calls have to end and be recorded.
 const ENDING: Duration = Duration::from_secs(25);
@@ -25,6 +27,7 @@ const ENDING: Duration = Duration::from_secs(25);
 pub struct Service {
     gateway: Arc<Gateway>,
     listener: Listener,
+    hosts_listener: Option<HostsListener>,
     shutdown: CancellationToken,
     /// Taken at the start, so that no SIGHUP ends the service from then on.
     hangup: Signal,
@@ -45,6 +48,17 @@ pub enum StartError {
          stop what uses it"
     )]
     Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address for hosts cannot be bound.
+    #[error(
+        "cannot listen for hosts on {address}: {source}; choose another `hosts_listen.address` in \
+         the configuration, or stop what uses it"
+    )]
+    BindForHosts {
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -93,7 +107,8 @@ impl Service {
         let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
         let tls = config.tls.as_ref().map(load_tls).transpose()?;
         let address = config.listen;
-        let connections = descriptors::room_for(config.limits.connections.get())?;
+        let for_hosts = config.hosts_listen.as_ref().map_or(0, |it| it.connections.get());
+        let connections = descriptors::room_for(config.limits.connections.get(), for_hosts)?;
         let failed = |source| StartError::Bind { address, source };
         let listener = match inherited {
             None => Listener::bind(address, tls, connections).await,
@@ -104,15 +119,28 @@ impl Service {
             let inherited = listener.address();
             return Err(StartError::OtherSocket { inherited, listen: address });
         }
+        let hosts_listener = match &config.hosts_listen {
+            None => None,
+            Some(listen) => {
+                let address = listen.address;
+                let failed = |source| StartError::BindForHosts { address, source };
+                Some(HostsListener::bind(listen).await.map_err(failed)?)
+            }
+        };
         let token = shutdown.clone();
         // The journal is read from end to end here.
         let open = tokio::task::spawn_blocking(move || Gateway::open(config, &token));
-        Ok(Self { gateway: open.await??, listener, shutdown, hangup })
+        Ok(Self { gateway: open.await??, listener, hosts_listener, shutdown, hangup })
     }
 
     /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
+    }
+
+    /// Where hosts dial in, if they can.
+    pub fn hosts_address(&self) -> Option<SocketAddr> {
+        self.hosts_listener.as_ref().map(HostsListener::address)
     }
 
     /// Where MCP clients go.
@@ -125,7 +153,7 @@ impl Service {
 
     /// Serves until `stop` resolves, then ends in order.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), EndError> {
-        let Self { gateway, listener, shutdown, hangup } = self;
+        let Self { gateway, listener, hosts_listener, shutdown, hangup } = self;
         let own = Arc::clone(&gateway);
         // Each session has its own, with what it is subscribed to.
         let new = move || Mcp::new(Arc::clone(&own));
@@ -133,6 +161,10 @@ impl Service {
         let sweeper = Arc::clone(&gateway);
         gateway.tasks().spawn(async move { sweeper.expire_approvals().await });
         gateway.tasks().spawn(reload(Arc::clone(&gateway), hangup, shutdown.clone()));
+        gateway.tasks().spawn(notice(Arc::clone(&gateway), shutdown.clone()));
+        if let Some(listener) = hosts_listener {
+            gateway.tasks().spawn(listener.serve(Arc::clone(&gateway), shutdown.clone()));
+        }
         let serving = tokio::spawn(listener.serve(router, shutdown.clone()));
         stop.await;
         tracing::info!("stopping: open calls are cancelled and recorded");

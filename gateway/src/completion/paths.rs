@@ -27,8 +27,8 @@ impl Typed<'_> {
     pub(super) async fn paths(&self, kind: Kind) -> Proposed {
         let Some(begun) = Begun::of(&self.value, kind) else { return Proposed::default() };
         let (host, project) = (self.said.get("host"), self.said.get("project"));
-        let config = self.gateway.config();
-        let place = Place::resolve(config, project.map(String::as_str), host.map(String::as_str));
+        let roster = self.gateway.roster();
+        let place = Place::resolve(&roster, project.map(String::as_str), host.map(String::as_str));
         let Ok(place) = place else { return Proposed::default() };
         let could = std::slice::from_ref(&place);
         // Nothing is refused, and recorded as refused, with each letter.

@@ -31,6 +31,7 @@ pub(super) struct Raw {
     pub(super) rules_shadow: Option<PathBuf>,
     #[serde(default)]
     pub(super) host: Vec<RawHost>,
+    pub(super) hosts_listen: Option<RawHostsListen>,
     #[serde(default)]
     pub(super) project: Vec<RawProject>,
     pub(super) contact: Option<Spanned<String>>,
@@ -73,11 +74,24 @@ pub(super) struct RawJournal {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHost {
     pub(super) name: Spanned<String>,
-    pub(super) address: Spanned<String>,
+    /// Left out: the host dials in.
+    pub(super) address: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     pub(super) agent: Spanned<String>,
     pub(super) key: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHostsListen {
+    pub(super) address: SocketAddr,
+    #[serde(default = "default_host_connections")]
+    pub(super) connections: NonZeroUsize,
+    #[serde(default = "default_strangers")]
+    pub(super) strangers: NonZeroUsize,
+    #[serde(default = "default_strangers_per_address")]
+    pub(super) strangers_per_address: NonZeroUsize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -177,6 +191,19 @@ impl Default for RawLimits {
             result_bytes: count(24 * 1024),
         }
     }
+}
+
+fn default_host_connections() -> NonZeroUsize {
+    count(1024)
+}
+
+fn default_strangers() -> NonZeroUsize {
+    count(256)
+}
+
+/// Many hosts may stand behind one address.
+fn default_strangers_per_address() -> NonZeroUsize {
+    count(64)
 }
 
 fn default_listen() -> Spanned<SocketAddr> {

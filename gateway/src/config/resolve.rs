@@ -13,10 +13,9 @@ use std::time::Duration;
 use cofferdam_trust::{PeerName, Role, TrustedKeys, VerifyingKey};
 use toml::Spanned;
 
-use super::raw::{Raw, RawHost, RawIdentity, RawKeyPair, RawLimits, RawProject};
-use super::{
-    Config, ConfigError, Front, HostConfig, IdentityFiles, KeyPair, Limits, ProjectConfig,
-};
+use super::raw::{Raw, RawHost, RawHostsListen, RawIdentity, RawKeyPair, RawLimits, RawProject};
+use super::{Config, ConfigError, Front, HostsListenConfig, IdentityFiles, KeyPair, Limits};
+use crate::roster::{HostConfig, ProjectConfig, Roster};
 
 /// The longest name of a gateway, host or project.
 const MAX_NAME: usize = 63;
@@ -49,6 +48,7 @@ impl<'a> Resolver<'a> {
             rules_keys,
             rules_shadow,
             host,
+            hosts_listen,
             project,
             contact,
             approvals,
@@ -57,7 +57,7 @@ impl<'a> Resolver<'a> {
         } = raw;
         let tls = tls.map(|RawKeyPair { certificate, key }| self.key_pair(certificate, key));
         self.check_listen(&listen, tls.is_some() || insecure_plaintext)?;
-        let hosts = self.hosts(host)?;
+        let hosts = self.hosts(host, hosts_listen.is_some())?;
         let projects = self.projects(project, &hosts)?;
         let RawIdentity { certificate, key, authorities } = identity;
         Ok(Config {
@@ -77,8 +77,8 @@ impl<'a> Resolver<'a> {
             rules: self.file(rules),
             rules_keys: self.rules_keys(rules_keys)?,
             rules_shadow: rules_shadow.map(|rules| self.file(rules)),
-            hosts,
-            projects,
+            roster: Roster { hosts, projects },
+            hosts_listen: hosts_listen.map(self::hosts_listen),
             limits: self::limits(&limits),
             contact: contact.map(|contact| self.contact(contact)).transpose()?,
         })
@@ -179,13 +179,25 @@ impl<'a> Resolver<'a> {
         Ok(front)
     }
 
-    fn hosts(&self, raw: Vec<RawHost>) -> Result<BTreeMap<String, HostConfig>, ConfigError> {
+    /// `dial_in`: those without an address can.
+    fn hosts(
+        &self,
+        raw: Vec<RawHost>,
+        dial_in: bool,
+    ) -> Result<BTreeMap<String, HostConfig>, ConfigError> {
         let mut hosts = BTreeMap::new();
         for RawHost { name, address, labels, agent, key } in raw {
             let span = name.span();
             let name = self.name("host.name", name)?;
+            if address.is_none() && !dial_in {
+                let problem = format!(
+                    "`{name}` has no `address`: give one, or `[hosts_listen]` with an address where \
+                     it can dial in"
+                );
+                return self.refuse(span, "host.address", problem);
+            }
             let host = HostConfig {
-                address: self.address(address)?,
+                address: address.map(|address| self.address(address)).transpose()?,
                 labels,
                 agent: self.agent(&name, &agent)?,
                 key: self.parsed("host.key", &key)?,
@@ -350,6 +362,11 @@ fn is_normal(path: &Path) -> bool {
         Some(rest) => !text.contains(&0) && rest.split(|byte| *byte == b'/').all(normal),
         None => false,
     }
+}
+
+fn hosts_listen(raw: RawHostsListen) -> HostsListenConfig {
+    let RawHostsListen { address, connections, strangers, strangers_per_address } = raw;
+    HostsListenConfig { address, connections, strangers, strangers_per_address }
 }
 
 fn limits(raw: &RawLimits) -> Limits {

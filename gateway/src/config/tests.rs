@@ -22,7 +22,7 @@ fn line_of(text: &str, needle: &str) -> usize {
 fn the_shipped_example_is_a_configuration() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!(config.rules, Path::new("/etc/cofferdam/rules.toml"));
-    assert_eq!(config.projects["website"].hosts, ["build-1"]);
+    assert_eq!(config.roster.projects["website"].hosts, ["build-1"]);
     assert_eq!(config.front.public.as_deref(), Some("cofferdam.example.org"));
     assert!(config.front.hosts.contains(&"cofferdam.example.org".to_owned()));
     assert!(config.front.origins.contains(&"https://cofferdam.example.org:*".to_owned()));

@@ -1,18 +1,20 @@
 //! Watches whether an agent answers, with the standard gRPC health service.
 //!
 //! For people and for `list_hosts` only: a call never consults it, it tries the
-//! host and learns the truth.
+//! host and learns the truth. Each wait has some chance in it, so that a hundred
+//! hosts that went away together do not come back in one moment.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::gate::Gate;
 use super::refusal::reason_of;
+use crate::chance;
 
 /// Between two checks of a host that answers.
 const STEADY: Duration = Duration::from_secs(10);
@@ -45,17 +47,21 @@ pub(crate) struct HostState {
     pub(crate) since: Option<SystemTime>,
     /// When that was last checked.
     pub(crate) checked_at: Option<SystemTime>,
+    /// When it is checked again.
+    pub(crate) next_at: Option<SystemTime>,
 }
 
-/// Checks until shutdown.
+/// Checks `host` until `gone`, and at once whenever it `came`.
 pub(super) async fn watch(
-    channel: Channel,
+    host: String,
+    gate: Gate,
+    mut came: Option<watch::Receiver<u64>>,
     report: watch::Sender<HostState>,
-    shutdown: CancellationToken,
+    gone: CancellationToken,
 ) {
     let mut retry = FIRST_RETRY;
     loop {
-        let reach = check(channel.clone()).await;
+        let reach = check(gate.clone()).await;
         let wait = if reach == Reach::Ready {
             retry = FIRST_RETRY;
             STEADY
@@ -64,16 +70,25 @@ pub(super) async fn watch(
             retry = (retry * 2).min(LAST_RETRY);
             wait
         };
-        report.send_modify(|state| state.update(reach));
+        let is_down = reach != Reach::Ready;
+        let wait = chance::around(wait);
+        report.send_modify(|state| state.update(&host, reach, wait));
+        let arrival = async {
+            match &mut came {
+                Some(came) if is_down => drop(came.changed().await),
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = gone.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
+            () = arrival => {}
         }
     }
 }
 
-async fn check(channel: Channel) -> Reach {
-    let mut client = HealthClient::new(channel);
+async fn check(gate: Gate) -> Reach {
+    let mut client = HealthClient::new(gate);
     // An empty name asks for the server as a whole.
     let request = HealthCheckRequest { service: String::new() };
     match tokio::time::timeout(PATIENCE, client.check(request)).await {
@@ -85,13 +100,14 @@ async fn check(channel: Channel) -> Reach {
 }
 
 impl HostState {
-    fn update(&mut self, reach: Reach) {
+    fn update(&mut self, host: &str, reach: Reach, wait: Duration) {
         let now = SystemTime::now();
         if self.reach != reach {
-            tracing::info!(?reach, "a host's state changed");
+            tracing::info!(host, ?reach, "a host's state changed");
             self.since = Some(now);
             self.reach = reach;
         }
         self.checked_at = Some(now);
+        self.next_at = now.checked_add(wait);
     }
 }

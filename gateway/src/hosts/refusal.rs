@@ -7,6 +7,7 @@ use cofferdam_trust::SignatureError;
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt;
 
+use super::held::Held;
 use super::receipt::CheckedReceipt;
 
 /// Why a host did not act, or why what it said is not believed.
@@ -65,6 +66,9 @@ pub(crate) enum HostError {
         /// How long it had.
         seconds: u64,
     },
+    /// Somebody holds it back, whatever the rules say.
+    #[error(transparent)]
+    Held(Held),
     /// The caller went away first.
     #[error("the call was cancelled before the host `{host}` answered; it may have been done")]
     Cancelled {
@@ -99,6 +103,11 @@ impl HostError {
         match fate(status) {
             Fate::NotConnected => return Self::Unreachable { host, reason: reason_of(status) },
             Fate::Broken => return Self::Broken { host, reason: reason_of(status) },
+            Fate::Held => {
+                if let Some(held) = held(status) {
+                    return Self::Held(held.clone());
+                }
+            }
             Fate::Answered => {}
         }
         let details = status.get_error_details();
@@ -130,6 +139,7 @@ impl HostError {
             Self::Receipt { .. } => "BAD_RECEIPT",
             Self::Incomplete { .. } => "INCOMPLETE_ANSWER",
             Self::Timeout { .. } => "HOST_TIMEOUT",
+            Self::Held(held) => held.reason(),
             Self::Cancelled { .. } => "CANCELLED",
         }
     }
@@ -144,6 +154,8 @@ pub(super) enum Fate {
     NotConnected,
     /// The connection broke while it was under way.
     Broken,
+    /// This gateway held it back, or ended it.
+    Held,
 }
 
 /// Statuses that this side makes, because the connection failed, have a cause;
@@ -154,12 +166,27 @@ pub(super) fn fate(status: &Status) -> Fate {
         return Fate::Answered;
     }
     while let Some(inner) = cause {
+        if inner.is::<Held>() {
+            return Fate::Held;
+        }
         if inner.is::<ConnectError>() {
             return Fate::NotConnected;
         }
         cause = inner.source();
     }
     Fate::Broken
+}
+
+/// What held it back.
+fn held(status: &Status) -> Option<&Held> {
+    let mut cause = status.source();
+    while let Some(inner) = cause {
+        if let Some(held) = inner.downcast_ref() {
+            return Some(held);
+        }
+        cause = inner.source();
+    }
+    None
 }
 
 /// The innermost cause, which names what happened («connection refused»).

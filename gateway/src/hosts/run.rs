@@ -198,6 +198,9 @@ impl Host {
                     let stream = stream.into_inner();
                     return Ok(Box::pin(stream.map(|item| item.map(|response| response.event))));
                 }
+                Err(status) if fate(&status) == Fate::Held => {
+                    return Err(HostError::from_status(self.name(), &status));
+                }
                 Err(status) if fate(&status) != Fate::Answered && began.elapsed() < REATTACH => {}
                 Err(status) => {
                     let (host, reason) = (self.name().to_owned(), reason_of(&status));

@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Records the end of a run of `owner` on `host` once there is one, in a task of its own.
 pub(crate) fn see_to_the_end(gateway: &Arc<Gateway>, host: &str, open: Open, owner: Owner) {
-    let Some(host) = gateway.hosts().get(host).cloned() else {
-        let reason = "its host is not in this gateway's configuration any more".to_owned();
+    let Some(host) = gateway.hosts().get(host) else {
+        let reason = "its host is not one of this gateway's any more".to_owned();
         return record(gateway, open, Ended::with(Ending::Lost { reason }));
     };
     let task = Arc::clone(gateway);

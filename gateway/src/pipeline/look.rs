@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::hosts::Host;
 use crate::input::parse;
-use crate::place::Place;
+use crate::place::{Place, unknown_host};
 use crate::process::{self, Process};
 use crate::record::{Draft, Ended, Looked};
 use crate::result::{Answer, present};
@@ -112,11 +112,11 @@ async fn allow<T: LookTool>(
     };
     let place = match &process {
         Some(process) => process.place.clone(),
-        None => Place::resolve(gateway.config(), input.project(), input.host())?,
+        None => Place::resolve(&gateway.roster(), input.project(), input.host())?,
     };
     draft.place(&place);
-    let host = gateway.hosts().get(&place.host).cloned();
-    let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
+    let host = gateway.hosts().get(&place.host).ok_or_else(|| unknown_host(&place))?;
+    host.admits(T::ABOUT.name)?;
     let action = Action::Process(T::USE);
     let policy = gateway.policy();
     let shadow = policy.shadow(&call.origin, Some(&place), action.clone());

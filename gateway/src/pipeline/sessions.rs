@@ -40,7 +40,7 @@ async fn open_through(gateway: &Gateway, call: Call) -> Result<open_session::Out
     let mut draft = Draft::new(&origin, recorded);
     let _held = admit(gateway, &origin, &draft).await?;
     let made = parse(arguments)
-        .and_then(|input| open_session::ask(gateway.config(), &gateway.policy(), input))
+        .and_then(|input| open_session::ask(&gateway.roster(), &gateway.policy(), input))
         .map_err(Fault::from)
         .and_then(|new| Ok(gateway.sessions().make(&origin.caller, new)?));
     let (handle, session) = match made {
@@ -152,7 +152,7 @@ async fn close_on(
     session: &Session,
     host: &str,
 ) -> Result<Option<SessionClosed>, Fault> {
-    let place = Place::resolve(gateway.config(), Some(&session.project), Some(host));
+    let place = Place::resolve(&gateway.roster(), Some(&session.project), Some(host));
     let (Ok(place), Some(host)) = (place, gateway.hosts().get(host)) else {
         gateway.sessions().closed(&session.id, host)?;
         return Ok(None);

@@ -11,12 +11,12 @@ use tokio::task::JoinSet;
 
 use super::lead_one;
 use crate::call::Call;
-use crate::config::Config;
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::input::BadInput;
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::roster::Roster;
 use crate::tools::{HostTool, takes};
 
 /// Hosts of one call.
@@ -28,7 +28,7 @@ const LEAST_BUDGET: usize = 2048;
 
 /// The hosts that `call` names, where it names several; what names them leaves its
 /// arguments.
-pub(super) fn hosts(config: &Config, call: &mut Call) -> Result<Option<Vec<String>>, BadInput> {
+pub(super) fn hosts(roster: &Roster, call: &mut Call) -> Result<Option<Vec<String>>, BadInput> {
     let tool = call.origin.tool.as_str();
     let Some(arguments) = &mut call.arguments else { return Ok(None) };
     let mut taken = |name: &str| {
@@ -48,7 +48,7 @@ pub(super) fn hosts(config: &Config, call: &mut Call) -> Result<Option<Vec<Strin
             return Err(BadInput::field("hosts", "give `hosts` or `host_labels`, not both"));
         }
         (Some(names), None) => named(names)?,
-        (None, Some(labels)) => labelled(config, project, labels)?,
+        (None, Some(labels)) => labelled(roster, project, labels)?,
     };
     if hosts.len() > MOST {
         let message = format!("{} hosts are meant; at most {MOST} are taken at once", hosts.len());
@@ -70,7 +70,7 @@ fn named(names: Value) -> Result<Vec<String>, BadInput> {
 }
 
 fn labelled(
-    config: &Config,
+    roster: &Roster,
     project: Option<&str>,
     labels: Value,
 ) -> Result<Vec<String>, BadInput> {
@@ -87,8 +87,8 @@ fn labelled(
             "`host_labels` is empty; give a label, or leave it out",
         ));
     }
-    let project = Place::resolve(config, project, None)?.project;
-    let of_project = Place::all(config).into_iter().filter(|place| place.project == project);
+    let project = Place::resolve(roster, project, None)?.project;
+    let of_project = Place::all(roster).into_iter().filter(|place| place.project == project);
     let has =
         |place: &Place| labels.iter().all(|(name, value)| place.labels.get(name) == Some(value));
     let hosts: Vec<String> = of_project.filter(has).map(|place| place.host).collect();

@@ -20,7 +20,7 @@ use crate::consent::Asking;
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::hosts::Host;
-use crate::place::Place;
+use crate::place::{Place, unknown_host};
 use crate::record::{Draft, RecordedIntent};
 use crate::tools::Asked;
 
@@ -73,10 +73,10 @@ async fn decide<W: WireAction>(
     let user = &call.origin.caller.user;
     let mut held = gateway.admission().admit(user).await?;
     let Target { project, host } = target;
-    let mut place = Place::resolve(gateway.config(), project.as_deref(), host.as_deref())?;
+    let mut place = Place::resolve(&gateway.roster(), project.as_deref(), host.as_deref())?;
     draft.place(&place);
-    let host = gateway.hosts().get(&place.host).cloned();
-    let host = host.ok_or_else(|| Fault::Internal("a configured host is missing".to_owned()))?;
+    let host = gateway.hosts().get(&place.host).ok_or_else(|| unknown_host(&place))?;
+    host.admits(&call.origin.tool)?;
     place.layers = host.layers();
     let mut policy = gateway.policy();
     let action = wire.action();

@@ -11,7 +11,7 @@ fn config() -> Config {
 
 /// As the gateway records it, secrets replaced.
 fn recorded(config: &Config, tool: &str, arguments: Value) -> journal::Call {
-    let (project, found) = config.projects.first_key_value().unwrap();
+    let (project, found) = config.roster.projects.first_key_value().unwrap();
     let Value::Object(arguments) = arguments else { panic!("an object") };
     journal::Call {
         subject: Some(journal::Subject { user: "ann".into(), ..journal::Subject::default() }),
@@ -31,7 +31,9 @@ fn again(tool: &str, arguments: Value) -> Result<Call, Undecidable> {
 /// What the gateway decides on when the call is made.
 fn live<T: HostTool>(arguments: Value) -> Action {
     let config = config();
-    let place = Place::resolve(&config, config.projects.keys().next().map(|p| &**p), None).unwrap();
+    let place =
+        Place::resolve(&config.roster, config.roster.projects.keys().next().map(|p| &**p), None)
+            .unwrap();
     let Value::Object(arguments) = arguments else { panic!("an object") };
     T::ask(parse(Some(arguments)).unwrap(), &place).unwrap().wire.action()
 }

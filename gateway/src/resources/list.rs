@@ -50,7 +50,7 @@ pub(crate) async fn list(
     cancelled: &CancellationToken,
 ) -> Result<ListResourcesResult, ErrorData> {
     let at = cursor.map(read_cursor).transpose()?;
-    let places = Place::all(gateway.config());
+    let places = Place::all(&gateway.roster());
     let mut page = Page { resources: Vec::new(), next: None };
     let runs_from = match &at {
         Some(At::Runs(project, host, token)) => Some((project, host, token.as_str())),

@@ -17,7 +17,7 @@ pub(crate) const OUTPUTS: &str = "cofferdam://{host}/runs/{run}/{stream}{?offset
 
 /// Those of which the caller may read something somewhere.
 pub(crate) fn offered(gateway: &Gateway, origin: &Origin) -> Vec<ResourceTemplate> {
-    let (policy, places) = (gateway.policy(), Place::all(gateway.config()));
+    let (policy, places) = (gateway.policy(), Place::all(&gateway.roster()));
     let mut templates = Vec::new();
     if policy.could_use(origin, &places, "read_file") {
         let files = ResourceTemplate::new(FILES, "file")
@@ -67,6 +67,6 @@ pub(crate) fn completed(
     };
     let policy = gateway.policy();
     let could = |place: &Place| policy.could_use(origin, std::slice::from_ref(place), tool);
-    let places: Vec<Place> = Place::all(gateway.config()).into_iter().filter(could).collect();
+    let places: Vec<Place> = Place::all(&gateway.roster()).into_iter().filter(could).collect();
     (!places.is_empty()).then_some((kind, places))
 }

@@ -156,7 +156,7 @@ impl HostTool for CheckCommandExists {
 /// How the rules decide on running it, once more when it is run.
 fn may_run(gateway: &Gateway, call: &Call, answer: &Output) -> &'static str {
     let Provenance { host, project, .. } = &answer.provenance;
-    let Ok(mut place) = Place::resolve(gateway.config(), Some(project), Some(host)) else {
+    let Ok(mut place) = Place::resolve(&gateway.roster(), Some(project), Some(host)) else {
         return "refused";
     };
     place.layers = gateway.hosts().get(host).and_then(|host| host.layers());

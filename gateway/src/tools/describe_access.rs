@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::definition::{About, Effect};
 use super::{Target, definitions};
 use crate::call::Origin;
-use crate::config::Config;
 use crate::decide::Policy;
+use crate::gateway::Gateway;
 use crate::input::BadInput;
 use crate::place::Place;
 use crate::result::{Answer, InWords};
@@ -119,12 +119,13 @@ impl Target for Input {
 
 /// What the rules of this policy say.
 pub(crate) fn answer(
-    config: &Config,
+    gateway: &Gateway,
     policy: &Policy,
     origin: &Origin,
     input: &Input,
 ) -> Result<Output, BadInput> {
-    let place = Place::resolve(config, input.project(), input.host())?;
+    let config = gateway.config();
+    let place = Place::resolve(&gateway.roster(), input.project(), input.host())?;
     let mut access = policy.access(origin, &place);
     // Some names of the rules are for what is not called by MCP.
     access.tools.retain(|tool| definitions().iter().any(|it| it.name == *tool));

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
 use super::view::rfc3339;
-use crate::config::Config;
 use crate::hosts::{Host, HostState, Hosts, Reach};
 use crate::result::Answer;
+use crate::roster::Roster;
 
 /// What a client is told about the tool.
 pub(super) const ABOUT: About = About {
@@ -50,6 +50,17 @@ struct HostView {
     /// When that was last checked (RFC 3339, UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     checked_at: Option<String>,
+    /// When it is checked again (RFC 3339, UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_check_at: Option<String>,
+    /// active; drained: it takes no further runs; frozen: no calls; revoked: it is not
+    /// believed any more.
+    standing: &'static str,
+    /// Since when, by whom and why it is drained or frozen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<String>,
+    /// It dials the gateway, rather than the gateway it.
+    dials_in: bool,
     labels: BTreeMap<String, String>,
     /// Projects that are on this host.
     projects: Vec<String>,
@@ -65,10 +76,10 @@ struct ProjectView {
 }
 
 /// What the gateway knows now.
-pub(crate) fn answer(config: &Config, hosts: &Hosts, run_id: String) -> Output {
+pub(crate) fn answer(roster: &Roster, hosts: &Hosts, run_id: String) -> Output {
     Output {
-        hosts: hosts.iter().map(|host| HostView::of(config, host)).collect(),
-        projects: config
+        hosts: hosts.all().iter().map(|host| HostView::of(roster, host)).collect(),
+        projects: roster
             .projects
             .iter()
             .map(|(name, project)| ProjectView {
@@ -82,8 +93,9 @@ pub(crate) fn answer(config: &Config, hosts: &Hosts, run_id: String) -> Output {
 }
 
 impl HostView {
-    fn of(config: &Config, host: &Host) -> Self {
-        let HostState { reach, since, checked_at } = host.state();
+    fn of(roster: &Roster, host: &Host) -> Self {
+        let HostState { reach, since, checked_at, next_at } = host.state();
+        let standing = if host.is_revoked() { "revoked" } else { host.standing().name() };
         let (state, detail) = match reach {
             Reach::Unknown => ("unknown", None),
             Reach::Ready => ("ready", None),
@@ -97,8 +109,12 @@ impl HostView {
             detail,
             since: since.and_then(shown),
             checked_at: checked_at.and_then(shown),
+            next_check_at: next_at.and_then(shown),
+            standing,
+            held: held(host),
+            dials_in: host.config().address.is_none(),
             labels: host.config().labels.clone(),
-            projects: config
+            projects: roster
                 .projects
                 .iter()
                 .filter(|(_, project)| has(&project.hosts))
@@ -106,6 +122,12 @@ impl HostView {
                 .collect(),
         }
     }
+}
+
+fn held(host: &Host) -> Option<String> {
+    let standing = host.standing();
+    let since = standing.frozen.or(standing.drained)?;
+    Some(since.to_string().trim_start().to_owned())
 }
 
 fn shown(time: SystemTime) -> Option<String> {

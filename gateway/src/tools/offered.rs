@@ -18,7 +18,7 @@ const MAX_PROGRAMS: usize = 40;
 /// Those that `origin` can use by the rules in force now.
 pub(crate) fn offered(gateway: &Gateway, origin: &Origin) -> Vec<Tool> {
     let policy = gateway.policy();
-    let places = Place::all(gateway.config());
+    let places = Place::all(&gateway.roster());
     let is_offered = |tool: &&Tool| {
         // What is in no rule's power needs none.
         !TOOLS.contains(&&*tool.name) || policy.could_use(origin, &places, &tool.name)

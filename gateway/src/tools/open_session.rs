@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
 use super::execute_command::check_environment;
-use crate::config::Config;
 use crate::decide::Policy;
 use crate::input::{BadInput, check_path};
 use crate::place::Place;
 use crate::result::Answer;
+use crate::roster::Roster;
 use crate::sessions::{NewSession, Session};
 
 /// What a client is told about the tool.
@@ -71,9 +71,9 @@ pub(crate) struct Output {
 }
 
 /// What is to be opened.
-pub(crate) fn ask(config: &Config, policy: &Policy, input: Input) -> Result<NewSession, BadInput> {
+pub(crate) fn ask(roster: &Roster, policy: &Policy, input: Input) -> Result<NewSession, BadInput> {
     let Input { host, project, profile, working_directory, environment } = input;
-    let place = Place::resolve(config, project.as_deref(), host.as_deref())?;
+    let place = Place::resolve(roster, project.as_deref(), host.as_deref())?;
     if let Some(directory) = &working_directory {
         check_path("working_directory", directory)?;
     }

@@ -5,6 +5,7 @@
 //! one noticed within seconds. Who made the TCP connection is another matter: a
 //! host that dials out is called on the connection that it made.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -46,7 +47,15 @@ pub struct AddressError(String);
 pub struct ClientConnection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
+    /// What is given back when the connection ends, whoever has it then.
+    #[expect(dead_code, reason = "it is held, and dropped with the connection")]
+    held: Option<Box<dyn Held>>,
 }
+
+/// Something that is held for as long as a connection lasts.
+trait Held: fmt::Debug + Send + Sync {}
+
+impl<T: fmt::Debug + Send + Sync> Held for T {}
 
 /// A channel to `address` (HOST:PORT). It connects lazily, so that a peer that
 /// is down shows at the first call.
@@ -147,7 +156,14 @@ impl ClientConnection {
         let certificate =
             certificate.ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
         let peer = Peer::from_certificate(certificate).map_err(io::Error::other)?;
-        Ok(Self { stream, peer })
+        Ok(Self { stream, peer, held: None })
+    }
+
+    /// The same, with something that is dropped when the connection ends: a place
+    /// among those that are counted.
+    #[must_use]
+    pub fn holding(self, held: impl fmt::Debug + Send + Sync + 'static) -> Self {
+        Self { held: Some(Box::new(held)), ..self }
     }
 
     /// Who is at the other end.

@@ -117,7 +117,7 @@ impl Follower {
 impl From<Status> for Broken {
     fn from(status: Status) -> Self {
         match fate(&status) {
-            Fate::Answered => Self::Refused(status),
+            Fate::Answered | Fate::Held => Self::Refused(status),
             Fate::NotConnected | Fate::Broken => Self::Connection,
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn to_watch(gateway: &Gateway, origin: &Origin, uri: &Uri) -> Result<
         What::Output { .. } => return Ok(()),
     };
     let arguments = place_of(uri);
-    let place = Place::resolve(gateway.config(), Some(project), Some(&uri.host));
+    let place = Place::resolve(&gateway.roster(), Some(project), Some(&uri.host));
     let place = match place {
         Ok(place) => place,
         Err(bad) => return Err(refuse(gateway, origin, reading, &arguments, None, bad.into())),
