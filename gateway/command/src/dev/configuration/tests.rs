@@ -171,8 +171,8 @@ fn both_daemons_read_their_configuration_and_know_each_other() {
     let config =
         cofferdam_gateway::config::Config::parse(Path::new("/s/gateway/gateway.toml"), &text)
             .unwrap_or_else(|error| panic!("{error}\n{text}"));
-    assert_eq!(config.hosts[HOST].key, agent_key);
-    assert_eq!(config.projects[PROJECT].workspace, surroundings().workspace);
+    assert_eq!(config.roster.hosts[HOST].key, agent_key);
+    assert_eq!(config.roster.projects[PROJECT].workspace, surroundings().workspace);
     let gateway_name = format!("spiffe://cofferdam/gateway/{GATEWAY}");
     let ceiling = Ceiling::parse(&ceiling(&surroundings(), Path::new(WORKER), &[])).unwrap();
     assert_eq!(ceiling.peers.gateways, [gateway_name]);
