@@ -109,8 +109,9 @@ impl Cell {
     }
 
     /// Its agent is gone: it ends when its control socket closes, or unless somebody
-    /// [adopts](Self::adopt) it in time.
+    /// [adopts](Self::adopt) it in time; one that was being built has no more than that.
     pub(crate) fn orphan(&mut self) {
+        self.building = None;
         self.deadline.get_or_insert(Instant::now() + ORPHAN_TIME);
     }
 

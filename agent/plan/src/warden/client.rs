@@ -11,7 +11,10 @@ impl Refusal {
 
 impl Reader<'_> {
     /// One of `all`, by its place.
-    pub(crate) fn one_of<T: Copy>(
+    ///
+    /// # Errors
+    /// Where there is none at that place.
+    pub fn one_of<T: Copy>(
         &mut self,
         field: &'static str,
         all: &[T],
