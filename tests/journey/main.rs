@@ -14,6 +14,7 @@ mod hosts;
 mod mishaps;
 mod network;
 mod processes;
+mod progress;
 mod records;
 mod resources;
 mod schemas;

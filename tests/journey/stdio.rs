@@ -1,5 +1,6 @@
 //! A client over stdio: `cofferdam mcp`, a line for each message.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{self as programs, Child, ChildStdin, ChildStdout, Command};
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ pub(crate) struct Stdio {
     input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
     next: u64,
+    /// Answers that came while it waited for another one.
+    answers: BTreeMap<u64, Value>,
     /// What it says of itself in each request.
     pub(crate) capabilities: Value,
     /// What it adds to `_meta`.
@@ -36,13 +39,31 @@ impl Stdio {
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().unwrap()).lines();
         let capabilities = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
-        Self { process, input, output, next: 1, capabilities, meta: json!({}), told: Vec::new() }
+        Self {
+            process,
+            input,
+            output,
+            next: 1,
+            answers: BTreeMap::new(),
+            capabilities,
+            meta: json!({}),
+            told: Vec::new(),
+        }
+    }
+
+    /// A client that opened a session as those before 2026-07-28 do.
+    pub(crate) fn in_session(url: &str, token: &str) -> Self {
+        let mut client = Self::of(url, token);
+        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" } });
+        let id = client.send_plain("initialize", params);
+        client.answer(id);
+        client.write(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        client
     }
 
     /// Sends a request and leaves its answer to be read; gives its id.
     pub(crate) fn send(&mut self, method: &str, mut params: Value) -> u64 {
-        let id = self.next;
-        self.next += 1;
         let mut meta = json!({
             "io.modelcontextprotocol/protocolVersion": STATELESS,
             "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
@@ -52,6 +73,13 @@ impl Stdio {
             meta[key] = value.clone();
         }
         params["_meta"] = meta;
+        self.send_plain(method, params)
+    }
+
+    /// The same with nothing added.
+    pub(crate) fn send_plain(&mut self, method: &str, params: Value) -> u64 {
+        let id = self.next;
+        self.next += 1;
         self.write(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
         id
     }
@@ -63,12 +91,16 @@ impl Stdio {
     /// The answer to a request; what else comes meanwhile is kept.
     pub(crate) fn answer(&mut self, id: u64) -> Value {
         loop {
+            // Requests that are under way together are answered in any order.
+            if let Some(answer) = self.answers.remove(&id) {
+                return answer;
+            }
             let line = self.output.next().expect("it goes on").unwrap();
             let message: Value = serde_json::from_str(&line).unwrap();
-            if message["id"] == id && message.get("method").is_none() {
-                return message;
+            match message["id"].as_u64().filter(|_| message.get("method").is_none()) {
+                Some(answered) => drop(self.answers.insert(answered, message)),
+                None => self.told.push(message),
             }
-            self.told.push(message);
         }
     }
 

@@ -168,3 +168,22 @@ async fn a_stdio_client_learns_that_the_gateway_is_not_there() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn a_stateless_client_that_begins_with_a_call_learns_it_too() {
+    let mut served = Served::start().await;
+    let endpoint = endpoint(&served);
+    served.stop().await;
+    let mut stdio = Stdio::open(endpoint);
+    let params = json!({ "name": "list_hosts", "arguments": {}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "stdio client", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    } });
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params });
+    stdio.send(call).await.unwrap();
+    let answer = stdio.receive().await;
+    assert_eq!(answer["id"], 7, "{answer}");
+    let told = answer["error"]["message"].as_str().unwrap();
+    assert!(told.contains("could not be asked"), "{answer}");
+}
