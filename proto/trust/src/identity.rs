@@ -93,6 +93,24 @@ impl Identity {
         Ok(Self { own, certified, roots, authorities })
     }
 
+    /// The same of texts that are kept together, at `place`: the chain and its key in
+    /// PEM, the authorities as certificates in DER.
+    pub fn from_parts(
+        place: &Path,
+        chain: &str,
+        key: &str,
+        authorities: &[Vec<u8>],
+    ) -> Result<Self, IdentityError> {
+        let chain = certificates(place, chain.as_bytes())?;
+        let own = Peer::from_certificate(&chain[0])
+            .map_err(|source| IdentityError::Peer { path: place.to_owned(), source })?;
+        let certified = certify_with(place, chain, place, key)?;
+        let authorities = authorities.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let (roots, authorities) = believe(place, authorities)?;
+        let (certified, roots) = (Arc::new(certified), Arc::new(roots));
+        Ok(Self { own, certified, roots, authorities })
+    }
+
     /// This peer's name, from its certificate.
     pub fn name(&self) -> &PeerName {
         &self.own.name
@@ -122,7 +140,11 @@ impl Identity {
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let bytes =
         fs::read(path).map_err(|source| IdentityError::Read { path: path.to_owned(), source })?;
-    CertificateDer::pem_slice_iter(&bytes)
+    certificates(path, &bytes)
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .ok()
         .filter(|chain| !chain.is_empty())
@@ -135,6 +157,15 @@ fn certify(
     key: &Path,
 ) -> Result<CertifiedKey, IdentityError> {
     let pem = private_file::read(key)?;
+    certify_with(certificate, chain, key, &pem)
+}
+
+fn certify_with(
+    certificate: &Path,
+    chain: Vec<CertificateDer<'static>>,
+    key: &Path,
+    pem: &str,
+) -> Result<CertifiedKey, IdentityError> {
     let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
         .map_err(|_| IdentityError::NoKey(key.to_owned()))?;
     CertifiedKey::from_der(chain, der, &default_provider()).map_err(|reason| {
@@ -145,7 +176,13 @@ fn certify(
 fn read_authorities(
     path: &Path,
 ) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), IdentityError> {
-    let authorities = read_certificates(path)?;
+    believe(path, read_certificates(path)?)
+}
+
+fn believe(
+    path: &Path,
+    authorities: Vec<CertificateDer<'static>>,
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), IdentityError> {
     let mut roots = RootCertStore::empty();
     for authority in &authorities {
         roots

@@ -62,7 +62,8 @@ pub use signed::{
 };
 pub use signing::{KeyError, Purpose, SigningKey, TrustedKeys, VerifyingKey};
 pub use tls::{
-    Recognise, TlsError, client_config, joining_client_config, joining_server_config, server_config,
+    JoiningFailure, Recognise, TlsError, client_config, joining_client_config, joining_failure,
+    joining_server_config, server_config,
 };
 pub use trust_list::{GatewayKeys, MAX_TRUST_LIST, TrustList, TrustListError};
 pub use versions::{PolicyVersionError, PolicyVersions};

@@ -42,6 +42,17 @@ impl PeerKey {
         Ok(private_file::create(path, pem.as_bytes())?)
     }
 
+    /// Reads the key from PKCS#8 PEM, which whoever has it keeps as it kept the rest.
+    pub fn from_pem(pem: &str) -> Result<Self, PeerKeyError> {
+        Ok(Self(KeyPair::from_pem(pem)?))
+    }
+
+    /// The key as PKCS#8 PEM, for a file that only its owner may open.
+    #[must_use]
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.0.serialize_pem())
+    }
+
     /// Asks for a certificate: PKCS#10 (RFC 2986) in DER, signed by this key. It
     /// names nobody: an authority gives the name that it knows the asker by.
     pub fn request(&self) -> Result<Vec<u8>, PeerKeyError> {

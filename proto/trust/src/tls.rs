@@ -18,7 +18,9 @@ use rustls::{ClientConfig, ServerConfig};
 use crate::identity::Identity;
 use crate::name::PeerName;
 
-pub use joining::{Recognise, joining_client_config, joining_server_config};
+pub use joining::{
+    JoiningFailure, Recognise, joining_client_config, joining_failure, joining_server_config,
+};
 use verifier::{ClientVerifier, Expected, ServerVerifier};
 
 /// As ALPN calls it (RFC 9113).

@@ -51,6 +51,40 @@ impl Recognise {
     }
 }
 
+/// Why whoever answers is not taken for the authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoiningFailure {
+    /// It is another one, or none.
+    Stranger,
+    /// Its certificate does not count at this time: one of both clocks is wrong.
+    Clock,
+}
+
+/// What of TLS is behind an error of a connection to an authority, if that is it.
+#[must_use]
+pub fn joining_failure(error: &(dyn std::error::Error + 'static)) -> Option<JoiningFailure> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error hides what it was made of from whoever follows its sources.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let refused = match inner {
+            Some(inner) => inner.downcast_ref::<Error>(),
+            None => error.downcast_ref::<Error>(),
+        };
+        if let Some(Error::InvalidCertificate(reason)) = refused {
+            return Some(match reason {
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => JoiningFailure::Clock,
+                _ => JoiningFailure::Stranger,
+            });
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// The configuration of an authority's listening end. It shows the roots beside its
 /// chain, so that who knows a digest only can find the one it means.
 ///
