@@ -17,6 +17,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cofferdam_authority::Settings;
 use cofferdam_trust::TrustedKeys;
 
 use crate::roster::Roster;
@@ -35,8 +36,10 @@ pub struct Config {
     pub front: Front,
     /// How MCP clients reach the gateway: TLS, or plain on loopback.
     pub tls: Option<KeyPair>,
-    /// Who the gateway is towards agents.
-    pub identity: IdentityFiles,
+    /// Who the gateway is towards agents; none: as its authority certifies it.
+    pub identity: Option<IdentityFiles>,
+    /// The authority that hosts join by; there is one where there is no `identity`.
+    pub authority: Option<AuthorityConfig>,
     /// The Ed25519 key that signs intents and checkpoints.
     pub signing_key: PathBuf,
     /// Where the journal's segments are.
@@ -91,6 +94,19 @@ pub struct IdentityFiles {
     pub own: KeyPair,
     /// The authorities that agents' certificates come from.
     pub authorities: PathBuf,
+}
+
+/// The authority that hosts join by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What hosts are told, `name:port`; none: the bound address.
+    pub address: Option<String>,
+    /// The trust domain of all that it certifies.
+    pub trust_domain: String,
+    /// The rest of it.
+    pub settings: Settings,
 }
 
 /// Where hosts dial in that the gateway cannot dial.

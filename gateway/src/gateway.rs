@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use cofferdam_trust::{Identity, IdentityError};
+use cofferdam_trust::{DEFAULT_TRUST_DOMAIN, Identity, IdentityError, NameError, PeerName, Role};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
 use crate::approvals::{Approvals, OpenApprovalsError};
-use crate::config::Config;
+use crate::config::{Config, IdentityFiles};
 use crate::decide::{Judged, Policies, Policy, PolicyError};
 use crate::hosts::{Hosts, HostsError};
+use crate::joining::{Joining, JoiningError};
 use crate::notice::{Notice, NoticeError};
 use crate::pipeline;
 use crate::record::{Left, Recorder, RecorderError};
@@ -36,6 +37,8 @@ pub(crate) struct Gateway {
     /// Which hosts and projects there are now.
     roster: ArcSwap<Roster>,
     notice: Notice,
+    /// The authority that hosts join by, where the gateway has one.
+    joining: Option<Joining>,
     admission: Admission,
     /// Resources that are read at a time: each is much longer than a tool's answer.
     readings: Admission,
@@ -91,6 +94,15 @@ pub enum OpenError {
     /// What holds hosts back.
     #[error(transparent)]
     Notice(#[from] NoticeError),
+    /// Neither a certificate nor an authority.
+    #[error("nothing says who the gateway is: it needs `[identity]` or `[authority]`")]
+    Nobody,
+    /// A name that no gateway can have.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The authority.
+    #[error(transparent)]
+    Joining(#[from] JoiningError),
 }
 
 impl Gateway {
@@ -100,20 +112,32 @@ impl Gateway {
         config: Config,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, OpenError> {
-        let identity = load_identity(&config)?;
+        let files = config.identity.as_ref();
+        let certified = files.map(|files| load_identity(&config.name, files)).transpose()?;
+        let name = match &certified {
+            Some(identity) => identity.name().clone(),
+            None => own_name(&config)?,
+        };
         let rules = Judged::load(&config)?;
         let tokens = TokenStore::open(&config.state)?;
         let sessions = Sessions::open(&config.sessions)?;
         let approvals = Approvals::open(&config.approvals, shutdown)?;
         let standings = Standings::beside(&config.state);
         let standings = Standings::open(&standings).map_err(NoticeError::from)?;
-        let (recorder, Left { lost, going_on }) = Recorder::open(&config, identity.name())?;
+        let (recorder, Left { lost, going_on }) = Recorder::open(&config, &name)?;
         let policies = Policies::begin(&config, rules, &recorder).map_err(OpenError::Unrecorded)?;
         let tasks = TaskTracker::new();
+        let joining = config.authority.as_ref();
+        let joining = joining.map(|it| Joining::open(&config, it, &name, &recorder)).transpose()?;
+        let identity = certified.or_else(|| joining.as_ref().map(Joining::identity));
+        let identity = identity.ok_or(OpenError::Nobody)?;
         let hosts = Hosts::new(identity, &tasks, shutdown);
         let notice = Notice::new(standings);
         // Who is held back is known before anybody can be reached.
         notice.look(&hosts, &recorder)?;
+        if let Some(joining) = &joining {
+            joining.revoke(&hosts);
+        }
         if let Some(error) = hosts.take(&config.roster.hosts).into_iter().next() {
             return Err(error.into());
         }
@@ -130,6 +154,7 @@ impl Gateway {
             recorder,
             hosts,
             notice,
+            joining,
             admission,
             readings,
             seats: Seats::default(),
@@ -137,6 +162,7 @@ impl Gateway {
             tasks,
             shutdown: shutdown.clone(),
         });
+        gateway.take_enrolled();
         for (host, open, owner) in going_on {
             pipeline::see_to_the_end(&gateway, &host, open, owner);
         }
@@ -181,6 +207,24 @@ impl Gateway {
         self.roster.load_full()
     }
 
+    /// The authority that hosts join by, where there is one.
+    pub(crate) fn joining(&self) -> Option<&Joining> {
+        self.joining.as_ref()
+    }
+
+    /// Has the hosts that joined beside those of the configuration.
+    pub(crate) fn take_enrolled(&self) {
+        let Some(joining) = &self.joining else { return };
+        let (all, left_out) = self.config.roster.with(joining.enrolled());
+        for why in left_out {
+            tracing::warn!("a host that joined is not used as its invitation says: {why}");
+        }
+        for error in self.hosts.take(&all.hosts) {
+            tracing::error!(%error, "a host that joined cannot be used");
+        }
+        self.roster.store(Arc::new(all));
+    }
+
     /// Looks whether somebody said something about hosts.
     pub(crate) fn look_around(&self) -> Result<(), NoticeError> {
         self.notice.look(&self.hosts, &self.recorder)
@@ -216,15 +260,20 @@ impl Gateway {
     }
 }
 
-fn load_identity(config: &Config) -> Result<Identity, OpenError> {
-    let files = &config.identity;
+/// The name of a gateway that its authority certifies.
+fn own_name(config: &Config) -> Result<PeerName, NameError> {
+    let domain = config.authority.as_ref().map_or(DEFAULT_TRUST_DOMAIN, |it| &it.trust_domain);
+    PeerName::new(domain, Role::Gateway, &config.name)
+}
+
+fn load_identity(name: &str, files: &IdentityFiles) -> Result<Identity, OpenError> {
     let identity = Identity::load(&files.own.certificate, &files.own.key, &files.authorities)?;
     let own = identity.name();
-    if own.name() != config.name || own.role() != cofferdam_trust::Role::Gateway {
+    if own.name() != name || own.role() != Role::Gateway {
         return Err(OpenError::AnotherName {
             certificate: files.own.certificate.clone(),
             found: own.to_string(),
-            name: config.name.clone(),
+            name: name.to_owned(),
             domain: own.trust_domain().to_owned(),
         });
     }

@@ -150,6 +150,14 @@ impl Recorder {
         self.journal.append(Entry::Peer(peer)).map(drop)
     }
 
+    /// The same for whoever outlives a borrow.
+    pub(crate) fn peers(
+        &self,
+    ) -> impl Fn(cofferdam_journal::Peer) -> Result<(), AppendError> + Send + Sync + 'static {
+        let journal = self.journal.clone();
+        move |peer| journal.append(Entry::Peer(peer)).map(drop)
+    }
+
     /// Whether anything can still be recorded.
     pub(crate) fn is_writable(&self) -> bool {
         self.journal.failure().is_none()

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cofferdam_authority::JoinServer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::descriptors::{self, TooFewDescriptors};
 use crate::gateway::{Gateway, OpenError};
 use crate::hosts_listen::HostsListener;
 use crate::http::{Listener, MCP_PATH, TlsFilesError, load_tls, router};
+use crate::joining::follow;
 use crate::mcp::Mcp;
 use crate::notice::notice;
 
@@ -28,6 +30,7 @@ pub struct Service {
     gateway: Arc<Gateway>,
     listener: Listener,
     hosts_listener: Option<HostsListener>,
+    join_server: Option<JoinServer>,
     shutdown: CancellationToken,
     /// Taken at the start, so that no SIGHUP ends the service from then on.
     hangup: Signal,
@@ -78,6 +81,9 @@ pub enum StartError {
     /// Not enough descriptors.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
+    /// The authority cannot be served.
+    #[error(transparent)]
+    Authority(#[from] cofferdam_authority::StartError),
     /// SIGHUP cannot be waited for.
     #[error("cannot wait for SIGHUP: {0}")]
     Signal(#[source] std::io::Error),
@@ -130,7 +136,15 @@ impl Service {
         let token = shutdown.clone();
         // The journal is read from end to end here.
         let open = tokio::task::spawn_blocking(move || Gateway::open(config, &token));
-        Ok(Self { gateway: open.await??, listener, hosts_listener, shutdown, hangup })
+        let gateway = open.await??;
+        let join_server = match (gateway.joining(), &gateway.config().authority) {
+            (Some(joining), Some(authority)) => {
+                let registrar = joining.registrar();
+                Some(JoinServer::bind(authority.listen, registrar, shutdown.clone()).await?)
+            }
+            _ => None,
+        };
+        Ok(Self { gateway, listener, hosts_listener, join_server, shutdown, hangup })
     }
 
     /// The bound address.
@@ -143,6 +157,11 @@ impl Service {
         self.hosts_listener.as_ref().map(HostsListener::address)
     }
 
+    /// Where hosts join, if they can.
+    pub fn authority_address(&self) -> Option<SocketAddr> {
+        self.join_server.as_ref().map(JoinServer::address)
+    }
+
     /// Where MCP clients go.
     pub fn mcp_url(&self) -> String {
         let config = self.gateway.config();
@@ -153,7 +172,7 @@ impl Service {
 
     /// Serves until `stop` resolves, then ends in order.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), EndError> {
-        let Self { gateway, listener, hosts_listener, shutdown, hangup } = self;
+        let Self { gateway, listener, hosts_listener, join_server, shutdown, hangup } = self;
         let own = Arc::clone(&gateway);
         // Each session has its own, with what it is subscribed to.
         let new = move || Mcp::new(Arc::clone(&own));
@@ -164,6 +183,14 @@ impl Service {
         gateway.tasks().spawn(notice(Arc::clone(&gateway), shutdown.clone()));
         if let Some(listener) = hosts_listener {
             gateway.tasks().spawn(listener.serve(Arc::clone(&gateway), shutdown.clone()));
+        }
+        if let Some(server) = join_server {
+            gateway.tasks().spawn(follow(Arc::clone(&gateway), shutdown.clone()));
+            gateway.tasks().spawn(async move {
+                if let Err(error) = server.run().await {
+                    tracing::error!(%error, "no host can join or renew any more");
+                }
+            });
         }
         let serving = tokio::spawn(listener.serve(router, shutdown.clone()));
         stop.await;

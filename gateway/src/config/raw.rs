@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -22,7 +22,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) insecure_plaintext: bool,
     pub(super) tls: Option<RawKeyPair>,
-    pub(super) identity: RawIdentity,
+    pub(super) identity: Option<Spanned<RawIdentity>>,
+    pub(super) authority: Option<RawAuthority>,
     pub(super) signing: RawSigning,
     pub(super) journal: RawJournal,
     pub(super) state: PathBuf,
@@ -56,6 +57,33 @@ pub(super) struct RawIdentity {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
     pub(super) authorities: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthority {
+    pub(super) listen: SocketAddr,
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) directory: PathBuf,
+    /// Beside the state file, where it is left out.
+    pub(super) state: Option<PathBuf>,
+    pub(super) trust_domain: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) approval: RawApproval,
+    pub(super) certificate_seconds: Option<Spanned<NonZeroU32>>,
+    pub(super) reattestations: Option<u32>,
+    pub(super) reattest_within_seconds: Option<NonZeroU32>,
+    pub(super) trust_list_seconds: Option<NonZeroU32>,
+    pub(super) announce_seconds: Option<NonZeroU32>,
+    pub(super) overlap_seconds: Option<Spanned<NonZeroU32>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawApproval {
+    #[default]
+    Required,
+    None,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,6 +2,7 @@
 //! configured values are checked against each other.
 
 mod approvals;
+mod authority;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,8 @@ use std::time::Duration;
 use cofferdam_trust::{PeerName, Role, TrustedKeys, VerifyingKey};
 use toml::Spanned;
 
-use super::raw::{Raw, RawHost, RawHostsListen, RawIdentity, RawKeyPair, RawLimits, RawProject};
-use super::{Config, ConfigError, Front, HostsListenConfig, IdentityFiles, KeyPair, Limits};
+use super::raw::{Raw, RawHost, RawHostsListen, RawKeyPair, RawLimits, RawProject};
+use super::{Config, ConfigError, Front, HostsListenConfig, KeyPair, Limits};
 use crate::roster::{HostConfig, ProjectConfig, Roster};
 
 /// The longest name of a gateway, host or project.
@@ -41,6 +42,7 @@ impl<'a> Resolver<'a> {
             insecure_plaintext,
             tls,
             identity,
+            authority,
             signing,
             journal,
             state,
@@ -59,16 +61,16 @@ impl<'a> Resolver<'a> {
         self.check_listen(&listen, tls.is_some() || insecure_plaintext)?;
         let hosts = self.hosts(host, hosts_listen.is_some())?;
         let projects = self.projects(project, &hosts)?;
-        let RawIdentity { certificate, key, authorities } = identity;
+        let authority =
+            authority.map(|it| self.authority(it, &self.file(state.clone()))).transpose()?;
+        let identity = self.identity(identity, authority.is_some(), name.span())?;
         Ok(Config {
             name: self.name("name", name)?,
             front: self.front(&listen, public_names, allowed_origins)?,
             listen: listen.into_inner(),
             tls,
-            identity: IdentityFiles {
-                own: self.key_pair(certificate, key),
-                authorities: self.file(authorities),
-            },
+            identity,
+            authority,
             signing_key: self.file(signing.key),
             journal: self.file(journal.directory),
             approvals: self.approvals(approvals, &self.file(state.clone()))?,

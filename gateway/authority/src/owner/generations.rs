@@ -1,0 +1,127 @@
+//! The files of the authority: made at the beginning, and again when one generation
+//! follows another.
+
+use std::path::{Path, PathBuf};
+
+use cofferdam_journal::PeerStep;
+use cofferdam_trust::{Authority, SigningKey, hex};
+use jiff::Timestamp;
+
+use super::{GenerationEntry, Owner, OwnerError};
+use crate::settings::Settings;
+use crate::state::{Generation, Moment};
+
+/// An authority's certificate, beneath its directory.
+pub(crate) const CERTIFICATE: &str = "ca.crt";
+/// The key that signs trust lists.
+pub(crate) const TRUST_KEY: &str = "trust.key";
+
+impl Owner<'_> {
+    /// Makes what is missing of the authority, and keeps what is there. With `root` it
+    /// is an intermediate beneath the root in that directory, which is made where it is
+    /// missing and may then be taken offline.
+    ///
+    /// # Errors
+    /// Where files cannot be made, or those there are no authority.
+    pub fn begin(
+        &self,
+        settings: &Settings,
+        root: Option<&Path>,
+    ) -> Result<Vec<GenerationEntry>, OwnerError> {
+        let directory = &settings.directory;
+        let authority = open_or_make(directory, root)?;
+        let key = directory.join(TRUST_KEY);
+        if !key.exists() {
+            SigningKey::generate()?.save(&key)?;
+        }
+        let now = Moment::now();
+        let digest = authority.root_digest();
+        self.state.change(|it| {
+            if !Generation::all(it)?.is_empty() {
+                return Ok(());
+            }
+            first(digest, now).save(it)?;
+            let detail = format!("the first certificate; its root is {}", hex(&digest));
+            self.event("authority", PeerStep::Rotated, detail, now).note(it)
+        })?;
+        self.generations()
+    }
+
+    /// Lets a new generation follow: announced now, certifying later, and the one
+    /// before it counts besides for a while. With `root` it is an intermediate beneath
+    /// the root in that directory.
+    ///
+    /// # Errors
+    /// Where there is none yet, or one follows another already.
+    pub fn rotate(
+        &self,
+        settings: &Settings,
+        root: Option<&Path>,
+    ) -> Result<Vec<GenerationEntry>, OwnerError> {
+        let now = Moment::now();
+        let all = self.state.read(Generation::all)?;
+        let counting: Vec<_> = all.iter().filter(|it| it.counts(now)).collect();
+        let last = match counting[..] {
+            [] => return Err(OwnerError::NoAuthority),
+            [last] => last.clone(),
+            [first, ..] => {
+                let until = first.retires_at.unwrap_or_default();
+                let until =
+                    i64::try_from(until).ok().and_then(|it| Timestamp::from_second(it).ok());
+                let until = until.map_or_else(|| "later".to_owned(), |it| it.to_string());
+                return Err(OwnerError::Rotating(until));
+            }
+        };
+        let id = last.id.saturating_add(1);
+        let directory = format!("generation-{id}");
+        let authority = open_or_make(&settings.directory.join(&directory), root)?;
+        let (root, issues_from) = (authority.root_digest(), now.after(settings.announce));
+        let retires_at = Some(issues_from.after(settings.overlap).seconds());
+        self.state.change(|it| {
+            Generation { retires_at, ..last }.save(it)?;
+            let issues_from = issues_from.seconds();
+            Generation { id, directory, root, issues_from, retires_at: None }.save(it)?;
+            let detail = format!("generation {id} is announced; its root is {}", hex(&root));
+            self.event("authority", PeerStep::Rotated, detail, now).note(it)
+        })?;
+        self.generations()
+    }
+
+    /// Every generation, oldest first.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn generations(&self) -> Result<Vec<GenerationEntry>, OwnerError> {
+        let now = Moment::now();
+        let all = self.state.read(Generation::all)?;
+        let id_of = |it: Option<&Generation>| it.map(|it| it.id);
+        let (issuing, shown) =
+            (id_of(Generation::issuing(&all, now)), id_of(Generation::shown(&all, now)));
+        let entry = |it: &Generation| GenerationEntry {
+            generation: it.id,
+            directory: PathBuf::from(&it.directory),
+            root: hex(&it.root),
+            certifies_from: it.issues_from,
+            retires_at: it.retires_at,
+            certifies: issuing == Some(it.id),
+            shown: shown == Some(it.id),
+        };
+        Ok(all.iter().map(entry).collect())
+    }
+}
+
+/// The generation of an authority that was just made or found.
+pub(crate) fn first(root: [u8; 32], now: Moment) -> Generation {
+    let issues_from = now.seconds();
+    Generation { id: 1, directory: String::new(), root, issues_from, retires_at: None }
+}
+
+fn open_or_make(directory: &Path, root: Option<&Path>) -> Result<Authority, OwnerError> {
+    let is_there = |directory: &Path| directory.join(CERTIFICATE).exists();
+    if is_there(directory) {
+        return Ok(Authority::open(directory)?);
+    }
+    let Some(root) = root else { return Ok(Authority::create(directory)?) };
+    let root = if is_there(root) { Authority::open(root)? } else { Authority::create(root)? };
+    Ok(root.create_intermediate(directory)?)
+}
