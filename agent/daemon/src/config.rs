@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use cofferdam_ceiling::Bytes;
-use cofferdam_trust::{KeyError, VerifyingKey};
+use cofferdam_trust::{KeyError, VerifyingKey, check_address};
 use serde::Deserialize;
 
 /// The largest configuration file, in bytes.
@@ -21,8 +21,10 @@ pub struct Config {
     pub name: String,
     /// What the host is, in the owner's words.
     pub labels: BTreeMap<String, String>,
-    /// Where gateways connect to.
-    pub listen: SocketAddr,
+    /// Where gateways connect to; none: nowhere, the agent only dials.
+    pub listen: Option<SocketAddr>,
+    /// Gateways that the agent dials, HOST:PORT each.
+    pub dial: Vec<String>,
     /// The host owner's ceiling file.
     pub ceiling: PathBuf,
     /// A directory of the host's own profiles.
@@ -167,7 +169,9 @@ struct File {
     name: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
-    listen: SocketAddr,
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    gateway: GatewaySection,
     ceiling: PathBuf,
     profiles: Option<PathBuf>,
     warden: Option<PathBuf>,
@@ -195,6 +199,12 @@ struct IdentitySection {
 #[serde(deny_unknown_fields)]
 struct SigningSection {
     key: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct GatewaySection {
+    dial: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -245,6 +255,14 @@ impl Config {
         if file.gateways.keys.is_empty() {
             return Err(value("gateways.keys", "is empty: no gateway could ever call this host"));
         }
+        if file.listen.is_none() && file.gateway.dial.is_empty() {
+            let problem = "is missing: give it, or `gateway.dial` for a host that no gateway can \
+                           dial";
+            return Err(value("listen", problem));
+        }
+        for address in &file.gateway.dial {
+            check_address(address).map_err(|error| value("gateway.dial", &error.to_string()))?;
+        }
         if file.limits.runs == 0 || file.limits.spool.0 < 64 * 1024 {
             return Err(value("limits", "needs at least one run and a spool of 64KiB"));
         }
@@ -260,6 +278,7 @@ impl Config {
             name: file.name,
             labels: file.labels,
             listen: file.listen,
+            dial: file.gateway.dial,
             ceiling: at(file.ceiling),
             profiles: file.profiles.map(at),
             warden: file.warden.map(at),
@@ -281,6 +300,19 @@ impl Config {
             },
             limits: file.limits,
         })
+    }
+}
+
+impl Config {
+    /// The ports that the agent connects to.
+    pub fn dialled_ports(&self) -> impl Iterator<Item = u16> {
+        self.dial.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok())
+    }
+
+    /// Whether it has to look names up for that.
+    #[must_use]
+    pub fn dials_names(&self) -> bool {
+        self.dial.iter().any(|address| address.parse::<SocketAddr>().is_err())
     }
 }
 
@@ -331,11 +363,23 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_that_only_dials_connects_to_those_ports_and_listens_nowhere() {
+        let dial = "[gateway]\ndial = [\"gateway.example.org:8462\", \"[::1]:9000\"]\n[gateways]";
+        let text = with_a_gateway().replace("[gateways]", dial);
+        let config = parse(&text.replace("listen = \"127.0.0.1:8461\"", "")).unwrap();
+        assert_eq!(config.listen, None);
+        assert_eq!(config.dialled_ports().collect::<Vec<_>>(), [8462, 9000]);
+        assert!(config.dials_names());
+    }
+
+    #[test]
     fn values_that_cannot_be_used_are_named() {
         for (from, to, word) in [
             ("name = \"web-1\"", "name = \"a/b\"", "name"),
             ("ed25519:", "rsa:", "gateways.keys[0]"),
             ("listen = \"127.0.0.1:8461\"", "listen = \"here\"", "listen"),
+            ("listen = \"127.0.0.1:8461\"", "", "`listen` is missing"),
+            ("[gateways]", "[gateway]\ndial = [\"gateway\"]\n[gateways]", "gateway.dial"),
         ] {
             let changed = with_a_gateway().replace(from, to);
             assert_ne!(changed, with_a_gateway(), "{from}");

@@ -1,6 +1,6 @@
 //! The agent gives up what it does not need, before it has threads, sockets or
 //! strangers' bytes: capabilities, new privileges, most of the file system, TCP
-//! but for its own port, most system calls.
+//! but for its own port and those of gateways that it dials, most system calls.
 //!
 //! `main` calls [`confine`] once, right after the configuration is read. What a
 //! captured agent could still do is told in `ARCHITECTURE.md`.
@@ -164,7 +164,12 @@ fn landlock(config: &Config, ceilings: &Ceilings) -> Result<Confinement, Confine
     for place in services.into_iter().flat_map(|shown| places::journals(&config.services, shown)) {
         ruleset = allow(ruleset, &place)?;
     }
-    ruleset = ruleset.add_rule(NetPort::new(config.listen.port(), AccessNet::BindTcp))?;
+    if let Some(listen) = config.listen {
+        ruleset = ruleset.add_rule(NetPort::new(listen.port(), AccessNet::BindTcp))?;
+    }
+    for port in config.dialled_ports() {
+        ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+    }
     match ruleset.restrict_self()?.ruleset {
         RulesetStatus::FullyEnforced => Ok(Confinement::Full),
         RulesetStatus::PartiallyEnforced => Ok(Confinement::OlderLandlock),

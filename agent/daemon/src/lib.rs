@@ -31,6 +31,7 @@ pub mod config;
 pub mod confine;
 pub mod denials;
 pub mod describe;
+pub mod dial;
 pub mod disks;
 pub mod doctor;
 pub mod exec;

@@ -14,7 +14,7 @@ use cofferdam_proto::exec::v1::exec_service_server::ExecServiceServer;
 use cofferdam_proto::file::v1::file_service_server::FileServiceServer;
 use cofferdam_proto::host::v1::host_service_server::HostServiceServer;
 use cofferdam_trust::{
-    Identity, PolicyVersions, Role, SigningKey, TlsListener, TrustedKeys, server_config,
+    Identity, PolicyVersions, Role, ServerConfigHandle, SigningKey, TrustedKeys, server_config,
 };
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +26,7 @@ use crate::ceiling::Ceilings;
 use crate::cells::{Cells, Material};
 use crate::config::Config;
 use crate::denials::Denials;
+use crate::dial;
 use crate::exec::Exec;
 use crate::file::File;
 use crate::host::Host;
@@ -182,12 +183,12 @@ fn assemble(
 pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     let Inherited { warden, proxy, ready, lifeline } = inherited;
     let (identity, journal) = (loaded.identity.clone(), loaded.journal.clone());
-    let listen = loaded.config.listen;
+    let config = loaded.config.clone();
     let agent = assemble(loaded, warden, proxy)?;
-    let listener = TlsListener::bind(listen, server_config(&identity)?)
-        .await
-        .with_context(|| format!("cannot listen on {listen}"))?;
-    let address = listener.local_addr();
+    let (stop, stopped) = watch::channel(false);
+    let tls = ServerConfigHandle::new(server_config(&identity)?);
+    let (connections, address) =
+        dial::connections(&config, identity.name(), &tls, &stopped).await?;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<ExecServiceServer<Exec>>().await;
     reporter.set_serving::<FileServiceServer<File>>().await;
@@ -206,7 +207,6 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
         .add_service(exec.max_decoding_message_size(MAX_REQUEST))
         .add_service(file.max_decoding_message_size(MAX_REQUEST))
         .add_service(HostServiceServer::new(Host(Arc::clone(&agent))));
-    let (stop, stopped) = watch::channel(false);
     let stopping = async {
         told_to_stop(lifeline).await;
         tracing::info!("stopping");
@@ -214,7 +214,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
         agent.registry.stop();
         stop.send_replace(true);
     };
-    let serving = server.serve_with_incoming_shutdown(listener, stopping);
+    let serving = server.serve_with_incoming_shutdown(connections, stopping);
     tokio::spawn(Arc::clone(&agent.cells).look_after());
     tokio::spawn(look_after_places(Arc::clone(&agent)));
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
@@ -222,7 +222,7 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     tokio::spawn(service_manager::stay_alive());
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     service_manager::serving(address);
-    tracing::info!(%address, name = %agent.name, "serving");
+    tracing::info!(?address, name = %agent.name, "serving");
     Box::pin(until_put_away(serving, put_away(&agent, stopped))).await?;
     journal.close()?;
     Ok(())
@@ -322,8 +322,9 @@ async fn end_of(lifeline: Option<OwnedFd>) {
     }
 }
 
-/// Writes the address, as one line of JSON, and closes the descriptor.
-fn tell_ready(ready: Option<OwnedFd>, address: SocketAddr) -> io::Result<()> {
+/// Writes the address, or that there is none, as one line of JSON, and closes the descriptor.
+fn tell_ready(ready: Option<OwnedFd>, address: Option<SocketAddr>) -> io::Result<()> {
     let Some(ready) = ready else { return Ok(()) };
-    writeln!(std::fs::File::from(ready), "{{\"address\":\"{address}\"}}")
+    let address = address.map_or_else(|| "null".to_owned(), |address| format!("\"{address}\""));
+    writeln!(std::fs::File::from(ready), "{{\"address\":{address}}}")
 }

@@ -6,8 +6,13 @@
 use sd_notify::NotifyState;
 
 /// Calls are taken from now on.
-pub(crate) fn serving(address: std::net::SocketAddr) {
-    tell(&[NotifyState::Ready, NotifyState::Status(&format!("serving on {address}"))]);
+/// `address`: where gateways connect to, if anywhere.
+pub(crate) fn serving(address: Option<std::net::SocketAddr>) {
+    let how = address.map_or_else(
+        || "serving gateways that this host dials".to_owned(),
+        |address| format!("serving on {address}"),
+    );
+    tell(&[NotifyState::Ready, NotifyState::Status(&how)]);
 }
 
 /// No further call is taken; those under way are given time to end.

@@ -52,6 +52,7 @@ pub(super) fn places(
     let programs = ceiling.into_iter().flat_map(|c| c.programs.execute.iter());
     // And what those need: libraries, data, where the loader finds both.
     let shown = ceiling.zip(profiles).map(|(ceiling, profiles)| shown(ceiling, profiles));
+    let names = if config.dials_names() { name_service() } else { Vec::new() };
     let read = directories
         .into_iter()
         .filter_map(beside)
@@ -59,12 +60,25 @@ pub(super) fn places(
         .chain(config.profiles.clone())
         .chain(programs.map(|root| root.as_path().to_owned()))
         .chain(shown.into_iter().flatten())
+        .chain(names)
         .map(|path| Place { path, reach: Reach::Read });
     read.chain([
         Place { path: "/dev/null".into(), reach: Reach::Write },
         Place { path: config.journal.clone(), reach: Reach::Keep },
     ])
     .collect()
+}
+
+/// What getaddrinfo(3) reads to find a gateway by its name: resolv.conf(5), hosts(5),
+/// nsswitch.conf(5), gai.conf(5). Where a service keeps resolv.conf it replaces the
+/// file, so that its directory is what has to be read.
+fn name_service() -> Vec<PathBuf> {
+    let files = ["resolv.conf", "hosts", "nsswitch.conf", "gai.conf", "host.conf"];
+    let files = files.map(|file| PathBuf::from("/etc").join(file));
+    let kept = files[0].canonicalize().ok();
+    let kept = kept.and_then(|path| path.parent().map(PathBuf::from));
+    let kept = kept.filter(|directory| directory.starts_with("/run"));
+    files.into_iter().chain(kept).collect()
 }
 
 /// This machine's journals, where the ceiling shows them. Those of other machines,
