@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::enrolment::join;
+use crate::hand::{Here, OfCeiling};
 use crate::programs::shown;
 use crate::selftest::Request;
 
@@ -42,6 +44,34 @@ pub enum Other {
     /// Show what programs bring along into a cell where a grant names them:
     /// loaders, libraries, interpreters, helpers, data.
     Programs(shown::Request),
+    /// Make this host one of a gateway's, with a join token of `cofferdam host
+    /// invite`; exit code 75 where its owner has to approve it first.
+    Enroll(join::Request),
+    /// Tell what this host's agent does: cells, runs, for whom, ceiling,
+    /// certificate, journal.
+    Status(Here),
+    /// Let nothing new start on this host, also after a restart; reads go on, and so
+    /// does what runs.
+    Freeze(Here),
+    /// Let things start again.
+    Unfreeze(Here),
+    /// Freeze this host and end every cell and run at once; works without network,
+    /// gateway, journal's disk and agent. Exit code 1 where something is left.
+    KillAll(Here),
+    /// The host owner's ceiling file.
+    #[command(subcommand)]
+    Ceiling(OfCeiling),
+    /// Show what of Cofferdam is on this host and what takes each away; removes
+    /// nothing itself.
+    Uninstall {
+        /// Which agent.
+        #[command(flatten)]
+        here: Here,
+        /// Only show it; there is no other way, so that nothing is removed by
+        /// mistake.
+        #[arg(long, required = true)]
+        show: bool,
+    },
     /// For `doctor`'s own use.
     #[command(hide = true)]
     Trial {

@@ -1,13 +1,14 @@
 //! The ceiling as the agent reads it: anew whenever the file changed, so that
 //! an edit counts at the next call. The warden reads it for itself.
 //!
-//! Three tables of the file are the agent's alone, and root skips them: whom the
-//! gateways may act for ([`Callers`]), what their rules must be
-//! ([`RequiredPolicy`]) and which units callers may be told of ([`Services`]). All
-//! come from the same bytes as the rest.
+//! Four tables of the file are the agent's alone, and root skips them: which
+//! gateways may call ([`Peers`]), whom they may act for ([`Callers`]), what their
+//! rules must be ([`RequiredPolicy`]) and which units callers may be told of
+//! ([`Services`]). All come from the same bytes as the rest.
 
 mod callers;
 mod pattern;
+mod peers;
 mod policy;
 mod services;
 
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 pub use callers::{CallerError, Callers};
 pub use pattern::Pattern;
+pub use peers::Peers;
 pub use policy::{PolicyError, RequiredPolicy};
 pub use services::{Services, ServicesError};
 
@@ -30,6 +32,8 @@ pub use services::{Services, ServicesError};
 pub struct Current {
     /// What it says.
     pub ceiling: Ceiling,
+    /// Which gateways may call.
+    pub peers: Peers,
     /// Whom the gateways may act for.
     pub callers: Callers,
     /// What their rules must be.
@@ -43,6 +47,7 @@ pub struct Current {
 /// The tables that only the agent reads; the rest of the file is [`Ceiling`]'s.
 #[derive(Debug, Deserialize)]
 struct OwnTables {
+    peers: Peers,
     #[serde(default)]
     callers: Callers,
     #[serde(default)]
@@ -78,9 +83,9 @@ impl Current {
     pub fn load(path: &Path, owner: u32) -> Result<Self, LoadError> {
         let (ceiling, text) = cofferdam_ceiling::load(path, owner)?;
         let own = toml::from_str(&text);
-        let OwnTables { callers, policy, services } =
+        let OwnTables { peers, callers, policy, services } =
             own.map_err(|source| LoadError::Parse(path.into(), Box::new(source)))?;
-        Ok(Self { ceiling, callers, policy, services, digest: sha256(text.as_bytes()) })
+        Ok(Self { ceiling, peers, callers, policy, services, digest: sha256(text.as_bytes()) })
     }
 }
 

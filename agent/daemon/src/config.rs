@@ -11,13 +11,18 @@ use cofferdam_ceiling::Bytes;
 use cofferdam_trust::{KeyError, VerifyingKey, check_address};
 use serde::Deserialize;
 
+use crate::control;
+
 /// The largest configuration file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
+/// The signing key of an enrolled host, in the directory of its identity.
+const SIGNING_KEY: &str = "signing.key";
 
 /// What the agent runs with.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// This host's name; intents for another are refused.
+    /// This host's name; intents for another are refused. Empty: as its certificate
+    /// says it.
     pub name: String,
     /// What the host is, in the owner's words.
     pub labels: BTreeMap<String, String>,
@@ -33,10 +38,12 @@ pub struct Config {
     pub warden: Option<PathBuf>,
     /// The network proxy's socket; without it no cell has a way out.
     pub proxy: Option<PathBuf>,
+    /// The local socket by which the host's owner asks the agent.
+    pub control: PathBuf,
     /// The file worker.
     pub worker: PathBuf,
-    /// Certificate, key and authorities for TLS.
-    pub identity: IdentityFiles,
+    /// Where certificate, key and authorities for TLS are.
+    pub identity: IdentityPlaces,
     /// The key that signs receipts and checkpoints.
     pub signing_key: PathBuf,
     /// The keys of gateways whose intents are believed.
@@ -68,6 +75,16 @@ impl Default for ServicePlaces {
             journals: vec!["/var/log/journal".into(), "/run/log/journal".into()],
         }
     }
+}
+
+/// Where a TLS identity is kept; in one of both at least.
+#[derive(Debug, Clone)]
+pub struct IdentityPlaces {
+    /// The directory of an identity that `cofferdam-agent enroll` got; once there is
+    /// one, it is the one that counts.
+    pub directory: Option<PathBuf>,
+    /// Files that were made by hand.
+    pub files: Option<IdentityFiles>,
 }
 
 /// The files of a TLS identity.
@@ -166,6 +183,7 @@ pub enum ConfigError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
     name: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
@@ -176,9 +194,12 @@ struct File {
     profiles: Option<PathBuf>,
     warden: Option<PathBuf>,
     proxy: Option<PathBuf>,
+    control: Option<PathBuf>,
     worker: Option<PathBuf>,
     identity: IdentitySection,
+    #[serde(default)]
     signing: SigningSection,
+    #[serde(default)]
     gateways: GatewaysSection,
     journal: JournalSection,
     #[serde(default)]
@@ -190,15 +211,16 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IdentitySection {
-    certificate: PathBuf,
-    key: PathBuf,
-    authorities: PathBuf,
+    directory: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    authorities: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SigningSection {
-    key: PathBuf,
+    key: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -207,8 +229,8 @@ struct GatewaySection {
     dial: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct GatewaysSection {
     keys: Vec<String>,
 }
@@ -249,12 +271,35 @@ impl Config {
             key,
             problem: problem.to_owned(),
         };
-        if !is_name(&file.name) {
+        if !file.name.is_empty() && !is_name(&file.name) {
             return Err(value("name", "must be 1 to 63 letters, digits, `.`, `-` or `_`"));
         }
-        if file.gateways.keys.is_empty() {
+        let IdentitySection { directory, certificate, key, authorities } = file.identity;
+        let files = match (certificate, key, authorities) {
+            (Some(certificate), Some(key), Some(authorities)) => Some(IdentityFiles {
+                certificate: at(certificate),
+                key: at(key),
+                authorities: at(authorities),
+            }),
+            (None, None, None) => None,
+            _ => {
+                let problem = "names some of `certificate`, `key` and `authorities`, and needs all";
+                return Err(value("identity", problem));
+            }
+        };
+        let identity = IdentityPlaces { directory: directory.map(at), files };
+        if identity.directory.is_none() && identity.files.is_none() {
+            return Err(value("identity", "names neither a `directory` nor files"));
+        }
+        if file.gateways.keys.is_empty() && identity.directory.is_none() {
             return Err(value("gateways.keys", "is empty: no gateway could ever call this host"));
         }
+        let signing_key = match (file.signing.key, &identity.directory) {
+            (Some(key), None) => at(key),
+            (Some(key), Some(directory)) => existing(at(key), directory),
+            (None, Some(directory)) => directory.join(SIGNING_KEY),
+            (None, None) => return Err(value("signing.key", "is missing")),
+        };
         if file.listen.is_none() && file.gateway.dial.is_empty() {
             let problem = "is missing: give it, or `gateway.dial` for a host that no gateway can \
                            dial";
@@ -283,16 +328,13 @@ impl Config {
             profiles: file.profiles.map(at),
             warden: file.warden.map(at),
             proxy: file.proxy.map(at),
+            control: at(file.control.unwrap_or_else(|| control::SOCKET.into())),
             worker: file
                 .worker
                 .map_or_else(worker_beside, |worker| Ok(at(worker)))
                 .map_err(|source| ConfigError::Read { path: "/proc/self/exe".into(), source })?,
-            identity: IdentityFiles {
-                certificate: at(file.identity.certificate),
-                key: at(file.identity.key),
-                authorities: at(file.identity.authorities),
-            },
-            signing_key: at(file.signing.key),
+            identity,
+            signing_key,
             journal: at(file.journal.directory),
             services: ServicePlaces {
                 bus: at(file.services.bus),
@@ -314,6 +356,12 @@ impl Config {
     pub fn dials_names(&self) -> bool {
         self.dial.iter().any(|address| address.parse::<SocketAddr>().is_err())
     }
+}
+
+/// The signing key that is configured, if it is there; else that of an enrolled host,
+/// which makes its own and could not write where configurations are.
+fn existing(configured: PathBuf, directory: &Path) -> PathBuf {
+    if configured.exists() { configured } else { directory.join(SIGNING_KEY) }
 }
 
 /// The worker is installed beside the agent.
@@ -343,8 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_file_believes_no_gateway_and_does_not_start_an_agent() {
-        let error = parse(EXAMPLE).unwrap_err().to_string();
+    fn the_shipped_file_believes_no_gateway_until_the_host_has_enrolled() {
+        let config = parse(EXAMPLE).unwrap();
+        assert!(config.gateways.is_empty() && config.name.is_empty());
+        assert!(config.identity.directory.is_some() && config.identity.files.is_some());
+        let by_hand = EXAMPLE.replace("directory = \"/var/lib/cofferdam-agent/identity\"", "");
+        let error = parse(&by_hand).unwrap_err().to_string();
         assert!(error.contains("`gateways.keys` is empty"), "{error}");
     }
 
@@ -375,7 +427,8 @@ mod tests {
     #[test]
     fn values_that_cannot_be_used_are_named() {
         for (from, to, word) in [
-            ("name = \"web-1\"", "name = \"a/b\"", "name"),
+            ("# name = \"web-1\"", "name = \"a/b\"", "name"),
+            ("key = \"pki/agent.key\"", "", "identity"),
             ("ed25519:", "rsa:", "gateways.keys[0]"),
             ("listen = \"127.0.0.1:8461\"", "listen = \"here\"", "listen"),
             ("listen = \"127.0.0.1:8461\"", "", "`listen` is missing"),

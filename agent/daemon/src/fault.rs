@@ -18,6 +18,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::cap::{CapError, NetworkError};
 use crate::ceiling::{CallerError, PolicyError};
 use crate::cell::{BuildError, StartError};
+use crate::enrolment::TakeError;
+use crate::freeze::Frozen;
 use crate::input::InputError;
 use crate::intent::IntentError;
 use crate::peers::PeerError;
@@ -133,16 +135,38 @@ impl From<LoadError> for Fault {
     }
 }
 
+impl From<Frozen> for Fault {
+    fn from(error: Frozen) -> Self {
+        Self::new(Code::FailedPrecondition, "HOST_FROZEN", &error)
+    }
+}
+
 impl From<PeerError> for Fault {
     fn from(error: PeerError) -> Self {
         let (code, reason) = match error {
             PeerError::Anonymous => (Code::Unauthenticated, "PEER_ANONYMOUS"),
             PeerError::Expired(_) => (Code::Unauthenticated, "CERTIFICATE_EXPIRED"),
+            PeerError::Lapsed(_) => (Code::Unavailable, "CERTIFICATE_LAPSED"),
+            PeerError::Revoked(_) => (Code::PermissionDenied, "PEER_REVOKED"),
             PeerError::NotAGateway(_) => (Code::PermissionDenied, "PEER_NOT_A_GATEWAY"),
             PeerError::NotAllowed(_) => {
                 let fault = Self::new(Code::PermissionDenied, "PEER_NOT_ALLOWED", &error);
                 return fault.by("ceiling.peers.gateways");
             }
+        };
+        Self::new(code, reason, &error)
+    }
+}
+
+impl From<TakeError> for Fault {
+    fn from(error: TakeError) -> Self {
+        let (code, reason) = match error {
+            TakeError::NotEnrolled => (Code::FailedPrecondition, "NOT_ENROLLED"),
+            TakeError::Rollback(..) => (Code::FailedPrecondition, "TRUST_LIST_OLD"),
+            TakeError::List(_) | TakeError::Domain(_) => {
+                (Code::PermissionDenied, "TRUST_LIST_NOT_BELIEVED")
+            }
+            TakeError::Identity(_) | TakeError::Tls(_) => (Code::InvalidArgument, "TRUST_LIST"),
         };
         Self::new(code, reason, &error)
     }

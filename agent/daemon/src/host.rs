@@ -44,8 +44,10 @@ impl HostService for Host {
         request: Request<UpdateTrustRequest>,
     ) -> Result<Response<UpdateTrustResponse>, Status> {
         gateway(&request)?;
-        Err(Status::failed_precondition(
-            "this host did not enrol: it knows no authority to believe",
-        ))
+        let UpdateTrustRequest { trust } = request.into_inner();
+        let signed = trust.unwrap_or_default();
+        let taken = tokio::task::block_in_place(|| self.0.standing.take(&signed));
+        let version = taken.map_err(|error| Fault::from(error).into_status())?;
+        Ok(Response::new(UpdateTrustResponse { version }))
     }
 }

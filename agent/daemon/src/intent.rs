@@ -4,15 +4,17 @@
 //! host, for exactly the action at hand, and it counts now. Whether it was seen
 //! before is [`crate::replay`]'s to know. Only [`Intents::verify`] makes one.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cofferdam_journal::Trace;
 use cofferdam_plan::RunId;
 use cofferdam_proto::intent::v1::{self as wire, Grant, Intent, SignedIntent};
-use cofferdam_trust::{PeerName, SignatureError, TrustedKeys, sha256, verify_intent};
+use cofferdam_trust::{PeerName, SignatureError, sha256, verify_intent};
 use prost_types::Timestamp;
 use uuid::Uuid;
 
+use crate::enrolment::Standing;
 use crate::peers::Gateway;
 
 /// How far the clocks of gateway and host may be apart.
@@ -24,7 +26,7 @@ pub const MAX_LIFETIME: Duration = Duration::from_mins(15);
 #[derive(Debug)]
 pub struct Intents {
     host: String,
-    keys: TrustedKeys,
+    standing: Arc<Standing>,
 }
 
 /// A gateway's word that is believed.
@@ -82,10 +84,10 @@ pub enum IntentError {
 }
 
 impl Intents {
-    /// For the host `host` and the gateways' public keys.
+    /// For the host `host`, and who is trusted there.
     #[must_use]
-    pub fn new(host: String, keys: TrustedKeys) -> Self {
-        Self { host, keys }
+    pub fn new(host: String, standing: Arc<Standing>) -> Self {
+        Self { host, standing }
     }
 
     /// Verifies `signed` for the action with `action_digest`.
@@ -100,7 +102,7 @@ impl Intents {
         now: SystemTime,
     ) -> Result<Verified, IntentError> {
         let signed = signed.ok_or(IntentError::Missing)?;
-        let intent = verify_intent(&self.keys, &signed)?;
+        let intent = verify_intent(&self.standing.keys_of(gateway.name(), now), &signed)?;
         if intent.host != self.host {
             let named = intent.host.chars().take(64).collect();
             return Err(IntentError::OtherHost { named, own: self.host.clone() });

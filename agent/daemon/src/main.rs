@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,11 +14,16 @@ use cofferdam_agent::arguments::{Arguments, Other, Serve};
 use cofferdam_agent::ceiling::Ceilings;
 use cofferdam_agent::config::Config;
 use cofferdam_agent::confine::{self, Confinement};
+use cofferdam_agent::control;
 use cofferdam_agent::doctor::{self, Page, Subject};
+use cofferdam_agent::enrolment::join::{self, Joined};
+use cofferdam_agent::hand::{self, Here, OfCeiling};
 use cofferdam_agent::programs::shown;
+use cofferdam_agent::remains;
 use cofferdam_agent::selftest::{self, Request};
 use cofferdam_agent::serve::{self, Inherited};
 use cofferdam_agent::sys;
+use serde::Serialize;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -34,6 +40,20 @@ fn main() -> ExitCode {
         (Some(Other::Selftest(request)), _) => test(&request),
         (Some(Other::Programs(request)), _) => show(&request),
         (Some(Other::Trial { arguments }), _) => Ok(perform(&arguments)),
+        (Some(Other::Enroll(request)), _) => enroll(&request),
+        (Some(Other::Status(here)), _) => hand::status(&here)
+            .map_err(Into::into)
+            .and_then(|found| tell(&here, &found, |page| found.print(page)))
+            .map(|()| ExitCode::SUCCESS),
+        (Some(Other::Freeze(here)), _) => {
+            hand::freeze(&here).map_err(Into::into).and_then(|told| say(&here, &told))
+        }
+        (Some(Other::Unfreeze(here)), _) => {
+            hand::unfreeze(&here).map_err(Into::into).and_then(|told| say(&here, &told))
+        }
+        (Some(Other::KillAll(here)), _) => end_all(&here),
+        (Some(Other::Ceiling(OfCeiling::Check { file })), _) => check(&file),
+        (Some(Other::Uninstall { here, show: _ }), _) => remaining(&here),
         (None, Some(serve)) => run(&serve).map(|()| ExitCode::SUCCESS),
         (None, None) => Err(anyhow::anyhow!("`--config` is missing; `--help` tells more")),
     };
@@ -47,10 +67,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Serve) -> anyhow::Result<()> {
-    let inherited = adopt(arguments)?;
+    let mut inherited = adopt(arguments)?;
     let config = Config::load(&arguments.config)?;
     let owner = rustix::process::geteuid().as_raw();
     let ceilings = Arc::new(Ceilings::new(config.ceiling.clone(), owner));
+    inherited.control = match control::bind(&config.control) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            let path = config.control.display();
+            tracing::warn!(%path, %error, "no local socket: the owner's commands see files only");
+            None
+        }
+    };
     match confine::confine(&config, &ceilings)? {
         Confinement::Full => {}
         Confinement::OlderLandlock => {
@@ -106,6 +134,71 @@ fn show(request: &shown::Request) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints what was found: as JSON, or on a page.
+fn tell<T: Serialize>(
+    here: &Here,
+    found: &T,
+    print: impl FnOnce(Page) -> String,
+) -> anyhow::Result<()> {
+    let text = if here.json {
+        serde_json::to_string(found)? + "\n"
+    } else {
+        print(Page::for_standard_output())
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+}
+
+/// Prints sentences.
+fn say(here: &Here, told: &[String]) -> anyhow::Result<ExitCode> {
+    tell(here, &told, |_| told.iter().map(|line| format!("{line}\n")).collect())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `EX_TEMPFAIL` of sysexits.h: the same again, later.
+const AGAIN: u8 = 75;
+
+/// Makes this host one of a gateway's.
+fn enroll(request: &join::Request) -> anyhow::Result<ExitCode> {
+    match join::enroll(request)? {
+        Joined::Enrolled(membership) => {
+            println!(
+                "This host is {}, certified by {} until it renews its certificate by itself.\n\
+                 Start its agent: systemctl start cofferdam-agent",
+                membership.host, membership.authority
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Joined::Pending => {
+            println!(
+                "The gateway's owner has to approve this host: `cofferdam host approve` there, then \
+                 the same command here. `--wait` waits."
+            );
+            Ok(ExitCode::from(AGAIN))
+        }
+    }
+}
+
+/// Ends everything, and says whether something is left.
+fn end_all(here: &Here) -> anyhow::Result<ExitCode> {
+    let end = hand::kill_all(here)?;
+    tell(here, &end, |_| end.print())?;
+    Ok(if end.left == 0 && end.frozen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check(file: &Path) -> anyhow::Result<ExitCode> {
+    let told = hand::check_ceiling(file).map_err(|error| anyhow::anyhow!(error))?;
+    let text: String = told.iter().map(|line| format!("{line}\n")).collect();
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what remains; removes nothing.
+fn remaining(here: &Here) -> anyhow::Result<ExitCode> {
+    let found = hand::remains(here)?;
+    tell(here, &found, |page| remains::print(&found, page))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Performs one of doctor's trials: no word is a good word.
 fn perform(arguments: &[OsString]) -> ExitCode {
     match trial::perform(arguments) {
@@ -131,5 +224,6 @@ fn adopt(arguments: &Serve) -> anyhow::Result<Inherited> {
         proxy: take("proxy-fd", arguments.proxy_fd)?,
         ready: take("ready-fd", arguments.ready_fd)?,
         lifeline: take("lifeline-fd", arguments.lifeline_fd)?,
+        control: None,
     })
 }

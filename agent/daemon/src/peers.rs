@@ -1,20 +1,23 @@
 //! Authorises every RPC by the certificate of its connection.
 //!
 //! A connection outlives the moment of its handshake: the name is looked up in
-//! the ceiling and the certificate's end is looked at for each call anew. Only
+//! the ceiling, and the certificate's end and the newest trust list are looked at,
+//! for each call anew and at each message of one that goes on ([`stream`]). Only
 //! this module makes a [`Gateway`], and every service asks for one.
+
+mod stream;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use cofferdam_ceiling::Ceiling;
 use cofferdam_trust::{Peer, PeerName, Role};
 use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::ceiling::Ceilings;
+use crate::ceiling::{Ceilings, Peers};
+use crate::enrolment::Standing;
 use crate::fault::Fault;
 use crate::record::Recorder;
 
@@ -33,7 +36,7 @@ impl Gateway {
 }
 
 /// Why a peer may not call.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     /// The connection has no authenticated peer.
     #[error("the connection has no client certificate")]
@@ -43,13 +46,20 @@ pub enum PeerError {
     NotAGateway(PeerName),
     /// Not a gateway of this host.
     #[error(
-        "{0} is not in `peers.gateways` of this host's ceiling; its owner would add it there if it \
+        "{0} is not in `peers.gateways` of this host's ceiling, nor named by the authority that it \
+         enrolled with where `peers.enrolled` lets that count; its owner would add it there if it \
          may act here"
     )]
     NotAllowed(PeerName),
+    /// The authority took its word back.
+    #[error("{0} was revoked by the authority that this host enrolled with")]
+    Revoked(PeerName),
     /// The certificate ended while the connection was open.
     #[error("the certificate of {0} has expired; connect again with a new one")]
     Expired(PeerName),
+    /// The same, in the middle of a call.
+    #[error("the certificate of {0} ended during the call; attach again with a new one")]
+    Lapsed(PeerName),
 }
 
 /// Decides whether `peer` may call now.
@@ -58,18 +68,22 @@ pub enum PeerError {
 /// See [`PeerError`].
 pub fn authorise(
     peer: Option<&Peer>,
-    ceiling: &Ceiling,
+    peers: &Peers,
+    standing: &Standing,
     now: SystemTime,
 ) -> Result<Gateway, PeerError> {
-    let Peer { name, .. } = peer.ok_or(PeerError::Anonymous)?;
+    let peer = peer.ok_or(PeerError::Anonymous)?;
+    let name = &peer.name;
     if name.role() != Role::Gateway {
         return Err(PeerError::NotAGateway(name.clone()));
     }
-    let allowed = ceiling.peers.gateways.iter().any(|allowed| *allowed == name.to_string());
-    if !allowed {
+    if standing.revokes(peer) {
+        return Err(PeerError::Revoked(name.clone()));
+    }
+    if !peers.allows(name, standing.knows(name, now)) {
         return Err(PeerError::NotAllowed(name.clone()));
     }
-    if !peer.is_some_and(|peer| peer.is_current(now)) {
+    if !peer.is_current(now) {
         return Err(PeerError::Expired(name.clone()));
     }
     Ok(Gateway { name: name.clone() })
@@ -89,20 +103,38 @@ pub fn gateway<T>(request: &tonic::Request<T>) -> Result<Gateway, tonic::Status>
 #[derive(Debug, Clone)]
 pub struct PeersLayer {
     ceilings: Arc<Ceilings>,
+    standing: Arc<Standing>,
     recorder: Arc<Recorder>,
 }
 
 impl PeersLayer {
-    /// With the ceiling that decides and the journal that remembers refusals.
+    /// With the ceiling and the trust list that decide, and the journal that
+    /// remembers refusals.
     #[must_use]
-    pub fn new(ceilings: Arc<Ceilings>, recorder: Arc<Recorder>) -> Self {
-        Self { ceilings, recorder }
+    pub fn new(ceilings: Arc<Ceilings>, standing: Arc<Standing>, recorder: Arc<Recorder>) -> Self {
+        Self { ceilings, standing, recorder }
     }
 
-    fn check(&self, request: &Request<Body>) -> Result<Gateway, Fault> {
+    fn check(&self, peer: Option<&Peer>) -> Result<Gateway, Fault> {
         let current = self.ceilings.current()?;
-        let peer = request.extensions().get::<Peer>();
-        Ok(authorise(peer, &current.ceiling, SystemTime::now())?)
+        let now = SystemTime::now();
+        let gateway = authorise(peer, &current.peers, &self.standing, now)?;
+        if let Some(peer) = peer {
+            self.standing.saw(peer);
+        }
+        Ok(gateway)
+    }
+
+    /// Decides the same for a call that goes on. A certificate that ended meanwhile
+    /// is no reason to end it as long as its peer has shown a newer one here.
+    fn check_again(&self, peer: &Peer) -> Result<(), Fault> {
+        let current = self.ceilings.current()?;
+        let now = SystemTime::now();
+        match authorise(Some(peer), &current.peers, &self.standing, now) {
+            Err(PeerError::Expired(name)) if self.standing.has_renewed(&name, now) => Ok(()),
+            Err(PeerError::Expired(name)) => Err(PeerError::Lapsed(name).into()),
+            decided => Ok(decided.map(drop)?),
+        }
     }
 }
 
@@ -137,14 +169,22 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.peers.check(&request) {
-            Ok(gateway) => {
+        let peer = request.extensions().get::<Peer>().cloned();
+        match (self.peers.check(peer.as_ref()), peer) {
+            (Ok(gateway), Some(peer)) => {
                 request.extensions_mut().insert(gateway);
-                Box::pin(self.inner.call(request))
+                let path = request.uri().path().to_owned();
+                let watch = stream::Watch::new(self.peers.clone(), peer, path);
+                let call = self.inner.call(request.map(|body| watch.over_request(body)));
+                Box::pin(async move { Ok(call.await?.map(|body| watch.over_response(body))) })
             }
-            Err(fault) => {
-                let peer = request.extensions().get::<Peer>().map(|peer| &peer.name);
-                self.peers.recorder.refused_peer(peer, request.uri().path(), &fault);
+            (decided, peer) => {
+                let fault = decided.err().unwrap_or_else(|| PeerError::Anonymous.into());
+                self.peers.recorder.refused_peer(
+                    peer.as_ref().map(|peer| &peer.name),
+                    request.uri().path(),
+                    &fault,
+                );
                 Box::pin(std::future::ready(Ok(fault.into_status().into_http())))
             }
         }
@@ -157,8 +197,8 @@ mod tests {
 
     use super::*;
 
-    fn ceiling() -> Ceiling {
-        Ceiling::parse(include_str!("../../../packaging/config/ceiling.toml")).unwrap()
+    fn peers() -> Peers {
+        toml::from_str("gateways = ['spiffe://cofferdam/gateway/main']").unwrap()
     }
 
     fn peer(name: &str) -> Peer {
@@ -172,15 +212,17 @@ mod tests {
 
     #[test]
     fn a_gateway_of_the_ceiling_may_call_until_its_certificate_ends() {
-        let main = peer("spiffe://cofferdam/gateway/main");
-        assert!(authorise(Some(&main), &ceiling(), at(999)).is_ok());
-        let refused = authorise(Some(&main), &ceiling(), at(1000)).unwrap_err();
+        let (main, standing) = (peer("spiffe://cofferdam/gateway/main"), Standing::default());
+        assert!(authorise(Some(&main), &peers(), &standing, at(999)).is_ok());
+        let refused = authorise(Some(&main), &peers(), &standing, at(1000)).unwrap_err();
         assert_eq!(refused, PeerError::Expired(main.name.clone()));
     }
 
     #[test]
     fn strangers_agents_and_the_unnamed_may_not_call() {
-        let refused = |peer: Option<&Peer>| authorise(peer, &ceiling(), at(0)).unwrap_err();
+        let standing = Standing::default();
+        let refused =
+            |peer: Option<&Peer>| authorise(peer, &peers(), &standing, at(0)).unwrap_err();
         assert_eq!(refused(None), PeerError::Anonymous);
         let other = peer("spiffe://cofferdam/gateway/other");
         assert_eq!(refused(Some(&other)), PeerError::NotAllowed(other.name.clone()));

@@ -30,6 +30,8 @@ use crate::allowances::Allowances;
 use crate::ceiling::Ceilings;
 use crate::cells::{Cells, SessionKey};
 use crate::denials::Denials;
+use crate::enrolment::Standing;
+use crate::freeze::Freeze;
 use crate::intent::{Intents, Verified};
 use crate::programs::Programs;
 use crate::proxy::Proxy;
@@ -63,10 +65,14 @@ pub struct Agent {
     pub profiles: Arc<Profiles>,
     /// What programs need.
     pub programs: Arc<Programs>,
+    /// Who is trusted here.
+    pub standing: Arc<Standing>,
     /// Whose intents are believed.
     pub intents: Intents,
     /// Which were seen.
     pub replays: Replays,
+    /// Whether the host's owner lets anything start.
+    pub freeze: Freeze,
     /// The highest version of signed rules.
     pub versions: PolicyVersions,
     /// The journal.

@@ -6,7 +6,7 @@
 
 use cofferdam_journal::{
     AppendError, Appended, Call, Denial, Digest, Ending, Entry, Failure, GatewayWord, Intent,
-    Journal, Moved, Outcome, Subject, Usage,
+    Journal, Moved, Outcome, Peer, PeerStep, Subject, Usage,
 };
 use cofferdam_proto::intent::v1::{self as wire, Receipt, SignedReceipt};
 use cofferdam_trust::{PeerName, SigningKey, sign_receipt};
@@ -147,6 +147,22 @@ impl Recorder {
             issued_at: Some(clock::now()),
         };
         Ok(sign_receipt(&self.key, &receipt))
+    }
+
+    /// Why the journal takes nothing more, if that is so.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.journal.failure().map(|error| error.to_string())
+    }
+
+    /// Records what became of this host as such. What it is about holds in any case.
+    pub fn note(&self, step: PeerStep, by: &str, detail: &str) {
+        let (peer, by, detail) = (self.own.name().to_owned(), by.to_owned(), detail.to_owned());
+        if let Err(error) =
+            self.journal.append_in_time(Entry::Peer(Peer { peer, step, by, detail }))
+        {
+            tracing::error!(%error, step = step.name(), "what became of this host is not recorded");
+        }
     }
 
     /// Records a call of a peer that may not call, or whose intent is not

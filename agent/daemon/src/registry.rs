@@ -184,6 +184,13 @@ impl Registry {
         all.filter(wanted).take(most).map(Arc::clone).collect()
     }
 
+    /// All runs that have not ended, in order of their ids.
+    #[must_use]
+    pub fn under_way(&self) -> Vec<Arc<Run>> {
+        let runs = self.lock();
+        runs.all.values().filter(|run| run.ended_at().is_none()).map(Arc::clone).collect()
+    }
+
     /// Starts nothing more in this session of `owner`, as this gateway names both, and
     /// gives its runs that have not ended.
     pub fn close(&self, gateway: &str, owner: &RunOwner, session: &str) -> Vec<Arc<Run>> {

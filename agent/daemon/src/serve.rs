@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,9 +14,7 @@ use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::exec_service_server::ExecServiceServer;
 use cofferdam_proto::file::v1::file_service_server::FileServiceServer;
 use cofferdam_proto::host::v1::host_service_server::HostServiceServer;
-use cofferdam_trust::{
-    Identity, PolicyVersions, Role, ServerConfigHandle, SigningKey, TrustedKeys, server_config,
-};
+use cofferdam_trust::{Identity, PolicyVersions, ServerConfigHandle, SigningKey, server_config};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -25,10 +24,14 @@ use crate::allowances::Allowances;
 use crate::ceiling::Ceilings;
 use crate::cells::{Cells, Material};
 use crate::config::Config;
+use crate::control;
 use crate::denials::Denials;
 use crate::dial;
+use crate::enrolment::renew::Renewing;
+use crate::enrolment::{self, Standing, watch as lists};
 use crate::exec::Exec;
 use crate::file::File;
+use crate::freeze::{self, Freeze};
 use crate::host::Host;
 use crate::intent::Intents;
 use crate::lost;
@@ -43,6 +46,7 @@ use crate::registry::Registry;
 use crate::replay::Replays;
 use crate::service_manager;
 use crate::services::Services;
+use crate::status::About;
 use crate::usage::Counters;
 use crate::warden::{Endpoint, Warden};
 
@@ -81,6 +85,8 @@ pub struct Inherited {
     pub ready: Option<OwnedFd>,
     /// The agent ends when this reaches its end.
     pub lifeline: Option<OwnedFd>,
+    /// Where the host's owner asks; bound before the agent confined itself.
+    pub control: Option<UnixListener>,
 }
 
 /// What is loaded before the runtime starts.
@@ -89,6 +95,7 @@ pub struct Loaded {
     config: Config,
     ceilings: Arc<Ceilings>,
     identity: Identity,
+    standing: Arc<Standing>,
     journal: Journal,
     replays: Replays,
     registry: Registry,
@@ -101,16 +108,18 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Where a file cannot be used; the message names it.
-pub fn load(config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
+pub fn load(mut config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
     ceilings.current()?;
-    let files = &config.identity;
-    let identity = Identity::load(&files.certificate, &files.key, &files.authorities)?;
+    let enrolment::Loaded { identity, enrolled } = enrolment::load(&config)?;
     anyhow::ensure!(
-        identity.name().role() == Role::Agent,
-        "the certificate `{}` is {}'s; an agent needs a certificate of its own",
-        files.certificate.display(),
-        identity.name(),
+        enrolled.is_some() || !config.gateways.is_empty(),
+        "`gateways.keys` of the configuration is empty, and this host did not enrol: no gateway \
+         could ever call it",
     );
+    if config.name.is_empty() {
+        identity.name().name().clone_into(&mut config.name);
+    }
+    let standing = Arc::new(Standing::new(config.gateways.iter().copied().collect(), enrolled));
     let profiles = Profiles::load(config.profiles.as_deref())?;
     let changed = lost::changed(&config.journal);
     let owner = identity.name().to_string();
@@ -125,7 +134,7 @@ pub fn load(config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
     let key = SigningKey::load(&config.signing_key)?;
     let registry = Registry::new(config.limits);
     lost::enter(&registry, &recovery);
-    Ok(Loaded { config, ceilings, identity, journal, replays, registry, key, profiles })
+    Ok(Loaded { config, ceilings, identity, standing, journal, replays, registry, key, profiles })
 }
 
 /// Puts what was loaded in its place.
@@ -134,7 +143,9 @@ fn assemble(
     warden: Option<OwnedFd>,
     proxy: Option<OwnedFd>,
 ) -> anyhow::Result<Arc<Agent>> {
-    let Loaded { config, ceilings, identity, journal, replays, registry, key, profiles } = loaded;
+    let Loaded { config, ceilings, identity, standing, journal, replays, registry, key, profiles } =
+        loaded;
+    let freeze = Freeze::of(&config);
     let warden = match (warden, config.warden) {
         (Some(socket), _) => Endpoint::Inherited(socket),
         (None, Some(path)) => Endpoint::Path(path),
@@ -153,10 +164,9 @@ fn assemble(
         worker: config.worker,
         hostname: config.name.clone(),
     });
-    let mut keys = TrustedKeys::default();
-    config.gateways.iter().for_each(|key| keys.insert(*key));
     Ok(Arc::new(Agent {
-        intents: Intents::new(config.name.clone(), keys),
+        intents: Intents::new(config.name.clone(), Arc::clone(&standing)),
+        standing,
         name: config.name,
         allowances,
         spool_bytes: usize::try_from(config.limits.spool.0)?,
@@ -165,6 +175,7 @@ fn assemble(
         programs,
         replays,
         versions: PolicyVersions::new(config.journal.join("policy.json")),
+        freeze,
         recorder: Arc::new(Recorder::new(journal, key, identity.name().clone())),
         registry,
         cells: Arc::new(cells),
@@ -181,7 +192,8 @@ fn assemble(
 /// # Errors
 /// Where the agent cannot listen or reach its warden's socket.
 pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
-    let Inherited { warden, proxy, ready, lifeline } = inherited;
+    let Inherited { warden, proxy, ready, lifeline, control } = inherited;
+    let about = Arc::new(About::new(loaded.config.clone()));
     let (identity, journal) = (loaded.identity.clone(), loaded.journal.clone());
     let config = loaded.config.clone();
     let agent = assemble(loaded, warden, proxy)?;
@@ -202,7 +214,11 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
         .max_frame_size(FRAME)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(PeersLayer::new(Arc::clone(&agent.ceilings), Arc::clone(&agent.recorder)))
+        .layer(PeersLayer::new(
+            Arc::clone(&agent.ceilings),
+            Arc::clone(&agent.standing),
+            Arc::clone(&agent.recorder),
+        ))
         .add_service(health)
         .add_service(exec.max_decoding_message_size(MAX_REQUEST))
         .add_service(file.max_decoding_message_size(MAX_REQUEST))
@@ -219,12 +235,35 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     tokio::spawn(look_after_places(Arc::clone(&agent)));
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tokio::spawn(sweep(Arc::clone(&agent)));
+    tokio::spawn(freeze::watch(Arc::clone(&agent)));
+    agent.standing.serve_by(tls.clone());
+    keep_standing(&agent, &config)?;
+    if let Some(control) = control {
+        tokio::spawn(control::serve(control, Arc::clone(&agent), about));
+    }
     tokio::spawn(service_manager::stay_alive());
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     service_manager::serving(address);
     tracing::info!(?address, name = %agent.name, "serving");
     Box::pin(until_put_away(serving, put_away(&agent, stopped))).await?;
     journal.close()?;
+    Ok(())
+}
+
+/// Renews the certificate and hears of trust lists, where this host enrolled.
+fn keep_standing(agent: &Agent, config: &Config) -> anyhow::Result<()> {
+    if agent.standing.membership().is_none() {
+        return Ok(());
+    }
+    let key = Arc::new(SigningKey::load(&config.signing_key)?);
+    let renewing = Renewing {
+        standing: Arc::clone(&agent.standing),
+        key: Arc::clone(&key),
+        recorder: Arc::clone(&agent.recorder),
+    };
+    tokio::spawn(renewing.go_on());
+    tokio::spawn(lists::watch(Arc::clone(&agent.standing), key));
+    tokio::spawn(lists::save_again(Arc::clone(&agent.standing)));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cofferdam_plan::channel::ChannelError;
 use cofferdam_plan::{CellId, CellPlan, Leaf, Limits, Refusal, WardenEvent, WardenRequest};
@@ -80,11 +80,28 @@ pub enum WardenError {
     Channel(#[from] ChannelError),
 }
 
+/// A cell that the warden has, as it was asked for.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Which.
+    pub id: CellId,
+    /// Its profile; empty: it was an earlier agent's.
+    pub profile: String,
+    /// Who asked, for the warden's log; empty for a cell that is prepared.
+    pub subject: String,
+    /// Its workspace.
+    pub workspace: PathBuf,
+    /// When it was asked for.
+    pub since: SystemTime,
+}
+
 #[derive(Debug)]
 struct Link {
     socket: UnixStream,
     sending: tokio::sync::Mutex<()>,
     cells: Mutex<Option<HashMap<CellId, Waiting>>>,
+    /// What is known of them, for whoever looks.
+    known: Mutex<HashMap<CellId, Known>>,
     records: Mutex<Option<oneshot::Sender<Result<OwnedFd, String>>>>,
 }
 
@@ -136,6 +153,7 @@ impl Warden {
     pub async fn build(&self, plan: CellPlan, control: OwnedFd) -> Result<Building, WardenError> {
         let cell = plan.cell;
         let link = self.link().await?;
+        link.note(&plan);
         let (answer, answered) = oneshot::channel();
         let (held, gone) = watch::channel(false);
         link.wait_for(cell, Waiting { answer: Some(answer), leaves: HashMap::new(), gone: held })?;
@@ -215,6 +233,12 @@ impl Warden {
         self.link().await?.send(&WardenRequest::Destroy(cell), None).await
     }
 
+    /// The cells that it has, as far as it was asked for them on this connection.
+    pub async fn cells(&self) -> Vec<Known> {
+        let link = self.link.lock().await.clone();
+        link.map(|link| link.known()).unwrap_or_default()
+    }
+
     /// Whether the warden can be asked.
     pub async fn is_there(&self) -> bool {
         self.link().await.is_ok()
@@ -259,6 +283,7 @@ impl Link {
             socket,
             sending: tokio::sync::Mutex::new(()),
             cells: Mutex::new(Some(HashMap::new())),
+            known: Mutex::default(),
             records: Mutex::default(),
         });
         tokio::spawn(Arc::clone(&link).listen());
@@ -307,6 +332,7 @@ impl Link {
             }
             WardenEvent::Gone { cell } => {
                 // Nobody may wait for it any more.
+                self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&cell);
                 _ = cells.remove(&cell).map(|waiting| waiting.gone.send(true));
             }
             // Delivered with its descriptor.
@@ -326,6 +352,35 @@ impl Link {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = cells.as_mut().and_then(|cells| cells.get_mut(&cell));
         waiting.map(act).ok_or(WardenError::Gone)
+    }
+
+    /// Remembers what is asked for.
+    fn note(&self, plan: &CellPlan) {
+        let known = Known {
+            id: plan.cell,
+            profile: plan.profile.clone(),
+            subject: plan.subject.clone(),
+            workspace: plan.workspace.path.as_path().to_owned(),
+            since: SystemTime::now(),
+        };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.cell, known);
+    }
+
+    /// What is there of it, and what of that is known; forgets the rest.
+    fn known(&self) -> Vec<Known> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = |cell: &CellId| cells.as_ref().is_some_and(|cells| cells.contains_key(cell));
+        known.retain(|cell, _| is_there(cell));
+        let bare = |id: &CellId| Known {
+            id: *id,
+            profile: String::new(),
+            subject: String::new(),
+            workspace: PathBuf::new(),
+            since: SystemTime::now(),
+        };
+        let all = cells.iter().flat_map(HashMap::keys);
+        all.map(|id| known.get(id).cloned().unwrap_or_else(|| bare(id))).collect()
     }
 
     fn wait_for(&self, cell: CellId, waiting: Waiting) -> Result<(), WardenError> {

@@ -26,8 +26,8 @@ pub const MAX_FILE: u64 = 64 * 1024;
 pub struct Ceiling {
     /// The language's version: 1.
     pub version: Version,
-    /// Who may call the agent.
-    pub peers: Peers,
+    /// Who may call the agent. The agent reads it; root skips it.
+    pub peers: IgnoredAny,
     /// What may be changed.
     pub workspaces: Workspaces,
     /// What of the host may be seen.
@@ -63,14 +63,6 @@ impl TryFrom<u32> for Version {
         let unknown = || format!("version {number} is unknown; this program reads version 1");
         (number == 1).then_some(Self).ok_or_else(unknown)
     }
-}
-
-/// Who may call the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Peers {
-    /// URI names of gateways, as in their certificates.
-    pub gateways: Vec<String>,
 }
 
 /// What may be changed.
@@ -174,12 +166,10 @@ impl TryFrom<String> for RootPath {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let trimmed = text.strip_suffix('/').filter(|it| !it.is_empty()).unwrap_or(&text);
-        let normal = |c: &str| !matches!(c, "" | "." | "..");
+        let normal = |c: &str| !matches!(c, "" | "." | "..") && !c.contains('\0');
         match trimmed.strip_prefix('/') {
             Some("") => Ok(Self(trimmed.into())),
-            Some(rest) if !rest.contains('\0') && rest.split('/').all(normal) => {
-                Ok(Self(trimmed.into()))
-            }
+            Some(rest) if rest.split('/').all(normal) => Ok(Self(trimmed.into())),
             _ => Err(format!("`{text}` is not an absolute path without `.`, `..` or `//`")),
         }
     }

@@ -40,13 +40,9 @@ pub(super) fn places(
 ) -> Vec<Place> {
     let beside = |path: &PathBuf| path.parent().map(PathBuf::from);
     // Files that are replaced by renaming are reached through their directory.
-    let directories = [
-        &config.ceiling,
-        &config.identity.certificate,
-        &config.identity.key,
-        &config.identity.authorities,
-        &config.signing_key,
-    ];
+    let by_hand = config.identity.files.iter();
+    let by_hand = by_hand.flat_map(|files| [&files.certificate, &files.key, &files.authorities]);
+    let directories = [&config.ceiling, &config.signing_key].into_iter().chain(by_hand);
     // Facts about the host, usage of cells, programs of the plans.
     let system = ["/proc", "/sys/fs/cgroup", "/etc/os-release", "/usr/lib/os-release"];
     let programs = ceiling.into_iter().flat_map(|c| c.programs.execute.iter());
@@ -54,7 +50,6 @@ pub(super) fn places(
     let shown = ceiling.zip(profiles).map(|(ceiling, profiles)| shown(ceiling, profiles));
     let names = if config.dials_names() { name_service() } else { Vec::new() };
     let read = directories
-        .into_iter()
         .filter_map(beside)
         .chain(system.map(PathBuf::from))
         .chain(config.profiles.clone())
@@ -62,10 +57,13 @@ pub(super) fn places(
         .chain(shown.into_iter().flatten())
         .chain(names)
         .map(|path| Place { path, reach: Reach::Read });
+    // Renewed, and replaced by renaming.
+    let enrolled = config.identity.directory.clone().into_iter();
     read.chain([
         Place { path: "/dev/null".into(), reach: Reach::Write },
         Place { path: config.journal.clone(), reach: Reach::Keep },
     ])
+    .chain(enrolled.map(|path| Place { path, reach: Reach::Keep }))
     .collect()
 }
 

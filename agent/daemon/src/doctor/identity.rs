@@ -7,6 +7,7 @@ use cofferdam_trust::{Identity, Role, SigningKey};
 
 use super::prerequisites::{missing, partial, there};
 use crate::config::Config;
+use crate::enrolment;
 
 /// A certificate that ends sooner is told.
 const SOON: Duration = Duration::from_mins(15);
@@ -16,19 +17,28 @@ pub(super) fn lines(config: &Config) -> Vec<Ability> {
     vec![certificate(config), signing_key(config)]
 }
 
+/// By what gateways know this host, or why they cannot.
+///
+/// # Errors
+/// In words, where its files cannot be used.
+pub fn certificate_of(config: &Config) -> Result<Identity, String> {
+    let loaded = enrolment::load(config).map_err(|error| error.to_string())?;
+    Ok(loaded.identity)
+}
+
 fn certificate(config: &Config) -> Ability {
     let name = "agent.certificate";
-    let files = &config.identity;
-    let identity = match Identity::load(&files.certificate, &files.key, &files.authorities) {
+    let identity = match certificate_of(config) {
         Ok(identity) => identity,
         Err(error) => {
-            return missing(name, error.to_string()).means("no gateway can connect").fix(
+            return missing(name, error).means("no gateway can connect").fix(
                 "have `cofferdam pki` make certificate and key, readable for the agent alone",
             );
         }
     };
     let own = identity.own();
-    if own.name.role() != Role::Agent || own.name.name() != config.name {
+    let named = config.name.is_empty() || own.name.name() == config.name;
+    if own.name.role() != Role::Agent || !named {
         return missing(name, format!("it is {}'s", own.name))
             .means(format!("gateways expect an agent called `{}` here", config.name))
             .fix("name this host's certificate under [identity] in the configuration");

@@ -7,7 +7,7 @@ use cofferdam_abilities::Ability;
 use super::prerequisites::{missing, partial, there};
 
 /// What `cofferdam-warden` leases unless it is told otherwise.
-const LEASES: RangeInclusive<u64> = 1_900_000_000..=1_900_065_535;
+pub const LEASES: RangeInclusive<u64> = 1_900_000_000..=1_900_065_535;
 
 /// Looks at subuid(5), subgid(5), passwd(5) and this user namespace's map.
 pub(super) fn line() -> Ability {

@@ -8,7 +8,7 @@ use crate::ceiling::{Callers, Current};
 
 /// One line for each table that is there.
 pub(super) fn lines(current: &Current) -> Vec<Ability> {
-    let Current { ceiling: _, callers, policy, services: _, digest: _ } = current;
+    let Current { ceiling: _, peers: _, callers, policy, services: _, digest: _ } = current;
     let policy = policy.describe().map(|told| {
         there("agent.policy", told).means("calls that other rules permitted are refused")
     });

@@ -94,10 +94,10 @@ pub(super) fn partial(name: &'static str, detail: impl Into<String>) -> Ability 
 fn ceiling(config: &Config) -> (Ability, Option<Current>) {
     let name = "agent.ceiling";
     match Current::load(&config.ceiling, geteuid().as_raw()) {
-        Ok(current) if current.ceiling.peers.gateways.is_empty() => {
+        Ok(current) if current.peers.is_nobody() => {
             let line = partial(name, format!("{}: trusted", config.ceiling.display()))
-                .means("no gateway may call: `peers.gateways` is empty")
-                .fix("peers.gateways = [\"spiffe://cofferdam/gateway/NAME\"]");
+                .means("no gateway may call: `[peers]` names none")
+                .fix("enrolled = true in `[peers]`, or gateways = [\"spiffe://cofferdam/gateway/NAME\"]");
             (line, Some(current))
         }
         Ok(current) => {

@@ -19,4 +19,10 @@ impl Agent {
         }
         Ok(current)
     }
+
+    /// The same for a call that starts or changes something.
+    pub(super) fn admit_change(&self, verified: &Verified) -> Result<Arc<Current>, Fault> {
+        self.freeze.check()?;
+        self.admit(verified)
+    }
 }

@@ -67,7 +67,10 @@ pub(super) fn check(
 ) -> Result<(Arc<Allowance>, Decided), Fault> {
     validate::operation(operation)?;
     let need = need_of(operation);
-    let current = agent.admit(verified)?;
+    let current = match need {
+        Need::Write => agent.admit_change(verified),
+        Need::Read | Need::Whatever => agent.admit(verified),
+    }?;
     let allowance = agent.allowances.of(verified.grant(), need, &current)?;
     let decided = Decided { ceiling: current.digest, grant: allowance.recorded().clone() };
     Ok((allowance, decided))

@@ -124,7 +124,7 @@ fn check(
     verified: &Verified,
     command: cofferdam_proto::exec::v1::Command,
 ) -> Result<Checked, Fault> {
-    let current = agent.admit(verified)?;
+    let current = agent.admit_change(verified)?;
     let cap = |grant| cap(grant, Need::Whatever, &agent.profiles, &current.ceiling);
     let capped = cap(verified.grant())?;
     let whole = cap(Grant { programs: Vec::new(), limits: None, ..verified.grant() })?;

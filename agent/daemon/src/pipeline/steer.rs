@@ -44,6 +44,7 @@ pub async fn write_run(
         run: input.run_id.clone(),
         described: describe::input(&input),
         checked: validate::input(&input),
+        changes: true,
     };
     let act = |run: &Run, input: RunInput| {
         let RunInput { run_id: _, offset, data, end } = input;
@@ -74,6 +75,7 @@ pub async fn resize_run(
         run: size.run_id.clone(),
         described: describe::resize(&size),
         checked: validate::terminal_size("size.terminal", asked).map(drop),
+        changes: false,
     };
     let act = |run: &Run, size: RunSize| {
         let terminal = size.terminal.unwrap_or_default();
@@ -99,6 +101,7 @@ pub async fn signal_run(
         run: signal.run_id.clone(),
         described: describe::signal(&signal),
         checked: order(signal.signal()).map(drop),
+        changes: false,
     };
     let act = |run: &Run, signal: RunSignal| {
         run.order(order(signal.signal())?)?;
@@ -135,6 +138,8 @@ struct Steering {
     /// For the record.
     described: Value,
     checked: Result<(), InvalidField>,
+    /// Whether it gives the run something new to do.
+    changes: bool,
 }
 
 async fn steer<W: Message + Name, A: Message>(
@@ -145,7 +150,7 @@ async fn steer<W: Message + Name, A: Message>(
     steering: Steering,
     act: impl FnOnce(&Run, W) -> Result<A, Fault>,
 ) -> Result<(A, SignedReceipt), Fault> {
-    let Steering { method, run, described, checked } = steering;
+    let Steering { method, run, described, checked, changes } = steering;
     let now = SystemTime::now();
     let verified = agent
         .intents
@@ -153,7 +158,7 @@ async fn steer<W: Message + Name, A: Message>(
         .map_err(|error| agent.refuse_unverified(gateway, method, error))?;
     let refuse = |fault| Err(agent.refuse(&verified, described.clone(), fault));
     let (run, ceiling) = match checked.map_err(Fault::from).and_then(|()| {
-        let current = agent.admit(&verified)?;
+        let current = if changes { agent.admit_change(&verified) } else { agent.admit(&verified) }?;
         Ok((own_run(agent, &verified, &run)?, current.digest))
     }) {
         Ok(checked) => checked,

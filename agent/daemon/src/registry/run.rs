@@ -186,6 +186,12 @@ impl Run {
         self.subject.as_ref().map_or(("", ""), |subject| (&subject.tenant, &subject.user))
     }
 
+    /// The gateway that asked for it.
+    #[must_use]
+    pub fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
     /// Whether this gateway asked for it. What a gateway says of its users, and
     /// whom the host's owner lets it act for, is about its own runs only: no other
     /// one is told of a run, or does anything to it. Gateways that share a name are

@@ -1,0 +1,223 @@
+//! What a host has of its authority, in one file: its key and certificate, where the
+//! authority is, the newest trust list, and how often it asked.
+//!
+//! Invariants: the file is complete or not there; the counter in it is at least the
+//! highest that ever left this host; the trust list in it never goes back. Reading
+//! checks all of it again, because a file can be edited.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use cofferdam_proto::join::v1::SignedTrustList;
+use cofferdam_trust::{
+    Identity, IdentityError, PeerName, Role, TrustList, TrustListError, VerifyingKey,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::store;
+
+/// The file's name in the directory of the identity.
+pub const FILE: &str = "identity.json";
+
+/// What a host has of its authority.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// Who this host is.
+    pub host: PeerName,
+    /// Who certifies it.
+    pub authority: PeerName,
+    /// Where that is: HOST:PORT.
+    pub address: String,
+    /// The certificate and what stands between it and a root, PEM.
+    pub chain: String,
+    /// When the certificate came.
+    pub received: SystemTime,
+    /// The newest trust list.
+    pub trust: TrustList,
+    /// The counter of the last renewal that was signed.
+    pub counter: u64,
+    /// A renewal that was signed and may have been sent.
+    pub renewal: Option<Renewal>,
+    pub(super) key: Zeroizing<String>,
+    pub(super) signed: SignedTrustList,
+    pub(super) vouched_by: Vec<VerifyingKey>,
+}
+
+/// A signed renewal: the same bytes are sent until there is an answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewal {
+    #[serde(with = "bytes")]
+    pub(super) renewal: Vec<u8>,
+    #[serde(with = "bytes")]
+    pub(super) signature: Vec<u8>,
+    /// The key that it asks a certificate for, PEM.
+    pub(super) key: Zeroizing<String>,
+    /// When it was signed, in seconds since 1970.
+    pub(super) at: u64,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    host: PeerName,
+    authority: PeerName,
+    address: String,
+    key: Zeroizing<String>,
+    certificate: String,
+    received: u64,
+    trust: Signed,
+    counter: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renewal: Option<Renewal>,
+}
+
+/// The trust list as it was signed, and the keys of which one had to sign it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    #[serde(with = "bytes")]
+    list: Vec<u8>,
+    key_id: String,
+    #[serde(with = "bytes")]
+    signature: Vec<u8>,
+    vouched_by: Vec<VerifyingKey>,
+}
+
+/// Why there is no membership, or none that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// The file cannot be read or written.
+    #[error("cannot {operation} `{path}`: {source}")]
+    File {
+        /// What.
+        operation: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error("`{path}` is not what `cofferdam-agent enroll` writes: {problem}; enroll again")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Key, certificate and roots do not go together.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The trust list does not hold.
+    #[error("`{path}`: {source}")]
+    Trust {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: TrustListError,
+    },
+}
+
+impl Membership {
+    /// Reads what `directory` has; `None` for a host that did not enrol.
+    ///
+    /// # Errors
+    /// Where there is something that cannot be used.
+    pub fn load(directory: &Path) -> Result<Option<Self>, MembershipError> {
+        let path = directory.join(FILE);
+        let failed =
+            |source| MembershipError::File { operation: "read", path: path.clone(), source };
+        let Some(text) = store::read(&path).map_err(failed)? else { return Ok(None) };
+        let content = |problem: String| MembershipError::Content { path: path.clone(), problem };
+        let file: File = serde_json::from_str(&text).map_err(|error| content(error.to_string()))?;
+        let File { version, host, authority, address, key, certificate, .. } = file;
+        if version != 1 || host.role() != Role::Agent || authority.role() != Role::Authority {
+            return Err(content("its version or a name in it is another".to_owned()));
+        }
+        let Signed { list, key_id, signature, vouched_by } = file.trust;
+        let signed = SignedTrustList { list, key_id, signature };
+        let trust = TrustList::verify(&vouched_by.iter().copied().collect(), &signed)
+            .map_err(|source| MembershipError::Trust { path: path.clone(), source })?;
+        let membership = Self {
+            host,
+            authority,
+            address,
+            chain: certificate,
+            received: UNIX_EPOCH + Duration::from_secs(file.received.min(1 << 40)),
+            trust,
+            counter: file.counter,
+            renewal: file.renewal,
+            key,
+            signed,
+            vouched_by,
+        };
+        let own = membership.identity(directory)?;
+        if *own.name() != membership.host {
+            return Err(content(format!("the certificate in it is {}'s", own.name())));
+        }
+        Ok(Some(membership))
+    }
+
+    /// Writes it, durably and as a whole.
+    ///
+    /// # Errors
+    /// Where that is not possible; what was there is there still.
+    pub fn save(&self, directory: &Path) -> Result<(), MembershipError> {
+        let path = directory.join(FILE);
+        let Self { host, authority, address, chain, received, counter, renewal, .. } = self.clone();
+        let SignedTrustList { list, key_id, signature } = self.signed.clone();
+        let file = File {
+            version: 1,
+            host,
+            authority,
+            address,
+            key: self.key.clone(),
+            certificate: chain,
+            received: seconds(received),
+            trust: Signed { list, key_id, signature, vouched_by: self.vouched_by.clone() },
+            counter,
+            renewal,
+        };
+        let content = |error: serde_json::Error| MembershipError::Content {
+            path: path.clone(),
+            problem: error.to_string(),
+        };
+        let text = Zeroizing::new(serde_json::to_vec(&file).map_err(content)?);
+        store::prepare(directory)
+            .and_then(|()| store::write(&path, &text))
+            .map_err(|source| MembershipError::File { operation: "write", path, source })
+    }
+
+    /// The same as a TLS identity. `directory` is named in errors.
+    ///
+    /// # Errors
+    /// Where key, certificate and roots do not go together.
+    pub fn identity(&self, directory: &Path) -> Result<Identity, IdentityError> {
+        let place = directory.join(FILE);
+        Identity::from_parts(&place, &self.chain, &self.key, &self.trust.roots)
+    }
+}
+
+/// Since 1970.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Bytes as base64.
+mod bytes {
+    use super::{BASE64_STANDARD, Engine};
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        BASE64_STANDARD.decode(String::deserialize(from)?).map_err(de::Error::custom)
+    }
+}

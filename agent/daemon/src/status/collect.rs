@@ -1,0 +1,182 @@
+//! Collects a status: from a serving agent, or from what is on the disk.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use cofferdam_trust::hex;
+use rustix::fs::statvfs;
+use rustix::process::geteuid;
+use uuid::Uuid;
+
+use super::{
+    CallerLine, CeilingFile, CellLine, Certificate, JournalPlace, Process, RunLine, Status,
+};
+use crate::ceiling::Current;
+use crate::clock;
+use crate::config::Config;
+use crate::doctor::certificate_of;
+use crate::freeze::Freeze;
+use crate::pipeline::Agent;
+use crate::registry::Run;
+use crate::remains;
+
+/// A certificate that lapses sooner than this is told.
+const SOON: Duration = Duration::from_mins(15);
+
+/// What of a status does not change while an agent serves.
+#[derive(Debug)]
+pub struct About {
+    config: Config,
+    since: SystemTime,
+}
+
+impl About {
+    /// For an agent that begins to serve now.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, since: SystemTime::now() }
+    }
+
+    /// What the agent does now.
+    pub async fn status(&self, agent: &Agent) -> Status {
+        let runs: Vec<RunLine> = agent.registry.under_way().iter().map(|run| line(run)).collect();
+        let warden = agent.cells.warden();
+        let cells = warden.cells().await;
+        let cells = cells.into_iter().map(|cell| CellLine {
+            cell: cell.id.to_string(),
+            profile: cell.profile,
+            subject: cell.subject,
+            workspace: cell.workspace.display().to_string(),
+            since: text(cell.since),
+            processes: None,
+        });
+        let process = Process {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: text(self.since),
+            warden: warden.is_there().await,
+        };
+        let mut journal = journal(&self.config);
+        journal.problem = agent.recorder.failure().or(journal.problem);
+        Status {
+            agent: Some(process),
+            journal,
+            cells: cells.collect(),
+            callers: callers(&runs),
+            runs,
+            ..at_rest(&self.config)
+        }
+    }
+}
+
+/// What files and cgroups say, where no agent answers.
+#[must_use]
+pub fn at_rest(config: &Config) -> Status {
+    let cells = remains::cells().into_iter().map(|(cell, processes)| CellLine {
+        cell: cell.display().to_string(),
+        profile: String::new(),
+        subject: String::new(),
+        workspace: String::new(),
+        since: String::new(),
+        processes: Some(processes),
+    });
+    Status {
+        host: config.name.clone(),
+        agent: None,
+        silent: None,
+        frozen: Freeze::of(config).check().err().map(|frozen| frozen.to_string()),
+        certificate: certificate(config),
+        ceiling: ceiling(&config.ceiling),
+        journal: journal(config),
+        cells: cells.collect(),
+        runs: Vec::new(),
+        callers: Vec::new(),
+    }
+}
+
+fn certificate(config: &Config) -> Certificate {
+    let identity = match certificate_of(config) {
+        Ok(identity) => identity,
+        Err(problem) => return Certificate { problem: Some(problem), ..Certificate::default() },
+    };
+    let own = identity.own();
+    let (left, past) = match own.not_after.duration_since(SystemTime::now()) {
+        Ok(left) => (left, false),
+        Err(error) => (error.duration(), true),
+    };
+    let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+    let problem = match (past, left < SOON) {
+        (true, _) => Some("it has expired: no gateway connects".to_owned()),
+        (false, true) => Some("it ends soon; then no gateway connects".to_owned()),
+        (false, false) => None,
+    };
+    Certificate {
+        name: own.name.to_string(),
+        ends: text(own.not_after),
+        seconds_left: if past { -seconds } else { seconds },
+        enrolled: None,
+        problem,
+    }
+}
+
+fn ceiling(path: &Path) -> CeilingFile {
+    let shown = path.display().to_string();
+    match Current::load(path, geteuid().as_raw()) {
+        Ok(current) => {
+            let enrolled = current.peers.enrolled.then(|| "enrolled".to_owned());
+            let peers = current.peers.gateways.iter().cloned().chain(enrolled).collect();
+            CeilingFile { path: shown, digest: hex(&current.digest), peers, problem: None }
+        }
+        Err(error) => {
+            let problem = Some(error.to_string());
+            CeilingFile { path: shown, digest: String::new(), peers: Vec::new(), problem }
+        }
+    }
+}
+
+fn journal(config: &Config) -> JournalPlace {
+    let directory = config.journal.display().to_string();
+    match statvfs(&config.journal) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize) >> 20;
+            JournalPlace { directory, free_mib: Some(free), problem: None }
+        }
+        Err(errno) => {
+            let problem = Some(format!("cannot look at it: {errno}"));
+            JournalPlace { directory, free_mib: None, problem }
+        }
+    }
+}
+
+fn line(run: &Run) -> RunLine {
+    let summary = run.summary();
+    let started = summary.started_at.map(|at| at.to_string());
+    RunLine {
+        run_id: Uuid::from_bytes(run.id().0).to_string(),
+        gateway: run.gateway().to_owned(),
+        user: run.owner().1.to_owned(),
+        project: summary.project,
+        profile: summary.profile,
+        command: summary.command,
+        since: started.unwrap_or_default(),
+    }
+}
+
+fn callers(runs: &[RunLine]) -> Vec<CallerLine> {
+    let mut callers = BTreeMap::<(&str, &str), usize>::new();
+    for run in runs {
+        *callers.entry((&run.gateway, &run.user)).or_default() += 1;
+    }
+    let line = |((gateway, user), runs): ((&str, &str), usize)| CallerLine {
+        gateway: gateway.to_owned(),
+        user: user.to_owned(),
+        runs,
+    };
+    callers.into_iter().map(line).collect()
+}
+
+/// RFC 3339.
+fn text(time: SystemTime) -> String {
+    clock::timestamp(time).to_string()
+}
