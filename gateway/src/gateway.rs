@@ -12,6 +12,7 @@ use crate::admission::Admission;
 use crate::approvals::{Approvals, OpenApprovalsError};
 use crate::config::{Config, IdentityFiles};
 use crate::decide::{Judged, Policies, Policy, PolicyError};
+use crate::holds::Holds;
 use crate::hosts::{Hosts, HostsError};
 use crate::joining::{Joining, JoiningError};
 use crate::notice::{Notice, NoticeError};
@@ -21,7 +22,6 @@ use crate::resources::subscription::Seats;
 use crate::roster::Roster;
 use crate::runs_changed::RunsChanged;
 use crate::sessions::{SessionError, Sessions};
-use crate::standings::Standings;
 use crate::tokens::{TokenError, TokenStore};
 
 /// A gateway that is ready to take calls.
@@ -122,8 +122,8 @@ impl Gateway {
         let tokens = TokenStore::open(&config.state)?;
         let sessions = Sessions::open(&config.sessions)?;
         let approvals = Approvals::open(&config.approvals, shutdown)?;
-        let standings = Standings::beside(&config.state);
-        let standings = Standings::open(&standings).map_err(NoticeError::from)?;
+        let holds = Holds::beside(&config.state);
+        let holds = Holds::open(&holds).map_err(NoticeError::from)?;
         let (recorder, Left { lost, going_on }) = Recorder::open(&config, &name)?;
         let policies = Policies::begin(&config, rules, &recorder).map_err(OpenError::Unrecorded)?;
         let tasks = TaskTracker::new();
@@ -132,7 +132,7 @@ impl Gateway {
         let identity = certified.or_else(|| joining.as_ref().map(Joining::identity));
         let identity = identity.ok_or(OpenError::Nobody)?;
         let hosts = Hosts::new(identity, &tasks, shutdown);
-        let notice = Notice::new(standings);
+        let notice = Notice::new(holds);
         // Who is held back is known before anybody can be reached.
         notice.look(&hosts, &recorder)?;
         if let Some(joining) = &joining {

@@ -50,8 +50,8 @@ pub use registry::HostsError;
 pub(crate) use run::{Course, Events, FollowedRun, RunSoFar, RunWatch, SeenRun};
 pub(crate) use transfer::Piece;
 
+use crate::holds::HeldBack;
 use crate::roster::HostConfig;
-use crate::standings::Standing;
 use gate::Gate;
 use ground::Ground;
 use layers::SaidLayers;
@@ -91,9 +91,9 @@ impl Host {
         self.state.borrow().clone()
     }
 
-    /// How its owner holds it back.
-    pub(crate) fn standing(&self) -> Standing {
-        self.ground.standing(&self.name)
+    /// How the gateway's owner holds it back.
+    pub(crate) fn held_back(&self) -> HeldBack {
+        self.ground.held_back(&self.name)
     }
 
     /// Whether nothing of it is believed any more.
@@ -107,7 +107,7 @@ impl Host {
     /// What holds the host back.
     pub(crate) fn admits(&self, tool: &str) -> Result<(), HostError> {
         let held = self.ground.shut_out(&self.config.agent);
-        match held.or_else(|| held::holds_tool(&self.name, self.standing(), tool)) {
+        match held.or_else(|| held::holds_tool(&self.name, self.held_back(), tool)) {
             None => Ok(()),
             Some(held) => Err(HostError::Held(held)),
         }

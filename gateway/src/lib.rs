@@ -11,7 +11,7 @@
 //! - `hosts`: the agents.
 //! - `tools`: one file for each tool.
 //! - `fault`: how each failure looks to a caller.
-//! - [`standings`]: hosts that their owner holds back.
+//! - [`holds`]: hosts that their owner holds back.
 //! - [`tokens`], [`client`]: what the person's command needs, too.
 
 #![forbid(unsafe_code)]
@@ -33,6 +33,7 @@ mod elicit;
 mod excerpt;
 mod fault;
 mod gateway;
+pub mod holds;
 mod hosts;
 mod hosts_listen;
 mod http;
@@ -56,7 +57,6 @@ mod runs_changed;
 mod service;
 mod sessions;
 pub mod signed_rules;
-pub mod standings;
 pub mod tokens;
 mod tools;
 mod trace;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use cofferdam_journal::AppendError;
 use tokio_util::sync::CancellationToken;
 
+use crate::holds::{HeldBack, Holds, HoldsError};
 use crate::hosts::Hosts;
 use crate::record::Recorder;
-use crate::standings::{Standing, Standings, StandingsError};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(500);
@@ -21,14 +21,14 @@ const EVERY: Duration = Duration::from_millis(500);
 /// What is looked at, and how it was.
 #[derive(Debug)]
 pub(crate) struct Notice {
-    standings: Standings,
+    holds: Holds,
     seen: Mutex<Seen>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     version: Option<i64>,
-    standings: BTreeMap<String, Standing>,
+    holds: BTreeMap<String, HeldBack>,
 }
 
 /// Why a change does not count, or not in full, yet.
@@ -36,47 +36,47 @@ struct Seen {
 pub enum NoticeError {
     /// It cannot be read.
     #[error(transparent)]
-    Standings(#[from] StandingsError),
+    Holds(#[from] HoldsError),
     /// It cannot be recorded.
     #[error("cannot record that a host is held back or let go: {0}")]
     Unrecorded(#[from] AppendError),
 }
 
 impl Notice {
-    pub(crate) fn new(standings: Standings) -> Self {
-        Self { standings, seen: Mutex::default() }
+    pub(crate) fn new(holds: Holds) -> Self {
+        Self { holds, seen: Mutex::default() }
     }
 
     /// Looks once.
     pub(crate) fn look(&self, hosts: &Hosts, recorder: &Recorder) -> Result<(), NoticeError> {
         // What was seen is replaced at the end, whole.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.standings.version()?;
+        let version = self.holds.version()?;
         if seen.version == Some(version) {
             return Ok(());
         }
-        let now = self.standings.now()?;
-        hosts.hold(stricter(&seen.standings, &now));
-        for change in self.standings.unrecorded()? {
+        let now = self.holds.now()?;
+        hosts.hold(stricter(&seen.holds, &now));
+        for change in self.holds.unrecorded()? {
             recorder.peer(change.record())?;
-            self.standings.recorded(&change)?;
+            self.holds.recorded(&change)?;
         }
         hosts.hold(now.clone());
-        *seen = Seen { version: Some(version), standings: now };
+        *seen = Seen { version: Some(version), holds: now };
         Ok(())
     }
 }
 
 /// What either of them holds back.
 fn stricter(
-    before: &BTreeMap<String, Standing>,
-    now: &BTreeMap<String, Standing>,
-) -> BTreeMap<String, Standing> {
+    before: &BTreeMap<String, HeldBack>,
+    now: &BTreeMap<String, HeldBack>,
+) -> BTreeMap<String, HeldBack> {
     let mut both = now.clone();
-    for (host, Standing { drained, frozen }) in before {
-        let standing = both.entry(host.clone()).or_default();
-        standing.drained = standing.drained.take().or_else(|| drained.clone());
-        standing.frozen = standing.frozen.take().or_else(|| frozen.clone());
+    for (host, HeldBack { drained, frozen }) in before {
+        let held_back = both.entry(host.clone()).or_default();
+        held_back.drained = held_back.drained.take().or_else(|| drained.clone());
+        held_back.frozen = held_back.frozen.take().or_else(|| frozen.clone());
     }
     both
 }

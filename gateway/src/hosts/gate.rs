@@ -51,7 +51,7 @@ impl Gate {
         if self.is_own {
             return None;
         }
-        holds(agent.name(), self.ground.standing(agent.name()), path)
+        holds(agent.name(), self.ground.held_back(agent.name()), path)
     }
 }
 

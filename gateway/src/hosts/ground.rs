@@ -11,14 +11,14 @@ use arc_swap::ArcSwap;
 use cofferdam_trust::{Identity, Peer, PeerName};
 
 use super::held::Held;
-use crate::standings::Standing;
+use crate::holds::HeldBack;
 
 /// What all hosts share.
 #[derive(Debug)]
 pub(super) struct Ground {
     identity: ArcSwap<Identity>,
     revoked: ArcSwap<Revoked>,
-    standings: ArcSwap<BTreeMap<String, Standing>>,
+    holds: ArcSwap<BTreeMap<String, HeldBack>>,
 }
 
 /// Whom not to believe any more, whatever certificate they show.
@@ -35,7 +35,7 @@ impl Ground {
         Self {
             identity: ArcSwap::from_pointee(identity),
             revoked: ArcSwap::default(),
-            standings: ArcSwap::default(),
+            holds: ArcSwap::default(),
         }
     }
 
@@ -56,13 +56,13 @@ impl Ground {
         self.revoked.store(Arc::new(revoked));
     }
 
-    /// How `host` stands.
-    pub(super) fn standing(&self, host: &str) -> Standing {
-        self.standings.load().get(host).cloned().unwrap_or_default()
+    /// How `host` is held back.
+    pub(super) fn held_back(&self, host: &str) -> HeldBack {
+        self.holds.load().get(host).cloned().unwrap_or_default()
     }
 
-    pub(super) fn set_standings(&self, standings: BTreeMap<String, Standing>) {
-        self.standings.store(Arc::new(standings));
+    pub(super) fn set_holds(&self, holds: BTreeMap<String, HeldBack>) {
+        self.holds.store(Arc::new(holds));
     }
 
     /// Why nothing whatsoever is sent to this agent.

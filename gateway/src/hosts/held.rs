@@ -1,7 +1,7 @@
 //! Why something is not sent to a host, although the rules permit it: somebody holds
 //! the host back.
 
-use crate::standings::{Since, Standing};
+use crate::holds::{HeldBack, Since};
 
 /// Calls that start a run.
 const STARTS: &str = "/cofferdam.exec.v1.ExecService/StartRun";
@@ -70,22 +70,22 @@ impl Held {
     }
 }
 
-/// What holds back a call to the RPC `path` of a host that stands like this.
-pub(super) fn holds(host: &str, standing: Standing, path: &str) -> Option<Held> {
+/// What holds back a call to the RPC `path` of a host that is held back like this.
+pub(super) fn holds(host: &str, held_back: HeldBack, path: &str) -> Option<Held> {
     let host = host.to_owned();
-    match standing {
-        Standing { frozen: Some(since), .. } if path != ENDS => Some(Held::Frozen { host, since }),
-        Standing { drained: Some(since), .. } if path == STARTS => {
+    match held_back {
+        HeldBack { frozen: Some(since), .. } if path != ENDS => Some(Held::Frozen { host, since }),
+        HeldBack { drained: Some(since), .. } if path == STARTS => {
             Some(Held::Drained { host, since })
         }
-        Standing { .. } => None,
+        HeldBack { .. } => None,
     }
 }
 
 /// The same for a whole call of a tool, before it is recorded as an intent.
-pub(super) fn holds_tool(host: &str, standing: Standing, tool: &str) -> Option<Held> {
+pub(super) fn holds_tool(host: &str, held_back: HeldBack, tool: &str) -> Option<Held> {
     let starts = matches!(tool, "execute_command" | "start_process");
-    holds(host, standing, if starts { STARTS } else { "" })
+    holds(host, held_back, if starts { STARTS } else { "" })
 }
 
 #[cfg(test)]
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn a_drained_host_gets_no_run_and_a_frozen_one_nothing_but_ends() {
         let since = Since { at: 0, by: "root".to_owned(), reason: "new disks".to_owned() };
-        let drained = Standing { drained: Some(since.clone()), frozen: None };
-        let frozen = Standing { drained: None, frozen: Some(since) };
+        let drained = HeldBack { drained: Some(since.clone()), frozen: None };
+        let frozen = HeldBack { drained: None, frozen: Some(since) };
         let read = "/cofferdam.file.v1.FileService/ReadFile";
         assert!(holds("a", drained.clone(), STARTS).is_some());
         assert_eq!(holds("a", drained.clone(), read), None);
@@ -106,6 +106,6 @@ mod tests {
         let held = holds_tool("a", frozen, "read_process").unwrap();
         let words = held.to_string();
         assert!(words.contains("new disks") && words.contains("unfreeze a"), "{words}");
-        assert_eq!(holds("a", Standing::default(), STARTS), None);
+        assert_eq!(holds("a", HeldBack::default(), STARTS), None);
     }
 }

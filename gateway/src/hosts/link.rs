@@ -96,14 +96,6 @@ impl Link {
         }
     }
 
-    /// The address that is dialled, if it is.
-    pub(super) fn address(&self) -> Option<&str> {
-        match &self.route.way {
-            Way::Dials(address) => Some(address),
-            Way::Arrives(_) => None,
-        }
-    }
-
     /// Takes a connection that the host made.
     ///
     /// # Errors

@@ -21,8 +21,8 @@ use super::ground::{Ground, Revoked};
 use super::health::{self, HostState};
 use super::link::Link;
 use super::{Host, lost, trust};
+use crate::holds::HeldBack;
 use crate::roster::HostConfig;
-use crate::standings::Standing;
 
 /// All hosts of one gateway.
 #[derive(Debug)]
@@ -160,8 +160,8 @@ impl Hosts {
     }
 
     /// Holds hosts back like this.
-    pub(crate) fn hold(&self, standings: BTreeMap<String, Standing>) {
-        self.ground.set_standings(standings);
+    pub(crate) fn hold(&self, holds: BTreeMap<String, HeldBack>) {
+        self.ground.set_holds(holds);
     }
 
     fn host(&self, name: &str, config: &HostConfig) -> Result<Host, HostsError> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{About, Effect};
 use super::view::rfc3339;
+use crate::holds::HeldBack;
 use crate::hosts::{Host, HostState, Hosts, Reach};
 use crate::result::Answer;
 use crate::roster::Roster;
@@ -53,12 +54,13 @@ struct HostView {
     /// When it is checked again (RFC 3339, UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     next_check_at: Option<String>,
-    /// active; drained: it takes no further runs; frozen: no calls; revoked: it is not
-    /// believed any more.
-    standing: &'static str,
+    /// drained: it gets no further runs; frozen: no calls; revoked: it is not believed
+    /// any more. Left out: nothing holds it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<&'static str>,
     /// Since when, by whom and why it is drained or frozen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<String>,
+    held_since: Option<String>,
     /// It dials the gateway, rather than the gateway it.
     dials_in: bool,
     labels: BTreeMap<String, String>,
@@ -95,7 +97,8 @@ pub(crate) fn answer(roster: &Roster, hosts: &Hosts, run_id: String) -> Output {
 impl HostView {
     fn of(roster: &Roster, host: &Host) -> Self {
         let HostState { reach, since, checked_at, next_at } = host.state();
-        let standing = if host.is_revoked() { "revoked" } else { host.standing().name() };
+        let held_back = host.held_back();
+        let held = if host.is_revoked() { Some("revoked") } else { held_back.name() };
         let (state, detail) = match reach {
             Reach::Unknown => ("unknown", None),
             Reach::Ready => ("ready", None),
@@ -110,8 +113,8 @@ impl HostView {
             since: since.and_then(shown),
             checked_at: checked_at.and_then(shown),
             next_check_at: next_at.and_then(shown),
-            standing,
-            held: held(host),
+            held,
+            held_since: held_since(held_back),
             dials_in: host.config().address.is_none(),
             labels: host.config().labels.clone(),
             projects: roster
@@ -124,9 +127,8 @@ impl HostView {
     }
 }
 
-fn held(host: &Host) -> Option<String> {
-    let standing = host.standing();
-    let since = standing.frozen.or(standing.drained)?;
+fn held_since(held_back: HeldBack) -> Option<String> {
+    let since = held_back.frozen.or(held_back.drained)?;
     Some(since.to_string().trim_start().to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The SQLite file that standings are kept in, mode 0600: every word that was said,
+//! The SQLite file of what holds hosts back, mode 0600: every word that was said,
 //! the last of each kind about a host being the one that counts.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Change, Hold, Since, Standing, StandingsError};
+use super::{Change, HeldBack, Hold, HoldsError, Since};
 use crate::database;
 
 /// `hold`: `drain` or `freeze`; `holds`: from then on it does, or does not any more.
@@ -30,7 +30,7 @@ const CREATE: &str = "
 pub(super) struct Store(Mutex<Connection>);
 
 impl Store {
-    pub(super) fn open(path: &Path) -> Result<Self, StandingsError> {
+    pub(super) fn open(path: &Path) -> Result<Self, HoldsError> {
         Ok(Self(Mutex::new(database::open("file of held hosts", path, &[CREATE])?)))
     }
 
@@ -40,7 +40,7 @@ impl Store {
         hold: Hold,
         holds: bool,
         since: &Since,
-    ) -> Result<bool, StandingsError> {
+    ) -> Result<bool, HoldsError> {
         let mut connection = self.lock();
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let last: Option<bool> = change
@@ -62,40 +62,40 @@ impl Store {
         Ok(true)
     }
 
-    pub(super) fn now(&self) -> Result<BTreeMap<String, Standing>, StandingsError> {
+    pub(super) fn now(&self) -> Result<BTreeMap<String, HeldBack>, HoldsError> {
         let last = self.read(
             "SELECT id, host, hold, holds, at, by, reason FROM said
              WHERE id IN (SELECT max(id) FROM said GROUP BY host, hold) AND holds",
         )?;
-        let mut standings: BTreeMap<String, Standing> = BTreeMap::new();
+        let mut holds: BTreeMap<String, HeldBack> = BTreeMap::new();
         for Change { id: _, host, hold, holds: _, since } in last {
-            let standing = standings.entry(host).or_default();
+            let held_back = holds.entry(host).or_default();
             match hold {
-                Hold::Drain => standing.drained = Some(since),
-                Hold::Freeze => standing.frozen = Some(since),
+                Hold::Drain => held_back.drained = Some(since),
+                Hold::Freeze => held_back.frozen = Some(since),
             }
         }
-        Ok(standings)
+        Ok(holds)
     }
 
-    pub(super) fn unrecorded(&self) -> Result<Vec<Change>, StandingsError> {
+    pub(super) fn unrecorded(&self) -> Result<Vec<Change>, HoldsError> {
         self.read(
             "SELECT id, host, hold, holds, at, by, reason FROM said
              WHERE is_recorded = 0 ORDER BY id",
         )
     }
 
-    pub(super) fn recorded(&self, id: i64) -> Result<(), StandingsError> {
+    pub(super) fn recorded(&self, id: i64) -> Result<(), HoldsError> {
         self.lock().execute("UPDATE said SET is_recorded = 1 WHERE id = ?1", params![id])?;
         Ok(())
     }
 
     /// Another connection's writing changes it (PRAGMA data_version).
-    pub(super) fn version(&self) -> Result<i64, StandingsError> {
+    pub(super) fn version(&self) -> Result<i64, HoldsError> {
         Ok(self.lock().pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
-    fn read(&self, query: &str) -> Result<Vec<Change>, StandingsError> {
+    fn read(&self, query: &str) -> Result<Vec<Change>, HoldsError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(query)?;
         let rows = statement.query_map([], |row| {
@@ -106,7 +106,7 @@ impl Store {
         rows.map(|row| {
             let (id, host, said, holds, since) = row?;
             let hold = [Hold::Drain, Hold::Freeze].into_iter().find(|hold| hold.name() == said);
-            let hold = hold.ok_or(StandingsError::Unknown(said))?;
+            let hold = hold.ok_or(HoldsError::Unknown(said))?;
             Ok(Change { id, host, hold, holds, since })
         })
         .collect()

@@ -19,9 +19,9 @@ use jiff::Timestamp;
 use crate::database::DatabaseError;
 use store::Store;
 
-/// How one host stands.
+/// How one host is held back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct HeldBack {
     /// It gets no further runs.
     pub drained: Option<Since>,
     /// It gets no calls.
@@ -61,11 +61,11 @@ pub(crate) struct Change {
 
 /// The file with all of it.
 #[derive(Debug)]
-pub struct Standings(Store);
+pub struct Holds(Store);
 
-/// Why standings cannot be read or changed.
+/// Why what holds hosts back cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
-pub enum StandingsError {
+pub enum HoldsError {
     /// The file cannot be used.
     #[error(transparent)]
     Open(#[from] DatabaseError),
@@ -77,7 +77,7 @@ pub enum StandingsError {
     Unknown(String),
 }
 
-impl Standings {
+impl Holds {
     /// The file, beside the tokens' file at `state`.
     #[must_use]
     pub fn beside(state: &Path) -> PathBuf {
@@ -88,7 +88,7 @@ impl Standings {
     ///
     /// # Errors
     /// Where it cannot be used.
-    pub fn open(path: &Path) -> Result<Self, StandingsError> {
+    pub fn open(path: &Path) -> Result<Self, HoldsError> {
         Ok(Self(Store::open(path)?))
     }
 
@@ -102,42 +102,42 @@ impl Standings {
         hold: Hold,
         holds: bool,
         since: &Since,
-    ) -> Result<bool, StandingsError> {
+    ) -> Result<bool, HoldsError> {
         self.0.set(host, hold, holds, since)
     }
 
-    /// How hosts stand that are held back.
+    /// The hosts that are held back, and how.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn now(&self) -> Result<BTreeMap<String, Standing>, StandingsError> {
+    pub fn now(&self) -> Result<BTreeMap<String, HeldBack>, HoldsError> {
         self.0.now()
     }
 
     /// A number that is another one once somebody else has written.
-    pub(crate) fn version(&self) -> Result<i64, StandingsError> {
+    pub(crate) fn version(&self) -> Result<i64, HoldsError> {
         self.0.version()
     }
 
     /// What is not in the journal yet, the oldest first.
-    pub(crate) fn unrecorded(&self) -> Result<Vec<Change>, StandingsError> {
+    pub(crate) fn unrecorded(&self) -> Result<Vec<Change>, HoldsError> {
         self.0.unrecorded()
     }
 
     /// It is in the journal.
-    pub(crate) fn recorded(&self, change: &Change) -> Result<(), StandingsError> {
+    pub(crate) fn recorded(&self, change: &Change) -> Result<(), HoldsError> {
         self.0.recorded(change.id)
     }
 }
 
-impl Standing {
-    /// `active`, `drained` or `frozen`, which is more.
+impl HeldBack {
+    /// `drained` or `frozen`, which is more; none: it is not held back.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> Option<&'static str> {
         match self {
-            Self { frozen: Some(_), .. } => "frozen",
-            Self { drained: Some(_), .. } => "drained",
-            Self { .. } => "active",
+            Self { frozen: Some(_), .. } => Some("frozen"),
+            Self { drained: Some(_), .. } => Some("drained"),
+            Self { .. } => None,
         }
     }
 }
@@ -191,30 +191,30 @@ mod tests {
         Since { at: 1_700_000_000, by: "root".to_owned(), reason: reason.to_owned() }
     }
 
-    fn standings() -> (tempfile::TempDir, Standings, Standings) {
+    fn holds() -> (tempfile::TempDir, Holds, Holds) {
         let directory = tempfile::tempdir().unwrap();
-        let path = Standings::beside(&directory.path().join("state.sqlite"));
-        let both = (Standings::open(&path).unwrap(), Standings::open(&path).unwrap());
+        let path = Holds::beside(&directory.path().join("state.sqlite"));
+        let both = (Holds::open(&path).unwrap(), Holds::open(&path).unwrap());
         (directory, both.0, both.1)
     }
 
     #[test]
     fn a_host_is_drained_and_frozen_each_by_itself() {
-        let (_directory, said, seen) = standings();
+        let (_directory, said, seen) = holds();
         assert!(said.set("a", Hold::Drain, true, &since("disks")).unwrap());
         assert!(said.set("a", Hold::Freeze, true, &since("")).unwrap());
         let now = seen.now().unwrap();
         assert_eq!(now["a"].drained, Some(since("disks")));
-        assert_eq!(now["a"].name(), "frozen");
+        assert_eq!(now["a"].name(), Some("frozen"));
         assert!(said.set("a", Hold::Freeze, false, &since("")).unwrap());
-        assert_eq!(seen.now().unwrap()["a"].name(), "drained");
+        assert_eq!(seen.now().unwrap()["a"].name(), Some("drained"));
         assert!(said.set("a", Hold::Drain, false, &since("")).unwrap());
         assert!(seen.now().unwrap().is_empty());
     }
 
     #[test]
     fn what_changes_nothing_leaves_no_record() {
-        let (_directory, said, seen) = standings();
+        let (_directory, said, seen) = holds();
         assert!(!said.set("a", Hold::Drain, false, &since("")).unwrap());
         assert!(said.set("a", Hold::Drain, true, &since("")).unwrap());
         assert!(!said.set("a", Hold::Drain, true, &since("again")).unwrap());
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn another_process_sees_that_something_changed_and_records_each_change_once() {
-        let (_directory, said, seen) = standings();
+        let (_directory, said, seen) = holds();
         let before = seen.version().unwrap();
         assert_eq!(seen.version().unwrap(), before);
         said.set("a", Hold::Drain, true, &since("disks")).unwrap();
