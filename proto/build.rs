@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = tonic_prost_build::Config::new();
     // The full name of an action is part of its digest.
     config.enable_type_names();
-    // Files in streams: their bytes are passed on without a copy.
-    config.bytes([".cofferdam.file.v1.FileChunk.data"]);
+    // What comes in streams is passed on without a copy.
+    config.bytes([".cofferdam.file.v1.FileChunk.data", ".cofferdam.exec.v1.Output.data"]);
     tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

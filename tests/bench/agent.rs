@@ -127,8 +127,8 @@ impl Client {
             grant.limits = Some(limits);
         }
         let signed = sign_intent(&self.key, &intent);
-        let request =
-            StartRunRequest { intent: Some(signed.clone()), command: Some(command.clone()) };
+        let (intent, command) = (Some(signed.clone()), Some(command.clone()));
+        let request = StartRunRequest { intent, command, hold: false };
         (request, signed)
     }
 }

@@ -192,7 +192,8 @@ impl Caller {
     pub async fn begin(&self, command: Command) -> Result<Live, Status> {
         let command = Command { one_shot: self.one_shot || command.one_shot, ..command };
         let intent = self.signed(&command);
-        let request = StartRunRequest { intent: Some(intent.clone()), command: Some(command) };
+        let (intent_sent, command) = (Some(intent.clone()), Some(command));
+        let request = StartRunRequest { intent: intent_sent, command, hold: false };
         let events = self.exec().start_run(request).await?.into_inner();
         Ok(Live { events, intent, caller: self.clone(), ran: Ran::default() })
     }

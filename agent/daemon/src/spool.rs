@@ -33,7 +33,7 @@ use tail::Tail;
 pub const SKIP: u64 = u64::MAX;
 
 /// Bytes handed to a reader at once, at most.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 256 * 1024;
 
 /// An output stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct Spool {
     state: Mutex<State>,
     /// Told whenever something changed, for readers and for the writer.
     changed: watch::Sender<()>,
+    /// Told when a reader comes or goes, which is seldom.
+    audience: watch::Sender<()>,
     capacity: usize,
     limit: u64,
 }
@@ -131,7 +133,8 @@ impl Spool {
             hit_limit: false,
             closed: false,
         };
-        Self { state: Mutex::new(state), changed: watch::Sender::new(()), capacity, limit }
+        let (changed, audience) = (watch::Sender::new(()), watch::Sender::new(()));
+        Self { state: Mutex::new(state), changed, audience, capacity, limit }
     }
 
     /// Takes bytes of a stream; waits while every reader must catch up.
@@ -140,7 +143,7 @@ impl Spool {
     /// Where the limit is hit; what fits below it was taken.
     pub async fn push(&self, stream: Stream, mut bytes: &[u8]) -> Result<(), LimitHit> {
         while !bytes.is_empty() {
-            self.wait_for(|state| state.room(stream, self.capacity) > 0).await;
+            self.wait_for(&self.changed, |state| state.room(stream, self.capacity) > 0).await;
             let taken = self.push_some(stream, bytes)?;
             bytes = &bytes[taken..];
         }
@@ -149,7 +152,7 @@ impl Spool {
 
     /// Waits until bytes of a stream can be taken.
     pub async fn ready(&self, stream: Stream) {
-        self.wait_for(|state| state.room(stream, self.capacity) > 0).await;
+        self.wait_for(&self.changed, |state| state.room(stream, self.capacity) > 0).await;
     }
 
     /// Takes what it can now of a stream's bytes, and says how many that were.
@@ -175,6 +178,13 @@ impl Spool {
         Ok(taken)
     }
 
+    /// Takes what a pipe holds beyond what readers left room for, once: the run has
+    /// ended, and its end waits for nobody.
+    pub fn take_the_rest(&self) {
+        self.lock().part.widen();
+        self.changed.send_replace(());
+    }
+
     /// No more bytes will come.
     pub fn close(&self) {
         let mut state = self.lock();
@@ -195,21 +205,22 @@ impl Spool {
         state.readers.insert(id, offsets);
         drop(state);
         self.changed.send_replace(());
+        self.audience.send_replace(());
         Reader { spool: Arc::clone(self), id, changed, held: None }
     }
 
     /// Waits until nobody reads.
     pub async fn abandoned(&self) {
-        self.wait_for(|state| state.readers.is_empty()).await;
+        self.wait_for(&self.audience, |state| state.readers.is_empty()).await;
     }
 
     /// Waits until somebody reads.
     pub async fn attended(&self) {
-        self.wait_for(|state| !state.readers.is_empty()).await;
+        self.wait_for(&self.audience, |state| !state.readers.is_empty()).await;
     }
 
-    async fn wait_for(&self, condition: impl Fn(&State) -> bool) {
-        let mut changed = self.changed.subscribe();
+    async fn wait_for(&self, told: &watch::Sender<()>, condition: impl Fn(&State) -> bool) {
+        let mut changed = told.subscribe();
         while !condition(&self.lock()) {
             drop(changed.changed().await);
         }
@@ -222,8 +233,8 @@ impl Spool {
     }
 
     /// Whether readers hold the writer up.
-    #[must_use]
-    pub fn is_held_up(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_held_up(&self) -> bool {
         let state = self.lock();
         [Stream::Stdout, Stream::Stderr].iter().any(|it| state.room(*it, self.capacity) == 0)
     }
@@ -352,6 +363,7 @@ impl Drop for Reader {
             self.spool.hold(begun, how_long);
         }
         self.spool.changed.send_replace(());
+        self.spool.audience.send_replace(());
     }
 }
 

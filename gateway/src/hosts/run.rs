@@ -130,7 +130,7 @@ impl Host {
         let mut may_leave = true;
         let mut deadline = Instant::now() + patience;
         let mut must_cancel = true;
-        let mut events = match timeout_at(deadline, self.start(intent)).await {
+        let mut events = match timeout_at(deadline, self.start(intent, hold)).await {
             Ok(Ok(events)) => events,
             Ok(Err(status)) if fate(&status) == Fate::Broken => {
                 self.attach(intent, follower).await?
@@ -156,10 +156,13 @@ impl Host {
             };
             let Some(broken) = broken else {
                 // What has ended is told in a moment; what cannot be left is waited for.
-                if matches!(self.keep(run_id, hold).await, Ok(true)) {
-                    return Ok(None);
-                }
                 may_leave = false;
+                match self.keep(run_id, hold).await {
+                    Ok(true) => return Ok(None),
+                    // Whoever holds a place for another one must not stay in it.
+                    Err(_) if hold => events = self.attach(intent, follower).await?,
+                    Ok(false) | Err(_) => {}
+                }
                 continue;
             };
             match broken {
@@ -169,10 +172,15 @@ impl Host {
         }
     }
 
-    async fn start(&self, intent: &RecordedIntent<Command>) -> Result<Events, Status> {
+    async fn start(
+        &self,
+        intent: &RecordedIntent<Command>,
+        hold: bool,
+    ) -> Result<Events, Status> {
         let request = StartRunRequest {
             intent: Some(intent.signed().clone()),
             command: Some(intent.action().clone()),
+            hold,
         };
         let stream = self.runs().start_run(request).await?.into_inner();
         Ok(Box::pin(stream.map(|item| item.map(|response| response.event))))

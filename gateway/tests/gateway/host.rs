@@ -162,7 +162,7 @@ impl ExecService for Exec {
         &self,
         request: Request<StartRunRequest>,
     ) -> Result<Response<Self::StartRunStream>, Status> {
-        let StartRunRequest { intent, command } = request.into_inner();
+        let StartRunRequest { intent, command, hold: _ } = request.into_inner();
         let (signed, command) = (intent.unwrap(), command.unwrap());
         let intent = verify_intent(&self.gateways, &signed).unwrap();
         assert_eq!(intent.action_digest, cofferdam_trust::action_digest(&command));

@@ -34,8 +34,10 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// as long, so it holds that of as many streams as a connection has: with the usual
 /// few MiB, three of them stop everybody else's answers.
 const CONNECTION_WINDOW: u32 = 1 << 30;
-/// Bytes of one frame.
-const FRAME: u32 = 256 << 10;
+/// Bytes of one frame, and of one of large files. TLS takes 64 KiB at a time: smaller
+/// frames are a call of the kernel each.
+const FRAME: u32 = 64 << 10;
+const LARGE_FRAME: u32 = 256 << 10;
 
 /// The address cannot be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +94,7 @@ where
     F: FnMut() -> C + Send + 'static,
     C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
 {
-    channel_with(next, |endpoint| endpoint)
+    channel_with(next, |endpoint| endpoint.max_frame_size(FRAME))
 }
 
 /// The same for large files, with room for what is under way.
@@ -101,7 +103,7 @@ where
     F: FnMut() -> C + Send + 'static,
     C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
 {
-    channel_with(next, |endpoint| endpoint.max_frame_size(FRAME))
+    channel_with(next, |endpoint| endpoint.max_frame_size(LARGE_FRAME))
 }
 
 fn channel_with<F, C>(mut next: F, with: impl FnOnce(Endpoint) -> Endpoint) -> Channel

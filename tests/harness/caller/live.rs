@@ -113,8 +113,8 @@ impl Ran {
         match event.event.expect("an event") {
             Event::Started(started) => self.started = Some(started),
             Event::Output(output) => match output.stream() {
-                Stream::Stdout => self.stdout.extend(output.data),
-                _ => self.stderr.extend(output.data),
+                Stream::Stdout => self.stdout.extend_from_slice(&output.data),
+                _ => self.stderr.extend_from_slice(&output.data),
             },
             Event::Gap(gap) => self.gaps += gap.length,
             Event::Finished(finished) => self.finished = Some(finished),

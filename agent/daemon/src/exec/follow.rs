@@ -67,7 +67,7 @@ async fn reached(run: &Run, condition: impl FnMut(&State) -> bool) -> Option<Sta
 fn event(piece: Piece) -> Event {
     match piece {
         Piece::Output { stream, offset, data } => {
-            Event::Output(Output { stream: wire(stream).into(), offset, data })
+            Event::Output(Output { stream: wire(stream).into(), offset, data: data.into() })
         }
         Piece::Gap { stream, offset, length } => {
             Event::Gap(Gap { stream: wire(stream).into(), offset, length })

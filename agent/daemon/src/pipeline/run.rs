@@ -32,7 +32,7 @@ use crate::planner::{
 use crate::proxy::Served;
 use crate::record::{CallResult, Decided, Recorded, grant_value};
 use crate::registry::{Begin, Entered, Place, Run};
-use crate::spool::Reader;
+use crate::spool::{HELD, Reader};
 use crate::streams::OwnEnds;
 use crate::terminal::Terminal;
 use crate::usage::CellUsage;
@@ -41,8 +41,6 @@ use crate::{describe, outcome, sandbox, streams, validate};
 /// What may be left to read after a run ended: nothing holds its pipes open but
 /// a descriptor that got out of the cell.
 const DRAIN: Duration = Duration::from_secs(1);
-/// How long a slow reader may hold up the end of a run.
-const DRAIN_FOR_READER: Duration = Duration::from_mins(1);
 
 /// A run, and a reader of its output that was there before its first byte.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ pub async fn start_run(
     request: StartRunRequest,
 ) -> Result<Followed, Fault> {
     const METHOD: &str = "ExecService.StartRun";
-    let StartRunRequest { intent, command } = request;
+    let StartRunRequest { intent, command, hold } = request;
     let command = command.unwrap_or_default();
     let digest = action_digest(&command);
     let verified = agent
@@ -94,11 +92,11 @@ pub async fn start_run(
     };
     match agent.registry.enter(begin) {
         Ok(Entered::There(run)) => {
-            let reader = run.spool().reader([0, 0]);
+            let reader = first_reader(&run, hold);
             Ok(Followed { run, reader })
         }
         Ok(Entered::New(run)) => {
-            let reader = run.spool().reader([0, 0]);
+            let reader = first_reader(&run, hold);
             let decided = Decided { ceiling, grant: grant_value(&capped.grant()) };
             let beginning = Beginning { verified, whole, capped, command, action, decided };
             // In a task of its own: a caller that leaves does not stop it half-way.
@@ -108,6 +106,15 @@ pub async fn start_run(
         }
         Err(error) => Err(agent.refuse(&verified, action, error)),
     }
+}
+
+/// Reads from the first byte on.
+fn first_reader(run: &Run, hold: bool) -> Reader {
+    let mut reader = run.spool().reader([0, 0]);
+    if hold {
+        reader.hold_its_place(HELD);
+    }
+    reader
 }
 
 /// A command that may be tried.
@@ -454,20 +461,11 @@ struct Boarded {
     own: OwnEnds,
 }
 
-/// Takes what is left in the pipes.
+/// Takes what is left in the pipes, whether anybody reads or not.
 async fn drain(run: &Run, pump: &mut tokio::task::JoinHandle<Result<(), crate::spool::LimitHit>>) {
-    let patience = async {
-        loop {
-            tokio::time::sleep(DRAIN).await;
-            if !run.spool().is_held_up() {
-                break;
-            }
-        }
-    };
-    tokio::select! {
-        _ = &mut *pump, if !pump.is_finished() => {}
-        _ = tokio::time::timeout(DRAIN_FOR_READER, patience), if !pump.is_finished() => pump.abort(),
-        else => {}
+    run.spool().take_the_rest();
+    if !pump.is_finished() && tokio::time::timeout(DRAIN, &mut *pump).await.is_err() {
+        pump.abort();
     }
 }
 

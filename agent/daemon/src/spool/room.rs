@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a stream may hold however many others there are, in bytes.
 const LEAST: usize = 16 * 1024;
+/// What a pipe or a terminal holds when its run has ended, in bytes, at most.
+const LEFT: usize = 64 * 1024;
 
 /// The room of all spools.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Room {
 pub(super) struct Part {
     room: Arc<Room>,
     held: usize,
+    /// What each stream may hold beyond its capacity.
+    beyond: usize,
 }
 
 impl Room {
@@ -41,13 +45,22 @@ impl Room {
 
     pub(super) fn part(self: &Arc<Self>) -> Part {
         self.spools.fetch_add(1, Ordering::Relaxed);
-        Part { room: Arc::clone(self), held: 0 }
+        Part { room: Arc::clone(self), held: 0, beyond: 0 }
     }
 }
 
 impl Part {
     /// Bytes that each of the spool's two streams may hold now, of `capacity`.
     pub(super) fn of_stream(&self, capacity: usize) -> usize {
+        self.of_capacity(capacity).saturating_add(self.beyond)
+    }
+
+    /// Lets each stream hold what is left in its pipe, too.
+    pub(super) fn widen(&mut self) {
+        self.beyond = LEFT;
+    }
+
+    fn of_capacity(&self, capacity: usize) -> usize {
         let Room { most, held, spools } = &*self.room;
         if held.load(Ordering::Relaxed) < *most / 2 {
             return capacity;

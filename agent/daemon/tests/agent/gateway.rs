@@ -111,7 +111,8 @@ impl Gateway {
         command: Command,
         change: impl FnOnce(&mut Intent),
     ) -> StartRunRequest {
-        StartRunRequest { intent: Some(self.signed(&command, change)), command: Some(command) }
+        let intent = Some(self.signed(&command, change));
+        StartRunRequest { intent, command: Some(command), hold: false }
     }
 
     /// Starts a run and follows it to its end; its receipt must answer its
@@ -174,7 +175,7 @@ impl Followed {
                     _ => &mut self.stderr,
                 };
                 assert_eq!(output.offset, bytes.len() as u64 + self.gaps, "offsets go on");
-                bytes.extend(output.data);
+                bytes.extend_from_slice(&output.data);
             }
             Event::Gap(gap) => self.gaps += gap.length,
             Event::Finished(finished) => self.finished = Some(finished),

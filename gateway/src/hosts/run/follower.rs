@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     fn output(stream: Stream, offset: u64, data: &[u8]) -> RunEvent {
-        let output = Output { stream: stream.into(), offset, data: data.to_vec() };
+        let output = Output { stream: stream.into(), offset, data: data.to_vec().into() };
         RunEvent { event: Some(Event::Output(output)) }
     }
 
