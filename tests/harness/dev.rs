@@ -257,7 +257,8 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Status and JSON of an HTTP answer; of an event stream the last message.
-fn parse_answer(text: &str) -> (u16, Value) {
+#[must_use]
+pub fn parse_answer(text: &str) -> (u16, Value) {
     let status = text.split_whitespace().nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
     let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
