@@ -62,7 +62,7 @@ fuzz: ## Each fuzz target for a bounded time (SECONDS_EACH=60)
 	@tests/scripts/fuzz
 
 .PHONY: bench
-bench: ## Ratios against a bare spawn, calls per second, memory; writes tests/bench/RESULTS.md
+bench: ## Ratios against a bare spawn, calls per second, output, copies, memory; writes tests/bench/RESULTS.md (ARGS="--only output": a part, printed only)
 	$(CARGO) build --release --workspace --bins
 	@exec target/release/cofferdam-bench $(ARGS)
 

@@ -16,13 +16,14 @@ mod mcp;
 mod memory;
 mod output;
 mod report;
+mod transfers;
 mod turns;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use cofferdam_tests::dev::{Dev, children_of};
 use cofferdam_tests::measure::Machine;
 use cofferdam_tests::warden;
@@ -48,6 +49,12 @@ struct Options {
     /// Mebibytes that a run prints.
     #[arg(long, default_value_t = 1024)]
     print_mebibytes: u64,
+    /// Mebibytes of the file that is copied up and down.
+    #[arg(long, default_value_t = 1024)]
+    copy_mebibytes: usize,
+    /// Only these parts; what is found is printed and not kept.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
     /// The date to print; today's where it is not given.
     #[arg(long)]
     date: Option<String>,
@@ -56,11 +63,41 @@ struct Options {
     output: PathBuf,
 }
 
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// One call, in turns with a bare spawn.
+    Turns,
+    /// Many callers.
+    Loads,
+    /// What runs print.
+    Output,
+    /// Content search.
+    Search,
+    /// Large files.
+    Transfers,
+}
+
+impl Options {
+    /// What `measured` gives, where the part is asked for.
+    fn part<T>(
+        &self,
+        part: Part,
+        measured: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<Option<T>> {
+        let is_asked = self.only.is_empty() || self.only.contains(&part);
+        is_asked.then(measured).transpose()
+    }
+}
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     end_children_on_panic();
     let report = measure(&options)?.to_string();
     print!("{report}");
+    if !options.only.is_empty() {
+        return Ok(());
+    }
     std::fs::write(&options.output, report)
         .with_context(|| format!("cannot write `{}`", options.output.display()))
 }
@@ -77,16 +114,17 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     let idle = memory::of_parts(&dev)?;
     let cell = memory::of_idle_cell(&cells)?;
     let disk = disk::Disk::beside(&dev)?;
-    let turns = turns::take(options.rounds, &mut cells, &mut agent, &mut mcp, &disk)?;
-    let mut loads = Vec::new();
-    for work in load::Work::ALL {
-        for &callers in &options.callers {
-            loads.push(load::drive(&dev, work, callers, Duration::from_secs(options.seconds))?);
-        }
-    }
+    let turns = options.part(Part::Turns, || {
+        turns::take(options.rounds, &mut cells, &mut agent, &mut mcp, &disk)
+    })?;
+    let loads = options.part(Part::Loads, || loads(options, &dev))?.unwrap_or_default();
     let peak = memory::of_parts(&dev)?;
-    let printed = output::measure(&dev, &mut agent, options.print_mebibytes)?;
-    let search = files::search(&dev, options.search_mebibytes)?;
+    let printed = options
+        .part(Part::Output, || output::measure(&dev, &mut agent, options.print_mebibytes))?;
+    let search =
+        options.part(Part::Search, || files::search(&dev, options.search_mebibytes))?.flatten();
+    drop(dev);
+    let transfers = options.part(Part::Transfers, || transfers::measure(options.copy_mebibytes))?;
     Ok(Report {
         machine: Machine::look(options.date.clone())?,
         rounds: options.rounds,
@@ -96,8 +134,19 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         peak,
         printed,
         search,
+        transfers,
         cell,
     })
+}
+
+fn loads(options: &Options, dev: &Dev) -> anyhow::Result<Vec<load::Load>> {
+    let mut loads = Vec::new();
+    for work in load::Work::ALL {
+        for &callers in &options.callers {
+            loads.push(load::drive(dev, work, callers, Duration::from_secs(options.seconds))?);
+        }
+    }
+    Ok(loads)
 }
 
 /// A panic in a release build drops nothing: the programs that were started

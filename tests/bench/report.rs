@@ -8,17 +8,20 @@ use cofferdam_tests::measure::{Machine, Memory, Samples};
 use crate::files::Searched;
 use crate::load::{Load, Work};
 use crate::output::{Printed, STALLED};
+use crate::transfers::Transfers;
 use crate::turns::Turns;
 
 /// Everything that was measured.
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) rounds: usize,
-    pub(crate) turns: Turns,
+    /// `None` where it was not asked for; the others likewise.
+    pub(crate) turns: Option<Turns>,
     pub(crate) loads: Vec<Load>,
-    pub(crate) printed: Printed,
-    /// `None` without ripgrep to compare with.
+    pub(crate) printed: Option<Printed>,
+    /// `None` also without ripgrep to compare with.
     pub(crate) search: Option<Searched>,
+    pub(crate) transfers: Option<Transfers>,
     /// Of each part, before the loads.
     pub(crate) idle: Vec<Memory>,
     /// Of the same parts, after them.
@@ -30,10 +33,19 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# What Cofferdam costs\n\nWritten by `make bench`; not by hand.\n")?;
         self.machine(f)?;
-        self.turns(f)?;
-        self.loads(f)?;
+        if let Some(turns) = &self.turns {
+            self.turns(f, turns)?;
+        }
+        if !self.loads.is_empty() {
+            self.loads(f)?;
+        }
         self.files(f)?;
-        self.output(f)?;
+        if let Some(printed) = &self.printed {
+            output(f, printed)?;
+        }
+        if let Some(transfers) = &self.transfers {
+            write!(f, "{transfers}")?;
+        }
         self.memory(f)
     }
 }
@@ -58,9 +70,9 @@ impl Report {
         )
     }
 
-    fn turns(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn turns(&self, f: &mut fmt::Formatter<'_>, turns: &Turns) -> fmt::Result {
         let Turns { bare, disk, warm, one_shot, gone, grpc, mcp, list_hosts, empty, read_file } =
-            &self.turns;
+            turns;
         writeln!(f, "## One call\n")?;
         writeln!(f, "Each thing once in each of {} rounds, in turns; one caller.\n", self.rounds)?;
         writeln!(f, "| what | median | p10 | p90 | ratio to a bare spawn |")?;
@@ -120,17 +132,18 @@ impl Report {
     }
 
     fn files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Turns { list_hosts, empty, read_file, .. } = &self.turns;
         writeln!(f, "## Files\n")?;
-        writeln!(
-            f,
-            "A small `read_file` takes {:.2} times as long as an empty call that the host answers\n\
-             (`get_system_info`), and {:.2} times as long as one that the gateway answers by itself.\n",
-            ratio(read_file, empty),
-            ratio(read_file, list_hosts),
-        )?;
+        if let Some(Turns { list_hosts, empty, read_file, .. }) = &self.turns {
+            writeln!(
+                f,
+                "A small `read_file` takes {:.2} times as long as an empty call that the host answers\n\
+                 (`get_system_info`), and {:.2} times as long as one that the gateway answers by itself.\n",
+                ratio(read_file, empty),
+                ratio(read_file, list_hosts),
+            )?;
+        }
         match &self.search {
-            None => writeln!(f, "Searching: ripgrep is not installed here.\n"),
+            None => writeln!(f, "Searching was not measured, or ripgrep is not installed here.\n"),
             Some(Searched { mebibytes, files, ours, theirs }) => writeln!(
                 f,
                 "A content search of {mebibytes} MiB in {files} files, cached: `search_files` through \
@@ -140,29 +153,6 @@ impl Report {
                 ratio(ours, theirs),
             ),
         }
-    }
-
-    fn output(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Printed { mebibytes, pipe, grpc, beside, before, most } = &self.printed;
-        writeln!(f, "## Output\n")?;
-        writeln!(f, "A run prints {mebibytes} MiB, in turns with the same program bare.\n")?;
-        writeln!(f, "| way | MB a second | ratio to the pipe |")?;
-        writeln!(f, "|---|--:|--:|")?;
-        let beside_words = format!("the same beside {STALLED} readers that do not read");
-        for (what, times) in [
-            ("a pipe, read by 64 KiB", pipe),
-            ("a run's output to a gRPC reader, mutual TLS on loopback", grpc),
-            (&beside_words, beside),
-        ] {
-            let rate = megabytes_per_second(*mebibytes, times.median());
-            writeln!(f, "| {what} | {rate:.0} | {:.2} |", 1.0 / ratio(times, pipe))?;
-        }
-        writeln!(
-            f,
-            "\nThe agent held {} before and at most {} meanwhile.\n",
-            mebibytes_of(*before),
-            mebibytes_of(*most),
-        )
     }
 
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -182,6 +172,29 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn output(f: &mut fmt::Formatter<'_>, printed: &Printed) -> fmt::Result {
+    let Printed { mebibytes, pipe, grpc, beside, before, most } = printed;
+    writeln!(f, "## Output\n")?;
+    writeln!(f, "A run prints {mebibytes} MiB, in turns with the same program bare.\n")?;
+    writeln!(f, "| way | MB a second | ratio to the pipe |")?;
+    writeln!(f, "|---|--:|--:|")?;
+    let beside_words = format!("the same beside {STALLED} readers that do not read");
+    for (what, times) in [
+        ("a pipe, read by 64 KiB", pipe),
+        ("a run's output to a gRPC reader, mutual TLS on loopback", grpc),
+        (&beside_words, beside),
+    ] {
+        let rate = megabytes_per_second(*mebibytes, times.median());
+        writeln!(f, "| {what} | {rate:.0} | {:.2} |", 1.0 / ratio(times, pipe))?;
+    }
+    writeln!(
+        f,
+        "\nThe agent held {} before and at most {} meanwhile.\n",
+        mebibytes_of(*before),
+        mebibytes_of(*most),
+    )
 }
 
 fn ratio(samples: &Samples, bare: &Samples) -> f64 {
