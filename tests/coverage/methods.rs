@@ -33,12 +33,15 @@ impl fmt::Display for Method {
     }
 }
 
+/// What an authority serves, and no agent; gateway/authority tries those.
+const OF_AUTHORITIES: &str = "cofferdam.join.v1";
+
 /// The project's own, and the health check's.
 pub(crate) fn methods() -> Vec<Method> {
     let sets = [cofferdam_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
     let files = sets.into_iter().flat_map(|set| FileDescriptorSet::decode(set).unwrap().file);
     let mut methods = Vec::new();
-    for file in files {
+    for file in files.filter(|file| file.package() != OF_AUTHORITIES) {
         for service in &file.service {
             let name = format!("{}.{}", file.package(), service.name());
             methods.extend(service.method.iter().map(|method| Method::new(&name, method.name())));
