@@ -70,6 +70,36 @@ fn the_approvals_of_the_example_are_the_defaults_and_its_webhook_is_one() {
 }
 
 #[test]
+fn the_example_of_an_authority_holds_the_defaults_and_takes_the_place_of_the_identity() {
+    let (head, rest) = EXAMPLE.split_once("[identity]").unwrap();
+    let (identity, rest) = rest.split_once("# [authority]").unwrap();
+    let (authority, tail) = rest.split_once("\n\n").unwrap();
+    let directory = "/var/lib/cofferdam-gateway/authority";
+    let least = format!("[authority]\nlisten = \"0.0.0.0:8463\"\ndirectory = \"{directory}\"\n");
+    let written = format!("[authority]{}", authority.replace("\n# ", "\n"));
+    // What stands before the table explains it and is no key.
+    let explained = written.lines().filter(|it| it.contains(" = ") || it.starts_with('['));
+    let written = explained.collect::<Vec<_>>().join("\n");
+    let with = |table: &str| format!("{head}\n{table}\n{tail}");
+    let config = parse(&with(&written)).unwrap();
+    assert_eq!(config.identity, None);
+    let mut shown = config.authority.unwrap();
+    assert_eq!(shown.address.take().as_deref(), Some("gateway.example.org:8463"));
+    assert_eq!(Some(shown), parse(&with(&least)).unwrap().authority);
+
+    let (message, _) = refused(&format!("{}\n[identity]{identity}", with(&least)));
+    assert!(message.contains("leave `[identity]` out"), "{message}");
+    let (message, _) = refused(&with(""));
+    assert!(message.contains("`[authority]`, which certifies"), "{message}");
+    let (message, _) = refused(&with(&format!("{least}certificate_seconds = 9000000\n")));
+    assert!(message.contains("authority.certificate_seconds"), "{message}");
+    let (message, _) = refused(&with(&format!("{least}overlap_seconds = 60\n")));
+    assert!(message.contains("authority.overlap_seconds"), "{message}");
+    let (message, _) = refused(&with(&format!("{least}trust_domain = \"Big\"\n")));
+    assert!(message.contains("authority.trust_domain"), "{message}");
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let (message, _) = refused(&EXAMPLE.replace("body_bytes", "body_size"));
     assert!(message.contains("body_size") && message.contains("line"), "{message}");
