@@ -141,7 +141,6 @@ impl Gateway {
         if let Some(error) = hosts.take(&config.roster.hosts).into_iter().next() {
             return Err(error.into());
         }
-        hosts.end_lost(&lost);
         let admission = Admission::new(&config.limits);
         let readings = Admission::of_readings(&config.limits);
         let gateway = Arc::new(Self {
@@ -163,6 +162,7 @@ impl Gateway {
             shutdown: shutdown.clone(),
         });
         gateway.take_enrolled();
+        gateway.hosts.end_lost(&lost);
         for (host, open, owner) in going_on {
             pipeline::see_to_the_end(&gateway, &host, open, owner);
         }
