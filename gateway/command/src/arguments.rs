@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    approve, attach, audit, call, cp, dev, host, logs, mcp, migrate, pki, policy, profile, ps, run,
-    shell, token, top,
+    approve, attach, audit, authority, call, cp, dev, gateway, host, logs, mcp, migrate, pki,
+    policy, profile, ps, run, shell, token, top,
 };
 
 const EXAMPLES: &str = "\
@@ -65,9 +65,15 @@ pub(crate) enum Command {
     Approve(approve::Arguments),
     /// Gives MCP clients that speak stdio a gateway.
     Mcp(mcp::Arguments),
-    /// Tells about the hosts behind a gateway.
+    /// Tells about the hosts behind a gateway, and lets them in and out.
     #[command(subcommand)]
     Host(host::Command),
+    /// Says which gateways hosts are to believe.
+    #[command(subcommand)]
+    Gateway(gateway::Command),
+    /// Makes the authority that hosts join a gateway by, and looks after it.
+    #[command(subcommand)]
+    Authority(authority::Command),
     /// Checks rules, and explains what they say.
     #[command(subcommand)]
     Policy(policy::Command),

@@ -1,7 +1,8 @@
 //! `cofferdam`, the person's command: one program to try everything (`dev`), to
 //! ask a gateway (`call`, `mcp`, `host`), to work on hosts (`run`, `shell`, `attach`,
 //! `logs`, `ps`, `top`), to agree to what it asks (`approve`), and to look after it
-//! (`token`, `pki`, `policy`, `profile`, `audit`).
+//! (`token`, `pki`, `policy`, `profile`, `audit`) and its hosts (`host`, `authority`,
+//! `gateway`).
 //!
 //! A library, so that its manual pages and completions are made from the command
 //! line as it is; the program is nothing but [`main`].
@@ -16,15 +17,18 @@ mod approve;
 mod arguments;
 mod attach;
 mod audit;
+mod authority;
 mod call;
 mod color;
 mod connection;
 mod cp;
 mod dev;
+mod gateway;
 mod host;
 mod logs;
 mod mcp;
 mod migrate;
+mod office;
 mod pki;
 mod policy;
 mod process;
@@ -76,6 +80,8 @@ fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
         Command::Top(arguments) => top::run(arguments, format),
         Command::Mcp(arguments) => mcp::run(arguments)?,
         Command::Host(command) => host::run(command, format)?,
+        Command::Gateway(command) => gateway::run(command, format)?,
+        Command::Authority(command) => authority::run(command, format)?,
         Command::Policy(command) => policy::run(command, format),
         Command::Profile(command) => profile::run(command, format)?,
         Command::Audit(command) => audit::run(command, format)?,
