@@ -109,7 +109,8 @@ fn is_credential(path: &Path, metadata: &Metadata, directory: Option<&OsStr>) ->
     let beneath = path
         .strip_prefix(directory)
         .is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))));
-    beneath && metadata.uid() == 0 && metadata.permissions().mode() & 0o037 == 0
+    let for_others = metadata.permissions().mode() & 0o037;
+    beneath && metadata.uid() == 0 && for_others == 0
 }
 
 #[cfg(test)]
