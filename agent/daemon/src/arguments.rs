@@ -97,6 +97,10 @@ pub struct Serve {
     /// Where to write one line of JSON with the address once the agent serves.
     #[arg(long)]
     pub ready_fd: Option<RawFd>,
+    /// Put what must outlive this process into the service manager's descriptor store,
+    /// so that runs go on over a restart; its unit has `FileDescriptorStoreMax=`.
+    #[arg(long)]
+    pub descriptor_store: bool,
     /// A pipe; the agent ends when its other end is closed.
     #[arg(long)]
     pub lifeline_fd: Option<RawFd>,

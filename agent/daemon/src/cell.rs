@@ -10,9 +10,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::num::NonZeroU16;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cofferdam_plan::cell::bounds;
@@ -26,15 +26,20 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use crate::frames;
+use crate::restart::cell::{KeptCell, Words};
+use crate::restart::run::KeptRun;
+use crate::restart::store::Store;
 use crate::streams::ChildEnds;
 use crate::warden::{Building, Gone, Warden, WardenError};
 
+mod again;
 #[cfg(test)]
 pub(crate) mod deaf;
 mod fate;
 mod post;
 mod start;
 
+pub use again::{Again, Phase};
 pub use fate::Fate;
 use post::Post;
 pub use start::{Asked, StartError};
@@ -57,7 +62,10 @@ pub struct Cell {
     uid: u32,
     cgroup: String,
     layers: Vec<LayerReport>,
+    socket: Arc<UnixStream>,
     post: Post,
+    /// Where it outlives this process.
+    kept: Arc<OnceLock<KeptCell>>,
     waiting: Arc<Mutex<Waiting>>,
     last_leaf: AtomicU32,
     /// Leaves of runs that are over and left something in the background.
@@ -76,12 +84,15 @@ struct Waiting {
     built: Option<oneshot::Sender<CellEvent>>,
     runs: HashMap<RunId, WaitingRun>,
     sockets: VecDeque<oneshot::Sender<(NonZeroU16, OwnedFd)>>,
+    checks: VecDeque<oneshot::Sender<()>>,
 }
 
 #[derive(Debug)]
 struct WaitingRun {
     started: Option<oneshot::Sender<Answer>>,
     ended: oneshot::Sender<RunEnding>,
+    /// Told before the cell's word is taken for heard.
+    kept: Option<Arc<KeptRun>>,
 }
 
 /// Whether a run started: with its descriptors and how far its loopback is held,
@@ -193,14 +204,17 @@ impl Cell {
             Ok(Ok(_) | Err(_)) => return Err(BuildError::Vanished),
             Err(_) => return Err(BuildError::Late),
         };
-        let (post, last_leaf) = (Post::open(socket), AtomicU32::default());
+        let (kept, last_leaf) = (Arc::default(), AtomicU32::default());
+        let post = Post::open(Arc::clone(&socket), Arc::downgrade(&kept));
         let (given_up, left) = (AtomicBool::default(), Mutex::default());
         Ok(Self {
             id,
             uid,
             cgroup,
             layers,
+            socket,
             post,
+            kept,
             waiting,
             last_leaf,
             left,
@@ -209,6 +223,25 @@ impl Cell {
             warden: Arc::clone(warden),
             held,
         })
+    }
+
+    /// From now on it outlives this process. Nothing was started in it yet.
+    ///
+    /// # Errors
+    /// Where the service manager does not take it.
+    pub fn keep(&self, store: &Store, words: Words) -> std::io::Result<()> {
+        let words = Words { layers: Words::of_layers(&self.layers), ..words };
+        let socket = self.socket.as_fd().try_clone_to_owned()?;
+        let kept = KeptCell::begin(store, self.id, &words, &socket)?;
+        // Once is enough.
+        drop(self.kept.set(kept));
+        Ok(())
+    }
+
+    /// Whether it outlives this process.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.kept.get().is_some()
     }
 
     /// Its name.
@@ -322,11 +355,24 @@ impl Cell {
         plan: RunPlan,
         streams: Option<ChildEnds>,
     ) -> Result<Running, StartError> {
+        self.start_kept(plan, streams, None).await
+    }
+
+    /// The same of a run that outlives this process.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_kept(
+        &self,
+        plan: RunPlan,
+        streams: Option<ChildEnds>,
+        kept: Option<Arc<KeptRun>>,
+    ) -> Result<Running, StartError> {
         let run = plan.run;
         let asked = Box::new(Asked::of(&plan));
         let (started, answer) = oneshot::channel();
         let (ended, ending) = oneshot::channel();
-        self.lock().runs.insert(run, WaitingRun { started: Some(started), ended });
+        self.lock().runs.insert(run, WaitingRun { started: Some(started), ended, kept });
         let streams = streams.map(|ChildEnds { stdin, stdout, stderr }| [stdin, stdout, stderr]);
         let streams = streams.into_iter().flatten().collect();
         match self.ask(CellRequest::Start(plan), streams, answer).await {
@@ -392,8 +438,8 @@ impl Cell {
 
     /// Ends the cell and waits until nothing of it is left.
     pub async fn end(self, warden: &Warden) {
-        let Self { id, mut gone, post, held, .. } = self;
-        drop((post, held));
+        let Self { id, mut gone, socket, post, kept, held, .. } = self;
+        drop((socket, post, kept, held));
         if tokio::time::timeout(VANISH_TIME, gone.wait()).await.is_ok() {
             return;
         }
@@ -421,6 +467,22 @@ impl Running {
     }
 }
 
+impl Waiting {
+    /// Has what outlives this process told before the event is taken for heard.
+    fn note(&self, event: &CellEvent, descriptors: &[OwnedFd]) {
+        let kept = |run| self.runs.get(run).and_then(|run| run.kept.as_ref());
+        match event {
+            CellEvent::Started { run, loopback } => {
+                kept(run).inspect(|kept| kept.has_begun(*loopback, descriptors.get(1)));
+            }
+            CellEvent::Ended { run, ending } => {
+                kept(run).inspect(|kept| kept.has_ended(*ending));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Reads what the cell says until it closes its end, breaks the protocol, or
 /// nobody holds it any more.
 struct Listener {
@@ -441,8 +503,9 @@ impl Listener {
 
     async fn listen_to_the_end(&self) {
         loop {
-            match frames::receive(&self.socket).await {
-                Ok((event, descriptors)) => self.deliver(event, descriptors),
+            let take = |event, descriptors| self.deliver(event, descriptors);
+            match frames::attend(&self.socket, take).await {
+                Ok(()) => {}
                 Err(ChannelError::Closed) => return,
                 Err(error) => {
                     let cell = self.id;
@@ -457,6 +520,7 @@ impl Listener {
     /// started means nothing.
     fn deliver(&self, event: CellEvent, mut descriptors: Vec<OwnedFd>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.note(&event, &descriptors);
         let mut answer = |run, answer: Answer| {
             let started = waiting.runs.get_mut(&run).and_then(|run| run.started.take());
             started.map(|started| started.send(answer))
@@ -482,6 +546,7 @@ impl Listener {
                 let sender = waiting.sockets.pop_front();
                 drop(sender.zip(made).map(|(sender, made)| sender.send(made)));
             }
+            CellEvent::Heard => drop(waiting.checks.pop_front().map(|check| check.send(()))),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! A cell that is to keep paths of its workspace as they are relies on their
 //! being there ([`crate::places`]).
 
+mod again;
 mod built;
 mod claim;
 mod ending;
@@ -38,9 +39,11 @@ use crate::places::Places;
 use crate::planner::label;
 use crate::programs::Programs;
 use crate::registry::User;
+use crate::restart::store::Store;
 use crate::warden::{Warden, WardenError};
 use crate::worker::resident::Desk;
 
+pub use again::{ByCell, Resumed};
 use built::Built;
 use claim::{Claim, Claims};
 pub use errands::ErrandError;
@@ -101,6 +104,7 @@ pub struct Wanted<'a> {
 #[derive(Debug)]
 pub struct Cells {
     warden: Arc<Warden>,
+    store: Store,
     kept: Mutex<Kept>,
     /// How many each user has.
     claims: Claims,
@@ -121,6 +125,8 @@ pub struct Cells {
 pub struct Material {
     /// The warden that builds them.
     pub warden: Arc<Warden>,
+    /// Where those are that outlive this process.
+    pub store: Store,
     /// Prepared cells at most.
     pub stock: usize,
     /// The placeholders that cells rely on.
@@ -164,9 +170,9 @@ impl Cells {
     /// None yet.
     #[must_use]
     pub fn new(material: Material) -> Self {
-        let Material { warden, stock, places, programs, worker, hostname } = material;
+        let Material { warden, store, stock, places, programs, worker, hostname } = material;
         let (kept, claims) = (Mutex::default(), Claims::default());
-        Self { warden, kept, claims, stock, places, programs, worker, hostname }
+        Self { warden, store, kept, claims, stock, places, programs, worker, hostname }
     }
 
     /// The placeholders that they rely on.
@@ -226,7 +232,7 @@ impl Cells {
 
     /// A cell that nobody had before.
     async fn fresh(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Arc<Shared>, BuildError> {
-        let Wanted { user, session: _, purpose, plan, subject, footing, capped, idle } = wanted;
+        let Wanted { user, session, purpose, plan, subject, footing, capped, idle } = wanted;
         let claim = Some(self.claim(&user, capped.crowd.cells_per_user).await?);
         let cell = if let Some(cell) = self.take_prepared(&plan, &footing.cell) {
             Built { claim, ..cell }
@@ -241,15 +247,12 @@ impl Cells {
         let alone = cell.cgroup().is_empty() && !for_files;
         let alone = alone.then(|| Arc::new(Semaphore::new(1)));
         let used = Mutex::new(Instant::now());
-        Ok(Arc::new(Shared {
-            cell,
-            plan,
-            ground: Ground::of(&footing),
-            idle,
-            used,
-            alone,
-            desk: Desk::default(),
-        }))
+        let (ground, desk) = (Ground::of(&footing), Desk::default());
+        let shared = Shared { cell, plan, ground, idle, used, alone, desk };
+        if !for_files {
+            self.keep(&shared, session.as_ref(), &user, purpose);
+        }
+        Ok(Arc::new(shared))
     }
 
     /// One more cell for the user; where the ceiling allows them no more, an idle one

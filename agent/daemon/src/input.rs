@@ -4,19 +4,30 @@
 //! Callers write with the offset that they are at, so that the same bytes sent
 //! again are known as such. What does not fit is left to them: a run that reads
 //! nothing blocks nobody and costs a bounded amount of memory.
+//!
+//! Where it is to outlive this process it stands in a file in memory, and the kernel
+//! moves it on from where that file's position is: so that what was given is given
+//! once, whenever this process is killed.
+
+mod sink;
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
+
+pub use sink::Sink;
 
 /// Bytes that wait for a run to read them, at most; what it was started with
 /// not counted.
 pub const WAITING: usize = 256 * 1024;
 /// Bytes written at once.
 const CHUNK: usize = 16 * 1024;
+/// Bytes that any run can have waiting: what one is started with comes in one request.
+const MOST: usize = 16 << 20;
 
 /// What a run is given to read.
 #[derive(Debug)]
@@ -46,6 +57,8 @@ struct State {
     ended: bool,
     /// Nobody reads any more.
     broken: bool,
+    /// All that was taken; its position is how far the run was given it.
+    kept: Option<Arc<File>>,
 }
 
 /// What became of bytes that were written.
@@ -89,8 +102,36 @@ impl Input {
     pub fn new(first: Vec<u8>, kind: Kind) -> Self {
         let taken = first.len() as u64;
         let ended = kind == Kind::Closed;
-        let state = State { waiting: first.into(), taken, ended, broken: false };
+        let state = State { waiting: first.into(), taken, ended, broken: false, kept: None };
         Self { state: Mutex::new(state), changed: watch::Sender::new(()), kind }
+    }
+
+    /// Writes all of it to a file, from now on, too. Nothing was given yet.
+    ///
+    /// # Errors
+    /// Where memory has run out.
+    pub fn keep_in(&self, file: File) -> io::Result<()> {
+        let mut state = self.lock();
+        file.write_all_at(state.waiting.make_contiguous(), 0)?;
+        state.kept = Some(Arc::new(file));
+        Ok(())
+    }
+
+    /// What an earlier process kept so; `ended`: no more was to come.
+    ///
+    /// # Errors
+    /// Where the file is none of those.
+    pub fn take_up(&self, file: File, ended: bool) -> io::Result<()> {
+        let (taken, given) = (file.metadata()?.len(), rustix::fs::tell(&file)?);
+        let waiting = usize::try_from(taken.saturating_sub(given)).unwrap_or(usize::MAX);
+        let mut state = self.lock();
+        // What a run was started with may be more than what it is given later.
+        let mut bytes = vec![0; waiting.min(MOST)];
+        file.read_exact_at(&mut bytes, given)?;
+        state.waiting = bytes.into();
+        (state.taken, state.ended) = (taken, ended || self.kind == Kind::Closed);
+        state.kept = Some(Arc::new(file));
+        Ok(())
     }
 
     /// How it is open.
@@ -133,7 +174,13 @@ impl Input {
         if !is_known {
             state.check(self.kind)?;
         }
-        let taken = new.len().min(WAITING.saturating_sub(state.waiting.len()));
+        let mut taken = new.len().min(WAITING.saturating_sub(state.waiting.len()));
+        if let Some(file) = &state.kept
+            && let Err(error) = file.write_all_at(&new[..taken], state.taken)
+        {
+            tracing::error!(%error, "input cannot be kept");
+            taken = 0;
+        }
         state.waiting.extend(&new[..taken]);
         state.taken += taken as u64;
         state.ended |= end && taken == new.len();
@@ -145,35 +192,47 @@ impl Input {
     }
 
     /// Writes what is taken to `sink` until the end, or until nobody reads.
-    pub async fn feed(&self, mut sink: Sender) {
+    pub async fn feed(&self, sink: Sink) {
         let mut changed = self.changed.subscribe();
         loop {
             changed.mark_unchanged();
-            let (some, ended) = self.next();
+            let (some, kept, ended) = self.next();
+            let written = match &kept {
+                // What an earlier process had on its way comes first.
+                Some(file) => sink.move_from(file, some.len()).await,
+                None if some.is_empty() => Ok(0),
+                None => sink.write(&some).await,
+            };
+            if !self.was_given(written.ok()) {
+                return;
+            }
             if some.is_empty() {
                 if ended {
                     return;
                 }
                 // The sender lives in `self`.
                 drop(changed.changed().await);
-                continue;
-            }
-            let written = sink.write(&some).await;
-            let mut state = self.lock();
-            if let Ok(written) = written {
-                state.waiting.drain(..written);
-            } else {
-                // A run that does not read all of its input is no error.
-                state.broken = true;
-                state.waiting = VecDeque::new();
-                return;
             }
         }
     }
 
-    fn next(&self) -> (Vec<u8>, bool) {
+    /// Takes note of what the run was given; `None`: nobody reads, which is no error.
+    fn was_given(&self, bytes: Option<usize>) -> bool {
+        let mut state = self.lock();
+        match bytes {
+            Some(bytes) => drop(state.waiting.drain(..bytes)),
+            None => {
+                state.broken = true;
+                state.waiting = VecDeque::new();
+            }
+        }
+        bytes.is_some()
+    }
+
+    fn next(&self) -> (Vec<u8>, Option<Arc<File>>, bool) {
         let state = self.lock();
-        (state.waiting.iter().take(CHUNK).copied().collect(), state.ended)
+        let some = state.waiting.iter().take(CHUNK).copied().collect();
+        (some, state.kept.clone(), state.ended)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -243,7 +302,7 @@ mod tests {
         use tokio::io::AsyncReadExt;
         let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let mut reader = tokio::net::unix::pipe::Receiver::from_owned_fd(ours).unwrap();
-        let sink = Sender::from_owned_fd(theirs).unwrap();
+        let sink = Sink::new(theirs, None).unwrap();
         let input = Arc::new(Input::new(b"one ".to_vec(), Kind::Open));
         let feeder = Arc::clone(&input);
         let feeding = tokio::spawn(async move { feeder.feed(sink).await });

@@ -11,6 +11,7 @@ use cofferdam_journal::Trace;
 use cofferdam_plan::RunId;
 use cofferdam_proto::intent::v1::{self as wire, Grant, Intent, SignedIntent};
 use cofferdam_trust::{PeerName, SignatureError, sha256, verify_intent};
+use prost::Message as _;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
@@ -129,6 +130,21 @@ impl Intents {
         }
         let gateway = gateway.name().clone();
         Ok(Verified { intent, signed, run, nonce, action_digest, record_hash, gateway, expires })
+    }
+
+    /// One that this host verified and recorded before it was restarted. By now it may
+    /// have expired, and its key may have been changed; nothing starts by it.
+    #[must_use]
+    pub fn recall(&self, gateway: &str, signed: Option<SignedIntent>) -> Option<Verified> {
+        let signed = signed?;
+        let intent = Intent::decode(signed.intent.as_slice()).ok()?;
+        let run = RunId(Uuid::parse_str(&intent.run_id).ok()?.into_bytes());
+        let nonce = intent.nonce.as_slice().try_into().ok()?;
+        let action_digest = intent.action_digest.as_slice().try_into().ok()?;
+        let record_hash = intent.gateway_record_hash.as_slice().try_into().ok()?;
+        let gateway = gateway.parse().ok()?;
+        let expires = system_time(intent.expires_at?)?;
+        Some(Verified { intent, signed, run, nonce, action_digest, record_hash, gateway, expires })
     }
 }
 

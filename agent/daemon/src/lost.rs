@@ -1,6 +1,7 @@
 //! What the journal says from before this process started: intents without an
 //! outcome get one, and intents that still count are not taken again.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,9 +18,42 @@ use crate::intent::{MAX_LIFETIME, SKEW};
 use crate::outcome;
 use crate::registry::{Begin, Registry};
 use crate::replay::{Recalled, Replays};
+use crate::restart::Left;
 
 /// What became of calls that an earlier process left.
-const REASON: &str = "the agent ended before the call did, and its cells with it";
+const REASON: &str = "the agent ended before the call did, and what had begun of it with it";
+
+/// Intents without an outcome whose runs an earlier process left in the store.
+pub type Resumable = HashMap<RunId, Lost>;
+
+/// Such an intent. Lost, unless it can be gone on with.
+#[derive(Debug)]
+pub struct Lost {
+    /// Its record.
+    pub recorded: Unfinished,
+    /// The run's name.
+    pub run: String,
+}
+
+/// Sets aside what can be gone on with; the rest is to be [settled](settle).
+pub fn set_aside(recovery: &mut Recovery, left: &Left) -> Resumable {
+    let is_left = |unfinished: &Unfinished| {
+        let id = RunId(Uuid::parse_str(&unfinished.run_id).ok()?.into_bytes());
+        let run = left.runs.get(&id)?;
+        (run.words.intent_hash == unfinished.hash).then_some(id)
+    };
+    let mut resumable = Resumable::new();
+    for recorded in std::mem::take(&mut recovery.unfinished) {
+        match is_left(&recorded) {
+            Some(id) => {
+                let run = recorded.run_id.clone();
+                resumable.insert(id, Lost { recorded, run });
+            }
+            None => recovery.unfinished.push(recorded),
+        }
+    }
+    resumable
+}
 
 /// The journal could not be read or written at start.
 #[derive(Debug, thiserror::Error)]

@@ -20,8 +20,10 @@ use cofferdam_agent::enrolment::join::{self, Joined};
 use cofferdam_agent::hand::{self, Here, OfCeiling};
 use cofferdam_agent::programs::shown;
 use cofferdam_agent::remains;
+use cofferdam_agent::restart::{Left, Store};
 use cofferdam_agent::selftest::{self, Request};
 use cofferdam_agent::serve::{self, Inherited};
+use cofferdam_agent::service_manager;
 use cofferdam_agent::sys;
 use serde::Serialize;
 
@@ -88,7 +90,8 @@ fn run(arguments: &Serve) -> anyhow::Result<()> {
             tracing::warn!("this kernel has no Landlock: the agent runs without");
         }
     }
-    let loaded = serve::load(config, ceilings)?;
+    let left = Left::sort(&inherited.store, std::mem::take(&mut inherited.left));
+    let loaded = serve::load(config, ceilings, left)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -210,6 +213,12 @@ fn perform(arguments: &[OsString]) -> ExitCode {
     }
 }
 
+fn store() -> anyhow::Result<Store> {
+    Store::of_service_manager().context(
+        "`--descriptor-store` needs a service manager that keeps descriptors, such as systemd",
+    )
+}
+
 /// Takes over the descriptors that the command line names.
 fn adopt(arguments: &Serve) -> anyhow::Result<Inherited> {
     let take = |name: &str, number: Option<RawFd>| -> anyhow::Result<Option<OwnedFd>> {
@@ -224,6 +233,8 @@ fn adopt(arguments: &Serve) -> anyhow::Result<Inherited> {
         proxy: take("proxy-fd", arguments.proxy_fd)?,
         ready: take("ready-fd", arguments.ready_fd)?,
         lifeline: take("lifeline-fd", arguments.lifeline_fd)?,
+        store: if arguments.descriptor_store { store()? } else { Store::default() },
+        left: if arguments.descriptor_store { service_manager::handed_over()? } else { Vec::new() },
         control: None,
     })
 }

@@ -9,21 +9,23 @@
 mod admission;
 mod files;
 mod host;
+mod keep;
 mod places;
 mod refusal;
+mod resume;
 mod run;
 mod service;
 mod session;
 mod steer;
 mod supervise;
 mod transfer;
+mod under_way;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cofferdam_plan::LayerReport;
 use cofferdam_profile::Profiles;
 use cofferdam_proto::exec::v1::Layer;
-use cofferdam_proto::intent::v1::Subject;
 use cofferdam_trust::PolicyVersions;
 
 use crate::allowances::Allowances;
@@ -38,12 +40,14 @@ use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::registry::{Registry, User};
 use crate::replay::Replays;
+use crate::restart::Store;
 use crate::services::Services;
 use crate::usage::Counters;
 
 pub use files::file_call;
 pub use host::describe_host;
 pub use places::{look_after_places, tidy_places};
+pub use resume::{Pending, resume};
 pub use run::{Followed, start_run};
 pub use service::read_service;
 pub use session::close_session;
@@ -91,6 +95,8 @@ pub struct Agent {
     pub counters: Counters,
     /// The layers of the last cell that was built.
     pub layers: Mutex<Vec<Layer>>,
+    /// What outlives this process.
+    pub store: Store,
 }
 
 impl Agent {
@@ -102,9 +108,7 @@ impl Agent {
 
     /// The caller, as whose all of this counts.
     fn user(verified: &Verified) -> User {
-        let intent = verified.intent();
-        let Subject { user, tenant, .. } = intent.subject.clone().unwrap_or_default();
-        User { gateway: intent.gateway.clone(), tenant, user }
+        User::of(verified)
     }
 
     /// The caller's session on this host.

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 
 use crate::cap::Capped;
 use crate::clock::timestamp;
+use crate::restart::cell::Protected;
 
 pub mod ledger;
 mod look;
@@ -213,6 +214,29 @@ impl Places {
             workspace,
             untold,
         }
+    }
+
+    /// A cell that an earlier process built relies on them still, as its log says.
+    pub async fn rely_again(
+        &self,
+        workspace: &AbsolutePath,
+        profile: &str,
+        since: SystemTime,
+        kept: Vec<Protected>,
+    ) -> Reliance {
+        let place = self.workspace(workspace);
+        let mut state = Arc::clone(&place.state).lock_owned().await;
+        state.entry.get_or_insert_with(|| Entry::new(profile, since));
+        let mut reliance = Reliance {
+            standing: BTreeMap::new(),
+            looks: BTreeMap::new(),
+            alive: Some(Arc::clone(&state.alive)),
+            freed: Arc::clone(&self.freed),
+            workspace: workspace.clone(),
+            untold: Arc::clone(&place.untold),
+        };
+        reliance.recall(kept);
+        reliance
     }
 
     /// Waits until a cell that relied on placeholders is gone.

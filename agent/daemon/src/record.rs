@@ -6,7 +6,7 @@
 
 use cofferdam_journal::{
     AppendError, Appended, Call, Denial, Digest, Ending, Entry, Failure, GatewayWord, Intent,
-    Journal, Moved, Outcome, Peer, PeerStep, Subject, Usage,
+    Journal, Moved, Outcome, Peer, PeerStep, Subject, Unfinished, Usage,
 };
 use cofferdam_proto::intent::v1::{self as wire, Receipt, SignedReceipt};
 use cofferdam_trust::{PeerName, SigningKey, sign_receipt};
@@ -56,6 +56,17 @@ pub struct CallResult {
 }
 
 impl Recorded {
+    /// One whose record an earlier process made; `hash` is that of the record.
+    pub(crate) fn again(verified: Verified, hash: [u8; 32]) -> Self {
+        Self { verified, hash }
+    }
+
+    /// The hash of its record.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
     /// The gateway's word that it is about.
     #[must_use]
     pub fn verified(&self) -> &Verified {
@@ -101,6 +112,13 @@ impl Recorder {
         let Appended { hash, mut durable, .. } = self.journal.append_in_time(entry)?;
         durable.written().await?;
         Ok(Recorded { verified, hash })
+    }
+
+    /// Records that nobody knows what an intent of an earlier process came to.
+    pub fn lost(&self, unfinished: &Unfinished, reason: &str) {
+        if let Err(error) = self.journal.append(Entry::Outcome(unfinished.lost(reason))) {
+            tracing::error!(%error, "an outcome could not be recorded");
+        }
     }
 
     /// Records what it came to and signs a receipt. The record is durable

@@ -24,11 +24,14 @@ use crate::spool::Room;
 use closed::Closed;
 use places::Places;
 
+/// Runs that have ended and outlive this process with their output: each is a few
+/// descriptors of the service manager's.
+const OUTLIVING: usize = 64;
 /// How long a call waits for a place.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub use places::{Place, User};
-pub use run::{Begin, Order, Run, State, SteerError};
+pub use run::{Begin, Order, Run, State, SteerError, known};
 
 /// Whose runs.
 #[derive(Debug, Clone, Copy, Default)]
@@ -203,6 +206,13 @@ impl Registry {
         runs.all.values().filter(its).map(Arc::clone).collect()
     }
 
+    /// Enters a run that an earlier process began and this one goes on with.
+    pub fn resume(&self, begin: Begin) -> Arc<Run> {
+        let run = Arc::new(Run::new(begin, &self.room));
+        self.lock().all.insert(run.id(), Arc::clone(&run));
+        run
+    }
+
     /// Enters a run that an earlier process began and nobody saw the end of, so
     /// that who asks for it is told.
     pub fn lost(&self, begin: Begin, finished: Finished) {
@@ -219,6 +229,10 @@ impl Registry {
     pub fn ended(&self, id: RunId) {
         let mut runs = self.lock();
         runs.ended.push_back(id);
+        // Only so many of them outlive this process.
+        if let Some(older) = runs.ended.len().checked_sub(OUTLIVING + 1) {
+            _ = runs.all.get(&runs.ended[older]).inspect(|run| run.is_forgotten());
+        }
         let owner = |runs: &Runs, id: &RunId| -> Option<(String, String)> {
             let (tenant, user) = runs.all.get(id)?.owner();
             Some((tenant.to_owned(), user.to_owned()))
@@ -266,6 +280,11 @@ impl Registry {
         }
     }
 
+    /// Starts nothing new from now on; what runs is left to the next process.
+    pub fn leave_all(&self) {
+        self.lock().stopping = true;
+    }
+
     /// Waits until no call holds a cell.
     pub async fn empty(&self) {
         self.places.empty().await;
@@ -283,7 +302,7 @@ impl Runs {
 
     fn forget(&mut self, id: RunId) {
         self.ended.retain(|ended| *ended != id);
-        self.all.remove(&id);
+        _ = self.all.remove(&id).inspect(|run| run.is_forgotten());
     }
 
     fn held_of_ended(&self) -> usize {

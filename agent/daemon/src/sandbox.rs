@@ -128,6 +128,18 @@ pub fn tell_traffic(sandbox: &mut Sandbox, traffic: Traffic) {
     sandbox.connections_untold = untold;
 }
 
+/// Adds that its way out of the cell ended with the agent that gave it.
+pub fn tell_way_out_ended(sandbox: &mut Sandbox) {
+    sandbox.connections_untold = sandbox.connections_untold.saturating_add(1);
+    sandbox.layers.push(Layer {
+        name: "network".to_owned(),
+        effective: true,
+        detail: "its way out through the proxy ended when the agent was restarted; which \
+                 connections it had made is not known"
+            .to_owned(),
+    });
+}
+
 /// What explanations of denials must know of the run.
 #[must_use]
 pub fn context(

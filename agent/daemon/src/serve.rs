@@ -36,7 +36,7 @@ use crate::host::Host;
 use crate::intent::Intents;
 use crate::lost;
 use crate::peers::PeersLayer;
-use crate::pipeline::{Agent, look_after_places, tidy_places};
+use crate::pipeline::{Agent, Pending, look_after_places, resume, tidy_places};
 use crate::places::ledger::Ledger;
 use crate::places::{Places, ledger_in};
 use crate::programs::Programs;
@@ -44,6 +44,7 @@ use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::replay::Replays;
+use crate::restart::{Left, Store};
 use crate::service_manager;
 use crate::services::Services;
 use crate::status::About;
@@ -85,6 +86,10 @@ pub struct Inherited {
     pub ready: Option<OwnedFd>,
     /// The agent ends when this reaches its end.
     pub lifeline: Option<OwnedFd>,
+    /// Where things are put that outlive this process.
+    pub store: Store,
+    /// What an earlier one put there, by name.
+    pub left: Vec<(String, OwnedFd)>,
     /// Where the host's owner asks; bound before the agent confined itself.
     pub control: Option<UnixListener>,
 }
@@ -101,6 +106,7 @@ pub struct Loaded {
     registry: Registry,
     key: SigningKey,
     profiles: Profiles,
+    pending: Pending,
 }
 
 /// Reads everything that the agent needs, and settles what an earlier process
@@ -108,7 +114,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Where a file cannot be used; the message names it.
-pub fn load(mut config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loaded> {
+pub fn load(mut config: Config, ceilings: Arc<Ceilings>, left: Left) -> anyhow::Result<Loaded> {
     ceilings.current()?;
     let enrolment::Loaded { identity, enrolled } = enrolment::load(&config)?;
     anyhow::ensure!(
@@ -124,7 +130,8 @@ pub fn load(mut config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loade
     let changed = lost::changed(&config.journal);
     let owner = identity.name().to_string();
     let options = Options::new(&owner, SigningKey::load(&config.signing_key)?);
-    let (journal, recovery) = Journal::open(&config.journal, options)?;
+    let (journal, mut recovery) = Journal::open(&config.journal, options)?;
+    let pending = Pending::of(left, &mut recovery);
     let settled = lost::settle(&journal, &recovery)?;
     if settled > 0 {
         tracing::warn!(calls = settled, "calls of an earlier process are recorded as lost");
@@ -134,7 +141,18 @@ pub fn load(mut config: Config, ceilings: Arc<Ceilings>) -> anyhow::Result<Loade
     let key = SigningKey::load(&config.signing_key)?;
     let registry = Registry::new(config.limits);
     lost::enter(&registry, &recovery);
-    Ok(Loaded { config, ceilings, identity, standing, journal, replays, registry, key, profiles })
+    Ok(Loaded {
+        config,
+        ceilings,
+        identity,
+        standing,
+        journal,
+        replays,
+        registry,
+        key,
+        profiles,
+        pending,
+    })
 }
 
 /// Puts what was loaded in its place.
@@ -142,9 +160,20 @@ fn assemble(
     loaded: Loaded,
     warden: Option<OwnedFd>,
     proxy: Option<OwnedFd>,
+    store: Store,
 ) -> anyhow::Result<Arc<Agent>> {
-    let Loaded { config, ceilings, identity, standing, journal, replays, registry, key, profiles } =
-        loaded;
+    let Loaded {
+        config,
+        ceilings,
+        identity,
+        standing,
+        journal,
+        replays,
+        registry,
+        key,
+        profiles,
+        pending: _,
+    } = loaded;
     let freeze = Freeze::of(&config);
     let warden = match (warden, config.warden) {
         (Some(socket), _) => Endpoint::Inherited(socket),
@@ -158,6 +187,7 @@ fn assemble(
     let programs = Arc::new(Programs::new()?);
     let cells = Cells::new(Material {
         warden: Arc::new(Warden::new(warden).context("cannot use the warden's socket")?),
+        store: store.clone(),
         stock: config.limits.stock,
         places: Places::new(Ledger::open(ledger_in(&config.journal))),
         programs: Arc::clone(&programs),
@@ -184,6 +214,7 @@ fn assemble(
         denials: Arc::new(Denials::new(warden_program())),
         counters: Counters::find(),
         layers: Mutex::default(),
+        store,
     }))
 }
 
@@ -191,12 +222,14 @@ fn assemble(
 ///
 /// # Errors
 /// Where the agent cannot listen or reach its warden's socket.
-pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
-    let Inherited { warden, proxy, ready, lifeline, control } = inherited;
+pub async fn serve(mut loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
+    let Inherited { warden, proxy, ready, lifeline, store, left: _, control } = inherited;
     let about = Arc::new(About::new(loaded.config.clone()));
     let (identity, journal) = (loaded.identity.clone(), loaded.journal.clone());
     let config = loaded.config.clone();
-    let agent = assemble(loaded, warden, proxy)?;
+    let pending = std::mem::take(&mut loaded.pending);
+    let agent = assemble(loaded, warden, proxy, store)?;
+    resume(&agent, pending).await;
     let (stop, stopped) = watch::channel(false);
     let tls = ServerConfigHandle::new(server_config(&identity)?);
     let (connections, address) =
@@ -227,7 +260,14 @@ pub async fn serve(loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
         told_to_stop(lifeline).await;
         tracing::info!("stopping");
         service_manager::stopping();
-        agent.registry.stop();
+        if agent.store.is_there() {
+            // Whether it is started again is the service manager's to know: it holds what
+            // goes on, or lets go of it, and then everything ends.
+            agent.store.leave();
+            agent.registry.leave_all();
+        } else {
+            agent.registry.stop();
+        }
         stop.send_replace(true);
     };
     let serving = server.serve_with_incoming_shutdown(connections, stopping);
@@ -321,6 +361,9 @@ async fn until_put_away<E>(
 async fn put_away(agent: &Agent, mut stopped: watch::Receiver<bool>) {
     // The sender lives as long as the server.
     drop(stopped.wait_for(|stopped| *stopped).await);
+    if agent.store.is_left() {
+        return;
+    }
     if tokio::time::timeout(STOP_TIME, agent.registry.empty()).await.is_err() {
         tracing::error!("calls did not end in time; they will be recorded as lost");
     }

@@ -3,7 +3,22 @@
 //!
 //! Without one that asks for it, nothing is told. Called by [`crate::serve`].
 
+use std::io;
+use std::os::fd::OwnedFd;
+
 use sd_notify::NotifyState;
+
+use crate::sys;
+
+/// What an earlier process had it keep, by name (sd_listen_fds_with_names(3)). Called
+/// once, before anything else is opened.
+///
+/// # Errors
+/// Where the environment says what is not so.
+pub fn handed_over() -> io::Result<Vec<(String, OwnedFd)>> {
+    let named = sd_notify::listen_fds_with_names()?;
+    named.map(|(number, name)| Ok((name, sys::adopt(number)?))).collect()
+}
 
 /// Calls are taken from now on.
 /// `address`: where gateways connect to, if anywhere.

@@ -11,26 +11,27 @@ use cofferdam_plan::TerminalSize;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::termios::{Winsize, isatty, tcsetwinsize};
 
-use crate::streams::OwnEnds;
+use crate::streams::{OwnEnds, Relay};
 
 /// One terminal.
 #[derive(Debug)]
 pub struct Terminal(OwnedFd);
 
 impl Terminal {
-    /// Takes over what the cell gave, as a terminal and as the run's streams. Must
-    /// be called within a tokio runtime.
+    /// Takes over what the cell gave, as a terminal and as the run's streams, which go
+    /// by `relays` where they are to outlive this process. Must be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     /// Where it is no terminal, or descriptors have run out.
-    pub fn new(given: OwnedFd) -> io::Result<(Self, OwnEnds)> {
+    pub fn new(given: OwnedFd, relays: Option<[Relay; 2]>) -> io::Result<(Self, OwnEnds)> {
         if !isatty(&given) {
             let why = "the cell gave something else than a terminal";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         let flags = fcntl_getfl(&given)?;
         fcntl_setfl(&given, flags | OFlags::NONBLOCK)?;
-        let ends = OwnEnds::of_terminal(&given)?;
+        let ends = OwnEnds::of_terminal(&given, relays)?;
         Ok((Self(given), ends))
     }
 

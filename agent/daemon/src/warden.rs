@@ -166,6 +166,22 @@ impl Warden {
         }
     }
 
+    /// Goes on with a cell that was built for an earlier agent.
+    ///
+    /// # Errors
+    /// Where it is gone, or the warden.
+    pub async fn adopt(&self, cell: CellId) -> Result<Building, WardenError> {
+        let link = self.link().await?;
+        let (answer, answered) = oneshot::channel();
+        let (held, gone) = watch::channel(false);
+        link.wait_for(cell, Waiting { answer: Some(answer), leaves: HashMap::new(), gone: held })?;
+        link.send(&WardenRequest::Adopt(cell), None).await?;
+        match answered.await {
+            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
+            Ok(Err(_)) | Err(_) => Err(WardenError::Gone),
+        }
+    }
+
     /// Has a cgroup leaf made for a run; its cell's PID 1 has it then.
     ///
     /// # Errors

@@ -162,6 +162,7 @@ impl Init {
                 Ok(())
             }
             Ok((CellRequest::Listen, _)) => self.listen(),
+            Ok((CellRequest::Check, _)) => self.report(&CellEvent::Heard, &[]),
             Ok((CellRequest::Signal(id, signal), _)) => {
                 if let Some(run) = self.run(id) {
                     run.signal(signal);

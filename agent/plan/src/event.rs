@@ -43,6 +43,9 @@ pub enum CellEvent {
         /// On 127.0.0.1.
         port: u16,
     },
+    /// All requests before [`Check`](crate::CellRequest::Check) were heard, and what
+    /// was to be said of them stands before this.
+    Heard,
 }
 
 impl Frame for CellEvent {
@@ -81,6 +84,7 @@ impl Encode for CellEvent {
                 w.u8(6);
                 w.array(&port.to_le_bytes());
             }
+            Self::Heard => w.u8(7),
         }
     }
 }
@@ -111,6 +115,7 @@ impl Decode for CellEvent {
             }),
             5 => Ok(Self::Ended { run: RunId(r.array("run")?), ending: RunEnding::decode(r)? }),
             6 => Ok(Self::Listening { port: u16::from_le_bytes(r.array("port")?) }),
+            7 => Ok(Self::Heard),
             other => Err(DecodeError::Unknown("cell event", other.into())),
         }
     }

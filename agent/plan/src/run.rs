@@ -89,6 +89,8 @@ pub enum CellRequest {
     /// Send a signal to a run: to the foreground process group of its terminal,
     /// or, without one, to the process group of its first process.
     Signal(RunId, RunSignal),
+    /// Say that all requests before this one were heard.
+    Check,
 }
 
 /// A signal that a run may be sent, by its number on Linux (signal(7)).
@@ -249,6 +251,7 @@ impl Encode for CellRequest {
                 w.array(&run.0);
                 w.u8(*signal as u8);
             }
+            Self::Check => w.u8(6),
         }
     }
 }
@@ -261,6 +264,7 @@ impl Decode for CellRequest {
             3 => Ok(Self::Kill(RunId(r.array("run")?))),
             4 => Ok(Self::Listen),
             5 => Ok(Self::Signal(RunId(r.array("run")?), RunSignal::decode(r.u8("signal")?)?)),
+            6 => Ok(Self::Check),
             other => Err(DecodeError::Unknown("cell request", other.into())),
         }
     }

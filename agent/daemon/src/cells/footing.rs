@@ -39,6 +39,17 @@ impl Ground {
         Self { cell: Arc::clone(&footing.cell), narrower }
     }
 
+    /// Of a cell of an earlier process: what its PID 1 keeps opened for narrower runs is
+    /// not known, and asked for anew.
+    pub(super) fn again(cell: Pins) -> Self {
+        Self { cell: Arc::new(cell), narrower: Mutex::default() }
+    }
+
+    /// What the rules of the cell stood for.
+    pub(super) fn of_cell(&self) -> &Pins {
+        &self.cell
+    }
+
     /// Whether the rules mean in this cell what they mean now; those of the run are
     /// remembered then.
     pub(super) fn bears(&self, footing: &Footing) -> bool {

@@ -29,6 +29,23 @@ impl Site {
         Self { inode: look(&path).ok(), path }
     }
 
+    /// For a log.
+    pub(super) fn kept(&self) -> Vec<u64> {
+        let words = |(major, minor, inode)| vec![u64::from(major), u64::from(minor), inode];
+        self.inode.map(words).unwrap_or_default()
+    }
+
+    /// The workspace of a cell of a log.
+    pub(super) fn again(plan: &CellPlan, kept: &[u64]) -> Self {
+        let path = plan.workspace.path.as_path().to_owned();
+        let number = |word: u64| u32::try_from(word).ok();
+        let inode = match *kept {
+            [major, minor, inode] => number(major).zip(number(minor)).map(|(a, b)| (a, b, inode)),
+            _ => None,
+        };
+        Self { path, inode }
+    }
+
     /// Whether the path still leads there, as far as the agent may look.
     pub(super) fn is_there(&self) -> bool {
         let Some(inode) = self.inode else { return true };

@@ -6,41 +6,38 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cofferdam_journal::{Ending, Trace};
+use cofferdam_journal::Trace;
+use cofferdam_plan::run::LoopbackHold;
 use cofferdam_plan::{LandlockPlan, Leaf};
-use cofferdam_proto::exec::v1::{Finished, Outcome, Sandbox, StartRunRequest, Started, Usage};
+use cofferdam_proto::exec::v1::{Outcome, Sandbox, StartRunRequest, Started};
 use cofferdam_proto::intent::v1::Grant;
 use cofferdam_trust::action_digest;
 use serde_json::Value;
 use tracing::{Instrument as _, Span};
 
 use super::Agent;
-use super::supervise::{Supervised, supervise};
+use super::keep::Keeping;
+use super::under_way::{CameTo, UnderWay, finish};
 use crate::cap::{Capped, CappedNetwork, Crowd, Need, cap};
-use crate::cell::Fate;
 use crate::cells::{Footing, Held, Wanted};
 use crate::clock;
 use crate::denials::FilesOfRun;
 use crate::fault::Fault;
 use crate::input::Kind;
 use crate::intent::Verified;
-use crate::outcome::{Ended, Evidence};
+use crate::outcome::Ended;
 use crate::peers::Gateway;
 use crate::planner::{
     Berth, Command, Naming, PlanError, Purpose, Survey, landlock, plan_cell, plan_run,
 };
 use crate::proxy::Served;
-use crate::record::{CallResult, Decided, Recorded, grant_value};
+use crate::record::{Decided, Recorded, grant_value};
 use crate::registry::{Begin, Entered, Place, Run};
+use crate::restart::run::Words;
 use crate::spool::{HELD, Reader};
-use crate::streams::OwnEnds;
+use crate::streams::{OwnEnds, Relay};
 use crate::terminal::Terminal;
-use crate::usage::CellUsage;
 use crate::{describe, outcome, sandbox, streams, validate};
-
-/// What may be left to read after a run ended: nothing holds its pipes open but
-/// a descriptor that got out of the cell.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// A run, and a reader of its output that was there before its first byte.
 #[derive(Debug)]
@@ -215,14 +212,6 @@ struct Running<'a> {
     ceiling: [u8; 32],
 }
 
-/// What a run came to.
-#[derive(Default)]
-struct CameTo {
-    outcome: Outcome,
-    usage: Usage,
-    sandbox: Option<Sandbox>,
-}
-
 impl Running<'_> {
     /// Plans, finds its cell, starts and follows it to its end.
     async fn execute(&self, recorded: &Recorded, command: Command) -> CameTo {
@@ -242,46 +231,47 @@ impl Running<'_> {
         };
         let mut sandbox = sandbox::of(cell.layers(), capped, ceiling);
         let background = command.background;
-        let started = self.start(&cell, landlock, command).await;
+        let started = self.start(&cell, landlock, command, recorded, &sandbox).await;
         let Boarded { running, leaf, served, own } = match started {
             Ok(boarded) => boarded,
             Err(outcome) => return CameTo { sandbox: Some(sandbox), ..never(outcome) },
         };
         let path = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
         sandbox.layers.extend(sandbox::loopback_layer(capped, running.loopback));
+        self.tell_started(&cell, running.loopback);
         let process = running.process.as_ref();
         let watched =
             process.and_then(|it| agent.denials.started(it, cell.own_uid(), &path, asked));
-        let Course { ended, usage, counted, signals, by_itself } =
-            self.follow(&cell, running, leaf, own).await;
-        if let Some(leaf) = leaf {
-            cell.leave(leaf, background && by_itself).await;
-        }
-        // What lives on in the background has no way out any more: every
-        // connection is in a record.
-        if let Some(served) = served {
-            sandbox::tell_traffic(&mut sandbox, served.stop().await);
-        }
-        let explained = match watched {
-            Some(watched) => {
-                let files = Arc::new(FilesOfRun::new(capped.clone(), survey));
-                let context = sandbox::context(capped, protected, files);
-                Some(agent.denials.ended(watched, !outcome::succeeded(&ended), &context).await)
-            }
-            None => None,
+        let files = Arc::new(FilesOfRun::new(capped.clone(), survey));
+        let context = sandbox::context(capped, protected, files);
+        let under_way = UnderWay {
+            agent,
+            run: self.run,
+            cell: &cell,
+            leaf,
+            background,
+            limits: capped.limits,
+            sandbox,
+            served,
+            refusals: watched.map(|it| (it, context)).ok_or_else(|| agent.denials.unseen()),
+            ended: Ended::ByItself,
+            since: Duration::ZERO,
         };
-        let records = explained.as_ref().map(|explained| explained.killing.clone());
-        sandbox::tell_denials(&mut sandbox, explained, agent.denials.unseen());
-        let counted_by = leaf.and(agent.counters.version());
-        let evidence = Evidence::new(records, &sandbox, cell.own_uid(), counted_by);
-        let evidence = Evidence { asked_for: signals, ..evidence };
-        let outcome = outcome::attributed(ended, &evidence);
-        sandbox.layers.extend(cell.protection().await);
-        if let Some(room) = cell.room() {
-            sandbox::tell_room(&mut sandbox, &room, outcome::succeeded(&outcome));
-        }
-        sandbox::tell_limits(&mut sandbox, &counted, &capped.limits);
-        CameTo { outcome, usage, sandbox: Some(sandbox) }
+        under_way.to_its_end(running, Some(own)).await
+    }
+
+    /// Tells those who follow that it started.
+    fn tell_started(&self, cell: &Held, loopback: LoopbackHold) {
+        let Self { agent, run, capped, .. } = *self;
+        let mut layers = agent.note_layers(cell.layers());
+        layers.extend(sandbox::loopback_layer(capped, loopback));
+        let run_id = uuid::Uuid::from_bytes(run.id().0).to_string();
+        let started = Started { run_id, started_at: Some(clock::now()), layers };
+        // Only what is new: lists of a log's entries add up.
+        let layers = sandbox::loopback_layer(capped, loopback).into_iter().collect();
+        let sandbox = Some(Sandbox { layers, ..Sandbox::default() });
+        run.note(Words { started: Some(started.clone()), sandbox, ..Words::default() });
+        run.started(started);
     }
 
     /// The cell, what of Landlock's rules is this run's own, and what both come from.
@@ -317,6 +307,8 @@ impl Running<'_> {
         cell: &Held,
         landlock: Vec<LandlockPlan>,
         command: Command,
+        recorded: &Recorded,
+        sandbox: &Sandbox,
     ) -> Result<Boarded, Outcome> {
         let Self { agent, capped, .. } = *self;
         let warden = agent.cells.warden();
@@ -327,7 +319,8 @@ impl Running<'_> {
                        gives cells none; start it without `background`";
             return Err(outcome::failed_to_start("background", 0, why.to_owned()));
         }
-        let boarded = self.board(cell, leaf, landlock, command).await;
+        let keeping = Keeping { cell, leaf, recorded, sandbox, capped };
+        let boarded = self.board(cell, leaf, landlock, command, keeping).await;
         if let (Err(_), Some(leaf)) = (&boarded, leaf) {
             cell.leave(leaf, false).await;
         }
@@ -340,6 +333,7 @@ impl Running<'_> {
         leaf: Option<Leaf>,
         landlock: Vec<LandlockPlan>,
         command: Command,
+        keeping: Keeping<'_>,
     ) -> Result<Boarded, Outcome> {
         let Self { agent, run, capped, .. } = *self;
         let no_streams =
@@ -348,11 +342,13 @@ impl Running<'_> {
         let pipes = command.terminal.is_none().then(|| streams::make(run.input().is_some()));
         let (child, own) = pipes.transpose().map_err(no_streams)?.unzip();
         let (proxy, served) = self.way_out(cell).await?.unzip();
+        let kept = keeping.keep(agent, run, &command, own.as_ref(), served.is_some());
+        let (kept, relays) = kept.map_err(no_streams)?;
         let plan = plan_run(run.id(), &command, capped, Berth { leaf, landlock, proxy });
-        match cell.start(plan, child).await {
+        match cell.start_kept(plan, child, kept).await {
             Ok(mut running) => {
                 let given = running.terminal.take();
-                let own = own.map_or_else(|| self.terminal(given), Ok);
+                let own = own.map_or_else(|| self.terminal(given, relays), Ok);
                 let own = match own {
                     Ok(own) => own,
                     Err(error) => {
@@ -374,9 +370,9 @@ impl Running<'_> {
     }
 
     /// The streams of the terminal that the cell gave.
-    fn terminal(&self, given: Option<OwnedFd>) -> io::Result<OwnEnds> {
+    fn terminal(&self, given: Option<OwnedFd>, relays: Option<[Relay; 2]>) -> io::Result<OwnEnds> {
         let given = given.ok_or_else(|| io::Error::other("the cell gave no terminal"))?;
-        let (terminal, own) = Terminal::new(given)?;
+        let (terminal, own) = Terminal::new(given, relays)?;
         self.run.has_terminal(terminal);
         Ok(own)
     }
@@ -391,66 +387,6 @@ impl Running<'_> {
             served.map_err(|error| outcome::failed_to_start("network", 0, error.to_string()))?;
         Ok(Some((port, served)))
     }
-
-    async fn follow(
-        &self,
-        cell: &Held,
-        running: crate::cell::Running,
-        leaf: Option<Leaf>,
-        own: OwnEnds,
-    ) -> Course {
-        let Self { agent, run, capped, .. } = *self;
-        let mut layers = agent.note_layers(cell.layers());
-        layers.extend(sandbox::loopback_layer(capped, running.loopback));
-        let run_id = uuid::Uuid::from_bytes(run.id().0).to_string();
-        run.started(Started { run_id, started_at: Some(clock::now()), layers });
-        let carried = Arc::clone(run);
-        let mut pump =
-            tokio::spawn(async move { own.carry(carried.input(), carried.spool()).await });
-        let counted = leaf.map(|leaf| cell.leaf_path(leaf)).unwrap_or_default();
-        run.counted_in(counted.clone());
-        let out_of_memory =
-            || agent.counters.lets_some_die() && agent.counters.read(&counted).oom_kills > 0;
-        let supervised = supervise(cell, running, run, &mut pump, &capped.limits, out_of_memory);
-        let Supervised { next, mut ended, overtime, signals } = supervised.await;
-        let usage = tokio::task::block_in_place(|| agent.counters.read(&counted));
-        if overtime {
-            cell.give_up().await;
-        }
-        drain(run, &mut pump).await;
-        // It may have ended by itself right after it wrote too much.
-        if run.spool().has_hit_limit() && ended == Ended::ByItself {
-            ended = Ended::ForOutput;
-        }
-        match next {
-            crate::cell::Next::Ended(ending) => {
-                let usage = crate::usage::with_ending(usage, &ending);
-                let outcome = outcome::of_run(&ending, &ended, usage, &capped.limits);
-                let told = outcome::usage(&ending, usage);
-                let by_itself = !ending.timed_out && !ending.cancelled;
-                Course { ended: outcome, usage: told, counted: usage, signals, by_itself }
-            }
-            crate::cell::Next::Vanished => {
-                let fate = if overtime { Fate::GivenUp } else { Fate::of(cell.gone()).await };
-                // What broke its word is not asked again.
-                cell.give_up().await;
-                let outcome = outcome::of_vanished(&ended, fate, usage, &capped.limits);
-                let (told, by_itself) = (Usage::default(), false);
-                Course { ended: outcome, usage: told, counted: usage, signals, by_itself }
-            }
-        }
-    }
-}
-
-/// How a run that started went.
-struct Course {
-    ended: Outcome,
-    usage: Usage,
-    counted: CellUsage,
-    /// Signals that its caller had it sent.
-    signals: Vec<i32>,
-    /// It was not ended: what it started in the background may go on.
-    by_itself: bool,
 }
 
 /// A run that was started in its cell.
@@ -459,39 +395,4 @@ struct Boarded {
     leaf: Option<Leaf>,
     served: Option<Served>,
     own: OwnEnds,
-}
-
-/// Takes what is left in the pipes, whether anybody reads or not.
-async fn drain(run: &Run, pump: &mut tokio::task::JoinHandle<Result<(), crate::spool::LimitHit>>) {
-    run.spool().take_the_rest();
-    if !pump.is_finished() && tokio::time::timeout(DRAIN, &mut *pump).await.is_err() {
-        pump.abort();
-    }
-}
-
-/// Records the outcome and tells those who follow.
-fn finish(agent: &Agent, run: &Run, recorded: Recorded, came_to: CameTo) {
-    let CameTo { outcome, usage, sandbox } = came_to;
-    run.spool().close();
-    let [stdout_bytes, stderr_bytes] = run.spool().lengths();
-    let result = CallResult {
-        ending: Ending::from_wire(outcome.clone()),
-        output_digest: run.spool().digest(),
-        usage: Some(cofferdam_journal::Usage::from_wire(usage)),
-        sandbox: sandbox.as_ref().map(sandbox::record),
-    };
-    let receipt = agent
-        .recorder
-        .outcome(recorded, result)
-        .inspect_err(|error| tracing::error!(%error, "an outcome could not be recorded"))
-        .ok();
-    run.finished(Finished {
-        outcome: Some(outcome),
-        usage: Some(usage),
-        receipt,
-        stdout_bytes,
-        stderr_bytes,
-        sandbox,
-    });
-    agent.registry.ended(run.id());
 }

@@ -25,6 +25,7 @@ use crate::intent::Verified;
 use crate::peers::Gateway;
 use crate::record::{CallResult, Decided};
 use crate::registry::{Order, RegistryError, Run};
+use crate::restart::run::Words;
 use crate::validate::InvalidField;
 use crate::{describe, validate};
 
@@ -49,6 +50,9 @@ pub async fn write_run(
     let act = |run: &Run, input: RunInput| {
         let RunInput { run_id: _, offset, data, end } = input;
         let taken = run.input().take(offset, &data, end)?;
+        if end && taken.bytes == data.len() {
+            run.note(Words { input_ended: true, ..Words::default() });
+        }
         Ok(RunInputTaken {
             offset: taken.offset,
             bytes: taken.bytes as u64,

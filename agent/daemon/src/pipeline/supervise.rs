@@ -11,10 +11,13 @@ use crate::cell::{Cell, Next, Running};
 use crate::outcome::Ended;
 use crate::planner::GRACE;
 use crate::registry::{Order, Run};
+use crate::restart::run::Words;
 use crate::spool::LimitHit;
 
 /// How long a run goes on after its last reader left.
 const ALONE: Duration = Duration::from_secs(2);
+/// The same after a restart of the agent, which its gateway has to notice first.
+const RESUMED: Duration = Duration::from_secs(60);
 /// How much longer than its wall time, or than the grace after it was told to end,
 /// a run may take before its cell is given up: PID 1 keeps the time and ends runs,
 /// this is for a PID 1 that does not.
@@ -43,12 +46,19 @@ pub(super) async fn supervise(
     run: &Run,
     pump: &mut JoinHandle<Result<(), LimitHit>>,
     limits: &CappedLimits,
+    before: (Ended, Duration),
     out_of_memory: impl Fn() -> bool,
 ) -> Supervised {
-    let wall = Duration::from_millis(limits.wall_millis) + OVERTIME;
+    let (mut ended, since) = before;
+    let wall = Duration::from_millis(limits.wall_millis).saturating_sub(since) + OVERTIME;
     let mut overtime = std::pin::pin!(sleep(wall));
-    let mut cancelled = std::pin::pin!(cancelled(run));
-    let mut ended = Ended::ByItself;
+    let patience = if since.is_zero() { ALONE } else { RESUMED };
+    let mut cancelled = std::pin::pin!(cancelled(run, patience));
+    if ended != Ended::ByItself {
+        // An earlier process did, and nobody knows whether the cell heard it.
+        cell.kill(run.id());
+        overtime.set(sleep(OVERTIME));
+    }
     let mut pumping = true;
     let mut silence = Silence::begin(limits.idle_millis);
     let mut glance = tokio::time::interval(GLANCE);
@@ -65,6 +75,7 @@ pub(super) async fn supervise(
                     if !signals.contains(&i32::from(signal as u8)) {
                         signals.push((signal as u8).into());
                     }
+                    run.note(Words { signals: vec![(signal as u8).into()], ..Words::default() });
                     cell.signal(run.id(), signal);
                 }
                 Order::Kill => ended = Ended::For("caller"),
@@ -78,6 +89,7 @@ pub(super) async fn supervise(
             by = &mut cancelled, if untouched => {
                 cell.cancel(run.id());
                 ended = Ended::For(by);
+                note(run, &ended);
                 overtime.set(sleep(GRACE + OVERTIME));
                 continue;
             }
@@ -95,10 +107,23 @@ pub(super) async fn supervise(
             }
         }
         if untouched && ended != Ended::ByItself {
+            note(run, &ended);
             cell.kill(run.id());
             overtime.set(sleep(OVERTIME));
         }
     }
+}
+
+/// Has the next process know what was done to it, too.
+fn note(run: &Run, ended: &Ended) {
+    let (ended_for, cancelled) = match ended {
+        Ended::ByItself => (0, String::new()),
+        Ended::ForOutput => (1, String::new()),
+        Ended::ForSilence => (2, String::new()),
+        Ended::ForMemory => (3, String::new()),
+        Ended::For(by) => (0, (*by).to_owned()),
+    };
+    run.note(Words { ended_for, cancelled, ..Words::default() });
 }
 
 /// The next order; the run itself holds the sending end.
@@ -136,15 +161,16 @@ impl Silence {
 
 /// Waits until somebody cancels the run, or nobody has followed it for a while
 /// though it is none that is kept.
-async fn cancelled(run: &Run) -> &'static str {
+async fn cancelled(run: &Run, mut patience: Duration) -> &'static str {
     let alone = async {
         loop {
             run.spool().abandoned().await;
-            let left = tokio::time::timeout(ALONE, run.spool().attended()).await.is_err();
+            let left = tokio::time::timeout(patience, run.spool().attended()).await.is_err();
             if left && !run.is_kept() {
                 break;
             }
             run.spool().attended().await;
+            patience = ALONE;
         }
     };
     tokio::select! {
@@ -187,7 +213,8 @@ mod tests {
             run.keep();
             run.cancel("caller");
             let mut pump = tokio::spawn(std::future::pending());
-            supervise(&cell, running, &run, &mut pump, &LIMITS, || false).await
+            let before = (Ended::ByItself, Duration::ZERO);
+            supervise(&cell, running, &run, &mut pump, &LIMITS, before, || false).await
         };
         let before = Instant::now();
         tokio::select! {

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::Standing;
 use super::look::{self, Look};
+use crate::restart::cell::Protected;
 
 /// Paths that are listed of those with one thing in common.
 const LISTED: usize = 16;
@@ -28,6 +29,48 @@ pub struct Reliance {
 }
 
 impl Reliance {
+    /// How the paths stood, for a log.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Protected> {
+        let paths: BTreeSet<_> = self.standing.keys().chain(self.looks.keys()).collect();
+        let kept = paths.into_iter().map(|path| {
+            let (standing, why) = match self.standing.get(path) {
+                None => (0, String::new()),
+                Some(Standing::There) => (1, String::new()),
+                Some(Standing::Homeless) => (2, String::new()),
+                Some(Standing::Failed(why)) => (3, why.clone()),
+            };
+            let (look, device, inode) = match self.looks.get(path) {
+                None => (0, 0, 0),
+                Some(Look::There(device, inode)) => (1, *device, *inode),
+                Some(Look::Missing) => (2, 0, 0),
+                Some(Look::Homeless) => (3, 0, 0),
+            };
+            Protected { path: path.clone(), standing, why, look, device, inode }
+        });
+        kept.collect()
+    }
+
+    /// Takes what a log says of them.
+    pub(super) fn recall(&mut self, kept: Vec<Protected>) {
+        for Protected { path, standing, why, look, device, inode } in kept {
+            let standing = match standing {
+                1 => Some(Standing::There),
+                2 => Some(Standing::Homeless),
+                3 => Some(Standing::Failed(why)),
+                _ => None,
+            };
+            let look = match look {
+                1 => Some(Look::There(device, inode)),
+                2 => Some(Look::Missing),
+                3 => Some(Look::Homeless),
+                _ => None,
+            };
+            self.standing.extend(standing.map(|standing| (path.clone(), standing)));
+            self.looks.extend(look.map(|look| (path, look)));
+        }
+    }
+
     /// How the protected paths stand, as a layer of the sandbox: what a run of
     /// this cell could do to them, or others did that nothing held back. What
     /// earlier cells left behind is told once.

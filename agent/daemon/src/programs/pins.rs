@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cofferdam_plan::LandlockPlan;
 
+use crate::restart::cell::Pin;
+
 /// The inodes of some rules, and the links that led to them.
 #[derive(Debug, Default)]
 pub struct Pins {
@@ -80,6 +82,28 @@ impl Pins {
         links.for_each(|link| _ = note(link));
         let directories = directories.into_values().collect();
         Self { inodes, directories, looks: Looks::default() }
+    }
+
+    /// What the rules stood for, for a log.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Pin> {
+        let pin = |inode: &Option<Inode>| {
+            let (device, inode, made) = (*inode)?;
+            let (seconds, nanos) = made.unzip();
+            Some(Pin { there: true, device, inode, seconds, nanos: nanos.unwrap_or_default() })
+        };
+        self.inodes.iter().map(|inode| pin(inode).unwrap_or_default()).collect()
+    }
+
+    /// Those of a log. They can be [compared](Self::agree), and have no directories to
+    /// look at.
+    #[must_use]
+    pub fn again(kept: &[Pin]) -> Self {
+        let inode = |pin: &Pin| {
+            let made = pin.seconds.map(|seconds| (seconds, pin.nanos));
+            pin.there.then_some((pin.device, pin.inode, made))
+        };
+        Self { inodes: kept.iter().map(inode).collect(), ..Self::default() }
     }
 
     /// Whether another inode is now where one of them was. Asks file systems, for

@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cofferdam_proto::intent::v1::Subject;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::{PATIENCE, RegistryError};
 use crate::cap::Crowd;
+use crate::intent::Verified;
 
 /// A user, as one gateway names them: nobody else's calls count as theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,6 +25,16 @@ pub struct User {
     pub tenant: String,
     /// The name.
     pub user: String,
+}
+
+impl User {
+    /// The caller of an intent.
+    #[must_use]
+    pub fn of(verified: &Verified) -> Self {
+        let intent = verified.intent();
+        let Subject { user, tenant, .. } = intent.subject.clone().unwrap_or_default();
+        Self { gateway: intent.gateway.clone(), tenant, user }
+    }
 }
 
 /// All places.

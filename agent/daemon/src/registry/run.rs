@@ -17,7 +17,9 @@ use uuid::Uuid;
 use crate::clock;
 use crate::fault::Fault;
 use crate::input::{Input, Kind};
-use crate::spool::{Room, Spool};
+use crate::restart::run::{KeptRun, Words};
+use crate::spool::{LimitHit, Room, Spool};
+use crate::streams::OwnEnds;
 use crate::terminal::Terminal;
 use crate::usage::{Counters, Now};
 
@@ -73,6 +75,16 @@ pub struct Run {
     ended: OnceLock<(Instant, Timestamp)>,
     /// Its cgroup, beneath each controller.
     counted: OnceLock<String>,
+    /// Where it outlives this process.
+    in_store: OnceLock<Arc<KeptRun>>,
+}
+
+/// Who asks for the end of runs, in the words of outcomes.
+#[must_use]
+pub fn known(by: &str) -> &'static str {
+    const ALL: [&str; 5] =
+        ["caller", "a caller that left", "session closed", "agent stopped", "host owner"];
+    ALL.into_iter().find(|it| *it == by).unwrap_or("caller")
 }
 
 /// What whoever supervises a run is to do to it.
@@ -153,7 +165,40 @@ impl Run {
             waiting: Mutex::new(Some(waiting)),
             ended: OnceLock::new(),
             counted: OnceLock::new(),
+            in_store: OnceLock::new(),
         }
+    }
+
+    /// From now on it outlives this process.
+    pub fn is_kept_by(&self, kept: Arc<KeptRun>) {
+        self.in_store.get_or_init(|| kept);
+    }
+
+    /// Has the next process know something of it.
+    pub fn note(&self, words: Words) {
+        _ = self.in_store.get().inspect(|kept| kept.note(&words));
+    }
+
+    /// Moves its streams until they end.
+    ///
+    /// # Errors
+    /// Where the output limit is hit; the run is then to be ended.
+    pub async fn carry(&self, own: OwnEnds) -> Result<(), LimitHit> {
+        let fed = || _ = self.in_store.get().inspect(|kept| kept.input_is_over());
+        own.carry(&self.input, &self.spool, fed).await
+    }
+
+    /// Nobody asks for it any more, or it does not outlive this process any more.
+    pub(super) fn is_forgotten(&self) {
+        _ = self.in_store.get().inspect(|kept| kept.let_go());
+    }
+
+    /// It goes on as an earlier process left it, ended.
+    pub fn resumed(&self, started: Option<Started>, finished: Finished) {
+        if let Some(started) = started {
+            self.started(started);
+        }
+        self.finished(finished);
     }
 
     /// Its name.
@@ -214,9 +259,16 @@ impl Run {
         self.session == session
     }
 
+    /// What it runs, in words.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
     /// It goes on while nobody follows it.
     pub fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
+        self.note(Words { kept: true, ..Words::default() });
     }
 
     /// Whether it goes on while nobody follows it.
@@ -260,6 +312,9 @@ impl Run {
         let (Some(own), known) = &mut *terminal else { return Err(SteerError::Starting) };
         own.resize(size).map_err(|error| SteerError::Terminal(error.kind()))?;
         *known = Some(size);
+        let TerminalSize { rows, columns } = size;
+        let (rows, columns) = (rows.into(), columns.into());
+        self.note(Words { rows, columns, ..Words::default() });
         Ok(())
     }
 
@@ -300,6 +355,7 @@ impl Run {
     /// It ended.
     pub fn finished(&self, finished: Finished) {
         self.ended.get_or_init(|| (Instant::now(), clock::now()));
+        _ = self.in_store.get().inspect(|kept| kept.streams_are_over());
         // Whoever has the other end open is no process of the run any more.
         self.terminal().0 = None;
         self.state.send_modify(|state| {
@@ -319,6 +375,7 @@ impl Run {
 
     /// Asks for its end; the first one who asks is remembered.
     pub fn cancel(&self, by: &'static str) {
+        self.note(Words { cancelled: by.to_owned(), ..Words::default() });
         self.cancelled.send_if_modified(|cancelled| {
             let first = cancelled.is_none();
             cancelled.get_or_insert(by);

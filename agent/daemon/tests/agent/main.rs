@@ -8,6 +8,8 @@ mod doctor;
 mod files;
 mod gateway;
 mod host;
+mod keeper;
+mod outliving;
 mod places;
 mod processes;
 mod programs;
