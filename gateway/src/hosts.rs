@@ -168,3 +168,6 @@ impl Host {
         HostServiceClient::new(self.gate(Carries::Calls)).max_decoding_message_size(MAX_ANSWER)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,6 +140,12 @@ impl Link {
         }
     }
 
+    /// Who was met last on the connection for calls.
+    #[cfg(test)]
+    pub(super) fn met(&self) -> Option<Arc<Peer>> {
+        self.lines.load().calls.met.load_full()
+    }
+
     fn replace(&self) -> Arc<Lines> {
         let lines = Arc::new(Lines::new(&self.route));
         self.lines.store(Arc::clone(&lines));

@@ -172,11 +172,7 @@ impl Host {
         }
     }
 
-    async fn start(
-        &self,
-        intent: &RecordedIntent<Command>,
-        hold: bool,
-    ) -> Result<Events, Status> {
+    async fn start(&self, intent: &RecordedIntent<Command>, hold: bool) -> Result<Events, Status> {
         let request = StartRunRequest {
             intent: Some(intent.signed().clone()),
             command: Some(intent.action().clone()),
