@@ -35,10 +35,14 @@ pub(crate) fn regular(
 
 /// Opens what a directory says is a regular file, if it still is one. A link is
 /// not followed.
-pub(crate) fn known_regular(path: &Path) -> std::io::Result<File> {
+pub(crate) fn known_regular(path: &Path) -> std::io::Result<(File, u64)> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    Ok((file, metadata.len()))
 }
 
 /// Refuses everything but a regular file.

@@ -178,9 +178,9 @@ impl Search {
         shown: Vec<u8>,
         budget: &Budget,
     ) -> Option<Found> {
-        let file = open::known_regular(path).ok()?;
+        let (file, size) = open::known_regular(path).ok()?;
         let mut found = Found::new(shown, self.most);
-        let reader = Timed::new(file, budget.deadline());
+        let reader = Timed::new(file, size, budget.deadline());
         // An error here is a line longer than the buffer, or the time's end.
         if searcher.search_reader(matcher, reader, &mut found).is_err() && budget.is_late() {
             found.cut();

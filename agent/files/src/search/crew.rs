@@ -15,8 +15,8 @@ use super::found::Found;
 use super::page::Page;
 use crate::walk::Budget;
 
-/// Files that are handed over at once.
-const BATCH: usize = 16;
+/// Files that are handed over at once: each time, threads wake each other.
+const BATCH: usize = 64;
 /// Threads at most.
 const CREW: usize = 8;
 
@@ -39,7 +39,7 @@ pub(super) fn search(search: &Search, matcher: &RegexMatcher, budget: Budget, pa
     let window = Window {
         done: Mutex::new(0),
         moved: Condvar::new(),
-        width: 4 * crew,
+        width: 2 * crew,
         stopped: AtomicBool::new(false),
         cut: AtomicBool::new(false),
     };
@@ -75,9 +75,12 @@ impl Window {
         !self.is_stopped()
     }
 
+    /// The walk is woken when there is room for several batches, not for each.
     fn advance(&self, done: usize) {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) = done;
-        self.moved.notify_all();
+        if done.is_multiple_of(self.width / 2) {
+            self.moved.notify_all();
+        }
     }
 
     fn stop(&self) {
