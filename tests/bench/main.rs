@@ -119,8 +119,11 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     })?;
     let loads = options.part(Part::Loads, || loads(options, &dev))?.unwrap_or_default();
     let peak = memory::of_parts(&dev)?;
-    let printed = options
-        .part(Part::Output, || output::measure(&dev, &mut agent, options.print_mebibytes))?;
+    let printed = options.part(Part::Output, || {
+        // Nobody answered for the connection meanwhile, so that it is closed by now.
+        let mut agent = agent::Client::connect(&dev, &seen)?;
+        output::measure(&dev, &mut agent, options.print_mebibytes)
+    })?;
     let search =
         options.part(Part::Search, || files::search(&dev, options.search_mebibytes))?.flatten();
     drop(dev);
