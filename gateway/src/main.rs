@@ -22,12 +22,20 @@ fn main() -> anyhow::Result<()> {
         arguments.lifeline_fd.map(inherited::take).transpose().context("--lifeline-fd")?;
     let socket = inherited::socket().context("the socket of the service manager")?;
     log_to_stderr();
+    hide_memory()?;
     let config = Config::load(&arguments.config)?;
     if arguments.check {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(socket, config, ready, lifeline))
+}
+
+/// Before any key is read: no core dump has this process's memory, and nobody else of
+/// its user looks into it (`PR_SET_DUMPABLE`, prctl(2)).
+fn hide_memory() -> anyhow::Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .context("cannot make the process not dumpable")
 }
 
 async fn serve(

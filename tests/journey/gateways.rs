@@ -115,6 +115,11 @@ hosts = {names:?}
         process.wait().unwrap();
     }
 
+    /// pid of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -18,6 +18,7 @@ mod progress;
 mod records;
 mod resources;
 mod schemas;
+mod secrets;
 mod services;
 mod sessions;
 mod stdio;
