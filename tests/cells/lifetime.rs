@@ -176,6 +176,28 @@ fn a_listening_warden_serves_one_agent_after_the_other() {
 }
 
 #[test]
+fn a_cell_whose_socket_is_held_outlives_its_agent_and_is_the_next_ones() {
+    let bench = Bench::new();
+    let root = bench.path().parent().unwrap().to_owned();
+    let mut warden = Warden::start_listening(&root, rustix::process::geteuid().as_raw());
+    let kept = warden.build(cell_plan(bench.path())).unwrap();
+    let closed = warden.build(cell_plan(bench.path())).unwrap();
+    let gone = closed.id;
+    warden.reconnect();
+    drop(closed);
+    assert!(warden.adopt(kept.id));
+    assert_eq!(kept.run(bench.path(), &["true"]).unwrap().code(), Some(0));
+    // Once it is buried nobody knows it, and one that never was is answered alike.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while warden.adopt(gone) {
+        assert!(Instant::now() < deadline, "it outlives its control socket");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!warden.adopt(cofferdam_plan::CellId([9; 16])));
+    warden.end(kept);
+}
+
+#[test]
 fn a_listening_warden_hangs_up_on_anybody_but_the_agent() {
     let bench = Bench::new();
     let root = bench.path().parent().unwrap().to_owned();

@@ -248,6 +248,21 @@ impl Warden {
         self.wait_gone(id);
     }
 
+    /// Goes on with a cell of an earlier agent: whether the warden has it.
+    ///
+    /// # Panics
+    /// When the warden breaks the protocol.
+    pub fn adopt(&mut self, id: CellId) -> bool {
+        send(&self.socket, &WardenRequest::Adopt(id), &[]).expect("a request");
+        loop {
+            match receive::<WardenEvent>(&self.socket).expect("the warden answers").0 {
+                WardenEvent::Building { cell, .. } if cell == id => return true,
+                WardenEvent::Gone { cell } if cell == id => return false,
+                _ => {}
+            }
+        }
+    }
+
     /// Waits for the word that nothing of a cell is left.
     ///
     /// # Panics

@@ -115,9 +115,11 @@ impl Keeper {
             .args(["-c", &script, "bash", env!("CARGO_BIN_EXE_cofferdam-agent"), "--config"])
             .arg(directory.join("agent/agent.toml"))
             .args(["--descriptor-store", "--ready-fd", &number(&tell)])
-            .env("NOTIFY_SOCKET", directory.join("notify.sock"))
-            .env("LISTEN_FDS", given.len().to_string())
-            .env("LISTEN_FDNAMES", names.join(":"));
+            .env("NOTIFY_SOCKET", directory.join("notify.sock"));
+        if !given.is_empty() {
+            command.env("LISTEN_FDS", given.len().to_string());
+            command.env("LISTEN_FDNAMES", names.join(":"));
+        }
         if is_root() {
             command.uid(AGENT).gid(AGENT);
         }
