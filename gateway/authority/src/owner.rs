@@ -78,6 +78,8 @@ pub struct GenerationEntry {
     pub certifies_from: u64,
     /// From when on it counts no more.
     pub retires_at: Option<u64>,
+    /// When its certificate ends; another one has to follow before.
+    pub ends_at: u64,
     /// Whether it certifies now.
     pub certifies: bool,
     /// Whether join tokens name it now.

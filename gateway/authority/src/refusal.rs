@@ -119,6 +119,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it tells of nobody that is known here.
+    pub(crate) fn is_of_strangers(&self) -> bool {
+        matches!(self.code(), Code::Unauthenticated | Code::InvalidArgument)
+    }
+
     fn code(&self) -> Code {
         match self {
             Self::Claim(ClaimError::Invalid) | Self::UnknownToken | Self::UnknownHost => {

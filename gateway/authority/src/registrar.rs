@@ -47,6 +47,10 @@ const PRUNE: u64 = 60;
 /// one is told what became of it.
 const REMEMBER_TOKENS: u64 = 30 * 24 * 60 * 60;
 
+const DAY: u64 = 24 * 60 * 60;
+/// Seconds before the end of the authority's certificate from which on it is told.
+const WARN: u64 = 60 * DAY;
+
 /// Writes what happened to a host into the gateway's journal, or says why not.
 pub type Recording = Box<dyn Fn(Peer) -> Result<(), String> + Send + Sync>;
 
@@ -78,6 +82,8 @@ struct Looked {
     /// When something changes by itself.
     due: Option<u64>,
     pruned: u64,
+    /// When somebody was last told that the authority ends soon.
+    warned: u64,
 }
 
 /// Why there is no authority.
@@ -221,6 +227,7 @@ impl Registrar {
             looked.pruned = now.seconds();
         }
         let generations = self.current_generations(now)?;
+        warn_of_end(&generations, &mut looked.warned, now);
         let lifetime = self.settings.certificate_lifetime;
         self.own.renew(&generations, &self.gateway, &self.name, lifetime, now)?;
         let refreshed = self.hand_out(&generations, now)?;
@@ -263,6 +270,20 @@ impl Registrar {
             Renewals(it).prune(seconds.saturating_sub(window))?;
             TokenRow::prune(it, seconds.saturating_sub(REMEMBER_TOKENS))
         })
+    }
+}
+
+/// Says once a day, for as long as there is time to do something, that the authority's
+/// certificate ends.
+fn warn_of_end(generations: &Generations, warned: &mut u64, now: Moment) {
+    let Some(left) = generations.left(now).filter(|left| *left < WARN) else { return };
+    if now.seconds().saturating_sub(*warned) >= DAY {
+        *warned = now.seconds();
+        tracing::warn!(
+            days = left / DAY,
+            "the authority's certificate ends soon, and with it all that it certifies: let another \
+             one follow with `cofferdam authority rotate`"
+        );
     }
 }
 

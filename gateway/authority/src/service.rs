@@ -144,7 +144,7 @@ impl Desk {
             tracing::error!(%error, "judging a request was broken off");
             Status::internal("the authority failed; its log says why")
         })?;
-        let answer = judged.inspect_err(|refusal| tracing::warn!(%refusal, "a host is refused"))?;
+        let answer = judged.inspect_err(tell)?;
         if !is_taken_in(&extensions) {
             return Err(Refusal::TooMany.into());
         }
@@ -169,6 +169,15 @@ impl Desk {
             before.cancel();
         }
         token
+    }
+}
+
+/// Strangers can be refused as often as they like, and are not told of in the log.
+fn tell(refusal: &Refusal) {
+    if refusal.is_of_strangers() {
+        tracing::debug!(%refusal, "a stranger is refused");
+    } else {
+        tracing::warn!(%refusal, "a host is refused");
     }
 }
 
@@ -215,7 +224,7 @@ impl JoinService for Desk {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
             tokio::select! {
-                () = tell(roster, said.host, said.version, &sender) => {}
+                () = send_lists(roster, said.host, said.version, &sender) => {}
                 () = end.cancelled() => {}
                 () = sender.closed() => {}
             }
@@ -226,7 +235,7 @@ impl JoinService for Desk {
 }
 
 /// Sends each newer list, until the host is none any more.
-async fn tell(
+async fn send_lists(
     mut roster: watch::Receiver<Arc<Roster>>,
     host: String,
     mut seen: u64,

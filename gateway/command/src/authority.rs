@@ -1,16 +1,17 @@
 //! `cofferdam authority`: the certificate authority that hosts join a gateway by.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use cofferdam_authority::{GenerationEntry, Owner, State};
-use cofferdam_gateway::config::AuthorityConfig;
+use cofferdam_authority::{GenerationEntry, Owner, OwnerError, State};
+use cofferdam_gateway::config::{AuthorityConfig, Config};
+use cofferdam_trust::SigningKey;
 use serde::Serialize;
 
 use crate::office::{OfficeError, authority, check_owner, person};
-use crate::report::{Format, Report, write_table};
+use crate::report::{Format, Report, complain, write_table};
 use crate::time;
 
 const INIT: &str = "\
@@ -33,7 +34,7 @@ A new intermediate, before the year of the one there is ends:
 /// What to do with the authority.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes what is missing of it, and keeps what is there.
+    /// Makes what is missing of it and of the gateway's own keys, and keeps what is there.
     #[command(after_help = INIT)]
     Init(Arguments),
     /// Shows its generations: which one certifies, and which roots count.
@@ -76,6 +77,9 @@ pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, OfficeEr
         Command::Show(which) => (which, None, Act::Show),
     };
     let AuthorityConfig { settings, .. } = authority(&which.config)?;
+    if matches!(act, Act::Begin) {
+        make_signing_key(&which.config)?;
+    }
     let is_there = settings.state.exists();
     if !is_there && !matches!(act, Act::Begin) {
         return Err(OfficeError::Missing(settings.state));
@@ -93,6 +97,18 @@ pub(crate) fn run(command: Command, format: Format) -> Result<ExitCode, OfficeEr
     Ok(format.show(&Shown { directory: settings.directory, generations }))
 }
 
+/// The gateway's own signing key is the other thing that a first start needs.
+fn make_signing_key(config: &Path) -> Result<(), OfficeError> {
+    let path = Config::load(config)?.signing_key;
+    if path.exists() {
+        return Ok(());
+    }
+    check_owner(&path)?;
+    SigningKey::generate().and_then(|key| key.save(&path)).map_err(OwnerError::from)?;
+    complain(&format!("made the gateway's signing key `{}`", path.display()));
+    Ok(())
+}
+
 enum Act {
     Begin,
     Rotate,
@@ -103,11 +119,11 @@ impl Report for Shown {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "authority in {}\n", self.directory.display())?;
         let rows: Vec<_> = self.generations.iter().map(row).collect();
-        write_table(out, ["GENERATION", "CERTIFIES", "COUNTS", "SHOWN", "ROOT (SHA-256)"], &rows)
+        write_table(out, ["GENERATION", "CERTIFIES", "COUNTS", "ENDS", "SHOWN", "ROOT (SHA-256)"], &rows)
     }
 }
 
-fn row(it: &GenerationEntry) -> [String; 5] {
+fn row(it: &GenerationEntry) -> [String; 6] {
     let certifies = if it.certifies {
         "now".to_owned()
     } else {
@@ -118,6 +134,7 @@ fn row(it: &GenerationEntry) -> [String; 5] {
         it.generation.to_string(),
         certifies,
         counts.unwrap_or_else(|| "yes".to_owned()),
+        time::from_unix(it.ends_at),
         if it.shown { "to hosts that join" } else { "" }.to_owned(),
         it.root.clone(),
     ]

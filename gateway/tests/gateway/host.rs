@@ -69,6 +69,16 @@ impl TestHost {
 
     /// The same, of another name.
     pub(crate) async fn start_as(own: &str, directory: &Path, script: Script) -> Self {
+        Self::start_signing(own, directory, script, SigningKey::generate().unwrap()).await
+    }
+
+    /// The same with this key, by which it signs its receipts.
+    pub(crate) async fn start_signing(
+        own: &str,
+        directory: &Path,
+        script: Script,
+        signing: SigningKey,
+    ) -> Self {
         let uri = format!("spiffe://cofferdam/agent/{own}");
         let name: PeerName = uri.parse().unwrap();
         let lifetime = Lifetime::from_now(Duration::from_hours(1));
@@ -84,8 +94,7 @@ impl TestHost {
         let listener =
             TlsListener::bind(loopback, server_config(&identity.unwrap()).unwrap()).await.unwrap();
         let address = listener.local_addr().to_string();
-        let (signing, asked) = (SigningKey::generate().unwrap(), Asked::default());
-        let closed = Closed::default();
+        let (asked, closed) = (Asked::default(), Closed::default());
         let key = signing.public_key();
         let gateway = SigningKey::load(&file("signing.key")).unwrap().public_key();
         let exec = Exec {

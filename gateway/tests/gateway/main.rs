@@ -9,6 +9,7 @@ mod bad_input;
 mod completion;
 mod eras;
 mod host;
+mod joining;
 mod limits;
 mod listening;
 mod offered;

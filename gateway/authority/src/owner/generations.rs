@@ -35,13 +35,13 @@ impl Owner<'_> {
             SigningKey::generate()?.save(&key)?;
         }
         let now = Moment::now();
-        let digest = authority.root_digest();
+        let generation = first(&authority, now);
         self.state.change(|it| {
             if !Generation::all(it)?.is_empty() {
                 return Ok(());
             }
-            first(digest, now).save(it)?;
-            let detail = format!("the first certificate; its root is {}", hex(&digest));
+            generation.save(it)?;
+            let detail = format!("the first certificate; its root is {}", hex(&generation.root));
             self.event("authority", PeerStep::Rotated, detail, now).note(it)
         })?;
         self.generations()
@@ -76,11 +76,12 @@ impl Owner<'_> {
         let directory = format!("generation-{id}");
         let authority = open_or_make(&settings.directory.join(&directory), root)?;
         let (root, issues_from) = (authority.root_digest(), now.after(settings.announce));
+        let ends_at = Moment::of(authority.not_after()).seconds();
         let retires_at = Some(issues_from.after(settings.overlap).seconds());
         self.state.change(|it| {
             Generation { retires_at, ..last }.save(it)?;
             let issues_from = issues_from.seconds();
-            Generation { id, directory, root, issues_from, retires_at: None }.save(it)?;
+            Generation { id, directory, root, issues_from, retires_at: None, ends_at }.save(it)?;
             let detail = format!("generation {id} is announced; its root is {}", hex(&root));
             self.event("authority", PeerStep::Rotated, detail, now).note(it)
         })?;
@@ -103,6 +104,7 @@ impl Owner<'_> {
             root: hex(&it.root),
             certifies_from: it.issues_from,
             retires_at: it.retires_at,
+            ends_at: it.ends_at,
             certifies: issuing == Some(it.id),
             shown: shown == Some(it.id),
         };
@@ -111,9 +113,15 @@ impl Owner<'_> {
 }
 
 /// The generation of an authority that was just made or found.
-pub(crate) fn first(root: [u8; 32], now: Moment) -> Generation {
-    let issues_from = now.seconds();
-    Generation { id: 1, directory: String::new(), root, issues_from, retires_at: None }
+pub(crate) fn first(authority: &Authority, now: Moment) -> Generation {
+    Generation {
+        id: 1,
+        directory: String::new(),
+        root: authority.root_digest(),
+        issues_from: now.seconds(),
+        retires_at: None,
+        ends_at: Moment::of(authority.not_after()).seconds(),
+    }
 }
 
 fn open_or_make(directory: &Path, root: Option<&Path>) -> Result<Authority, OwnerError> {

@@ -98,12 +98,12 @@ impl Owner<'_> {
     /// # Errors
     /// Where it is revoked already.
     pub fn revoke(&self, name: &str, why: &str) -> Result<(), OwnerError> {
-        self.act(name, PeerStep::Revoked, why, |host| match host.standing {
-            Standing::Revoked => Err("nothing is left to revoke"),
-            _ => {
-                host.standing = Standing::Revoked;
-                Ok(())
+        self.act(name, PeerStep::Revoked, why, |host| {
+            if host.standing == Standing::Revoked {
+                return Err("nothing is left to revoke");
             }
+            host.standing = Standing::Revoked;
+            Ok(())
         })
     }
 

@@ -110,7 +110,7 @@ impl Registrar {
                 self.go_on(it, host, asked, now)
             }
             (TokenState::Used | TokenState::Withdrawn, Some(_)) => {
-                self.shown_twice(it, token, host, now)
+                shown_twice(it, token, host, now)
             }
             (TokenState::Open, None) => self.first_use(it, token, host, asked, now),
             _ => Ok(Err(Refusal::TokenWithdrawn)),
@@ -179,24 +179,18 @@ impl Registrar {
         };
         Ok(self.host_name(&host.name).map(|host| Answer::Certified { host, chain }))
     }
+}
 
-    /// Somebody else shows a token that was shown before.
-    fn shown_twice(
-        &self,
-        it: &Connection,
-        token: TokenRow,
-        mut host: HostRow,
-        now: Moment,
-    ) -> Judged<Answer> {
-        let alarm = "its join token was shown by somebody else, too";
-        TokenRow { state: TokenState::Alarmed, ..token }.save(it)?;
-        host.alarm = Some(alarm.to_owned());
-        if matches!(host.standing, Standing::Invited | Standing::Pending | Standing::Approved) {
-            host.standing = Standing::Refused;
-        }
-        host.save(it)?;
-        event(&host.name, PeerStep::Alarmed, alarm, now).note(it)?;
-        tracing::warn!(host = host.name, "ALARM: a join token was shown with two different keys");
-        Ok(Err(Refusal::TokenTwice))
+/// Somebody else shows a token that was shown before.
+fn shown_twice(it: &Connection, token: TokenRow, mut host: HostRow, now: Moment) -> Judged<Answer> {
+    let alarm = "its join token was shown by somebody else, too";
+    TokenRow { state: TokenState::Alarmed, ..token }.save(it)?;
+    host.alarm = Some(alarm.to_owned());
+    if matches!(host.standing, Standing::Invited | Standing::Pending | Standing::Approved) {
+        host.standing = Standing::Refused;
     }
+    host.save(it)?;
+    event(&host.name, PeerStep::Alarmed, alarm, now).note(it)?;
+    tracing::warn!(host = host.name, "ALARM: a join token was shown with two different keys");
+    Ok(Err(Refusal::TokenTwice))
 }

@@ -19,7 +19,7 @@ impl Generations {
     pub(super) fn open(directory: &Path, state: &State, now: Moment) -> Result<Self, OpenError> {
         let mut rows = state.read(Generation::all)?;
         if rows.is_empty() {
-            let generation = first(Authority::open(directory)?.root_digest(), now);
+            let generation = first(&Authority::open(directory)?, now);
             state.change(|it| generation.save(it))?;
             rows.push(generation);
         }
@@ -73,6 +73,12 @@ impl Generations {
         let special = [Generation::issuing(&rows, now), Generation::shown(&rows, now)];
         let counting = rows.iter().filter(|row| row.counts(now));
         special.into_iter().flatten().chain(counting).map(|row| row.id).collect()
+    }
+
+    /// Seconds until the one that certifies ends.
+    pub(super) fn left(&self, now: Moment) -> Option<u64> {
+        let rows = self.rows();
+        Generation::issuing(&rows, now).map(|it| it.ends_at.saturating_sub(now.seconds()))
     }
 
     /// When the next of this changes by itself.

@@ -67,7 +67,7 @@ impl Registrar {
             return Ok(Err(Refusal::Replayed));
         }
         if said.counter <= host.counter {
-            return self.copied(it, host, now);
+            return copied(it, host, now);
         }
         let lifetime = self.settings.certificate_lifetime.as_secs();
         let since = now.seconds().saturating_sub(lifetime);
@@ -86,7 +86,9 @@ impl Registrar {
         Renewals(it).add(&digest, &host.name, now.seconds())?;
         host.counter = said.counter;
         host.last_renewal = Some(digest);
-        host.reported_address = host::address(&said.address).ok().flatten();
+        if let Ok(Some(address)) = host::address(&said.address) {
+            host.reported_address = Some(address);
+        }
         host.agent_version.clone_from(&said.agent_version);
         host.save(it)?;
         event(&host.name, step, String::new(), now).note(it)?;
@@ -110,27 +112,27 @@ impl Registrar {
         Ok(host.reattested + 1)
     }
 
-    /// Two have the host's key.
-    fn copied(&self, it: &Connection, mut host: HostRow, now: Moment) -> Judged<Answer> {
-        let alarm = "its signing key is used by two: a renewal came out of turn";
-        host.alarm = Some(alarm.to_owned());
-        host.save(it)?;
-        event(&host.name, PeerStep::Alarmed, alarm, now).note(it)?;
-        tracing::warn!(host = host.name, "ALARM: two renew with the same host's key");
-        Ok(Err(Refusal::Alarm(alarm.to_owned())))
-    }
-
     /// The request names this authority and is like no other.
     pub(super) fn check_meant(&self, authority: &str, nonce: &[u8]) -> Result<(), Refusal> {
         if nonce.len() != NONCE {
             return Err(Refusal::Malformed("its nonce has not 16 bytes"));
         }
         if authority != self.name.to_string() {
-            let asked = authority.chars().filter(|it| it.is_ascii_graphic()).take(128).collect();
+            let asked = authority.chars().filter(char::is_ascii_graphic).take(128).collect();
             return Err(Refusal::OtherAuthority { asked, here: self.name.to_string() });
         }
         Ok(())
     }
+}
+
+/// Two have the host's key.
+fn copied(it: &Connection, mut host: HostRow, now: Moment) -> Judged<Answer> {
+    let alarm = "its signing key is used by two: a renewal came out of turn";
+    host.alarm = Some(alarm.to_owned());
+    host.save(it)?;
+    event(&host.name, PeerStep::Alarmed, alarm, now).note(it)?;
+    tracing::warn!(host = host.name, "ALARM: two renew with the same host's key");
+    Ok(Err(Refusal::Alarm(alarm.to_owned())))
 }
 
 /// Why a host that did not join, or has gone, gets nothing.

@@ -24,6 +24,8 @@ impl Registrar {
         let said = claim.proved_by(&key)?;
         self.check_meant(&said.authority, &said.nonce)?;
         check_clock(said.at.as_ref(), Moment::of(now))?;
+        // Who was just certified has to be in the roster that the stream looks at.
+        self.look(now).map_err(|error| Refusal::Unrecorded(error.to_string()))?;
         let host = self.state.read(|it| HostRow::find(it, &said.host))?;
         match host.map(|host| host.standing) {
             Some(Standing::Joined) => Ok(said),

@@ -22,13 +22,15 @@ pub(crate) struct Generation {
     pub(crate) issues_from: u64,
     /// None: not as long as no other follows.
     pub(crate) retires_at: Option<u64>,
+    /// When its certificate ends: nothing that it certifies outlives that.
+    pub(crate) ends_at: u64,
 }
 
 impl Generation {
     /// All of them, oldest first.
     pub(crate) fn all(connection: &Connection) -> Result<Vec<Self>, StateError> {
         let mut statement = connection.prepare_cached(
-            "SELECT id, directory, root, issues_from, retires_at FROM generation ORDER BY id",
+            "SELECT id, directory, root, issues_from, retires_at, ends_at FROM generation ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
         let mut all = Vec::new();
@@ -39,6 +41,7 @@ impl Generation {
                 root: digest(&row.get::<_, Vec<u8>>(2)?)?,
                 issues_from: row.get(3)?,
                 retires_at: row.get(4)?,
+                ends_at: row.get(5)?,
             });
         }
         Ok(all)
@@ -46,11 +49,12 @@ impl Generation {
 
     /// Writes it, in the place of what was there.
     pub(crate) fn save(&self, connection: &Connection) -> Result<(), StateError> {
-        let Self { id, directory, root, issues_from, retires_at } = self;
+        let Self { id, directory, root, issues_from, retires_at, ends_at } = self;
         connection.execute(
-            "INSERT OR REPLACE INTO generation (id, directory, root, issues_from, retires_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            (id, directory, root, issues_from, retires_at),
+            "INSERT OR REPLACE INTO generation \
+             (id, directory, root, issues_from, retires_at, ends_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (id, directory, root, issues_from, retires_at, ends_at),
         )?;
         Ok(())
     }
@@ -86,7 +90,8 @@ mod tests {
     use super::*;
 
     fn generation(id: u32, issues_from: u64, retires_at: Option<u64>) -> Generation {
-        Generation { id, directory: String::new(), root: [0; 32], issues_from, retires_at }
+        let (directory, root, ends_at) = (String::new(), [0; 32], u64::MAX);
+        Generation { id, directory, root, issues_from, retires_at, ends_at }
     }
 
     #[test]

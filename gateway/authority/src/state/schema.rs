@@ -60,7 +60,8 @@ const CREATE: &str = "
         directory TEXT NOT NULL,
         root BLOB NOT NULL CHECK (length(root) = 32),
         issues_from INTEGER NOT NULL,
-        retires_at INTEGER
+        retires_at INTEGER,
+        ends_at INTEGER NOT NULL
     ) STRICT;
 
     CREATE TABLE list (

@@ -1,5 +1,7 @@
 //! First certificates, by join tokens.
 
+use std::collections::BTreeMap;
+
 use cofferdam_authority::{Approval, Standing};
 use cofferdam_journal::PeerStep;
 use cofferdam_proto::join::v1::enrol_response::Answer;
@@ -128,7 +130,7 @@ async fn a_name_is_given_once_until_it_is_removed() {
     let (mut guest, _) = office.joined("web-1").await;
     let invitation = cofferdam_authority::Invitation {
         host: "web-1".to_owned(),
-        labels: Default::default(),
+        labels: BTreeMap::new(),
         projects: Vec::new(),
         address: None,
         valid: HOUR,
@@ -150,7 +152,7 @@ async fn a_clock_that_is_a_day_off_is_told_so_with_both_times() {
     let office = Office::open(|_| {}).await;
     let guest = Guest::with(&office.invite("web-1"));
     let mut said = guest.enrolment();
-    let late = now().unwrap().seconds + 24 * 60 * 60;
+    let late = now().seconds + 24 * 60 * 60;
     said.at = Some(Timestamp { seconds: late, nanos: 0 });
     let request = sign_enrolment(&guest.signing, &said);
     let status = office.client(guest.recognise()).enrol(request).await.unwrap_err();

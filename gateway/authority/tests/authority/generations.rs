@@ -5,7 +5,7 @@ use std::time::Duration;
 use cofferdam_authority::OwnerError;
 use cofferdam_trust::{Authority, sha256};
 
-use crate::office::{Office, list, prepared, registrar, soon};
+use crate::office::{Journal, Office, list, prepared, registrar, soon};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -61,7 +61,7 @@ async fn an_intermediate_certifies_while_its_root_is_away() {
     let made = Authority::create(&root.path().join("root")).unwrap().root_digest();
     let settings = prepared_beneath(directory.path(), &root.path().join("root"));
     root.close().unwrap();
-    let registrar = registrar(&settings, &Default::default()).unwrap();
+    let registrar = registrar(&settings, &Journal::default()).unwrap();
     let list = list(Some(&registrar.roster().borrow().trust));
     assert_eq!(sha256(&list.roots[0]), made);
 }

@@ -195,7 +195,7 @@ impl Office {
         let watching = Watching {
             host: guest.host.clone(),
             authority: "spiffe://cofferdam/authority/main".to_owned(),
-            at: now(),
+            at: Some(now()),
             nonce: nonce(),
             version,
         };
@@ -242,7 +242,7 @@ impl Guest {
             signing_key: self.signing.public_key().to_string(),
             address: "127.0.0.1:8461".to_owned(),
             agent_version: "0.1.0".to_owned(),
-            at: now(),
+            at: Some(now()),
         }
     }
 
@@ -252,7 +252,7 @@ impl Guest {
             host: self.host.clone(),
             authority: "spiffe://cofferdam/authority/main".to_owned(),
             request: self.key.request().unwrap(),
-            at: now(),
+            at: Some(now()),
             nonce: nonce(),
             counter: self.counter,
             address: "127.0.0.1:8461".to_owned(),
@@ -292,8 +292,8 @@ pub(crate) fn peer(credentials: &Credentials) -> Peer {
     Peer::from_certificate(&CertificateDer::from_pem_slice(chain).unwrap()).unwrap()
 }
 
-pub(crate) fn now() -> Option<Timestamp> {
-    Some(SystemTime::now().into())
+pub(crate) fn now() -> Timestamp {
+    SystemTime::now().into()
 }
 
 fn nonce() -> Vec<u8> {

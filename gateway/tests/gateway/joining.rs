@@ -1,0 +1,158 @@
+//! Hosts that join by the gateway's own authority: from a token to a call, and out
+//! again.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cofferdam_authority::{Invitation, Owner, Project, Settings, State};
+use cofferdam_proto::join::v1::join_service_client::JoinServiceClient;
+use cofferdam_proto::join::v1::{Enrolment, enrol_response::Answer};
+use cofferdam_trust::{
+    JoinToken, PeerKey, Recognise, SigningKey, connect, joining_client_config, sign_enrolment,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::host::{Script, TestHost};
+use crate::service::{Served, prepare};
+
+/// A gateway whose authority is the one of the test, at an address of its own.
+async fn served(more: &str) -> (Served, String) {
+    let directory = TempDir::new().unwrap();
+    let token = prepare(directory.path(), "");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let path = directory.path().join("gateway.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let without = text.lines().filter(|line| !line.starts_with("identity"));
+    let text = without.collect::<Vec<_>>().join("\n");
+    let authority =
+        format!("[authority]\nlisten = \"{free}\"\ndirectory = \".\"\napproval = \"none\"\n{more}");
+    std::fs::write(&path, format!("{text}\n{authority}")).unwrap();
+    let state = state(directory.path());
+    Owner::new(&state, "tester").begin(&settings(directory.path()), None).unwrap();
+    (Served::serve(directory, token).await, free.to_string())
+}
+
+fn settings(directory: &Path) -> Settings {
+    Settings::new(directory.to_owned(), directory.join("authority.sqlite"))
+}
+
+fn state(directory: &Path) -> State {
+    State::open(&settings(directory).state).unwrap()
+}
+
+/// A host of this name that plays its part, enrolled by a token.
+async fn joined(served: &Served, authority: &str, name: &str) -> TestHost {
+    let directory = served.directory.path();
+    let file = directory.join(format!("{name}.signing.key"));
+    let key = SigningKey::generate().unwrap();
+    key.save(&file).unwrap();
+    let script = Script { stdout: "hello from there\n", ..Script::default() };
+    let signing = SigningKey::load(&file).unwrap();
+    let host = TestHost::start_signing(name, directory, script, signing).await;
+    let invitation = Invitation {
+        host: name.to_owned(),
+        labels: [("role".to_owned(), "joined".to_owned())].into(),
+        projects: vec![Project { name: "site".to_owned(), workspace: None }],
+        address: Some(host.address.clone()),
+        valid: Duration::from_hours(1),
+    };
+    let state = state(directory);
+    let token = Owner::new(&state, "tester").invite(&invitation).unwrap().token;
+    enrol(authority, &token, &key).await;
+    host
+}
+
+async fn enrol(authority: &str, token: &JoinToken, key: &SigningKey) {
+    let config = joining_client_config(Recognise::Root(token.authority())).unwrap();
+    let mut client = JoinServiceClient::new(connect(authority, config).unwrap());
+    let enrolment = Enrolment {
+        host: token.host().to_owned(),
+        token: token.secret().to_vec(),
+        request: PeerKey::generate().unwrap().request().unwrap(),
+        signing_key: key.public_key().to_string(),
+        address: String::new(),
+        agent_version: "0.1.0".to_owned(),
+        at: Some(std::time::SystemTime::now().into()),
+    };
+    let answer = client.enrol(sign_enrolment(key, &enrolment)).await.unwrap().into_inner();
+    assert!(matches!(answer.answer, Some(Answer::Credentials(_))), "{answer:?}");
+}
+
+async fn run(served: &Served, host: &str) -> Value {
+    let arguments = json!({ "command": "uname -a", "project": "site", "host": host });
+    served.call("execute_command", arguments).await
+}
+
+/// Calls until it comes out as it should; a few seconds at most.
+async fn until(served: &Served, host: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let mut answer = Value::Null;
+    for _ in 0..100 {
+        answer = run(served, host).await;
+        if is_so(&answer) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{answer:#}");
+}
+
+fn went_well(answer: &Value) -> bool {
+    answer["result"]["isError"] == json!(false)
+}
+
+fn journal(served: &Served) -> String {
+    let files = std::fs::read_dir(served.journal()).unwrap();
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()
+    };
+    files.map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_joined_is_called_and_one_that_was_revoked_is_not() {
+    let (served, authority) = served("").await;
+    let host = joined(&served, &authority, "joined").await;
+    until(&served, "joined", went_well).await;
+    assert_eq!(host.asked()[0].0.host, "joined");
+
+    let state = state(served.directory.path());
+    Owner::new(&state, "tester").revoke("joined", "broken into").unwrap();
+    until(&served, "joined", |answer| !went_well(answer)).await;
+    let asked = host.asked().len();
+    assert!(!went_well(&run(&served, "joined").await));
+    assert_eq!(host.asked().len(), asked, "a revoked host is asked for nothing");
+    let journal = journal(&served);
+    for step in ["invited", "enrolled", "certified", "revoked"] {
+        assert!(journal.contains(&format!("\"step\":\"{step}\"")), "{step}: {journal}");
+    }
+    assert!(journal.contains("broken into"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_are_called_all_along_while_the_gateways_certificate_renews_itself() {
+    let more = "certificate_seconds = 3\noverlap_seconds = 3\n";
+    let (served, authority) = served(more).await;
+    let host = joined(&served, &authority, "joined").await;
+    until(&served, "joined", went_well).await;
+    let began = std::time::Instant::now();
+    let mut calls = 0;
+    // Long enough for three certificates, one after the other.
+    while began.elapsed() < Duration::from_secs(8) {
+        let answer = run(&served, "joined").await;
+        assert!(went_well(&answer), "after {:?}: {answer:#}", began.elapsed());
+        calls += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(host.asked().len() > calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_joined_is_there_after_a_restart() {
+    let (served, authority) = served("").await;
+    let host = joined(&served, &authority, "joined").await;
+    until(&served, "joined", went_well).await;
+    let served = served.restart().await;
+    until(&served, "joined", went_well).await;
+    assert!(host.asked().len() >= 2);
+}
