@@ -38,6 +38,9 @@ pub struct Config {
     pub warden: Option<PathBuf>,
     /// The network proxy's socket; without it no cell has a way out.
     pub proxy: Option<PathBuf>,
+    /// Where the authority is that this host enrolled with (HOST:PORT), once that is
+    /// known: [`crate::enrolment::address`].
+    pub authority: Option<String>,
     /// The local socket by which the host's owner asks the agent.
     pub control: PathBuf,
     /// The file worker.
@@ -324,6 +327,7 @@ impl Config {
             labels: file.labels,
             listen: file.listen,
             dial: file.gateway.dial,
+            authority: None,
             ceiling: at(file.ceiling),
             profiles: file.profiles.map(at),
             warden: file.warden.map(at),
@@ -348,13 +352,15 @@ impl Config {
 impl Config {
     /// The ports that the agent connects to.
     pub fn dialled_ports(&self) -> impl Iterator<Item = u16> {
-        self.dial.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok())
+        let all = self.dial.iter().chain(&self.authority);
+        all.filter_map(|address| address.rsplit_once(':')?.1.parse().ok())
     }
 
     /// Whether it has to look names up for that.
     #[must_use]
     pub fn dials_names(&self) -> bool {
-        self.dial.iter().any(|address| address.parse::<SocketAddr>().is_err())
+        let mut all = self.dial.iter().chain(&self.authority);
+        all.any(|address| address.parse::<SocketAddr>().is_err())
     }
 }
 

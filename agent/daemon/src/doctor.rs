@@ -8,6 +8,7 @@
 
 mod disk;
 mod findings;
+mod hand;
 mod identity;
 mod leases;
 mod narrowing;

@@ -15,6 +15,8 @@
 //! configuration names.
 
 mod authority;
+#[cfg(test)]
+mod example;
 pub mod join;
 mod membership;
 pub mod renew;
@@ -85,4 +87,11 @@ pub fn load(config: &Config) -> Result<Loaded, LoadError> {
         Role::Agent => Ok(loaded),
         _ => Err(LoadError::NotAnAgent(loaded.identity.name().clone())),
     }
+}
+
+/// Where the authority is that this host enrolled with, if it did: HOST:PORT.
+#[must_use]
+pub fn address(config: &Config) -> Option<String> {
+    let directory = config.identity.directory.as_ref()?;
+    Membership::load(directory).ok().flatten().map(|it| it.address)
 }

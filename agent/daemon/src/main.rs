@@ -16,6 +16,7 @@ use cofferdam_agent::config::Config;
 use cofferdam_agent::confine::{self, Confinement};
 use cofferdam_agent::control;
 use cofferdam_agent::doctor::{self, Page, Subject};
+use cofferdam_agent::enrolment;
 use cofferdam_agent::enrolment::join::{self, Joined};
 use cofferdam_agent::hand::{self, Here, OfCeiling};
 use cofferdam_agent::programs::shown;
@@ -70,7 +71,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Serve) -> anyhow::Result<()> {
     let mut inherited = adopt(arguments)?;
-    let config = Config::load(&arguments.config)?;
+    let mut config = Config::load(&arguments.config)?;
+    config.authority = enrolment::address(&config);
     let owner = rustix::process::geteuid().as_raw();
     let ceilings = Arc::new(Ceilings::new(config.ceiling.clone(), owner));
     inherited.control = match control::bind(&config.control) {
@@ -163,18 +165,21 @@ const AGAIN: u8 = 75;
 /// Makes this host one of a gateway's.
 fn enroll(request: &join::Request) -> anyhow::Result<ExitCode> {
     match join::enroll(request)? {
-        Joined::Enrolled(membership) => {
+        Joined::Enrolled(membership, key) => {
             println!(
-                "This host is {}, certified by {} until it renews its certificate by itself.\n\
+                "This host is {}, certified by {}; its agent renews the certificate by itself.\n\
+                 Its signing key: {key}\n\
                  Start its agent: systemctl start cofferdam-agent",
                 membership.host, membership.authority
             );
             Ok(ExitCode::SUCCESS)
         }
-        Joined::Pending => {
+        Joined::Pending(key) => {
             println!(
-                "The gateway's owner has to approve this host: `cofferdam host approve` there, then \
-                 the same command here. `--wait` waits."
+                "Its signing key: {key}\n\
+                 The gateway's owner has to approve this host: `cofferdam host show`, which shows the \
+                 same key, and `cofferdam host approve` there; then the same command here. `--wait` \
+                 waits."
             );
             Ok(ExitCode::from(AGAIN))
         }

@@ -9,7 +9,7 @@ use cofferdam_ceiling::Ceiling;
 use cofferdam_profile::Profiles;
 use rustix::process::geteuid;
 
-use super::{CONFIGURATION, disk, identity, leases, narrowing, places, reach, services};
+use super::{CONFIGURATION, disk, hand, identity, leases, narrowing, places, reach, services};
 use crate::ceiling::Current;
 use crate::config::Config;
 
@@ -35,7 +35,10 @@ impl Prerequisites {
         let mut lines = vec![
             there(
                 "agent.configuration",
-                format!("{}, for the host `{}`", path.display(), config.name),
+                match config.name.as_str() {
+                    "" => format!("{}, for the host that its certificate names", path.display()),
+                    name => format!("{}, for the host `{name}`", path.display()),
+                },
             )
             .means("the agent knows its files, its gateways and its limits"),
         ];
@@ -48,6 +51,7 @@ impl Prerequisites {
         lines.push(profiles(&config, ceiling.as_ref()));
         lines.push(places::worker(&config.worker, ceiling.as_ref()));
         lines.extend(identity::lines(&config));
+        lines.extend(hand::lines(&config));
         lines.push(places::journal(&config.journal));
         lines.push(reach::warden(config.warden.as_deref()));
         lines.extend(ceiling.iter().flat_map(places::workspaces));

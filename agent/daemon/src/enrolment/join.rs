@@ -18,7 +18,7 @@ use clap::Args;
 use cofferdam_proto::join::v1::{Credentials, Enrolment};
 use cofferdam_trust::{
     IdentityError, JoinToken, JoinTokenError, KeyError, PeerKeyError, PeerName, Recognise, Role,
-    SigningKey, TrustList, TrustListError, sha256, sign_enrolment,
+    SigningKey, TrustList, TrustListError, VerifyingKey, sha256, sign_enrolment,
 };
 
 use super::authority::{AskError, Authority, Enrolled};
@@ -62,10 +62,10 @@ pub struct Request {
 /// How it went.
 #[derive(Debug)]
 pub enum Joined {
-    /// This host is one.
-    Enrolled(Box<Membership>),
-    /// The gateway's owner has to approve it first.
-    Pending,
+    /// This host is one, and signs with this key.
+    Enrolled(Box<Membership>, VerifyingKey),
+    /// The gateway's owner has to approve it first, and may compare this key.
+    Pending(VerifyingKey),
 }
 
 /// Why this host did not enrol. Nothing of it listens, and asking again is safe.
@@ -184,12 +184,12 @@ pub fn enroll(request: &Request) -> Result<Joined, JoinError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asking = ask(request, &config, &token, &keys);
     let Some(credentials) = runtime.map_err(JoinError::Runtime)?.block_on(asking)? else {
-        return Ok(Joined::Pending);
+        return Ok(Joined::Pending(keys.signing.public_key()));
     };
     let membership = accept(*credentials, &token, &keys, &request.gateway, &directory)?;
     membership.save(&directory)?;
     keys.forget_pending();
-    Ok(Joined::Enrolled(Box::new(membership)))
+    Ok(Joined::Enrolled(Box::new(membership), keys.signing.public_key()))
 }
 
 /// Asks until there is an answer that is one; `None` where people have to agree first

@@ -221,3 +221,46 @@ mod bytes {
         BASE64_STANDARD.decode(String::deserialize(from)?).map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::enrolment::example::Example;
+
+    #[test]
+    fn what_is_kept_is_read_again_and_a_change_of_any_part_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("identity");
+        assert!(Membership::load(&place).unwrap().is_none());
+        let made = Example::new(directory.path()).membership();
+        made.save(&place).unwrap();
+        let read = Membership::load(&place).unwrap().unwrap();
+        assert_eq!((read.counter, read.received), (3, made.received));
+        assert_eq!(read.trust, made.trust);
+        let path = place.join(FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (from, to) in [
+            ("agent/web-1", "agent/web-2"),
+            ("agent/web-1", "gateway/web-1"),
+            ("\"version\":1", "\"version\":2"),
+            ("\"counter\":3", "\"counter\":3,\"more\":1"),
+            ("\"key_id\":\"", "\"key_id\":\"0"),
+            ("BEGIN PRIVATE KEY", "BEGIN NO KEY"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+            assert!(Membership::load(&place).is_err(), "{from} to {to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_in_the_file_reading_it_ends_in_an_error(bytes in any::<Vec<u8>>()) {
+            let directory = tempfile::tempdir().unwrap();
+            store::write(&directory.path().join(FILE), &bytes).unwrap();
+            prop_assert!(Membership::load(directory.path()).is_err());
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! an answer that was lost, count once. The wall clock is looked at often, so that a
 //! machine that slept renews as soon as it wakes.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -61,7 +62,10 @@ impl Renewing {
         let mut pause = Duration::ZERO;
         let mut spread = spread();
         while let Some(membership) = self.standing.membership() {
-            let Ok(identity) = membership.identity(std::path::Path::new("")) else { return };
+            let identity = match membership.identity(Path::new("")) {
+                Ok(identity) => identity,
+                Err(error) => return tracing::error!(%error, "the certificate is never renewed"),
+            };
             let life = life(&membership, &identity);
             let due = membership.received + life.mul_f64(2.0 / 3.0 * spread);
             if let Ok(left) = due.duration_since(SystemTime::now()) {
@@ -95,7 +99,7 @@ impl Renewing {
 
     async fn renew(&self, membership: &Membership) -> Result<(), RenewError> {
         let identity = membership
-            .identity(std::path::Path::new(""))
+            .identity(Path::new(""))
             .map_err(|error| RenewError::Answer(error.to_string()))?;
         let pending = match &membership.renewal {
             Some(pending) if is_fresh(pending) => pending.clone(),
@@ -158,7 +162,7 @@ impl Renewing {
         let wrong = |problem: &str| RenewError::Answer(problem.to_owned());
         let next =
             Membership { chain: certificate_chain, key, renewal: None, ..membership.clone() };
-        let identity = next.identity(std::path::Path::new("the answer"));
+        let identity = next.identity(Path::new("the answer"));
         let identity = identity.map_err(|error| wrong(&error.to_string()))?;
         if host != membership.host.to_string() || *identity.name() != membership.host {
             return Err(wrong("its certificate is another host's"));

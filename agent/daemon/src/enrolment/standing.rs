@@ -260,3 +260,117 @@ impl FromIterator<VerifyingKey> for Standing {
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::enrolment::example::{Example, name};
+
+    const MAIN: &str = "spiffe://cofferdam/gateway/main";
+
+    fn standing(example: &Example, directory: &Path) -> Standing {
+        let membership = example.membership();
+        membership.save(directory).unwrap();
+        Standing::new(TrustedKeys::default(), Some((directory.to_owned(), membership)))
+    }
+
+    fn peer(text: &str) -> Peer {
+        let not_after = SystemTime::now() + Duration::from_mins(1);
+        Peer { name: name(text), not_after, fingerprint: [7; 32] }
+    }
+
+    #[test]
+    fn a_revocation_counts_at_once_and_after_a_restart_and_lists_never_go_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("identity");
+        let example = Example::new(directory.path());
+        let standing = standing(&example, &place);
+        let (main, now) = (peer(MAIN), SystemTime::now());
+        assert!(standing.knows(&main.name, now) && !standing.revokes(&main));
+        let revoking = TrustList {
+            revoked_names: vec![main.name.clone()],
+            gateways: Vec::new(),
+            ..example.list(5)
+        };
+        assert_eq!(standing.take(&revoking.sign(&example.signer)).unwrap(), 5);
+        assert!(standing.revokes(&main) && !standing.knows(&main.name, now));
+        for old in [4, 5] {
+            let refused = standing.take(&example.list(old).sign(&example.signer)).unwrap_err();
+            assert!(matches!(refused, TakeError::Rollback(_, 5)), "{refused}");
+        }
+        let read = Membership::load(&place).unwrap().unwrap();
+        let again = Standing::new(TrustedKeys::default(), Some((place, read)));
+        assert!(again.revokes(&main));
+        assert!(again.take(&example.list(4).sign(&example.signer)).is_err());
+    }
+
+    #[test]
+    fn a_list_of_somebody_else_or_of_another_domain_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let example = Example::new(directory.path());
+        let standing = standing(&example, &directory.path().join("identity"));
+        let forged = example.list(9).sign(&example.gateway);
+        assert!(matches!(standing.take(&forged), Err(TakeError::List(_))));
+        let elsewhere = TrustList {
+            trust_domain: "elsewhere".to_owned(),
+            gateways: Vec::new(),
+            ..example.list(9)
+        };
+        let refused = standing.take(&elsewhere.sign(&example.signer));
+        assert!(matches!(refused, Err(TakeError::Domain(_))));
+        let rootless = TrustList { roots: vec![vec![1, 2, 3]], ..example.list(9) };
+        assert!(standing.take(&rootless.sign(&example.signer)).is_err());
+        assert_eq!(standing.edition(), 1);
+        let nobody = Standing::default();
+        assert!(matches!(nobody.take(&forged), Err(TakeError::NotEnrolled)));
+    }
+
+    #[test]
+    fn a_list_that_has_ended_names_nobody_and_what_it_revoked_stays_revoked() {
+        let directory = tempfile::tempdir().unwrap();
+        let example = Example::new(directory.path());
+        let standing = standing(&example, &directory.path().join("identity"));
+        let lost = peer("spiffe://cofferdam/gateway/lost");
+        let list = TrustList { revoked_names: vec![lost.name.clone()], ..example.list(2) };
+        standing.take(&list.sign(&example.signer)).unwrap();
+        let (main, later) = (name(MAIN), SystemTime::now() + Duration::from_hours(2));
+        assert!(!standing.keys_of(&main, SystemTime::now()).is_empty());
+        assert!(!standing.knows(&main, later) && standing.keys_of(&main, later).is_empty());
+        assert!(standing.revokes(&lost));
+    }
+
+    #[test]
+    fn a_full_disk_keeps_no_revocation_from_counting_and_a_certificate_from_being_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("identity");
+        let example = Example::new(directory.path());
+        let standing = standing(&example, &place);
+        // A directory where the new file would be: nothing can be written there.
+        std::fs::create_dir(place.join("identity.new")).unwrap();
+        let main = peer(MAIN);
+        let list = TrustList { revoked_names: vec![main.name.clone()], ..example.list(2) };
+        standing.take(&list.sign(&example.signer)).unwrap();
+        assert!(standing.revokes(&main));
+        assert_eq!(Membership::load(&place).unwrap().unwrap().trust.version, 1);
+        assert!(standing.change(|it| it.counter = 9).is_err());
+        assert_eq!(standing.membership().unwrap().counter, 3);
+        std::fs::remove_dir(place.join("identity.new")).unwrap();
+        standing.save_again();
+        assert_eq!(Membership::load(&place).unwrap().unwrap().trust.version, 2);
+    }
+
+    #[test]
+    fn a_newer_certificate_of_the_same_name_counts_for_calls_that_go_on() {
+        let standing = Standing::default();
+        let now = SystemTime::now();
+        let old = Peer { not_after: now + Duration::from_secs(10), ..peer(MAIN) };
+        standing.saw(&old);
+        assert!(!standing.has_renewed(&old.name, now + Duration::from_secs(11)));
+        standing.saw(&Peer { not_after: now + Duration::from_secs(20), ..peer(MAIN) });
+        standing.saw(&old);
+        assert!(standing.has_renewed(&old.name, now + Duration::from_secs(11)));
+    }
+}

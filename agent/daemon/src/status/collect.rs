@@ -10,12 +10,13 @@ use rustix::process::geteuid;
 use uuid::Uuid;
 
 use super::{
-    CallerLine, CeilingFile, CellLine, Certificate, JournalPlace, Process, RunLine, Status,
+    CallerLine, CeilingFile, CellLine, Certificate, Enrolled, JournalPlace, Process, RunLine,
+    Status,
 };
 use crate::ceiling::Current;
 use crate::clock;
 use crate::config::Config;
-use crate::doctor::certificate_of;
+use crate::enrolment::{self, Loaded};
 use crate::freeze::Freeze;
 use crate::pipeline::Agent;
 use crate::registry::Run;
@@ -23,6 +24,9 @@ use crate::remains;
 
 /// A certificate that lapses sooner than this is told.
 const SOON: Duration = Duration::from_mins(15);
+/// One that is renewed by itself has that done by then: less than this part of its
+/// life is left only where that does not work.
+const OVERDUE: f64 = 0.25;
 
 /// What of a status does not change while an agent serves.
 #[derive(Debug)]
@@ -57,15 +61,22 @@ impl About {
             since: text(self.since),
             warden: warden.is_there().await,
         };
-        let mut journal = journal(&self.config);
+        let at_rest = at_rest(&self.config);
+        let mut journal = at_rest.journal.clone();
         journal.problem = agent.recorder.failure().or(journal.problem);
+        let mut certificate = at_rest.certificate.clone();
+        let problems = [certificate.problem.take(), agent.standing.trouble()];
+        let problems: Vec<String> = problems.into_iter().flatten().collect();
+        certificate.problem = (!problems.is_empty()).then(|| problems.join("; "));
         Status {
             agent: Some(process),
+            host: agent.name.clone(),
+            certificate,
             journal,
             cells: cells.collect(),
             callers: callers(&runs),
             runs,
-            ..at_rest(&self.config)
+            ..at_rest
         }
     }
 }
@@ -96,17 +107,29 @@ pub fn at_rest(config: &Config) -> Status {
 }
 
 fn certificate(config: &Config) -> Certificate {
-    let identity = match certificate_of(config) {
-        Ok(identity) => identity,
-        Err(problem) => return Certificate { problem: Some(problem), ..Certificate::default() },
+    let Loaded { identity, enrolled } = match enrolment::load(config) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let problem = Some(error.to_string());
+            return Certificate { problem, ..Certificate::default() };
+        }
     };
+    let received = enrolled.as_ref().map(|(_, membership)| membership.received);
+    let life = received.and_then(|from| identity.own().not_after.duration_since(from).ok());
+    let enrolled = enrolled.map(|(_, membership)| Enrolled {
+        authority: membership.authority.to_string(),
+        address: membership.address,
+        trust_version: membership.trust.version,
+        trust_ends: text(membership.trust.expires_at),
+    });
     let own = identity.own();
     let (left, past) = match own.not_after.duration_since(SystemTime::now()) {
         Ok(left) => (left, false),
         Err(error) => (error.duration(), true),
     };
     let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    let problem = match (past, left < SOON) {
+    let soon = life.map_or(SOON, |life| life.mul_f64(OVERDUE));
+    let problem = match (past, left < soon) {
         (true, _) => Some("it has expired: no gateway connects".to_owned()),
         (false, true) => Some("it ends soon; then no gateway connects".to_owned()),
         (false, false) => None,
@@ -115,7 +138,7 @@ fn certificate(config: &Config) -> Certificate {
         name: own.name.to_string(),
         ends: text(own.not_after),
         seconds_left: if past { -seconds } else { seconds },
-        enrolled: None,
+        enrolled,
         problem,
     }
 }

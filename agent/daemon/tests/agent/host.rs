@@ -45,6 +45,15 @@ impl Host {
     /// Lets the test change the files beneath `agent` and `host` of the directory
     /// before anything starts.
     pub(crate) fn start_with(change: impl FnOnce(&Path)) -> Self {
+        let directory = Self::prepare(change);
+        let workspace = directory.path().canonicalize().unwrap().join("work");
+        let (warden, agent, lifeline, address) = launch(directory.path());
+        let lifeline = Some(lifeline);
+        Self { warden, agent, lifeline, address, directory, workspace }
+    }
+
+    /// The same, and starts nothing.
+    pub(crate) fn prepare(change: impl FnOnce(&Path)) -> TempDir {
         let directory = TempDir::new().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let workspace = directory.path().canonicalize().unwrap().join("work");
@@ -60,9 +69,7 @@ impl Host {
             chown(&workspace, Some(OWNER), Some(OWNER)).unwrap();
             own(&state, AGENT);
         }
-        let (warden, agent, lifeline, address) = launch(directory.path());
-        let lifeline = Some(lifeline);
-        Self { warden, agent, lifeline, address, directory, workspace }
+        directory
     }
 
     /// Kills agent and warden as a crash would, and starts both again.
@@ -194,6 +201,7 @@ name = "test"
 listen = "127.0.0.1:0"
 ceiling = "../host/ceiling.toml"
 profiles = "profiles"
+control = "control.sock"
 worker = "{worker}"
 [identity]
 certificate = "test.crt"
@@ -292,7 +300,7 @@ fn inherited(descriptor: &(impl AsFd + AsRawFd)) -> String {
     descriptor.as_raw_fd().to_string()
 }
 
-fn own(path: &Path, uid: u32) {
+pub(crate) fn own(path: &Path, uid: u32) {
     chown(path, Some(uid), Some(uid)).unwrap();
     if path.is_dir() {
         for entry in fs::read_dir(path).unwrap() {

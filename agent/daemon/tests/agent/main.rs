@@ -5,8 +5,10 @@
 mod ceiling;
 mod confinement;
 mod doctor;
+mod enrolment;
 mod files;
 mod gateway;
+mod hand;
 mod host;
 mod keeper;
 mod outliving;
