@@ -28,7 +28,6 @@ use crate::config::Config;
 use prerequisites::Prerequisites;
 
 pub use findings::{Findings, OpenLine};
-pub use identity::certificate_of;
 pub use leases::LEASES;
 pub use page::Page;
 pub use user::{ServiceUser, UserError};
