@@ -57,6 +57,16 @@ test-vm: ## What needs a kernel, on kernels 6.1 and 6.12 with cgroup v2, in virt
 test-vm-packages: test-packages ## The same as test-packages in virtual machines with cgroup v2, on kernels 6.1 and 6.12
 	@tests/vm/packages
 
+.PHONY: test-containers
+test-containers: ## Images and manifests: schemas, both images built and started, a call through both
+	@tests/containers/manifests
+	@tests/containers/run
+
+.PHONY: test-chaos
+test-chaos: ## Random kills and cuts of three hosts and a gateway at work (SECONDS_OF_CHAOS=600)
+	$(CARGO) build --workspace --bins
+	COFFERDAM_CHAOS_SECONDS=$${SECONDS_OF_CHAOS:-600} $(CARGO) test --package cofferdam-tests --test journey chaos:: -- --ignored --nocapture
+
 .PHONY: fuzz
 fuzz: ## Each fuzz target for a bounded time (SECONDS_EACH=60)
 	@tests/scripts/fuzz

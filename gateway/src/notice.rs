@@ -83,7 +83,6 @@ fn stricter(
 
 /// Looks until shutdown.
 pub(crate) async fn notice(gateway: Arc<crate::gateway::Gateway>, shutdown: CancellationToken) {
-    let mut told = None;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -91,12 +90,9 @@ pub(crate) async fn notice(gateway: Arc<crate::gateway::Gateway>, shutdown: Canc
         }
         let gateway = Arc::clone(&gateway);
         match tokio::task::spawn_blocking(move || gateway.look_around()).await {
-            Ok(Ok(())) => told = None,
-            // The same is told once.
-            Ok(Err(error)) if told.as_deref() == Some(&*error.to_string()) => {}
+            Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!(%error, "what is said of hosts does not count yet");
-                told = Some(error.to_string());
+                tracing::error!(%error, "what is said about hosts does not count yet")
             }
             Err(error) => tracing::error!(%error, "looking at the hosts was broken off"),
         }

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod bad_input;
+mod chaos;
 mod clients;
 mod coding_clients;
 mod copies;

@@ -1,0 +1,306 @@
+//! Random kills and cuts of a small installation while many callers work: three hosts,
+//! a gateway, and for a bounded time somebody who kills, stops and starts what there
+//! is. Then what must hold whatever happened is looked for: in the journals of both
+//! sides, in what the callers were told, and on the machine.
+//!
+//! `make test-chaos` gives it ten minutes (`COFFERDAM_CHAOS_SECONDS`). It prints its seed, which `COFFERDAM_CHAOS_SEED` gives back: the
+//! order of what is done is the same then, the moments are not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use cofferdam_tests::dev::until;
+use cofferdam_tests::host::{Host, Setup};
+use cofferdam_tests::programs::program;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::gateways::{Gateway, field};
+
+/// Names of the hosts.
+const HOSTS: [&str; 3] = ["test", "twin", "third"];
+/// Callers at the same time.
+const CALLERS: usize = 6;
+/// Each run that succeeded has its mark in there, once.
+const LEDGER: &str = "ledger";
+
+/// What is done to the installation.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    KillAgent,
+    KillWarden,
+    KillCell,
+    KillGateway,
+    /// A host that answers nothing for a while, as behind a cut.
+    StopAgent,
+    StopGateway,
+    /// Everything of a host ends as it should and starts anew.
+    RestartHost,
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::KillAgent,
+    Fault::KillWarden,
+    Fault::KillCell,
+    Fault::KillGateway,
+    Fault::StopAgent,
+    Fault::StopGateway,
+    Fault::RestartHost,
+];
+
+/// Numbers that the seed decides (xorshift64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+
+    fn milliseconds(&mut self, least: u64, most: u64) -> Duration {
+        let span = usize::try_from(most - least).unwrap();
+        Duration::from_millis(least + self.below(span) as u64)
+    }
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
+}
+
+fn signal(pid: u32, signal: Signal) {
+    // Who has gone needs none.
+    _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal);
+}
+
+/// What a caller was told of its calls.
+#[derive(Debug, Default)]
+struct Told {
+    /// Marks of runs that ended with code 0.
+    succeeded: BTreeSet<String>,
+    /// All marks that were asked for.
+    asked: BTreeSet<String>,
+}
+
+/// One caller: call after call until the end, each with a mark of its own.
+fn work(caller: usize, seed: u64, at: &Target, over: &AtomicBool) -> Told {
+    let mut chance = Chance(seed ^ (caller as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut told = Told::default();
+    while !over.load(Ordering::Relaxed) {
+        let mark = format!("{}-{caller}-{}", at.mark, told.asked.len());
+        let host = HOSTS[chance.below(HOSTS.len())];
+        let naps = ["0", "0.05", "0.4"];
+        // The mark is an argument of the sleep, too, by which a survivor is found.
+        let line = format!(
+            "echo {mark} >> {LEDGER}; exec -a {mark} sleep {}",
+            naps[chance.below(naps.len())]
+        );
+        let arguments = json!({
+            "program": "bash", "arguments": ["-c", line], "project": "shop", "host": host,
+            "one_shot": chance.below(4) == 0,
+        });
+        told.asked.insert(mark.clone());
+        let answer = at.call("execute_command", &arguments);
+        let code = answer.as_ref().map(|answer| field(answer, "outcome")["code"].clone());
+        if code == Some(json!(0)) {
+            told.succeeded.insert(mark);
+        }
+        if chance.below(8) == 0 {
+            let arguments =
+                json!({ "path": format!("file-{caller}"), "content": "x", "project": "shop" });
+            at.call("write_file", &arguments);
+        }
+    }
+    told
+}
+
+/// Where callers call, and as whom.
+struct Target {
+    url: String,
+    token: String,
+    mark: String,
+}
+
+impl Target {
+    /// The answer, unless the gateway was not there to give it.
+    fn call(&self, tool: &str, arguments: &Value) -> Option<Value> {
+        let called = Command::new("timeout")
+            .arg("60")
+            .arg(program("cofferdam"))
+            .args(["call", "--json", "--url", &self.url, tool, "--args", &arguments.to_string()])
+            .env("COFFERDAM_TOKEN", &self.token)
+            .output()
+            .unwrap();
+        assert_ne!(called.status.code(), Some(124), "a call has no end: {arguments}");
+        serde_json::from_slice(&called.stdout).ok()
+    }
+}
+
+/// Does something to the installation; the pid of each warden that was.
+fn disturb(
+    hosts: &mut [Host],
+    gateway: &mut Gateway,
+    chance: &mut Chance,
+    wardens: &mut BTreeSet<u32>,
+) -> Fault {
+    let fault = FAULTS[chance.below(FAULTS.len())];
+    let index = chance.below(hosts.len());
+    let host = &mut hosts[index];
+    match fault {
+        Fault::KillAgent => signal(host.agent_pid(), Signal::KILL),
+        Fault::KillWarden => signal(host.warden_pid(), Signal::KILL),
+        Fault::KillCell => {
+            let cells = host.cells();
+            if !cells.is_empty() {
+                signal(cells[chance.below(cells.len())], Signal::KILL);
+            }
+        }
+        Fault::KillGateway => {
+            gateway.kill();
+            std::thread::sleep(chance.milliseconds(0, 500));
+            gateway.start();
+        }
+        Fault::StopAgent | Fault::StopGateway => {
+            let stopped = matches!(fault, Fault::StopAgent);
+            let pid = if stopped { host.agent_pid() } else { gateway.pid() };
+            signal(pid, Signal::STOP);
+            std::thread::sleep(chance.milliseconds(100, 2500));
+            signal(pid, Signal::CONT);
+        }
+        Fault::RestartHost => {}
+    }
+    if matches!(fault, Fault::KillAgent | Fault::KillWarden | Fault::RestartHost) {
+        std::thread::sleep(chance.milliseconds(0, 500));
+        // Of a host by hand, agent and warden start together.
+        host.stop();
+        host.start_again();
+        wardens.insert(host.warden_pid());
+    }
+    fault
+}
+
+#[test]
+#[ignore = "takes minutes and the whole machine: make test-chaos"]
+fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
+    let seconds = variable("COFFERDAM_CHAOS_SECONDS").unwrap_or(600);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let seed = variable("COFFERDAM_CHAOS_SEED").unwrap_or(now.as_secs()) | 1;
+    println!("chaos: {seconds} s, seed {seed}");
+    let first = Host::start();
+    let others =
+        HOSTS[1..].iter().map(|name| Setup { name: (*name).to_owned(), ..Setup::default() });
+    let others: Vec<Host> = others.map(|setup| first.beside(setup)).collect();
+    let mut hosts: Vec<Host> = std::iter::once(first).chain(others).collect();
+    let mut gateway = Gateway::of_all(&hosts.iter().collect::<Vec<_>>(), "one");
+    let mut wardens: BTreeSet<u32> = hosts.iter().map(Host::warden_pid).collect();
+    let workspace = hosts[0].workspace("shop");
+    let mark = format!("chaos-{}", std::process::id());
+    let over = AtomicBool::new(false);
+    let done = AtomicUsize::new(0);
+    let targets: Vec<Target> = (0..CALLERS)
+        .map(|caller| Target {
+            url: gateway.url().to_owned(),
+            token: gateway.token(&format!("caller-{caller}")),
+            mark: mark.clone(),
+        })
+        .collect();
+    let mut faults: BTreeMap<String, usize> = BTreeMap::new();
+    let told: Vec<Told> = std::thread::scope(|scope| {
+        let (over, done) = (&over, &done);
+        let callers: Vec<_> = targets
+            .iter()
+            .enumerate()
+            .map(|(caller, target)| {
+                scope.spawn(move || {
+                    let told = work(caller, seed, target, over);
+                    done.fetch_add(1, Ordering::Relaxed);
+                    told
+                })
+            })
+            .collect();
+        let mut chance = Chance(seed);
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < end && done.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(chance.milliseconds(300, 2500));
+            let fault = disturb(&mut hosts, &mut gateway, &mut chance, &mut wardens);
+            *faults.entry(format!("{fault:?}")).or_default() += 1;
+        }
+        over.store(true, Ordering::Relaxed);
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+    });
+    let asked: BTreeSet<String> = told.iter().flat_map(|told| told.asked.clone()).collect();
+    let succeeded: BTreeSet<String> = told.iter().flat_map(|told| told.succeeded.clone()).collect();
+    println!("chaos: {} calls, {} succeeded, {faults:?}", asked.len(), succeeded.len());
+    assert!(succeeded.len() >= CALLERS, "nobody got anything done");
+
+    let ledger = std::fs::read_to_string(workspace.join(LEDGER)).unwrap();
+    let mut entries: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in ledger.lines() {
+        *entries.entry(line).or_default() += 1;
+    }
+    let doubled: Vec<_> = entries.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(doubled.is_empty(), "ran twice: {doubled:?}");
+    let lost: Vec<_> = succeeded.iter().filter(|it| !entries.contains_key(it.as_str())).collect();
+    assert!(lost.is_empty(), "told as done and not done: {lost:?}");
+    let nobodys: Vec<_> = entries.keys().filter(|it| !asked.contains(**it)).collect();
+    assert!(nobodys.is_empty(), "nobody asked for: {nobodys:?}");
+
+    let journals: Vec<PathBuf> =
+        hosts.iter().map(|host| host.place().join("agent/journal")).collect();
+    let recorded: String = hosts.iter().map(Host::journal).collect();
+    let unrecorded: Vec<_> = entries.keys().filter(|it| !recorded.contains(**it)).collect();
+    assert!(unrecorded.is_empty(), "ran without a record: {unrecorded:?}");
+    let own = gateway.place.join("journal");
+    for journal in &journals {
+        let end = Instant::now() + Duration::from_secs(30);
+        while let Err(said) = reconciled(&own, journal) {
+            assert!(Instant::now() < end, "the journals do not agree: {said}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+    for host in &mut hosts {
+        host.stop();
+    }
+    gateway.kill();
+    for journal in journals.iter().chain([&own]) {
+        audit(&["verify"], &[journal]).unwrap_or_else(|said| panic!("{said}"));
+    }
+    until("no process of a run is left", || !alive(&mark));
+    let left: Vec<_> = wardens.iter().flat_map(|warden| cgroups(*warden)).collect();
+    assert!(left.is_empty(), "cgroups are left: {left:?}");
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    for host in &hosts {
+        let place = host.place().display().to_string();
+        assert!(!mounts.contains(&place), "a mount is left beneath {place}");
+    }
+}
+
+fn reconciled(gateway: &Path, agent: &Path) -> Result<(), String> {
+    audit(&["reconcile", "--gateway"], &[gateway, "--agent".as_ref(), agent])
+}
+
+fn audit(words: &[&str], paths: &[&Path]) -> Result<(), String> {
+    let output =
+        Command::new(program("cofferdam")).arg("audit").args(words).args(paths).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said).into_owned()) }
+}
+
+/// Whether a process whose name begins with the mark is there.
+fn alive(mark: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line.starts_with(mark.as_bytes()))
+}
+
+/// Cgroups that a warden of this pid made.
+fn cgroups(warden: u32) -> Vec<PathBuf> {
+    let roots = ["", "memory", "pids", "cpu", "blkio", "unified"];
+    let all = roots.map(|root| Path::new("/sys/fs/cgroup").join(root));
+    let all = all.map(|root| root.join(format!("cofferdam-{warden}")));
+    all.into_iter().filter(|path| path.exists()).collect()
+}
