@@ -1,9 +1,11 @@
 //! A whole Cofferdam, in a mount namespace of its own where that is possible, so
 //! that nothing of it can stay mounted.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use cofferdam_tests::dev::{Dev, children_of};
 use cofferdam_tests::warden::is_root;
@@ -42,6 +44,22 @@ impl Household {
         });
         let token = format!("Authorization: Bearer {}\r\n", self.dev.told("token"));
         self.dev.open(&body.to_string(), &token)
+    }
+
+    /// Asks the endpoint of files, with header lines of one's own; what belongs to it
+    /// is left to be written or read.
+    pub(crate) fn files(&self, line: &str, headers: &str) -> TcpStream {
+        let url = self.dev.told("mcp_url").strip_prefix("http://").unwrap();
+        let (address, _) = url.split_once('/').unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        let token = self.dev.told("token");
+        let head = format!(
+            "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: Bearer \
+             {token}\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
     }
 
     /// Starts a shell line whose words have the mark.

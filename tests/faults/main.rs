@@ -76,4 +76,16 @@ kills! {
     the_warden_dies_while_files_are_searched: Warden, Searching;
     pid_1_dies_while_files_are_searched: Pid1, Searching;
     the_file_worker_dies_while_files_are_searched: First, Searching;
+
+    the_gateway_dies_while_a_file_comes: Gateway, Uploading;
+    the_agent_dies_while_a_file_comes: Agent, Uploading;
+    the_warden_dies_while_a_file_comes: Warden, Uploading;
+    pid_1_dies_while_a_file_comes: Pid1, Uploading;
+    the_file_worker_dies_while_a_file_comes: First, Uploading;
+
+    the_gateway_dies_while_a_file_is_sent: Gateway, Downloading;
+    the_agent_dies_while_a_file_is_sent: Agent, Downloading;
+    the_warden_dies_while_a_file_is_sent: Warden, Downloading;
+    pid_1_dies_while_a_file_is_sent: Pid1, Downloading;
+    the_file_worker_dies_while_a_file_is_sent: First, Downloading;
 }

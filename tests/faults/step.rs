@@ -2,6 +2,7 @@
 //! file system that does not answer, or the command itself.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -29,7 +30,17 @@ pub(crate) enum Step {
     Idle,
     /// The file worker is under way.
     Searching,
+    /// A part of a large file has come, and its sender is silent.
+    Uploading,
+    /// A part of a large file was sent, and its reader does not read.
+    Downloading,
 }
+
+/// Bytes of a large file, more than pipes and windows hold; and of a part of it.
+const LARGE: usize = 64 << 20;
+const PART: usize = 8 << 20;
+/// What is downloaded.
+pub(crate) const SOURCE: &str = "source";
 
 /// What is there once a step is reached.
 pub(crate) struct Reached {
@@ -69,6 +80,8 @@ impl Step {
             Self::Ending => reached.ending(household),
             Self::Idle => reached.idle(household),
             Self::Searching => reached.searching(household),
+            Self::Uploading => reached.uploading(household),
+            Self::Downloading => reached.downloading(household),
         }
         reached.all = descendants(household.dev.pid());
         reached
@@ -143,16 +156,39 @@ impl Reached {
         }
         let search = json!({ "path": ".", "content": "needle|nadel" });
         self.call = Some(household.call("search_files", &search));
-        let worker = || {
+        self.has_worker(household);
+        self.first.into_iter().for_each(|worker| self.stop(worker));
+    }
+
+    fn uploading(&mut self, household: &Household) {
+        let digest = "repr-digest: sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:\r\n";
+        let head = format!("{digest}content-length: {LARGE}\r\n");
+        let mut call = household.files("PUT /files?path=half", &head);
+        // More than is on the way anywhere: the worker has some of it.
+        call.write_all(&vec![7; PART]).unwrap();
+        self.has_worker(household);
+        self.call = Some(call);
+    }
+
+    fn downloading(&mut self, household: &Household) {
+        let source = File::create(household.dev.workspace.join(SOURCE)).unwrap();
+        source.set_len(LARGE as u64).unwrap();
+        let mut call = household.files(&format!("GET /files?path={SOURCE}"), "");
+        call.read_exact(&mut [0; 64 * 1024]).unwrap();
+        self.has_worker(household);
+        self.call = Some(call);
+    }
+
+    /// Waits until the file worker is there, and notes it.
+    fn has_worker(&mut self, household: &Household) {
+        let mut worker = None;
+        until("the worker is there", || {
             let beneath = descendants(household.dev.pid());
-            beneath.into_iter().find(|pid| name(*pid) == "cofferdam-files")
-        };
-        until("the worker is there", || worker().is_some());
-        if let Some(worker) = worker() {
-            self.stop(worker);
-            self.first = Some(worker);
-            self.pid_1 = parent(worker).into_iter().collect();
-        }
+            worker = beneath.into_iter().find(|pid| name(*pid) == "cofferdam-files");
+            worker.is_some()
+        });
+        self.first = worker;
+        self.pid_1 = worker.and_then(parent).into_iter().collect();
     }
 
     /// Waits until the run with the mark is there, and notes its processes.

@@ -45,7 +45,7 @@ fn told(dev: &Dev, stateless: bool) -> BTreeMap<String, Vec<String>> {
             client.meta = meta;
             client.send("tools/call", params)
         } else {
-            client.send_plain("tools/call", params)
+            client.send_plain("tools/call", &params)
         });
     }
     for id in ids {

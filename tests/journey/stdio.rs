@@ -56,7 +56,7 @@ impl Stdio {
         let mut client = Self::of(url, token);
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
             "clientInfo": { "name": "test", "version": "1" } });
-        let id = client.send_plain("initialize", params);
+        let id = client.send_plain("initialize", &params);
         client.answer(id);
         client.write(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client
@@ -73,11 +73,11 @@ impl Stdio {
             meta[key] = value.clone();
         }
         params["_meta"] = meta;
-        self.send_plain(method, params)
+        self.send_plain(method, &params)
     }
 
     /// The same with nothing added.
-    pub(crate) fn send_plain(&mut self, method: &str, params: Value) -> u64 {
+    pub(crate) fn send_plain(&mut self, method: &str, params: &Value) -> u64 {
         let id = self.next;
         self.next += 1;
         self.write(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));

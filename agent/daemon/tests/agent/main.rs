@@ -21,3 +21,4 @@ mod runs;
 mod selftest;
 mod services;
 mod sessions;
+mod transfers;

@@ -63,3 +63,36 @@ async fn an_agent_that_stops_ends_its_runs_and_records_why() {
     assert!(format!("{:?}", followed.ending()).contains("agent stopped"), "{followed:?}");
     assert!(host.journal().contains("agent stopped"));
 }
+
+#[tokio::test]
+async fn an_agent_that_stops_waits_for_no_reader_that_does_not_read() {
+    let mut host = Host::start_with(|directory| {
+        let path = directory.join("host/ceiling.toml");
+        let ceiling = std::fs::read_to_string(&path).unwrap();
+        let raised = ceiling.replace("output = \"1MiB\"", "output = \"64MiB\"");
+        assert_ne!(raised, ceiling);
+        std::fs::write(path, raised).unwrap();
+    });
+    let gateway = Gateway::of(&host);
+    let request = gateway.request(sh("exec yes"), |_| {});
+    let mut events = gateway.exec().start_run(request).await.unwrap().into_inner();
+    let mut followed = Followed::default();
+    while followed.stdout.is_empty() {
+        followed.take(events.message().await.unwrap().unwrap().event.unwrap());
+    }
+    // Until everything on the way is full, and the run is held up.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    let stopped = tokio::task::spawn_blocking(move || {
+        host.stop();
+        host
+    });
+    let host = stopped.await.unwrap();
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let journal = host.journal();
+    assert!(
+        journal.contains("agent stopped") && !journal.contains("\"kind\":\"lost\""),
+        "{journal}"
+    );
+}

@@ -16,7 +16,7 @@ use cofferdam_proto::intent::v1::SignedReceipt;
 use cofferdam_trust::{action_digest, sha256};
 use prost::Message;
 use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::unix::pipe::Sender;
 use tokio::time::{timeout, timeout_at};
 use tonic::Streaming;
@@ -95,8 +95,8 @@ async fn receive(
     // The pipe is closed now: the worker says what it has, whatever came before.
     let answer = streaming.ended(&cell).await?;
     match (answer, passed) {
-        (Answer::Error(error), _) => Err(error.into()),
         (_, Err(error)) => Err(error.into()),
+        (Answer::Error(error), Ok(())) => Err(error.into()),
         (Answer::Uploaded(it), Ok(())) if it.size == upload.size && it.sha256 == upload.sha256 => {
             Ok(it)
         }
@@ -107,16 +107,38 @@ async fn receive(
     }
 }
 
-/// Passes on what comes, in order and up to `size`. A stream that breaks off ends
-/// it, and so does a worker that takes no more: it says why.
+/// Passes on what comes, and closes the pipe. Where something wrong comes after all of
+/// the file, the worker must not take it for whole: it gets a byte too much.
 async fn pass(
     parts: &mut Streaming<UploadFileRequest>,
     mut pipe: Sender,
-    mut at: u64,
+    offset: u64,
+    size: u64,
+) -> Result<(), TransferError> {
+    let mut written = offset;
+    let passed = pass_on(parts, &mut pipe, &mut written, size).await;
+    if passed.is_err() && written == size {
+        // A worker that is gone has no file to put anywhere.
+        drop(timeout(PATIENCE, pipe.write_all(&[0])).await);
+    }
+    passed
+}
+
+/// Passes on what comes, in order and up to `size`. A stream that breaks off ends
+/// it, and so does a worker that takes no more: it says why.
+async fn pass_on(
+    parts: &mut Streaming<UploadFileRequest>,
+    pipe: &mut Sender,
+    written: &mut u64,
     size: u64,
 ) -> Result<(), TransferError> {
     loop {
-        let next = timeout(PATIENCE, parts.message()).await.map_err(|_| TransferError::Stalled)?;
+        let at = *written;
+        let next = tokio::select! {
+            next = timeout(PATIENCE, parts.message()) => next.map_err(|_| TransferError::Stalled)?,
+            // Whoever is silent meanwhile is told all the same.
+            () = closed(pipe) => return Ok(()),
+        };
         let FileChunk { offset, data } = match next {
             Ok(Some(UploadFileRequest { part: Some(Part::Chunk(chunk)) })) => chunk,
             Ok(Some(_)) => return Err(TransferError::Part("after `begin` only chunks come")),
@@ -129,15 +151,22 @@ async fn pass(
         if data.is_empty() || data.len() > CHUNK {
             return Err(TransferError::Part("a chunk has 1 byte to 1 MiB"));
         }
-        at = at.saturating_add(data.len() as u64);
-        if at > size {
+        let end = at.saturating_add(data.len() as u64);
+        if end > size {
             return Err(TransferError::Part("more bytes come than were announced"));
         }
         match timeout(PATIENCE, pipe.write_all(&data)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => *written = end,
             Ok(Err(_)) => return Ok(()),
             Err(_) => return Err(TransferError::Stalled),
         }
+    }
+}
+
+/// Waits until the worker has closed its end, or is gone.
+async fn closed(pipe: &Sender) {
+    if pipe.ready(Interest::ERROR).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
