@@ -2,7 +2,7 @@
 //! enrolled.
 //!
 //! A roster is a value that nobody changes; when hosts come or go, another one takes
-//! its place ([`crate::gateway::Gateway::roster`]). A call takes it once for each
+//! its place (`Gateway::roster`). A call takes it once for each
 //! question, so that a host that leaves while it runs does not change what the call
 //! is about.
 
