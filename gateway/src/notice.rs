@@ -83,6 +83,7 @@ fn stricter(
 
 /// Looks until shutdown.
 pub(crate) async fn notice(gateway: Arc<crate::gateway::Gateway>, shutdown: CancellationToken) {
+    let mut told = None;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -90,9 +91,12 @@ pub(crate) async fn notice(gateway: Arc<crate::gateway::Gateway>, shutdown: Canc
         }
         let gateway = Arc::clone(&gateway);
         match tokio::task::spawn_blocking(move || gateway.look_around()).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => told = None,
+            // The same is told once.
+            Ok(Err(error)) if told.as_deref() == Some(&*error.to_string()) => {}
             Ok(Err(error)) => {
-                tracing::error!(%error, "what is said about hosts does not count yet")
+                tracing::error!(%error, "what is said of hosts does not count yet");
+                told = Some(error.to_string());
             }
             Err(error) => tracing::error!(%error, "looking at the hosts was broken off"),
         }

@@ -80,7 +80,7 @@ impl<'a> Resolver<'a> {
             rules_keys: self.rules_keys(rules_keys)?,
             rules_shadow: rules_shadow.map(|rules| self.file(rules)),
             roster: Roster { hosts, projects },
-            hosts_listen: hosts_listen.map(self::hosts_listen),
+            hosts_listen: hosts_listen.as_ref().map(self::hosts_listen),
             limits: self::limits(&limits),
             contact: contact.map(|contact| self.contact(contact)).transpose()?,
         })
@@ -366,8 +366,8 @@ fn is_normal(path: &Path) -> bool {
     }
 }
 
-fn hosts_listen(raw: RawHostsListen) -> HostsListenConfig {
-    let RawHostsListen { address, connections, strangers, strangers_per_address } = raw;
+fn hosts_listen(raw: &RawHostsListen) -> HostsListenConfig {
+    let RawHostsListen { address, connections, strangers, strangers_per_address } = *raw;
     HostsListenConfig { address, connections, strangers, strangers_per_address }
 }
 
