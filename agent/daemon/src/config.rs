@@ -277,32 +277,12 @@ impl Config {
         if !file.name.is_empty() && !is_name(&file.name) {
             return Err(value("name", "must be 1 to 63 letters, digits, `.`, `-` or `_`"));
         }
-        let IdentitySection { directory, certificate, key, authorities } = file.identity;
-        let files = match (certificate, key, authorities) {
-            (Some(certificate), Some(key), Some(authorities)) => Some(IdentityFiles {
-                certificate: at(certificate),
-                key: at(key),
-                authorities: at(authorities),
-            }),
-            (None, None, None) => None,
-            _ => {
-                let problem = "names some of `certificate`, `key` and `authorities`, and needs all";
-                return Err(value("identity", problem));
-            }
-        };
-        let identity = IdentityPlaces { directory: directory.map(at), files };
-        if identity.directory.is_none() && identity.files.is_none() {
-            return Err(value("identity", "names neither a `directory` nor files"));
-        }
+        let identity = identity(file.identity, base).map_err(|it| value("identity", it))?;
         if file.gateways.keys.is_empty() && identity.directory.is_none() {
             return Err(value("gateways.keys", "is empty: no gateway could ever call this host"));
         }
-        let signing_key = match (file.signing.key, &identity.directory) {
-            (Some(key), None) => at(key),
-            (Some(key), Some(directory)) => existing(at(key), directory),
-            (None, Some(directory)) => directory.join(SIGNING_KEY),
-            (None, None) => return Err(value("signing.key", "is missing")),
-        };
+        let signing_key = signing_key(file.signing.key.map(at), identity.directory.as_deref())
+            .ok_or_else(|| value("signing.key", "is missing"))?;
         if file.listen.is_none() && file.gateway.dial.is_empty() {
             let problem = "is missing: give it, or `gateway.dial` for a host that no gateway can \
                            dial";
@@ -314,15 +294,8 @@ impl Config {
         if file.limits.runs == 0 || file.limits.spool.0 < 64 * 1024 {
             return Err(value("limits", "needs at least one run and a spool of 64KiB"));
         }
-        let gateways = file.gateways.keys.iter().enumerate().map(|(index, key)| {
-            key.parse().map_err(|source| ConfigError::GatewayKey {
-                path: path.into(),
-                index,
-                source,
-            })
-        });
         Ok(Self {
-            gateways: gateways.collect::<Result<_, _>>()?,
+            gateways: gateway_keys(path, &file.gateways.keys)?,
             name: file.name,
             labels: file.labels,
             listen: file.listen,
@@ -364,10 +337,41 @@ impl Config {
     }
 }
 
+/// Where the identity is: in a directory, in files, or in one of both.
+fn identity(section: IdentitySection, base: &Path) -> Result<IdentityPlaces, &'static str> {
+    let IdentitySection { directory, certificate, key, authorities } = section;
+    let files = match (certificate, key, authorities) {
+        (Some(certificate), Some(key), Some(authorities)) => Some(IdentityFiles {
+            certificate: base.join(certificate),
+            key: base.join(key),
+            authorities: base.join(authorities),
+        }),
+        (None, None, None) => None,
+        _ => return Err("names some of `certificate`, `key` and `authorities`, and needs all"),
+    };
+    if directory.is_none() && files.is_none() {
+        return Err("names neither a `directory` nor files");
+    }
+    Ok(IdentityPlaces { directory: directory.map(|it| base.join(it)), files })
+}
+
 /// The signing key that is configured, if it is there; else that of an enrolled host,
 /// which makes its own and could not write where configurations are.
-fn existing(configured: PathBuf, directory: &Path) -> PathBuf {
-    if configured.exists() { configured } else { directory.join(SIGNING_KEY) }
+fn signing_key(configured: Option<PathBuf>, directory: Option<&Path>) -> Option<PathBuf> {
+    let own = directory.map(|it| it.join(SIGNING_KEY));
+    match (configured, own) {
+        (Some(configured), Some(own)) if !configured.exists() => Some(own),
+        (Some(configured), _) => Some(configured),
+        (None, own) => own,
+    }
+}
+
+fn gateway_keys(path: &Path, keys: &[String]) -> Result<Vec<VerifyingKey>, ConfigError> {
+    let read = |(index, key): (usize, &String)| {
+        let wrong = |source| ConfigError::GatewayKey { path: path.into(), index, source };
+        key.parse().map_err(wrong)
+    };
+    keys.iter().enumerate().map(read).collect()
 }
 
 /// The worker is installed beside the agent.

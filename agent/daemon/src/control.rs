@@ -104,8 +104,9 @@ pub fn bind(path: &Path) -> io::Result<StdListener> {
     Ok(listener)
 }
 
-/// Answers for as long as the agent lives.
-pub async fn serve(listener: StdListener, agent: Arc<Agent>, about: Arc<About>) {
+/// Answers for as long as the agent lives, where it has the socket.
+pub async fn serve(listener: Option<StdListener>, agent: Arc<Agent>, about: About) {
+    let (Some(listener), about) = (listener, Arc::new(about)) else { return };
     let listener = match UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the local socket cannot be used"),
@@ -176,7 +177,9 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// Ends every run and every cell at once, without grace.
 async fn kill_all(agent: &Arc<Agent>) -> Killed {
     let runs = agent.registry.under_way();
-    runs.iter().for_each(|run| run.cancel("host owner"));
+    for run in &runs {
+        run.cancel("host owner");
+    }
     tokio::time::sleep(NOTICE).await;
     let warden = agent.cells.warden();
     let cells = warden.cells().await;

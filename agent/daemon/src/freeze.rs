@@ -153,7 +153,9 @@ mod tests {
 
     fn freeze(directory: &Path) -> Freeze {
         let places = ["run", "journal"].map(|place| directory.join(place));
-        places.iter().for_each(|place| fs::create_dir(place).unwrap());
+        for place in &places {
+            fs::create_dir(place).unwrap();
+        }
         Freeze { places: places.into() }
     }
 

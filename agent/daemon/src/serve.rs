@@ -224,7 +224,6 @@ fn assemble(
 /// Where the agent cannot listen or reach its warden's socket.
 pub async fn serve(mut loaded: Loaded, inherited: Inherited) -> anyhow::Result<()> {
     let Inherited { warden, proxy, ready, lifeline, store, left: _, control } = inherited;
-    let about = Arc::new(About::new(loaded.config.clone()));
     let (identity, journal) = (loaded.identity.clone(), loaded.journal.clone());
     let config = loaded.config.clone();
     let pending = std::mem::take(&mut loaded.pending);
@@ -276,22 +275,19 @@ pub async fn serve(mut loaded: Loaded, inherited: Inherited) -> anyhow::Result<(
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tokio::spawn(sweep(Arc::clone(&agent)));
     tokio::spawn(freeze::watch(Arc::clone(&agent)));
-    agent.standing.serve_by(tls.clone());
-    keep_standing(&agent, &config)?;
-    if let Some(control) = control {
-        tokio::spawn(control::serve(control, Arc::clone(&agent), about));
-    }
+    keep_standing(&agent, &config, tls)?;
+    tokio::spawn(control::serve(control, Arc::clone(&agent), About::new(config)));
     tokio::spawn(service_manager::stay_alive());
     tell_ready(ready, address).context("cannot tell the parent that the agent is ready")?;
     service_manager::serving(address);
     tracing::info!(?address, name = %agent.name, "serving");
     Box::pin(until_put_away(serving, put_away(&agent, stopped))).await?;
-    journal.close()?;
-    Ok(())
+    Ok(journal.close()?)
 }
 
 /// Renews the certificate and hears of trust lists, where this host enrolled.
-fn keep_standing(agent: &Agent, config: &Config) -> anyhow::Result<()> {
+fn keep_standing(agent: &Agent, config: &Config, tls: ServerConfigHandle) -> anyhow::Result<()> {
+    agent.standing.serve_by(tls);
     if agent.standing.membership().is_none() {
         return Ok(());
     }

@@ -10,7 +10,6 @@
 mod keys;
 
 use std::fs::File;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -233,7 +232,7 @@ async fn ask(
 /// could.
 fn address(request: &Request, config: &Config) -> String {
     let listens = || {
-        let listen: SocketAddr = Option::from(config.listen)?;
+        let listen = config.listen?;
         let reachable = !listen.ip().is_loopback() && !listen.ip().is_unspecified();
         (reachable && listen.port() != 0).then(|| listen.to_string())
     };

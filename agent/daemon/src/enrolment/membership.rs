@@ -51,7 +51,7 @@ pub struct Membership {
 #[serde(deny_unknown_fields)]
 pub struct Renewal {
     #[serde(with = "bytes")]
-    pub(super) renewal: Vec<u8>,
+    pub(super) message: Vec<u8>,
     #[serde(with = "bytes")]
     pub(super) signature: Vec<u8>,
     /// The key that it asks a certificate for, PEM.

@@ -105,9 +105,9 @@ impl Renewing {
             Some(pending) if is_fresh(pending) => pending.clone(),
             _ => self.sign(membership)?,
         };
-        let Renewal { renewal, signature, key, at: _ } = pending;
+        let Renewal { message, signature, key, at: _ } = pending;
         let mut authority = Authority::at(&membership.address, Recognise::by(&identity))?;
-        let answered = authority.renew(RenewRequest { renewal, signature }).await;
+        let answered = authority.renew(RenewRequest { renewal: message, signature }).await;
         let credentials = match answered {
             Ok(credentials) => credentials,
             Err(error) => {
@@ -138,9 +138,9 @@ impl Renewing {
             address: String::new(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let RenewRequest { renewal, signature } = sign_renewal(&self.key, &wire);
+        let RenewRequest { renewal: message, signature } = sign_renewal(&self.key, &wire);
         let at = seconds(SystemTime::now());
-        let pending = Renewal { renewal, signature, key: key.to_pem(), at };
+        let pending = Renewal { message, signature, key: key.to_pem(), at };
         let kept = pending.clone();
         tokio::task::block_in_place(|| {
             self.standing.change(|membership| {

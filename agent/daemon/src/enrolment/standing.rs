@@ -333,13 +333,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let example = Example::new(directory.path());
         let standing = standing(&example, &directory.path().join("identity"));
-        let lost = peer("spiffe://cofferdam/gateway/lost");
-        let list = TrustList { revoked_names: vec![lost.name.clone()], ..example.list(2) };
+        let gone = peer("spiffe://cofferdam/gateway/gone");
+        let list = TrustList { revoked_names: vec![gone.name.clone()], ..example.list(2) };
         standing.take(&list.sign(&example.signer)).unwrap();
         let (main, later) = (name(MAIN), SystemTime::now() + Duration::from_hours(2));
         assert!(!standing.keys_of(&main, SystemTime::now()).is_empty());
         assert!(!standing.knows(&main, later) && standing.keys_of(&main, later).is_empty());
-        assert!(standing.revokes(&lost));
+        assert!(standing.revokes(&gone));
     }
 
     #[test]

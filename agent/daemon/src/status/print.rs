@@ -18,9 +18,10 @@ impl Status {
         }
         line("certificate", &self.certificate_in_words());
         let ceiling = &self.ceiling;
-        let peers = match ceiling.peers.is_empty() {
-            true => "no gateway may call".to_owned(),
-            false => format!("may call: {}", ceiling.peers.join(", ")),
+        let peers = if ceiling.peers.is_empty() {
+            "no gateway may call".to_owned()
+        } else {
+            format!("may call: {}", ceiling.peers.join(", "))
         };
         let problem = ceiling.problem.as_ref().map(|it| format!("nothing is allowed: {it}"));
         line("ceiling", &format!("{}; {}", ceiling.path, problem.unwrap_or(peers)));

@@ -94,13 +94,12 @@ impl Keys {
         store::prepare(directory).map_err(failed(directory))?;
         let signing = signing_key(signing)?;
         let pending = directory.join(PENDING);
-        let key = match store::read(&pending).map_err(failed(&pending))? {
-            Some(pem) => PeerKey::from_pem(&pem)?,
-            None => {
-                let key = PeerKey::generate()?;
-                store::write(&pending, key.to_pem().as_bytes()).map_err(failed(&pending))?;
-                key
-            }
+        let key = if let Some(pem) = store::read(&pending).map_err(failed(&pending))? {
+            PeerKey::from_pem(&pem)?
+        } else {
+            let key = PeerKey::generate()?;
+            store::write(&pending, key.to_pem().as_bytes()).map_err(failed(&pending))?;
+            key
         };
         Ok(Self { key, signing, pending })
     }
