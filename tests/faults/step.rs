@@ -174,7 +174,7 @@ impl Reached {
         let source = File::create(household.dev.workspace.join(SOURCE)).unwrap();
         source.set_len(LARGE as u64).unwrap();
         let mut call = household.files(&format!("GET /files?path={SOURCE}"), "");
-        call.read_exact(&mut [0; 64 * 1024]).unwrap();
+        call.read_exact(&mut vec![0; 64 * 1024]).unwrap();
         self.has_worker(household);
         self.call = Some(call);
     }

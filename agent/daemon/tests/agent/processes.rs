@@ -127,6 +127,28 @@ async fn what_a_kept_run_printed_too_much_is_a_gap_and_holds_up_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_run_prints_before_its_first_reader_comes_waits_for_it() {
+    let host = Host::start();
+    let gateway = Gateway::of(&host);
+    let mut request = gateway.request(sh("head -c 600000 /dev/zero; echo end"), |_| {});
+    request.hold = true;
+    let mut events = gateway.exec().start_run(request).await.unwrap().into_inner();
+    let mut followed = Followed::default();
+    followed.take(events.message().await.unwrap().unwrap().event.unwrap());
+    let run_id = followed.started.unwrap().run_id;
+    // As long as it would take to print all of it, while this one reads.
+    for _ in 0..2 {
+        drop(events.message().await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let kept = KeepRunRequest { run_id: run_id.clone(), hold: true };
+    gateway.exec().keep_run(kept).await.unwrap();
+    drop(events);
+    let followed = read(&gateway, &run_id, |_| false).await;
+    assert_eq!((followed.gaps, followed.stdout.len()), (0, 600_004));
+}
+
+#[tokio::test]
 async fn input_is_taken_in_order_and_each_byte_once() {
     let host = Host::start();
     let gateway = Gateway::of(&host);
