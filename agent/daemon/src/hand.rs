@@ -6,7 +6,7 @@
 //! serves; started as root it becomes the service user for good before anything
 //! else, so that all of it is within that user's rights. What takes root then,
 //! ending cells whose agent and warden do nothing any more, is systemd's to do:
-//! see [`kill`].
+//! see `hand/kill.rs`.
 
 mod kill;
 

@@ -155,7 +155,7 @@ fn tell<T: Serialize>(
 
 /// Prints sentences.
 fn say(here: &Here, told: &[String]) -> anyhow::Result<ExitCode> {
-    tell(here, &told, |_| told.iter().map(|line| format!("{line}\n")).collect())?;
+    tell(here, &told, |_| told.join("\n") + "\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -195,7 +195,7 @@ fn end_all(here: &Here) -> anyhow::Result<ExitCode> {
 
 fn check(file: &Path) -> anyhow::Result<ExitCode> {
     let told = hand::check_ceiling(file).map_err(|error| anyhow::anyhow!(error))?;
-    let text: String = told.iter().map(|line| format!("{line}\n")).collect();
+    let text = told.join("\n") + "\n";
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }

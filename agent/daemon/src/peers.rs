@@ -2,7 +2,7 @@
 //!
 //! A connection outlives the moment of its handshake: the name is looked up in
 //! the ceiling, and the certificate's end and the newest trust list are looked at,
-//! for each call anew and at each message of one that goes on ([`stream`]). Only
+//! for each call anew and at each message of one that goes on (`peers/stream.rs`). Only
 //! this module makes a [`Gateway`], and every service asks for one.
 
 mod stream;

@@ -1,5 +1,6 @@
 //! The gateway's authority, as the gateway runs it, with lifetimes of seconds.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +56,7 @@ impl Authority {
     pub(super) fn invite_for(&self, host: &str, valid: Duration) -> String {
         let invitation = Invitation {
             host: host.to_owned(),
-            labels: Default::default(),
+            labels: BTreeMap::new(),
             projects: Vec::new(),
             address: None,
             valid,
