@@ -310,6 +310,7 @@ name = "{HOST}"
 listen = "127.0.0.1:0"
 ceiling = {ceiling}
 profiles = "../profiles"
+control = "control.sock"
 worker = {worker}
 
 [identity]
