@@ -8,9 +8,9 @@
 //! is root's, and none of our code is in it. What counts in the end is what the
 //! kernel says: cgroups and processes of cells.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,10 +79,10 @@ pub fn kill_all(here: &Here) -> Result<End, HandError> {
         Err(error) => end.notes.push(format!("NOT FROZEN, what is asked now starts anew: {error}")),
     }
     ask_agents(&config.control, &mut end);
-    if wait() > 0 {
-        ask_systemd(&config.control, &mut end);
-    }
+    let asked = (wait() > 0).then(|| ask_systemd(&config.control, &mut end)).flatten();
     end.left = wait();
+    // Where nobody watches for it, it must not end the cells of tomorrow.
+    drop(asked.map(fs::remove_file));
     if end.left > 0 {
         end.notes.push(format!("{} cells or processes are left; {BY_HAND}", end.left));
     }
@@ -119,14 +119,15 @@ fn kill(pid: Pid, end: &mut End) {
     }
 }
 
-/// Leaves the request that `cofferdam-kill-all.path` watches for.
-fn ask_systemd(socket: &Path, end: &mut End) {
-    let Some(place) = socket.parent().map(|it| it.join(FOR_SYSTEMD)) else { return };
+/// Leaves the request that `cofferdam-kill-all.path` watches for; gives where.
+fn ask_systemd(socket: &Path, end: &mut End) -> Option<PathBuf> {
+    let place = socket.parent()?.join(FOR_SYSTEMD);
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&place);
     end.notes.push(match made {
         Ok(_) => "systemd was asked to kill all that is in the warden's cgroup".to_owned(),
         Err(error) => format!("systemd cannot be asked: `{}`: {error}", place.display()),
     });
+    Some(place)
 }
 
 /// Waits for a while until nothing of cells is left; how much is.
