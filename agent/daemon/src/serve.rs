@@ -256,10 +256,10 @@ pub async fn serve(mut loaded: Loaded, inherited: Inherited) -> anyhow::Result<(
         .add_service(file.max_decoding_message_size(MAX_REQUEST))
         .add_service(HostServiceServer::new(Host(Arc::clone(&agent))));
     let stopping = async {
-        told_to_stop(lifeline).await;
+        let ending = told_to_stop(lifeline).await;
         tracing::info!("stopping");
         service_manager::stopping();
-        if agent.store.is_there() {
+        if agent.store.is_there() && ending == Ending::Leave {
             // Whether it is started again is the service manager's to know: it holds what
             // goes on, or lets go of it, and then everything ends.
             agent.store.leave();
@@ -369,8 +369,17 @@ async fn put_away(agent: &Agent, mut stopped: watch::Receiver<bool>) {
     }
 }
 
+/// How the agent is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// What goes on is the next process's, where something keeps it.
+    Leave,
+    /// With all that goes on, recorded.
+    EndAll,
+}
+
 /// Waits for SIGTERM, SIGINT or the end of the lifeline.
-async fn told_to_stop(lifeline: Option<OwnedFd>) {
+async fn told_to_stop(lifeline: Option<OwnedFd>) -> Ending {
     let of = |kind| async move {
         match signal(kind) {
             Ok(mut signal) => drop(signal.recv().await),
@@ -381,9 +390,9 @@ async fn told_to_stop(lifeline: Option<OwnedFd>) {
         }
     };
     tokio::select! {
-        () = of(SignalKind::terminate()) => {}
-        () = of(SignalKind::interrupt()) => {}
-        () = end_of(lifeline) => {}
+        () = of(SignalKind::terminate()) => Ending::Leave,
+        () = of(SignalKind::interrupt()) => Ending::EndAll,
+        () = end_of(lifeline) => Ending::EndAll,
     }
 }
 

@@ -128,7 +128,7 @@ impl Keeper {
         let mut line = String::new();
         fs::File::from(ready).read_to_string(&mut line).unwrap();
         let address = line.strip_prefix("{\"address\":\"").and_then(|rest| rest.split('"').next());
-        self.host.address = address.expect("the agent became ready").to_owned();
+        address.expect("the agent became ready").clone_into(&mut self.host.address);
         self.agent = Some(agent);
     }
 
