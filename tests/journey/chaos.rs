@@ -183,6 +183,16 @@ fn disturb(
     fault
 }
 
+/// What each caller is given.
+fn targets(gateway: &Gateway, mark: &str) -> Vec<Target> {
+    let target = |caller| Target {
+        url: gateway.url().to_owned(),
+        token: gateway.token(&format!("caller-{caller}")),
+        mark: mark.to_owned(),
+    };
+    (0..CALLERS).map(target).collect()
+}
+
 #[test]
 #[ignore = "takes minutes and the whole machine: make test-chaos"]
 fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
@@ -201,13 +211,7 @@ fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
     let mark = format!("chaos-{}", std::process::id());
     let over = AtomicBool::new(false);
     let done = AtomicUsize::new(0);
-    let targets: Vec<Target> = (0..CALLERS)
-        .map(|caller| Target {
-            url: gateway.url().to_owned(),
-            token: gateway.token(&format!("caller-{caller}")),
-            mark: mark.clone(),
-        })
-        .collect();
+    let targets = targets(&gateway, &mark);
     let mut faults: BTreeMap<String, usize> = BTreeMap::new();
     let told: Vec<Told> = std::thread::scope(|scope| {
         let (over, done) = (&over, &done);
@@ -237,6 +241,28 @@ fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
     println!("chaos: {} calls, {} succeeded, {faults:?}", asked.len(), succeeded.len());
     assert!(succeeded.len() >= CALLERS, "nobody got anything done");
 
+    all_ran_once(&workspace, &hosts, &asked, &succeeded);
+    let journals: Vec<PathBuf> =
+        hosts.iter().map(|host| host.place().join("agent/journal")).collect();
+    let own = gateway.place.join("journal");
+    all_agree(&own, &journals);
+    for host in &mut hosts {
+        host.stop();
+    }
+    gateway.kill();
+    for journal in journals.iter().chain([&own]) {
+        audit(&["verify"], &[journal]).unwrap_or_else(|said| panic!("{said}"));
+    }
+    nothing_is_left(&mark, &wardens, &hosts);
+}
+
+/// What was told as done was done, once, for somebody who asked, and is on record.
+fn all_ran_once(
+    workspace: &Path,
+    hosts: &[Host],
+    asked: &BTreeSet<String>,
+    succeeded: &BTreeSet<String>,
+) {
     let ledger = std::fs::read_to_string(workspace.join(LEDGER)).unwrap();
     let mut entries: BTreeMap<&str, usize> = BTreeMap::new();
     for line in ledger.lines() {
@@ -248,32 +274,28 @@ fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
     assert!(lost.is_empty(), "told as done and not done: {lost:?}");
     let nobodys: Vec<_> = entries.keys().filter(|it| !asked.contains(**it)).collect();
     assert!(nobodys.is_empty(), "nobody asked for: {nobodys:?}");
-
-    let journals: Vec<PathBuf> =
-        hosts.iter().map(|host| host.place().join("agent/journal")).collect();
     let recorded: String = hosts.iter().map(Host::journal).collect();
     let unrecorded: Vec<_> = entries.keys().filter(|it| !recorded.contains(**it)).collect();
     assert!(unrecorded.is_empty(), "ran without a record: {unrecorded:?}");
-    let own = gateway.place.join("journal");
-    for journal in &journals {
+}
+
+/// The gateway's journal and each host's say the same, once the last record is there.
+fn all_agree(gateway: &Path, journals: &[PathBuf]) {
+    for journal in journals {
         let end = Instant::now() + Duration::from_secs(30);
-        while let Err(said) = reconciled(&own, journal) {
+        while let Err(said) = reconciled(gateway, journal) {
             assert!(Instant::now() < end, "the journals do not agree: {said}");
             std::thread::sleep(Duration::from_millis(500));
         }
     }
-    for host in &mut hosts {
-        host.stop();
-    }
-    gateway.kill();
-    for journal in journals.iter().chain([&own]) {
-        audit(&["verify"], &[journal]).unwrap_or_else(|said| panic!("{said}"));
-    }
-    until("no process of a run is left", || !alive(&mark));
+}
+
+fn nothing_is_left(mark: &str, wardens: &BTreeSet<u32>, hosts: &[Host]) {
+    until("no process of a run is left", || !alive(mark));
     let left: Vec<_> = wardens.iter().flat_map(|warden| cgroups(*warden)).collect();
     assert!(left.is_empty(), "cgroups are left: {left:?}");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    for host in &hosts {
+    for host in hosts {
         let place = host.place().display().to_string();
         assert!(!mounts.contains(&place), "a mount is left beneath {place}");
     }

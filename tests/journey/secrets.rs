@@ -142,6 +142,58 @@ fn other_configuration(gateway: &Gateway, from: &str, to: &str) -> PathBuf {
     path
 }
 
+/// Who said it, and what.
+type Saying = (String, Vec<u8>);
+
+/// What is said to calls that are permitted, refused, broken, and by nobody.
+fn calls_of_all_kinds(gateway: &Gateway, ann: &str, revoked: &str) -> Vec<Saying> {
+    let mut said = Vec::new();
+    let mut call = |token: &str, tool: &str, arguments: serde_json::Value| {
+        let called = Command::new(program("cofferdam"))
+            .args(["call", "--json", "--url", gateway.url(), tool, "--args"])
+            .arg(arguments.to_string())
+            .env("COFFERDAM_TOKEN", token)
+            .output()
+            .unwrap();
+        said.push((format!("what {tool} said"), [called.stdout, called.stderr].concat()));
+    };
+    let shop = |command: &str| json!({ "command": command, "project": "shop" });
+    call(ann, "execute_command", shop("env; cat /proc/self/environ /proc/self/cmdline; ls /"));
+    call(ann, "execute_command", shop("cat /proc/1/environ; exit 3"));
+    call(ann, "start_process", shop("exec sleep 60"));
+    call(ann, "read_file", json!({ "path": "/etc/shadow", "project": "shop" }));
+    call(ann, "execute_command", json!({ "wrong": 1 }));
+    call(ann, "execute_command", json!({ "command": "true", "hosts": ["away"] }));
+    call(revoked, "execute_command", shop("true"));
+    call(&format!("{ann}x"), "list_hosts", json!({}));
+    let listed = gateway.call(ann, "list_processes", &json!({ "project": "shop" }));
+    assert_eq!(field(&listed, "processes").as_array().map(Vec::len), Some(3), "{listed:#}");
+    said
+}
+
+/// What is said where a gateway cannot start for one of its secrets.
+fn starts_that_fail(host: &Host, gateway: &Gateway) -> Vec<Saying> {
+    let mut said = Vec::new();
+    let key = fs::read_to_string(host.place().join("gateway/signing.key")).unwrap();
+    let wrong = [
+        ("garbled.key", key.replace("BEGIN", "BEGUN"), 0o600),
+        ("short.key", key[..key.len() / 2].to_owned(), 0o600),
+        ("exposed.key", key.clone(), 0o644),
+    ];
+    for (name, text, mode) in wrong {
+        let path = gateway.place.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let config = other_configuration(gateway, "../gateway/signing.key", name);
+        let failed = fails(&config);
+        said.push((format!("the refusal of {name}"), [failed.stdout, failed.stderr].concat()));
+    }
+    // A token where a path is expected, as people do by mistake.
+    let failed = fails(&other_configuration(gateway, "state = \"", "token = \""));
+    said.push(("the refusal of a key".to_owned(), failed.stderr));
+    said
+}
+
 #[test]
 fn no_secret_is_in_arguments_environments_logs_journals_databases_or_errors() {
     let mut host = Host::start_with(Setup::default());
@@ -168,49 +220,10 @@ fn no_secret_is_in_arguments_environments_logs_journals_databases_or_errors() {
     secrets.add_text("a token that was revoked", &revoked);
     gateway.revoke("eve");
 
-    // Calls that are permitted, refused, broken, and by nobody.
-    let mut said: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut call = |token: &str, tool: &str, arguments: serde_json::Value| {
-        let called = Command::new(program("cofferdam"))
-            .args(["call", "--json", "--url", gateway.url(), tool, "--args"])
-            .arg(arguments.to_string())
-            .env("COFFERDAM_TOKEN", token)
-            .output()
-            .unwrap();
-        said.push((format!("what {tool} said"), [called.stdout, called.stderr].concat()));
-    };
-    let shop = |command: &str| json!({ "command": command, "project": "shop" });
-    call(&ann, "execute_command", shop("env; cat /proc/self/environ /proc/self/cmdline; ls /"));
-    call(&ann, "execute_command", shop("cat /proc/1/environ; exit 3"));
-    call(&ann, "start_process", shop("exec sleep 60"));
-    call(&ann, "read_file", json!({ "path": "/etc/shadow", "project": "shop" }));
-    call(&ann, "execute_command", json!({ "wrong": 1 }));
-    call(&ann, "execute_command", json!({ "command": "true", "hosts": ["away"] }));
-    call(&revoked, "execute_command", shop("true"));
-    call(&format!("{ann}x"), "list_hosts", json!({}));
-    let listed = gateway.call(&ann, "list_processes", &json!({ "project": "shop" }));
-    assert_eq!(field(&listed, "processes").as_array().map(Vec::len), Some(3), "{listed:#}");
+    let mut said = calls_of_all_kinds(&gateway, &ann, &revoked);
     secrets.are_in_no_process();
 
-    // Starts that fail at a secret.
-    let key = fs::read_to_string(host.place().join("gateway/signing.key")).unwrap();
-    let wrong = [
-        ("garbled.key", key.replace("BEGIN", "BEGUN"), 0o600),
-        ("short.key", key[..key.len() / 2].to_owned(), 0o600),
-        ("exposed.key", key.clone(), 0o644),
-    ];
-    for (name, text, mode) in wrong {
-        let path = gateway.place.join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-        let config = other_configuration(&gateway, "../gateway/signing.key", name);
-        let failed = fails(&config);
-        said.push((format!("the refusal of {name}"), [failed.stdout, failed.stderr].concat()));
-    }
-    // A token where a path is expected, as people do by mistake.
-    let failed = fails(&other_configuration(&gateway, "state = \"", "token = \""));
-    said.push(("the refusal of a key".to_owned(), failed.stderr));
-
+    said.extend(starts_that_fail(&host, &gateway));
     for (place, bytes) in &said {
         secrets.are_not_in(place, bytes);
     }

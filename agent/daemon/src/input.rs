@@ -219,12 +219,11 @@ impl Input {
     /// Takes note of what the run was given; `None`: nobody reads, which is no error.
     fn was_given(&self, bytes: Option<usize>) -> bool {
         let mut state = self.lock();
-        match bytes {
-            Some(bytes) => drop(state.waiting.drain(..bytes)),
-            None => {
-                state.broken = true;
-                state.waiting = VecDeque::new();
-            }
+        if let Some(bytes) = bytes {
+            drop(state.waiting.drain(..bytes));
+        } else {
+            state.broken = true;
+            state.waiting = VecDeque::new();
         }
         bytes.is_some()
     }

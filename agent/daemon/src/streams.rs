@@ -202,11 +202,12 @@ async fn read(source: Option<&Source>, stream: Stream, spool: &Spool) -> Result<
             continue;
         }
         let moved = match source.end.readable().await {
-            Ok(mut ready) => ready.try_io(|end| match is_kept {
-                true => source.splice_some(end.get_ref(), stream, spool),
-                false => {
-                    BUFFER.with_borrow_mut(|buffer| move_some(end.get_ref(), stream, spool, buffer))
+            Ok(mut ready) => ready.try_io(|end| {
+                let end = end.get_ref();
+                if is_kept {
+                    return source.splice_some(end, stream, spool);
                 }
+                BUFFER.with_borrow_mut(|buffer| move_some(end, stream, spool, buffer))
             }),
             Err(error) => Ok(Err(error)),
         };

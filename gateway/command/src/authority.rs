@@ -119,7 +119,11 @@ impl Report for Shown {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "authority in {}\n", self.directory.display())?;
         let rows: Vec<_> = self.generations.iter().map(row).collect();
-        write_table(out, ["GENERATION", "CERTIFIES", "COUNTS", "ENDS", "SHOWN", "ROOT (SHA-256)"], &rows)
+        write_table(
+            out,
+            ["GENERATION", "CERTIFIES", "COUNTS", "ENDS", "SHOWN", "ROOT (SHA-256)"],
+            &rows,
+        )
     }
 }
 

@@ -46,11 +46,7 @@ pub enum DatabaseError {
 /// Opens the file at `path`, which holds `what`. `steps` lead from each schema to
 /// the next, the first of them to a new file's; a step that was released is never
 /// changed.
-pub fn open(
-    what: &'static str,
-    path: &Path,
-    steps: &[&str],
-) -> Result<Connection, DatabaseError> {
+pub fn open(what: &'static str, path: &Path, steps: &[&str]) -> Result<Connection, DatabaseError> {
     let path = path.to_owned();
     let failed = |reason: String| DatabaseError::Open { what, path: path.clone(), reason };
     OpenOptions::new()

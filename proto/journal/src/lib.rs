@@ -60,7 +60,8 @@ pub use durable::Durable;
 pub use ending::{Ending, Sender, Usage};
 pub use entry::{
     Approval, ApprovalStep, Body, Call, Checkpoint, Cut, Denial, Entry, Failure, GatewayWord,
-    Intent, KeyChange, Moved, Opened, Outcome, Peer, PeerStep, Policy, PolicyStep, Shadow, Subject, Trace,
+    Intent, KeyChange, Moved, Opened, Outcome, Peer, PeerStep, Policy, PolicyStep, Shadow, Subject,
+    Trace,
 };
 pub use journal::{Appended, Journal, OpenError, Options, Recovery};
 pub use read::{Records, read};

@@ -16,7 +16,9 @@ use cofferdam_trust::{hex, sha256};
 use serde_json::{Map, Value};
 
 use crate::ending::Ending;
-use crate::entry::{Approval, Call, Denial, Entry, Failure, Intent, Outcome, Peer, Policy, Subject};
+use crate::entry::{
+    Approval, Call, Denial, Entry, Failure, Intent, Outcome, Peer, Policy, Subject,
+};
 
 use patterns::{is_secret_flag, is_secret_name};
 

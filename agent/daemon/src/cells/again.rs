@@ -15,6 +15,7 @@ use super::held::Held;
 use super::site::Site;
 use super::{Cells, SessionKey, Shared, disk_of};
 use crate::cell::{Again, Cell, Phase};
+use crate::places::Reliance;
 use crate::programs::Pins;
 use crate::registry::User;
 use crate::restart::VERSION;
@@ -58,7 +59,7 @@ impl Cells {
             idle_millis: u64::try_from(idle.as_millis()).unwrap_or(u64::MAX),
             pins: ground.of_cell().kept(),
             site: built.site.kept(),
-            protected: built.places.as_ref().map(|it| it.kept()).unwrap_or_default(),
+            protected: built.places.as_ref().map(Reliance::kept).unwrap_or_default(),
             relies: built.places.is_some(),
             since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             ..Words::default()

@@ -256,7 +256,7 @@ async fn go_on(agent: Arc<Agent>, resuming: Resuming, held: Held, mut again: Aga
     tracing::info!(run = started.run_id, ?loopback, "a run goes on");
     let since = since(Some(&started)).max(Duration::from_millis(1));
     if words.started.is_none() {
-        run.note(Words { started: Some(started.clone()), ..Words::default() });
+        run.note(&Words { started: Some(started.clone()), ..Words::default() });
     }
     run.started(started);
     let (leaf, limits) = (words.place().and_then(|(_, leaf)| leaf), words.limits);
@@ -273,7 +273,7 @@ async fn go_on(agent: Arc<Agent>, resuming: Resuming, held: Held, mut again: Aga
         ended: done(&words),
         since,
     };
-    let came_to = under_way.to_its_end(again.running, own).await;
+    let came_to = under_way.follow_to_its_end(again.running, own).await;
     finish(&agent, &run, recorded, came_to);
     drop(place);
 }

@@ -257,7 +257,7 @@ impl Running<'_> {
             ended: Ended::ByItself,
             since: Duration::ZERO,
         };
-        under_way.to_its_end(running, Some(own)).await
+        under_way.follow_to_its_end(running, Some(own)).await
     }
 
     /// Tells those who follow that it started.
@@ -270,7 +270,7 @@ impl Running<'_> {
         // Only what is new: lists of a log's entries add up.
         let layers = sandbox::loopback_layer(capped, loopback).into_iter().collect();
         let sandbox = Some(Sandbox { layers, ..Sandbox::default() });
-        run.note(Words { started: Some(started.clone()), sandbox, ..Words::default() });
+        run.note(&Words { started: Some(started.clone()), sandbox, ..Words::default() });
         run.started(started);
     }
 

@@ -51,7 +51,7 @@ pub async fn write_run(
         let RunInput { run_id: _, offset, data, end } = input;
         let taken = run.input().take(offset, &data, end)?;
         if end && taken.bytes == data.len() {
-            run.note(Words { input_ended: true, ..Words::default() });
+            run.note(&Words { input_ended: true, ..Words::default() });
         }
         Ok(RunInputTaken {
             offset: taken.offset,

@@ -13,11 +13,12 @@ use crate::planner::GRACE;
 use crate::registry::{Order, Run};
 use crate::restart::run::Words;
 use crate::spool::LimitHit;
+use cofferdam_plan::run::RunSignal;
 
 /// How long a run goes on after its last reader left.
 const ALONE: Duration = Duration::from_secs(2);
 /// The same after a restart of the agent, which its gateway has to notice first.
-const RESUMED: Duration = Duration::from_secs(60);
+const RESUMED: Duration = Duration::from_mins(1);
 /// How much longer than its wall time, or than the grace after it was told to end,
 /// a run may take before its cell is given up: PID 1 keeps the time and ends runs,
 /// this is for a PID 1 that does not.
@@ -71,13 +72,7 @@ pub(super) async fn supervise(
                 return Supervised { next, ended, overtime: false, signals };
             }
             order = next_order(&mut orders), if untouched => match order {
-                Order::Signal(signal) => {
-                    if !signals.contains(&i32::from(signal as u8)) {
-                        signals.push((signal as u8).into());
-                    }
-                    run.note(Words { signals: vec![(signal as u8).into()], ..Words::default() });
-                    cell.signal(run.id(), signal);
-                }
+                Order::Signal(signal) => pass_on(signal, cell, run, &mut signals),
                 Order::Kill => ended = Ended::For("caller"),
             },
             pumped = &mut *pump, if pumping => {
@@ -114,6 +109,16 @@ pub(super) async fn supervise(
     }
 }
 
+/// Sends a signal that its caller wants sent; the next process is to know of it.
+fn pass_on(signal: RunSignal, cell: &Cell, run: &Run, signals: &mut Vec<i32>) {
+    let number = i32::from(signal as u8);
+    if !signals.contains(&number) {
+        signals.push(number);
+    }
+    run.note(&Words { signals: vec![number], ..Words::default() });
+    cell.signal(run.id(), signal);
+}
+
 /// Has the next process know what was done to it, too.
 fn note(run: &Run, ended: &Ended) {
     let (ended_for, cancelled) = match ended {
@@ -123,7 +128,7 @@ fn note(run: &Run, ended: &Ended) {
         Ended::ForMemory => (3, String::new()),
         Ended::For(by) => (0, (*by).to_owned()),
     };
-    run.note(Words { ended_for, cancelled, ..Words::default() });
+    run.note(&Words { cancelled, ended_for, ..Words::default() });
 }
 
 /// The next order; the run itself holds the sending end.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_denials::Context;
-use cofferdam_journal::Ending;
+use cofferdam_journal::{AppendError, Ending};
 use cofferdam_plan::Leaf;
 use cofferdam_proto::exec::v1::{Finished, Outcome, Sandbox, Usage};
 use tokio::task::JoinHandle;
@@ -72,7 +72,7 @@ struct Course {
 
 impl UnderWay<'_> {
     /// Follows it to its end, and says what it came to.
-    pub(super) async fn to_its_end(self, running: Running, own: Option<OwnEnds>) -> CameTo {
+    pub(super) async fn follow_to_its_end(self, running: Running, own: Option<OwnEnds>) -> CameTo {
         let Course { ended, usage, counted, signals, by_itself } = self.follow(running, own).await;
         let Self { agent, cell, leaf, background, limits, mut sandbox, served, refusals, .. } =
             self;
@@ -186,7 +186,7 @@ pub(super) fn finish(agent: &Agent, run: &Run, recorded: Recorded, came_to: Came
         stderr_bytes,
         sandbox,
     };
-    run.note(Words { finished: Some(finished.clone()), ..Words::default() });
+    run.note(&Words { finished: Some(finished.clone()), ..Words::default() });
     record(agent, run, recorded, finished);
 }
 
@@ -198,17 +198,19 @@ pub(super) fn record(agent: &Agent, run: &Run, recorded: Recorded, finished: Fin
         usage: finished.usage.map(cofferdam_journal::Usage::from_wire),
         sandbox: finished.sandbox.as_ref().map(sandbox::record),
     };
-    let receipt = agent
-        .recorder
-        .outcome(recorded, result)
-        .inspect_err(|error| tracing::error!(%error, "an outcome could not be recorded"))
-        .ok();
-    if receipt.is_none() && agent.store.is_left() {
-        // The journal is closed: the next process records it, and tells who follows.
-        return;
-    }
+    let receipt = match agent.recorder.outcome(recorded, result) {
+        Ok(receipt) => Some(receipt),
+        // This process ends. The next one records it, as it ended or as lost, and nobody
+        // is told what that will not say: whoever follows sees their connection end.
+        Err(AppendError::Closed) => return,
+        Err(_) if agent.store.is_left() => return,
+        Err(error) => {
+            tracing::error!(%error, "an outcome could not be recorded");
+            None
+        }
+    };
     let told = Finished { receipt: receipt.clone(), ..Finished::default() };
-    run.note(Words { finished: Some(told), ..Words::default() });
+    run.note(&Words { finished: Some(told), ..Words::default() });
     run.finished(Finished { receipt, ..finished });
     agent.registry.ended(run.id());
 }

@@ -175,8 +175,8 @@ impl Run {
     }
 
     /// Has the next process know something of it.
-    pub fn note(&self, words: Words) {
-        _ = self.in_store.get().inspect(|kept| kept.note(&words));
+    pub fn note(&self, words: &Words) {
+        _ = self.in_store.get().inspect(|kept| kept.note(words));
     }
 
     /// Moves its streams until they end.
@@ -268,7 +268,7 @@ impl Run {
     /// It goes on while nobody follows it.
     pub fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
-        self.note(Words { kept: true, ..Words::default() });
+        self.note(&Words { kept: true, ..Words::default() });
     }
 
     /// Whether it goes on while nobody follows it.
@@ -314,7 +314,7 @@ impl Run {
         *known = Some(size);
         let TerminalSize { rows, columns } = size;
         let (rows, columns) = (rows.into(), columns.into());
-        self.note(Words { rows, columns, ..Words::default() });
+        self.note(&Words { rows, columns, ..Words::default() });
         Ok(())
     }
 
@@ -375,7 +375,7 @@ impl Run {
 
     /// Asks for its end; the first one who asks is remembered.
     pub fn cancel(&self, by: &'static str) {
-        self.note(Words { cancelled: by.to_owned(), ..Words::default() });
+        self.note(&Words { cancelled: by.to_owned(), ..Words::default() });
         self.cancelled.send_if_modified(|cancelled| {
             let first = cancelled.is_none();
             cancelled.get_or_insert(by);

@@ -74,7 +74,9 @@ impl Left {
                 Err(error) => {
                     tracing::warn!(%error, run = run::name(id, ""), "a run cannot go on");
                     store.let_go(&run::name(id, ""));
-                    Part::ALL.iter().for_each(|it| store.let_go(&run::name(id, it.suffix())));
+                    for part in Part::ALL {
+                        store.let_go(&run::name(id, part.suffix()));
+                    }
                 }
             }
         }
@@ -86,7 +88,9 @@ impl Left {
                 }
                 Err(error) => {
                     tracing::warn!(%error, cell = %id, "a cell cannot go on");
-                    ["", ".log"].iter().for_each(|it| store.let_go(&cell::name(id, it)));
+                    for suffix in ["", ".log"] {
+                        store.let_go(&cell::name(id, suffix));
+                    }
                 }
             }
         }

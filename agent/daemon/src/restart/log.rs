@@ -142,7 +142,7 @@ mod tests {
             let bytes: Vec<u8> = (0..length)
                 .map(|_| {
                     seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    (seed >> 33) as u8
+                    seed.to_be_bytes()[0]
                 })
                 .collect();
             file.write_all_at(&bytes, 0).unwrap();

@@ -374,13 +374,19 @@ impl KeptRun {
 
     /// It ended, and only its output is of use.
     pub fn streams_are_over(&self) {
-        Part::STREAMS.iter().for_each(|part| self.store.let_go(&name(self.id, part.suffix())));
+        self.let_go_of(&Part::STREAMS);
     }
 
     /// Nothing of it is of use any more.
     pub fn let_go(&self) {
         self.store.let_go(&name(self.id, ""));
-        Part::ALL.iter().for_each(|part| self.store.let_go(&name(self.id, part.suffix())));
+        self.let_go_of(&Part::ALL);
+    }
+
+    fn let_go_of(&self, parts: &[Part]) {
+        for part in parts {
+            self.store.let_go(&name(self.id, part.suffix()));
+        }
     }
 }
 

@@ -75,8 +75,7 @@ impl Digest {
     }
 
     fn waiting(&self) -> usize {
-        // Below 64.
-        (self.length % BLOCK as u64) as usize
+        usize::try_from(self.length % BLOCK as u64).unwrap_or_default()
     }
 
     fn compress(&mut self, block: &[u8; BLOCK]) {

@@ -14,11 +14,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// Where there is none at that place.
-    pub fn one_of<T: Copy>(
-        &mut self,
-        field: &'static str,
-        all: &[T],
-    ) -> Result<T, DecodeError> {
+    pub fn one_of<T: Copy>(&mut self, field: &'static str, all: &[T]) -> Result<T, DecodeError> {
         let number = self.u8(field)?;
         let unknown = DecodeError::Unknown(field, number.into());
         all.get(usize::from(number)).copied().ok_or(unknown)
