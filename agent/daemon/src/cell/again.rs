@@ -82,7 +82,7 @@ impl Cell {
     /// Goes on with a cell that was left. What it says of `runs` is heard from now on.
     ///
     /// # Errors
-    /// See [`AgainError`]; the cell is over then.
+    /// See `AgainError`; the cell is over then.
     pub async fn again(
         warden: &Arc<Warden>,
         store: &Store,
