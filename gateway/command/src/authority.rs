@@ -22,6 +22,10 @@ The root stays away from the gateway: the gateway gets an intermediate, and the 
 with the root is taken out again:
   cofferdam authority init --root /mnt/offline/root";
 
+const SHOW: &str = "\
+When does it end, and which roots do hosts believe?
+  cofferdam authority show";
+
 const ROTATE: &str = "\
 A new root follows the one there is. It is announced to every host first, certifies
 after a while, and the old one counts besides until no host can need it any more:
@@ -38,6 +42,7 @@ pub(crate) enum Command {
     #[command(after_help = INIT)]
     Init(Arguments),
     /// Shows its generations: which one certifies, and which roots count.
+    #[command(after_help = SHOW)]
     Show(Which),
     /// Lets a new generation follow, without losing a host.
     #[command(after_help = ROTATE)]

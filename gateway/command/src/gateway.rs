@@ -12,6 +12,15 @@ use crate::office::{OfficeError, Place, person};
 use crate::report::{Format, Report, write_table};
 use crate::time;
 
+const LIST: &str = "\
+Whom do the hosts that joined believe?
+  cofferdam gateway list";
+
+const TRUST: &str = "\
+The wrong one was revoked:
+  cofferdam gateway list
+  cofferdam gateway trust main";
+
 const REVOKE: &str = "\
 The machine of the gateway `old` was broken into. Every host that joined refuses it
 within seconds, and what goes on over its connections ends:
@@ -21,6 +30,7 @@ within seconds, and what goes on over its connections ends:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists the gateways that hosts are told of.
+    #[command(after_help = LIST)]
     List {
         #[command(flatten)]
         place: Place,
@@ -37,6 +47,7 @@ pub(crate) enum Command {
         reason: String,
     },
     /// Takes the revocation of a gateway back.
+    #[command(after_help = TRUST)]
     Trust {
         #[command(flatten)]
         place: Place,

@@ -32,11 +32,13 @@ pub(crate) enum Command {
     #[command(after_help = hold::DRAIN_EXAMPLES)]
     Drain(hold::Arguments),
     /// Sends a drained host runs again.
+    #[command(after_help = hold::DRAIN_EXAMPLES)]
     Undrain(hold::Arguments),
     /// Sends a host no calls at all, but those that end runs.
     #[command(after_help = hold::FREEZE_EXAMPLES)]
     Freeze(hold::Arguments),
     /// Sends a frozen host calls again.
+    #[command(after_help = hold::FREEZE_EXAMPLES)]
     Unfreeze(hold::Arguments),
     /// Makes a join token for a new host and prints it, once.
     Invite(invite::Arguments),

@@ -21,8 +21,14 @@ web-1 is gone, or is to join anew:
   cofferdam host remove web-1
   cofferdam host invite web-1";
 
+const REFUSE: &str = "\
+Its signing key is not the one that web-1 printed:
+  cofferdam host show web-1
+  cofferdam host refuse web-1 --reason 'another key than the host has'";
+
 /// Which host not to let in.
 #[derive(Debug, Args)]
+#[command(after_help = REFUSE)]
 pub(crate) struct Refuse {
     #[command(flatten)]
     place: Place,
