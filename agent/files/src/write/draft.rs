@@ -8,7 +8,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, linkat, open, renameat_with};
@@ -16,6 +16,9 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::expected::Expected;
+
+/// How often an exchange is undone for somebody who goes on writing.
+const UNDOES: usize = 64;
 
 /// An unpublished file.
 #[derive(Debug)]
@@ -136,13 +139,33 @@ impl Draft {
             sync_directory(target)?;
             return Ok(Exchanged::Done);
         }
-        if let Err(error) = swap() {
+        let undone = self.file.try_clone().and_then(|own| self.put_back(own, swap));
+        if undone.is_err() {
             // Somebody took one of them away in between. What was there before
             // stays, under the name that it has.
             self.kept = true;
-            return Err(error.into());
         }
-        Ok(Exchanged::Undone)
+        undone.map(|()| Exchanged::Undone)
+    }
+
+    /// Undoes a swap. `ours` is what it put in the target's place. Where somebody put
+    /// something else there meanwhile, that comes out now, and goes back in its turn:
+    /// what was written last stays.
+    fn put_back(
+        &self,
+        mut ours: File,
+        swap: impl Fn() -> rustix::io::Result<()>,
+    ) -> io::Result<()> {
+        for _ in 0..UNDOES {
+            // Held open, so that no other file gets its inode.
+            let returned = refer(&self.path)?;
+            swap()?;
+            if id(&refer(&self.path)?)? == id(&ours)? {
+                return Ok(());
+            }
+            ours = returned;
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     /// Puts it in the place of `target`, whatever is there.
@@ -179,6 +202,16 @@ impl Drop for Draft {
             Ok(()) | Err(_) => {}
         }
     }
+}
+
+/// Refers to what has this name, of whatever kind, and does not open it.
+fn refer(path: &Path) -> io::Result<File> {
+    Ok(open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
+/// Device and inode.
+fn id(file: &File) -> io::Result<(u64, u64)> {
+    file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// A name beside `target` that nothing has.
