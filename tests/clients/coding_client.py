@@ -131,6 +131,9 @@ class Client:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            # A shell that starts this test in its background has it ignore what a
+            # person would press, and whoever it starts as well.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def finish(self, seconds):
