@@ -54,7 +54,7 @@ fn what_is_read_from_above_or_cannot_be_told_is_denied() {
     for call in [
         program(&["cat", "."]),
         program(&["cat", "/"]),
-        program(&["cat", "../work/secrets/key"]),
+        program(&["cat", "../shop/secrets/key"]),
         line("cat \"$x\""),
         line("cat *.rs"),
         line("cat secre*/key"),

@@ -91,7 +91,7 @@ fn paths_stay_beneath_their_root_and_are_no_options() {
         ("/srv/shop/src", Yes),
         ("src/../src/a", Yes),
         ("src/../b", No),
-        ("../work/src", No),
+        ("../shop/src", No),
         ("-src", No),
         ("/etc/passwd", No),
         ("", No),
