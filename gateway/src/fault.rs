@@ -64,6 +64,7 @@ impl Fault {
                 HostError::Timeout { .. }
                 | HostError::Cancelled { .. }
                 | HostError::Broken { .. }
+                | HostError::Lost { .. }
                 | HostError::Held(Held::Cut { .. }),
             )
             | Self::Internal(_) => Ending::Lost { reason: self.to_string() },
@@ -141,6 +142,7 @@ fn host_details(error: &HostError) -> Vec<(&'static str, Value)> {
         HostError::Held(held) => vec![("host", json!(held.host()))],
         HostError::Unreachable { host, .. }
         | HostError::Broken { host, .. }
+        | HostError::Lost { host, .. }
         | HostError::Receipt { host, .. }
         | HostError::Incomplete { host, .. }
         | HostError::Timeout { host, .. }

@@ -50,6 +50,16 @@ pub(crate) enum HostError {
         /// Why.
         reason: String,
     },
+    /// It does not know how the run ended, and so proves nothing of it.
+    #[error(
+        "the host `{host}` lost the run: {reason}; it may have been done, in part or completely"
+    )]
+    Lost {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
     /// It answered something that means nothing.
     #[error("the host `{host}` answered without {missing}; its agent may be of another version")]
     Incomplete {
@@ -137,6 +147,7 @@ impl HostError {
             Self::Broken { .. } => "CONNECTION_BROKEN",
             Self::Refused(refused) => &refused.reason,
             Self::Receipt { .. } => "BAD_RECEIPT",
+            Self::Lost { .. } => "RUN_LOST",
             Self::Incomplete { .. } => "INCOMPLETE_ANSWER",
             Self::Timeout { .. } => "HOST_TIMEOUT",
             Self::Held(held) => held.reason(),

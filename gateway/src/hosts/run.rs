@@ -14,8 +14,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use cofferdam_proto::exec::v1::{
-    AttachRunRequest, CancelRunRequest, Command, Finished, Layer, Outcome, RunEvent, Sandbox,
-    StartRunRequest, Usage,
+    AttachRunRequest, CancelRunRequest, Command, Finished, Layer, Lost, Outcome, RunEvent, Sandbox,
+    StartRunRequest, Usage, outcome,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -244,6 +244,11 @@ impl Host {
             finished;
         let missing = |missing| HostError::Incomplete { host: self.name().to_owned(), missing };
         let outcome = outcome.ok_or_else(|| missing("an outcome"))?;
+        // An agent that ended before the run did says so, and has nothing to prove.
+        if let (Some(outcome::Ending::Lost(Lost { reason })), None) = (&outcome.ending, &receipt) {
+            let (host, reason) = (self.name().to_owned(), reason.clone());
+            return Err(HostError::Lost { host, reason });
+        }
         let Follower { mut layers, stdout, stderr, digests, .. } = follower;
         // What it had at its end counts, where the host tells that.
         if let Some(Sandbox { layers: last, .. }) = &sandbox
