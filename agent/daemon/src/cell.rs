@@ -7,7 +7,7 @@
 //! What a cell says is a claim of a process that runs beside untrusted code: it
 //! is bounded, decoded strictly, and believed only for runs that were started.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,17 +15,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use cofferdam_plan::cell::bounds;
-use cofferdam_plan::channel::ChannelError;
 use cofferdam_plan::run::{LoopbackHold, RunSignal};
 use cofferdam_plan::{
-    BuildFailure, BuildStep, CellEvent, CellId, CellPlan, CellRequest, Layer, LayerReport, Leaf,
-    Limits, RunEnding, RunId, RunPlan,
+    BuildFailure, CellEvent, CellId, CellPlan, CellRequest, Layer, LayerReport, Leaf, Limits,
+    RunEnding, RunId, RunPlan,
 };
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
-use crate::frames;
 use crate::restart::cell::{KeptCell, Words};
 use crate::restart::run::KeptRun;
 use crate::restart::store::Store;
@@ -33,14 +30,18 @@ use crate::streams::ChildEnds;
 use crate::warden::{Building, Gone, Warden, WardenError};
 
 mod again;
+mod build_error;
 #[cfg(test)]
 pub(crate) mod deaf;
 mod fate;
+mod listener;
 mod post;
 mod start;
 
 pub use again::{Again, Phase};
+pub use build_error::BuildError;
 pub use fate::Fate;
+use listener::{Listener, Waiting, WaitingRun};
 use post::Post;
 pub use start::{Asked, StartError};
 
@@ -76,83 +77,6 @@ pub struct Cell {
     warden: Arc<Warden>,
     /// Ends the listening task, and with it the cell, when it is dropped.
     held: oneshot::Sender<Infallible>,
-}
-
-/// Who waits for what the cell says.
-#[derive(Debug, Default)]
-struct Waiting {
-    built: Option<oneshot::Sender<CellEvent>>,
-    runs: HashMap<RunId, WaitingRun>,
-    sockets: VecDeque<oneshot::Sender<(NonZeroU16, OwnedFd)>>,
-    checks: VecDeque<oneshot::Sender<()>>,
-}
-
-#[derive(Debug)]
-struct WaitingRun {
-    started: Option<oneshot::Sender<Answer>>,
-    ended: oneshot::Sender<RunEnding>,
-    /// Told before the cell's word is taken for heard.
-    kept: Option<Arc<KeptRun>>,
-}
-
-/// Whether a run started: with its descriptors and how far its loopback is held,
-/// or at which step not.
-type Answer = Result<(Vec<OwnedFd>, LoopbackHold), (cofferdam_plan::RunStep, i32)>;
-
-/// Why there is no cell.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The control socket could not be made.
-    #[error("cannot make a control socket: {0}")]
-    Socket(#[from] std::io::Error),
-    /// The warden builds none.
-    #[error(transparent)]
-    Warden(#[from] WardenError),
-    /// A step failed.
-    #[error("{detail}")]
-    Failed {
-        /// Which step.
-        step: BuildStep,
-        /// errno(3); 0 where none applies.
-        errno: i32,
-        /// On what, and what to do.
-        detail: String,
-    },
-    /// The user has as many as the host's owner gives one.
-    #[error(
-        "this user has {0} cells on this host already, as many as `limits.cells_per_user` of its \
-         ceiling allows; try again when a run has ended, or its owner raises it"
-    )]
-    TooMany(u32),
-    /// The host has more sockets in the workspace than can be covered.
-    #[error(
-        "the host has {0} sockets with names beneath the workspace, and {most} can be covered; \
-         remove them, or choose another workspace", most = bounds::SOCKETS
-    )]
-    Sockets(usize),
-    /// The kernel does not tell which sockets the host has in the workspace.
-    #[error(
-        "which sockets of the host lie beneath the workspace, where no cell may reach them, cannot \
-         be seen: {file}: {0}; its owner lets the agent read that", file = crate::sockets::LIST
-    )]
-    SocketsUnseen(#[source] std::io::Error),
-    /// A layer that the grant wants is weaker than it should be.
-    #[error(
-        "the rules want the layer `{layer}` in full, and on this host it is weaker: {detail}; its \
-         owner mends that (`cofferdam-agent doctor` tells how), or the rules go without"
-    )]
-    Weaker {
-        /// Which.
-        layer: &'static str,
-        /// In which way.
-        detail: String,
-    },
-    /// The builder ended without a word.
-    #[error("the cell ended while it was being built")]
-    Vanished,
-    /// The builder took too long.
-    #[error("the cell was not ready in time; is a file system of the workspace hanging?")]
-    Late,
 }
 
 /// A run that was started.
@@ -463,90 +387,6 @@ impl Running {
             biased;
             ending = &mut self.ended => ending.map_or(Next::Vanished, Next::Ended),
             () = self.gone.wait() => Next::Vanished,
-        }
-    }
-}
-
-impl Waiting {
-    /// Has what outlives this process told before the event is taken for heard.
-    fn note(&self, event: &CellEvent, descriptors: &[OwnedFd]) {
-        let kept = |run| self.runs.get(run).and_then(|run| run.kept.as_ref());
-        match event {
-            CellEvent::Started { run, loopback } => {
-                kept(run).inspect(|kept| kept.has_begun(*loopback, descriptors.get(1)));
-            }
-            CellEvent::Ended { run, ending } => {
-                kept(run).inspect(|kept| kept.has_ended(*ending));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Reads what the cell says until it closes its end, breaks the protocol, or
-/// nobody holds it any more.
-struct Listener {
-    id: CellId,
-    socket: Arc<UnixStream>,
-    waiting: Arc<Mutex<Waiting>>,
-}
-
-impl Listener {
-    async fn listen(self, dropped: oneshot::Receiver<Infallible>) {
-        tokio::select! {
-            () = self.listen_to_the_end() => {}
-            _ = dropped => {}
-        }
-        // Whoever waits is told by the drop.
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Waiting::default();
-    }
-
-    async fn listen_to_the_end(&self) {
-        loop {
-            let take = |event, descriptors| self.deliver(event, descriptors);
-            match frames::attend(&self.socket, take).await {
-                Ok(()) => {}
-                Err(ChannelError::Closed) => return,
-                Err(error) => {
-                    let cell = self.id;
-                    tracing::warn!(%cell, %error, "the cell's control socket is unusable");
-                    return;
-                }
-            }
-        }
-    }
-
-    /// What nobody waits for is dropped: a claim about a run that was not
-    /// started means nothing.
-    fn deliver(&self, event: CellEvent, mut descriptors: Vec<OwnedFd>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.note(&event, &descriptors);
-        let mut answer = |run, answer: Answer| {
-            let started = waiting.runs.get_mut(&run).and_then(|run| run.started.take());
-            started.map(|started| started.send(answer))
-        };
-        match event {
-            CellEvent::Ready(_) | CellEvent::BuildFailed(_) => {
-                drop(waiting.built.take().map(|built| built.send(event)));
-            }
-            CellEvent::Started { run, loopback } => {
-                drop(answer(run, Ok((descriptors, loopback))));
-            }
-            CellEvent::FailedToStart { run, step, errno } => {
-                drop(answer(run, Err((step, errno))));
-                waiting.runs.remove(&run);
-            }
-            CellEvent::Ended { run, ending } => {
-                // Nobody follows it any more.
-                _ = waiting.runs.remove(&run).map(|run| run.ended.send(ending));
-            }
-            CellEvent::Listening { port } => {
-                let made = NonZeroU16::new(port).zip(descriptors.pop());
-                // Without a socket the drop tells.
-                let sender = waiting.sockets.pop_front();
-                drop(sender.zip(made).map(|(sender, made)| sender.send(made)));
-            }
-            CellEvent::Heard => drop(waiting.checks.pop_front().map(|check| check.send(()))),
         }
     }
 }

@@ -9,8 +9,9 @@ use cofferdam_plan::{CellId, CellRequest, RunEnding, RunId};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
+use super::listener::{Answer, Listener, Waiting, WaitingRun};
 use super::post::Post;
-use super::{Answer, Building, Cell, Listener, Running, StartError, Waiting, WaitingRun};
+use super::{Building, Cell, Running, StartError};
 use crate::restart::cell::KeptCell;
 use crate::restart::left::LeftCell;
 use crate::restart::log::LogError;

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use cofferdam_plan::channel::ChannelError;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
