@@ -11,7 +11,7 @@ use cofferdam_ceiling::Bytes;
 use cofferdam_trust::{KeyError, VerifyingKey, check_address};
 use serde::Deserialize;
 
-use crate::control;
+use crate::{control, credential};
 
 /// The largest configuration file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -49,6 +49,8 @@ pub struct Config {
     pub identity: IdentityPlaces,
     /// The key that signs receipts and checkpoints.
     pub signing_key: PathBuf,
+    /// Whether the service manager gives that key, so that none is made here.
+    pub signing_key_is_given: bool,
     /// The keys of gateways whose intents are believed.
     pub gateways: Vec<VerifyingKey>,
     /// The journal's directory.
@@ -224,6 +226,7 @@ struct IdentitySection {
 #[serde(deny_unknown_fields)]
 struct SigningSection {
     key: Option<PathBuf>,
+    credential: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -281,8 +284,9 @@ impl Config {
         if file.gateways.keys.is_empty() && identity.directory.is_none() {
             return Err(value("gateways.keys", "is empty: no gateway could ever call this host"));
         }
-        let signing_key = signing_key(file.signing.key.map(at), identity.directory.as_deref())
-            .ok_or_else(|| value("signing.key", "is missing"))?;
+        let signing_key_is_given = file.signing.credential.is_some();
+        let signing_key = signing_key(file.signing, base, identity.directory.as_deref())
+            .map_err(|problem| value("signing", problem))?;
         if file.listen.is_none() && file.gateway.dial.is_empty() {
             let problem = "is missing: give it, or `gateway.dial` for a host that no gateway can \
                            dial";
@@ -312,6 +316,7 @@ impl Config {
                 .map_err(|source| ConfigError::Read { path: "/proc/self/exe".into(), source })?,
             identity,
             signing_key,
+            signing_key_is_given,
             journal: at(file.journal.directory),
             services: ServicePlaces {
                 bus: at(file.services.bus),
@@ -356,13 +361,23 @@ fn identity(section: IdentitySection, base: &Path) -> Result<IdentityPlaces, &'s
 }
 
 /// The signing key that is configured, if it is there; else that of an enrolled host,
-/// which makes its own and could not write where configurations are.
-fn signing_key(configured: Option<PathBuf>, directory: Option<&Path>) -> Option<PathBuf> {
+/// which makes its own and could not write where configurations are. A credential
+/// counts whether it is there or not: another key would be another host.
+fn signing_key(
+    section: SigningSection,
+    base: &Path,
+    directory: Option<&Path>,
+) -> Result<PathBuf, &'static str> {
+    let SigningSection { key, credential } = section;
     let own = directory.map(|it| it.join(SIGNING_KEY));
-    match (configured, own) {
-        (Some(configured), Some(own)) if !configured.exists() => Some(own),
-        (Some(configured), _) => Some(configured),
-        (None, own) => own,
+    match (key.map(|it| base.join(it)), credential, own) {
+        (Some(_), Some(_), _) => Err("names both a `key` and a `credential`: leave one out"),
+        (None, Some(name), _) => {
+            credential::path(&name).ok_or("names a `credential` that no file can be called")
+        }
+        (Some(key), None, Some(own)) if !key.exists() => Ok(own),
+        (Some(key), None, _) => Ok(key),
+        (None, None, own) => own.ok_or("names neither a `key` nor a `credential`"),
     }
 }
 

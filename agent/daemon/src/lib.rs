@@ -30,6 +30,7 @@ pub mod clock;
 pub mod config;
 pub mod confine;
 pub mod control;
+pub mod credential;
 pub mod denials;
 pub mod describe;
 pub mod dial;

@@ -4,7 +4,7 @@
 //! One kind of file may be readable by its group, too: a credential that whoever
 //! started the service gave it, beneath `$CREDENTIALS_DIRECTORY`. systemd.exec(5)
 //! gives it to the service's user by an access list, which shows as the group's
-//! mode; a cluster gives it to the group of the container.
+//! mode, beneath `/run/credentials`; a cluster gives it to the group of the container.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 const MAX_KEY_FILE: u64 = 64 * 1024;
 /// The directory of the credentials of a service: systemd.exec(5).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+/// Where systemd keeps those of each service, and only root writes.
+const OF_SERVICES: &str = "/run/credentials";
 
 /// Why a private key file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -103,12 +105,13 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
 /// Whether root gave this file to the service: beneath the directory of credentials,
 /// nobody's to change but root's, and no business of others.
 fn is_credential(path: &Path, metadata: &Metadata, directory: Option<&OsStr>) -> bool {
-    let Some(directory) = directory.map(Path::new).filter(|it| it.is_absolute()) else {
-        return false;
+    let is_beneath = |directory: &Path| {
+        let rest = path.strip_prefix(directory);
+        rest.is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))))
     };
-    let beneath = path
-        .strip_prefix(directory)
-        .is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))));
+    let given = directory.map(Path::new).filter(|it| it.is_absolute());
+    // Commands beside the service see its credentials without the variable.
+    let beneath = given.into_iter().chain([Path::new(OF_SERVICES)]).any(is_beneath);
     let for_others = metadata.permissions().mode() & 0o037;
     beneath && metadata.uid() == 0 && for_others == 0
 }
@@ -142,8 +145,9 @@ mod tests {
             (0o460, "/run/credentials/a.service/key", given),
             (0o440, "/etc/cofferdam/pki/agent.key", given),
             (0o440, "/run/credentials/a.service/../b.service/key", given),
+            (0o440, "/run/credentials/../key", ""),
+            (0o440, "/run/credential/key", ""),
             (0o440, "run/key", "run"),
-            (0o440, "/run/credentials/a.service/key", ""),
         ] {
             assert!(!credential(mode, path, directory).0, "{mode:o} {path}");
         }

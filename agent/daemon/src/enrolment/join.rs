@@ -25,7 +25,7 @@ use super::membership::{Membership, MembershipError};
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::doctor::{CONFIGURATION, ServiceUser, UserError};
-use keys::{Keys, TokenSource};
+use keys::{Keys, Signing, TokenSource};
 
 /// The longest pause between two questions.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -179,7 +179,8 @@ pub fn enroll(request: &Request) -> Result<Joined, JoinError> {
         Err(error) if !request.replace => return Err(error.into()),
         _ => {}
     }
-    let keys = Keys::prepare(&directory, &config.signing_key)?;
+    let signing = if config.signing_key_is_given { Signing::Given } else { Signing::Own };
+    let keys = Keys::prepare(&directory, signing(&config.signing_key))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asking = ask(request, &config, &token, &keys);
     let Some(credentials) = runtime.map_err(JoinError::Runtime)?.block_on(asking)? else {

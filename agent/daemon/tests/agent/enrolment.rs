@@ -2,6 +2,7 @@
 //! of an hour, and heed whom it revokes.
 
 mod authority;
+mod credential;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

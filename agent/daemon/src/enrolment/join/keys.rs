@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::super::store;
 use super::{JoinError, Request, open, signing_key};
+use crate::credential;
 
 /// The key of an enrolment that has no answer yet.
 const PENDING: &str = "enrolling.key";
@@ -20,6 +21,15 @@ const MAX_TOKEN: u64 = 1024;
 pub(super) enum TokenSource {
     File(File, PathBuf),
     Credential(PathBuf),
+}
+
+/// Where the signing key is.
+#[derive(Clone, Copy)]
+pub(super) enum Signing<'a> {
+    /// The service manager gives it.
+    Given(&'a Path),
+    /// In a file, made where there is none.
+    Own(&'a Path),
 }
 
 /// The keys of this host, on the disk.
@@ -34,13 +44,11 @@ impl TokenSource {
         match (&request.token_file, &request.token_credential) {
             (Some(path), _) => Ok(Self::File(open(path)?, path.clone())),
             (None, Some(name)) => {
-                let directory = std::env::var_os("CREDENTIALS_DIRECTORY").unwrap_or_default();
-                let path = PathBuf::from(directory).join(name);
-                if path.is_relative() || name.contains('/') {
+                let path = credential::path(name);
+                path.filter(|path| path.exists()).map(Self::Credential).ok_or_else(|| {
                     let problem = "there is no such credential; LoadCredential= gives one";
-                    return Err(JoinError::TokenFile { path, problem: problem.to_owned() });
-                }
-                Ok(Self::Credential(path))
+                    JoinError::TokenFile { path: name.into(), problem: problem.to_owned() }
+                })
             }
             (None, None) => Err(JoinError::TokenFile {
                 path: PathBuf::new(),
@@ -86,13 +94,16 @@ fn read(mut file: File) -> Result<Zeroizing<String>, String> {
 
 impl Keys {
     /// Those of an enrolment that began before, or new ones, durable.
-    pub(super) fn prepare(directory: &Path, signing: &Path) -> Result<Self, JoinError> {
+    pub(super) fn prepare(directory: &Path, signing: Signing<'_>) -> Result<Self, JoinError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| JoinError::KeyFile { path, source }
         };
         store::prepare(directory).map_err(failed(directory))?;
-        let signing = signing_key(signing)?;
+        let signing = match signing {
+            Signing::Given(path) => SigningKey::load(path)?,
+            Signing::Own(path) => signing_key(path)?,
+        };
         let pending = directory.join(PENDING);
         let key = if let Some(pem) = store::read(&pending).map_err(failed(&pending))? {
             PeerKey::from_pem(&pem)?
@@ -120,7 +131,9 @@ mod tests {
     fn keys_are_the_same_for_as_long_as_the_enrolment_has_no_answer() {
         let directory = tempfile::tempdir().unwrap();
         let (identity, signing) = (directory.path().join("identity"), directory.path().join("s"));
-        let prepare = || Keys::prepare(&identity, &signing).unwrap();
+        // What should be given and is not is never made.
+        assert!(Keys::prepare(&identity, Signing::Given(&signing)).is_err());
+        let prepare = || Keys::prepare(&identity, Signing::Own(&signing)).unwrap();
         let (first, second) = (prepare(), prepare());
         assert_eq!(*first.key.to_pem(), *second.key.to_pem());
         assert_eq!(first.signing.public_key(), second.signing.public_key());
@@ -128,6 +141,8 @@ mod tests {
         let third = prepare();
         assert_ne!(*first.key.to_pem(), *third.key.to_pem());
         assert_eq!(first.signing.public_key(), third.signing.public_key());
+        let given = Keys::prepare(&identity, Signing::Given(&signing)).unwrap();
+        assert_eq!(first.signing.public_key(), given.signing.public_key());
     }
 
     #[test]
