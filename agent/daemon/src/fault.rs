@@ -25,6 +25,7 @@ use crate::intent::IntentError;
 use crate::peers::PeerError;
 use crate::pipeline::TransferError;
 use crate::planner::PlanError;
+use crate::record::Unrecorded;
 use crate::registry::{RegistryError, SteerError};
 use crate::replay::ReplayError;
 use crate::services::ReadError;
@@ -293,6 +294,12 @@ impl From<AppendError> for Fault {
                 Self::new(Code::Unavailable, "JOURNAL_UNAVAILABLE", &error)
             }
         }
+    }
+}
+
+impl From<Unrecorded> for Fault {
+    fn from(error: Unrecorded) -> Self {
+        Self::new(Code::Unavailable, "OUTCOME_LOST", &error)
     }
 }
 

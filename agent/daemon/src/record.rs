@@ -42,6 +42,15 @@ pub struct Decided {
     pub grant: Value,
 }
 
+/// How a call ended cannot be recorded, so that nobody may say how it did: the next
+/// process records it as lost.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it may have been done, in part or completely: how it ended cannot be recorded on this host \
+     ({0}), whose journal will have it as lost"
+)]
+pub struct Unrecorded(#[from] AppendError);
+
 /// What a call came to.
 #[derive(Debug)]
 pub struct CallResult {
@@ -220,6 +229,22 @@ impl Recorder {
         if let Err(error) = self.journal.append_in_time(entry) {
             tracing::error!(%error, reason = fault.reason(), "a refusal could not be recorded");
         }
+    }
+}
+
+/// What is told of a call: its answer, or why there is none, with this host's word for
+/// what it recorded. Without a record nothing is told but that it is lost.
+///
+/// # Errors
+/// The call's own; [`Unrecorded`].
+pub fn told<A>(
+    answer: Result<A, Fault>,
+    receipt: Result<SignedReceipt, AppendError>,
+) -> Result<(A, SignedReceipt), Fault> {
+    match (answer, receipt) {
+        (Ok(answer), Ok(receipt)) => Ok((answer, receipt)),
+        (Err(fault), Ok(receipt)) => Err(fault.with_receipt(Some(receipt))),
+        (_, Err(error)) => Err(Unrecorded(error).into()),
     }
 }
 

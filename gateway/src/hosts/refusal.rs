@@ -9,6 +9,13 @@ use tonic_types::StatusExt;
 
 use super::held::Held;
 use super::receipt::CheckedReceipt;
+use crate::line::one_line;
+
+/// What a host calls it, and records and callers are told, where nobody knows what a
+/// call came to.
+const OUTCOME_LOST: &str = "OUTCOME_LOST";
+/// Characters of a host's reason for that.
+const REASON: usize = 1024;
 
 /// Why a host did not act, or why what it said is not believed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,14 +57,16 @@ pub(crate) enum HostError {
         /// Why.
         reason: String,
     },
-    /// It does not know how the run ended, and so proves nothing of it.
+    /// It says itself that nobody knows what it came to, and so proves nothing. That is
+    /// no more than a connection that breaks says.
     #[error(
-        "the host `{host}` lost the run: {reason}; it may have been done, in part or completely"
+        "the host `{host}` does not know what it came to: {reason}; it may have been done, in part \
+         or completely"
     )]
     Lost {
         /// The host.
         host: String,
-        /// Why.
+        /// Why, in its words: one line.
         reason: String,
     },
     /// It answered something that means nothing.
@@ -132,8 +141,16 @@ impl HostError {
             .bad_request()
             .and_then(|bad| bad.field_violations.first())
             .map(|violation| violation.field.clone());
+        if reason == OUTCOME_LOST {
+            return Self::lost(&host, status.message());
+        }
         let message = status.message().to_owned();
         Self::Refused(Box::new(Refused { host, reason, message, rule, field, kept, receipt: None }))
+    }
+
+    /// What a host says that lost sight of what it was asked.
+    pub(super) fn lost(host: &str, reason: &str) -> Self {
+        Self::Lost { host: host.to_owned(), reason: one_line(reason, REASON) }
     }
 
     pub(super) fn from_signature(host: &str, error: &SignatureError) -> Self {
@@ -147,7 +164,7 @@ impl HostError {
             Self::Broken { .. } => "CONNECTION_BROKEN",
             Self::Refused(refused) => &refused.reason,
             Self::Receipt { .. } => "BAD_RECEIPT",
-            Self::Lost { .. } => "RUN_LOST",
+            Self::Lost { .. } => OUTCOME_LOST,
             Self::Incomplete { .. } => "INCOMPLETE_ANSWER",
             Self::Timeout { .. } => "HOST_TIMEOUT",
             Self::Held(held) => held.reason(),

@@ -17,6 +17,7 @@ use cofferdam_proto::exec::v1::{
     AttachRunRequest, CancelRunRequest, Command, Finished, Layer, Lost, Outcome, RunEvent, Sandbox,
     StartRunRequest, Usage, outcome,
 };
+use cofferdam_proto::intent::v1::SignedReceipt;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::{Stream, StreamExt};
@@ -234,6 +235,21 @@ impl Host {
         HostError::Timeout { host: self.name().to_owned(), seconds: patience.as_secs() }
     }
 
+    /// An agent that ended before the run did says that it lost it, and has nothing to
+    /// prove. Whatever else a host says needs its receipt.
+    pub(crate) fn is_lost(
+        &self,
+        outcome: &Outcome,
+        receipt: Option<&SignedReceipt>,
+    ) -> Option<HostError> {
+        match (&outcome.ending, receipt) {
+            (Some(outcome::Ending::Lost(Lost { reason })), None) => {
+                Some(HostError::lost(self.name(), reason))
+            }
+            _ => None,
+        }
+    }
+
     fn conclude(
         &self,
         intent: &RecordedIntent<Command>,
@@ -244,10 +260,8 @@ impl Host {
             finished;
         let missing = |missing| HostError::Incomplete { host: self.name().to_owned(), missing };
         let outcome = outcome.ok_or_else(|| missing("an outcome"))?;
-        // An agent that ended before the run did says so, and has nothing to prove.
-        if let (Some(outcome::Ending::Lost(Lost { reason })), None) = (&outcome.ending, &receipt) {
-            let (host, reason) = (self.name().to_owned(), reason.clone());
-            return Err(HostError::Lost { host, reason });
+        if let Some(lost) = self.is_lost(&outcome, receipt.as_ref()) {
+            return Err(lost);
         }
         let Follower { mut layers, stdout, stderr, digests, .. } = follower;
         // What it had at its end counts, where the host tells that.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use cofferdam_journal::{Ending, Usage};
 use cofferdam_proto::exec::v1::Finished;
 
+use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::hosts::{Host, HostError};
 use crate::record::{Ended, Open, recorded_sandbox};
@@ -53,17 +54,25 @@ async fn end_of(host: &Host, run_id: &str) -> Ended {
     }
 }
 
+/// What is recorded of an end: what the host proves, or that it does not.
 fn taken(host: &Host, run_id: &str, finished: Finished) -> Ended {
     let Finished { outcome, usage, receipt, sandbox, stdout_bytes: _, stderr_bytes: _ } = finished;
-    let receipt = host
-        .check_end_receipt(run_id, receipt)
-        .inspect_err(|error| tracing::error!(run_id, %error, "a run's receipt is not right"))
-        .ok();
-    Ended {
-        ending: Ending::from_wire(outcome.unwrap_or_default()),
-        usage: usage.map(Usage::from_wire),
-        sandbox: sandbox.as_ref().map(recorded_sandbox),
-        receipt,
+    let outcome = outcome.unwrap_or_default();
+    let proven = match host.is_lost(&outcome, receipt.as_ref()) {
+        Some(lost) => Err(lost),
+        None => host.check_end_receipt(run_id, receipt),
+    };
+    match proven {
+        Ok(receipt) => Ended {
+            ending: Ending::from_wire(outcome),
+            usage: usage.map(Usage::from_wire),
+            sandbox: sandbox.as_ref().map(recorded_sandbox),
+            receipt: Some(receipt),
+        },
+        Err(error) => {
+            tracing::error!(run_id, %error, "the end of a run is not proved");
+            Ended::with(Fault::from(error).ending())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! agent's; but every run ends as it was told beforehand. It runs nothing.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,15 +14,15 @@ use cofferdam_proto::exec::v1::{
     CloseSessionResponse, Command, DescribeRunRequest, DescribeRunResponse, Exited,
     FindProgramRequest, FindProgramResponse, Finished, KeepRunRequest, KeepRunResponse, Layer,
     ListRunsRequest, ListRunsResponse, Outcome, Output, ResizeRunRequest, ResizeRunResponse,
-    RunEvent, Sandbox, SessionClosed, SignalRunRequest, SignalRunResponse, StartRunRequest,
-    StartRunResponse, Started, Stream, Usage, WriteRunRequest, WriteRunResponse,
+    RunEvent, RunState, Sandbox, SessionClosed, SignalRunRequest, SignalRunResponse,
+    StartRunRequest, StartRunResponse, Started, Stream, Usage, WriteRunRequest, WriteRunResponse,
 };
 use cofferdam_proto::intent::v1::{Intent, Receipt, SignedIntent, SignedReceipt};
 use cofferdam_trust::{
     Authority, Identity, Lifetime, PeerName, SigningKey, TlsListener, TrustedKeys, VerifyingKey,
     server_config, sha256, sign_receipt, verify_intent,
 };
-use tokio_stream::Iter;
+use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status};
 
 /// The host's name, as the gateway's configuration has it.
@@ -32,8 +33,30 @@ const NAME: &str = "down";
 pub(crate) struct Script {
     pub(crate) stdout: &'static str,
     pub(crate) code: u32,
+    /// How it ends, if not by itself with that code.
+    pub(crate) ending: Option<Ending>,
+    /// What it shows for it.
+    pub(crate) proof: Proof,
+    /// It ends only for whoever asks again.
+    pub(crate) goes_on: bool,
     pub(crate) layers: Vec<Layer>,
     pub(crate) sandbox: Option<Sandbox>,
+}
+
+/// What a host shows for what it says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A receipt that is right.
+    #[default]
+    Right,
+    /// None.
+    Missing,
+    /// That of another run.
+    OtherRun,
+    /// One over other output.
+    OtherOutput,
+    /// One that somebody else signed.
+    Strangers,
 }
 
 /// A host that serves.
@@ -59,6 +82,8 @@ struct Exec {
     key: SigningKey,
     asked: Asked,
     closed: Closed,
+    /// The newest run, to be asked for again.
+    last: Mutex<Option<(String, SignedIntent)>>,
 }
 
 impl TestHost {
@@ -104,6 +129,7 @@ impl TestHost {
             key: signing,
             asked: Arc::clone(&asked),
             closed: Arc::clone(&closed),
+            last: Mutex::default(),
         };
         let server = tonic::transport::Server::builder().add_service(ExecServiceServer::new(exec));
         tokio::spawn(server.serve_with_incoming(listener));
@@ -122,9 +148,20 @@ impl TestHost {
 }
 
 impl Exec {
-    fn receipt(&self, run_id: &str, intent: &SignedIntent) -> SignedReceipt {
+    fn receipt(&self, run_id: &str, intent: &SignedIntent) -> Option<SignedReceipt> {
         let both = [sha256(self.script.stdout.as_bytes()), sha256(b"")].concat();
-        self.receipt_of(run_id, intent, sha256(&both))
+        let stranger = SigningKey::generate().unwrap();
+        let receipt = |run_id: &str, output| self.receipt_of(run_id, intent, output);
+        Some(match self.script.proof {
+            Proof::Right => receipt(run_id, sha256(&both)),
+            Proof::Missing => return None,
+            Proof::OtherRun => receipt("00000000-0000-4000-8000-000000000000", sha256(&both)),
+            Proof::OtherOutput => receipt(run_id, sha256(b"other")),
+            Proof::Strangers => SignedReceipt {
+                signature: sign_receipt(&stranger, &Receipt::default()).signature,
+                ..receipt(run_id, sha256(&both))
+            },
+        })
     }
 
     fn receipt_of(&self, run_id: &str, intent: &SignedIntent, output: [u8; 32]) -> SignedReceipt {
@@ -142,25 +179,30 @@ impl Exec {
 
     /// The whole life of a run.
     fn events(&self, run_id: &str, intent: &SignedIntent) -> Vec<Event> {
-        let Script { stdout, code, layers, sandbox } = self.script.clone();
+        let Script { stdout, layers, .. } = self.script.clone();
         let stream = Stream::Stdout.into();
-        let exited = Ending::Exited(Exited { code });
         vec![
             Event::Started(Started { run_id: run_id.to_owned(), started_at: None, layers }),
             Event::Output(Output { stream, offset: 0, data: stdout.into() }),
-            Event::Finished(Finished {
-                outcome: Some(Outcome { ending: Some(exited) }),
-                usage: Some(Usage::default()),
-                receipt: Some(self.receipt(run_id, intent)),
-                stdout_bytes: stdout.len() as u64,
-                stderr_bytes: 0,
-                sandbox,
-            }),
+            self.end(run_id, intent),
         ]
+    }
+
+    fn end(&self, run_id: &str, intent: &SignedIntent) -> Event {
+        let Script { stdout, code, ending, sandbox, .. } = self.script.clone();
+        let ending = ending.unwrap_or(Ending::Exited(Exited { code }));
+        Event::Finished(Finished {
+            outcome: Some(Outcome { ending: Some(ending) }),
+            usage: Some(Usage::default()),
+            receipt: self.receipt(run_id, intent),
+            stdout_bytes: stdout.len() as u64,
+            stderr_bytes: 0,
+            sandbox,
+        })
     }
 }
 
-type Told<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
+type Told<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl ExecService for Exec {
@@ -175,25 +217,37 @@ impl ExecService for Exec {
         let (signed, command) = (intent.unwrap(), command.unwrap());
         let intent = verify_intent(&self.gateways, &signed).unwrap();
         assert_eq!(intent.action_digest, cofferdam_trust::action_digest(&command));
-        let events = self.events(&intent.run_id, &signed);
+        let mut events = self.events(&intent.run_id, &signed);
+        *self.last.lock().unwrap() = Some((intent.run_id.clone(), signed));
         self.asked.lock().unwrap().push((intent, command));
         let told = |event| StartRunResponse { event: Some(RunEvent { event: Some(event) }) };
+        if self.script.goes_on {
+            events.pop();
+        }
         let told: Vec<_> = events.into_iter().map(|event| Ok(told(event))).collect();
-        Ok(Response::new(tokio_stream::iter(told)))
+        let told = tokio_stream::iter(told);
+        if self.script.goes_on {
+            return Ok(Response::new(Box::pin(told.chain(tokio_stream::pending()))));
+        }
+        Ok(Response::new(Box::pin(told)))
     }
 
     async fn attach_run(
         &self,
         _: Request<AttachRunRequest>,
     ) -> Result<Response<Self::AttachRunStream>, Status> {
-        Err(Status::unimplemented("no run of this host breaks off"))
+        let last = self.last.lock().unwrap().clone();
+        let (run_id, intent) = last.ok_or_else(|| Status::not_found("there was no run"))?;
+        let event = Some(RunEvent { event: Some(self.end(&run_id, &intent)) });
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(AttachRunResponse { event })))))
     }
 
     async fn keep_run(
         &self,
         _: Request<KeepRunRequest>,
     ) -> Result<Response<KeepRunResponse>, Status> {
-        Err(Status::unimplemented("every run of this host has ended"))
+        let state = if self.script.goes_on { RunState::Running } else { RunState::Ended };
+        Ok(Response::new(KeepRunResponse { state: state.into() }))
     }
 
     async fn write_run(

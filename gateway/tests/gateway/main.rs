@@ -7,6 +7,7 @@ mod access;
 mod approvals;
 mod bad_input;
 mod completion;
+mod ends;
 mod eras;
 mod host;
 mod joining;

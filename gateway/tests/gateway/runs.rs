@@ -101,8 +101,8 @@ async fn a_failed_run_tells_what_was_refused_right_after_its_output() {
     let script = Script {
         stdout: "cat: /etc/shadow: Permission denied\n",
         code: 1,
-        layers: Vec::new(),
         sandbox: Some(sandbox()),
+        ..Script::default()
     };
     let (served, _host) = start(script).await;
     let result = run(&served, json!({ "command": "cat /etc/shadow" })).await;
@@ -129,8 +129,12 @@ async fn a_failed_run_tells_what_was_refused_right_after_its_output() {
 async fn of_a_run_that_met_nothing_nothing_is_told() {
     let unseen = Sandbox { denials_unseen: "audit is off".into(), ..Sandbox::default() };
     let layers = vec![Layer { name: "seccomp".into(), effective: true, detail: String::new() }];
-    let script =
-        Script { stdout: "fine\n", code: 0, layers: layers.clone(), sandbox: Some(unseen) };
+    let script = Script {
+        stdout: "fine\n",
+        layers: layers.clone(),
+        sandbox: Some(unseen),
+        ..Script::default()
+    };
     let (served, _host) = start(script).await;
     let result = run(&served, json!({ "program": "true" })).await;
     let structured = &result["structuredContent"];

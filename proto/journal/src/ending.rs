@@ -6,6 +6,10 @@
 use cofferdam_proto::exec::v1 as wire;
 use serde::{Deserialize, Serialize};
 
+/// Bytes of one text in an ending from the wire: a host's words must not be more than a
+/// record takes, or nothing would be recorded of it.
+const TEXT: usize = 4096;
+
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -124,13 +128,33 @@ pub struct Usage {
 }
 
 impl Ending {
-    /// From the wire; a message that names no ending is `lost`.
+    /// As records name it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Exited { .. } => "exited",
+            Self::Signalled { .. } => "signalled",
+            Self::TimedOut { .. } => "timed_out",
+            Self::OutOfMemory { .. } => "out_of_memory",
+            Self::LimitHit { .. } => "limit_hit",
+            Self::DeniedBySandbox { .. } => "denied_by_sandbox",
+            Self::Cancelled { .. } => "cancelled",
+            Self::FailedToStart { .. } => "failed_to_start",
+            Self::Lost { .. } => "lost",
+            Self::GoesOn => "goes_on",
+            Self::Completed => "completed",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// From the wire; a message that names no ending is `lost`. Texts are cut after 4 KiB.
     pub fn from_wire(outcome: wire::Outcome) -> Self {
         use wire::outcome::Ending as Wire;
         let wire::Outcome { ending } = outcome;
         match ending {
             Some(Wire::Exited(wire::Exited { code })) => Self::Exited { code },
             Some(Wire::Signalled(wire::Signalled { signal, name, sender, evidence })) => {
+                let (name, evidence) = (bounded(name), bounded(evidence));
                 Self::Signalled { signal, name, sender: Sender::from_wire(sender), evidence }
             }
             Some(Wire::TimedOut(wire::TimedOut { limit })) => {
@@ -140,16 +164,16 @@ impl Ending {
                 Self::OutOfMemory { limit_bytes, peak_bytes }
             }
             Some(Wire::LimitHit(wire::LimitHit { limit, value })) => {
-                Self::LimitHit { limit, value }
+                Self::LimitHit { limit: bounded(limit), value }
             }
             Some(Wire::DeniedBySandbox(wire::DeniedBySandbox { detail })) => {
-                Self::DeniedBySandbox { detail }
+                Self::DeniedBySandbox { detail: bounded(detail) }
             }
-            Some(Wire::Cancelled(wire::Cancelled { by })) => Self::Cancelled { by },
+            Some(Wire::Cancelled(wire::Cancelled { by })) => Self::Cancelled { by: bounded(by) },
             Some(Wire::FailedToStart(wire::FailedToStart { step, errno, detail })) => {
-                Self::FailedToStart { step, errno, detail }
+                Self::FailedToStart { step: bounded(step), errno, detail: bounded(detail) }
             }
-            Some(Wire::Lost(wire::Lost { reason })) => Self::Lost { reason },
+            Some(Wire::Lost(wire::Lost { reason })) => Self::Lost { reason: bounded(reason) },
             None => Self::Lost { reason: "the host named no ending".to_owned() },
         }
     }
@@ -225,6 +249,12 @@ impl Usage {
     }
 }
 
+/// The beginning of a text, whole characters.
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT));
+    text
+}
+
 /// Microseconds of a duration; 0 where there is none or it is negative.
 fn micros(duration: Option<prost_types::Duration>) -> u64 {
     let Some(prost_types::Duration { seconds, nanos }) = duration else { return 0 };
@@ -244,6 +274,14 @@ mod tests {
         let Ending::Signalled { sender, .. } = &ending else { panic!("{ending:?}") };
         assert_eq!(*sender, Sender::Unsaid);
         assert_eq!(serde_json::to_string(&ending).unwrap(), old);
+    }
+
+    #[test]
+    fn a_hosts_words_never_outgrow_a_record_and_are_cut_at_a_character() {
+        let detail = "ä".repeat(1 << 20);
+        let ending = wire::outcome::Ending::DeniedBySandbox(wire::DeniedBySandbox { detail });
+        let ending = Ending::from_wire(wire::Outcome { ending: Some(ending) });
+        assert_eq!(ending, Ending::DeniedBySandbox { detail: "ä".repeat(2048) });
     }
 
     #[test]

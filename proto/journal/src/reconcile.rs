@@ -33,6 +33,10 @@ pub struct Reconciliation {
     pub compared: u64,
     /// Intents of other hosts or gateways, which these two cannot tell about.
     pub elsewhere: u64,
+    /// Of those compared, the ones that the gateway lost: it was killed, or could not
+    /// reach the host any more, and claims nothing of how they ended. How they did is
+    /// the host's word alone.
+    pub lost: u64,
     /// What does not agree, by run.
     pub findings: Vec<Finding>,
 }

@@ -20,7 +20,7 @@ use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
 use crate::planner::{Purpose, may_execute};
-use crate::record::{CallResult, Decided, Recorded};
+use crate::record::{CallResult, Decided, Recorded, told};
 use crate::registry::Place;
 use crate::worker::resident::{self, Streaming};
 use crate::{describe, validate};
@@ -148,12 +148,7 @@ fn conclude(
             sandbox: None,
         },
     };
-    let receipt = agent.recorder.outcome(recorded, result);
-    match (answer, receipt) {
-        (Ok(answer), Ok(receipt)) => Ok((answer, receipt)),
-        (Ok(_), Err(error)) => Err(error.into()),
-        (Err(fault), receipt) => Err(fault.with_receipt(receipt.ok())),
-    }
+    told(answer, agent.recorder.outcome(recorded, result))
 }
 
 /// The result's own encoding: what its digest is over.

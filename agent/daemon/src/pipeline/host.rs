@@ -15,7 +15,7 @@ use super::Agent;
 use crate::fault::Fault;
 use crate::info;
 use crate::peers::Gateway;
-use crate::record::{CallResult, Decided};
+use crate::record::{CallResult, Decided, told};
 
 /// Describes the host.
 ///
@@ -49,5 +49,5 @@ pub async fn describe_host(
         usage: None,
         sandbox: None,
     };
-    Ok((host, agent.recorder.outcome(recorded, result)?))
+    told(Ok(host), agent.recorder.outcome(recorded, result))
 }

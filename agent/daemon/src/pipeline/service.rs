@@ -16,7 +16,7 @@ use crate::ceiling::Current;
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
 use crate::peers::Gateway;
-use crate::record::{CallResult, Decided};
+use crate::record::{CallResult, Decided, told};
 use crate::services::{Asked, ReadError, checked, described};
 
 /// A question that is believed, checked, and shown by the ceiling.
@@ -76,11 +76,7 @@ impl ServiceCall {
         drop(place);
         let answer = answer.map_err(Fault::from);
         let receipt = agent.recorder.outcome(recorded, result(&answer));
-        match (answer, receipt) {
-            (Ok(answer), Ok(receipt)) => Ok((answer, receipt)),
-            (Ok(_), Err(error)) => Err(error.into()),
-            (Err(fault), receipt) => Err(fault.with_receipt(receipt.ok())),
-        }
+        told(answer, receipt)
     }
 }
 

@@ -20,7 +20,7 @@ use super::Agent;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::peers::Gateway;
-use crate::record::{CallResult, Decided};
+use crate::record::{CallResult, Decided, told};
 use crate::registry::{Run, State};
 use crate::validate::InvalidField;
 
@@ -65,7 +65,7 @@ pub async fn close_session(
         usage: None,
         sandbox: None,
     };
-    Ok((closed, agent.recorder.outcome(recorded, result)?))
+    told(Ok(closed), agent.recorder.outcome(recorded, result))
 }
 
 /// The session without a name is what every caller has: it is not opened, and not

@@ -23,7 +23,7 @@ use super::Agent;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::peers::Gateway;
-use crate::record::{CallResult, Decided};
+use crate::record::{CallResult, Decided, told};
 use crate::registry::{Order, RegistryError, Run};
 use crate::restart::run::Words;
 use crate::validate::InvalidField;
@@ -184,11 +184,7 @@ async fn steer<W: Message + Name, A: Message>(
         }
     };
     let result = CallResult { ending, output_digest, usage: None, sandbox: None };
-    let receipt = agent.recorder.outcome(recorded, result);
-    match done {
-        Ok(answer) => Ok((answer, receipt?)),
-        Err(fault) => Err(fault.with_receipt(receipt.ok())),
-    }
+    told(done, agent.recorder.outcome(recorded, result))
 }
 
 /// The run of this id, if the intent is its owner's.

@@ -25,7 +25,7 @@ use crate::describe;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::peers::Gateway;
-use crate::record::{CallResult, Decided, Recorded};
+use crate::record::{CallResult, Decided, Recorded, told};
 use crate::registry::Place;
 
 pub use download::download;
@@ -188,10 +188,7 @@ impl Transfer {
         let result = CallResult { ending, output_digest, usage: None, sandbox: None };
         let receipt = agent.recorder.outcome_of_transfer(recorded, result, moved);
         drop(place);
-        match fault {
-            Some(fault) => Err(fault.with_receipt(receipt.ok())),
-            None => Ok(receipt?),
-        }
+        told(fault.map_or(Ok(()), Err), receipt).map(|((), receipt)| receipt)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::cells::Held;
 use crate::denials::Watched;
 use crate::outcome::{Ended, Evidence};
 use crate::proxy::Served;
-use crate::record::{CallResult, Recorded};
+use crate::record::{CallResult, Recorded, Unrecorded};
 use crate::registry::Run;
 use crate::restart::run::Words;
 use crate::spool::LimitHit;
@@ -198,19 +198,20 @@ pub(super) fn record(agent: &Agent, run: &Run, recorded: Recorded, finished: Fin
         usage: finished.usage.map(cofferdam_journal::Usage::from_wire),
         sandbox: finished.sandbox.as_ref().map(sandbox::record),
     };
-    let receipt = match agent.recorder.outcome(recorded, result) {
-        Ok(receipt) => Some(receipt),
+    let finished = match agent.recorder.outcome(recorded, result) {
+        Ok(receipt) => Finished { receipt: Some(receipt), ..finished },
         // This process ends. The next one records it, as it ended or as lost, and nobody
         // is told what that will not say: whoever follows sees their connection end.
         Err(AppendError::Closed) => return,
         Err(_) if agent.store.is_left() => return,
         Err(error) => {
             tracing::error!(%error, "an outcome could not be recorded");
-            None
+            let lost = outcome::lost(&Unrecorded::from(error).to_string());
+            Finished { outcome: Some(lost), ..finished }
         }
     };
-    let told = Finished { receipt: receipt.clone(), ..Finished::default() };
+    let told = Finished { receipt: finished.receipt.clone(), ..Finished::default() };
     run.note(&Words { finished: Some(told), ..Words::default() });
-    run.finished(Finished { receipt, ..finished });
+    run.finished(finished);
     agent.registry.ended(run.id());
 }

@@ -40,6 +40,8 @@ struct Comparison {
     compared: u64,
     /// Intents of the gateway itself, of other hosts, or of other gateways.
     elsewhere: u64,
+    /// Of those compared, the ones of whose end the gateway knows nothing.
+    lost: u64,
     findings: Vec<Difference>,
 }
 
@@ -61,9 +63,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, Aud
 impl From<Reconciliation> for Comparison {
     fn from(reconciliation: Reconciliation) -> Self {
         let agrees = reconciliation.agrees();
-        let Reconciliation { compared, elsewhere, findings } = reconciliation;
+        let Reconciliation { compared, elsewhere, lost, findings } = reconciliation;
         let findings = findings.iter().map(Difference::from).collect();
-        Self { agrees, compared, elsewhere, findings }
+        Self { agrees, compared, elsewhere, lost, findings }
     }
 }
 
@@ -87,12 +89,18 @@ impl From<&Finding> for Difference {
 
 impl Report for Comparison {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self { agrees, compared, elsewhere, findings } = self;
+        let Self { agrees, compared, elsewhere, lost, findings } = self;
         for Difference { problem, .. } in findings {
             writeln!(out, "{problem}")?;
         }
         let verdict = if *agrees { "agree" } else { "do NOT agree" };
         writeln!(out, "The journals {verdict}: {compared} compared, {} differ.", findings.len())?;
+        if *lost > 0 {
+            writeln!(
+                out,
+                "{lost} the gateway lost sight of: how they ended only the host can say."
+            )?;
+        }
         if *elsewhere > 0 {
             let whose = "the gateway's own, or of other hosts or gateways";
             writeln!(out, "{elsewhere} intents were left out: they are {whose}.")?;

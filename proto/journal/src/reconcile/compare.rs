@@ -38,6 +38,7 @@ pub(super) fn compare(gateway: &Ledger, agent: &Ledger) -> Reconciliation {
             gateway_keys: &gateway.keys,
             agent_keys: &agent.keys,
             findings: &mut result.findings,
+            lost: &mut result.lost,
         };
         match pair {
             (Some(ours), Some(theirs)) if !ours.intents.is_empty() => pass.both(ours, theirs),
@@ -60,6 +61,7 @@ struct Pass<'a> {
     gateway_keys: &'a TrustedKeys,
     agent_keys: &'a TrustedKeys,
     findings: &'a mut Vec<Finding>,
+    lost: &'a mut u64,
 }
 
 impl Pass<'_> {
@@ -134,6 +136,10 @@ impl Pass<'_> {
     }
 
     fn outcomes(&mut self, ours: &Outcome, agents: &Placed<Outcome>, theirs: &Run) {
+        if claims_nothing(ours) {
+            *self.lost += 1;
+            return;
+        }
         let run_id = || self.run_id.clone();
         if !same_ending(&ours.ending, &agents.body.ending) {
             self.findings.push(Finding::OtherEnding {
@@ -182,6 +188,13 @@ impl Pass<'_> {
     fn no_outcome(&mut self, side: Side) {
         self.findings.push(Finding::NoOutcome { run_id: self.run_id.clone(), side });
     }
+}
+
+/// A gateway that lost sight of a run says that it knows nothing, which contradicts no
+/// host. Whatever else it says needs the host's receipt.
+fn claims_nothing(ours: &Outcome) -> bool {
+    let silent = ours.receipt.is_none() && ours.output_digest.is_none();
+    silent && matches!(ours.ending, Ending::Lost { .. })
 }
 
 /// Words in an ending may be salted differently on the two sides; what kind it

@@ -168,6 +168,68 @@ fn every_disagreement_is_found_and_named() {
     }
 }
 
+/// One run that each side recorded with an outcome of its own; what comes of it.
+fn told(
+    ours: impl FnOnce(Outcome) -> Outcome,
+    theirs: Ending,
+) -> cofferdam_journal::Reconciliation {
+    let pair = Pair::new();
+    let (gateway, _) = pair.gateway.open();
+    let (agent, _) = pair.agent.open();
+    let entry = Intent { call: call("told"), ..Intent::default() };
+    let (sequence, hash) = keep(&gateway, Entry::Intent(entry));
+    let wire = wire::Intent {
+        run_id: "told".to_owned(),
+        action_digest: vec![7; 32],
+        gateway_record_hash: hash.to_vec(),
+        ..wire::Intent::default()
+    };
+    let word = GatewayWord {
+        gateway: GATEWAY.to_owned(),
+        signed_intent: sign_intent(&pair.gateway.key(), &wire),
+        record_hash: Digest(hash),
+        record_sequence: sequence,
+    };
+    let entry = Intent { call: call("told"), gateway: Some(word), ..Intent::default() };
+    let (_, begun) = keep(&agent, Entry::Intent(entry));
+    keep(&agent, Entry::Outcome(Outcome::new("told", begun, theirs)));
+    let lost = Outcome::new("told", hash, Ending::Lost { reason: "it was killed".to_owned() });
+    keep(&gateway, Entry::Outcome(ours(lost)));
+    drop((gateway, agent));
+    let (gateway, agent) = pair.paths();
+    reconcile(&gateway, &agent, None).unwrap()
+}
+
+#[test]
+fn a_gateway_that_lost_sight_of_a_run_contradicts_nobody_and_is_counted() {
+    let lost = Ending::Lost { reason: "the agent was killed".to_owned() };
+    for theirs in [Ending::Exited { code: 0 }, Ending::Completed, lost] {
+        let result = told(|lost| lost, theirs);
+        assert!(result.agrees(), "{:?}", result.findings);
+        assert_eq!((result.compared, result.lost), (1, 1));
+    }
+}
+
+#[test]
+fn a_gateway_that_claims_more_than_that_it_lost_a_run_needs_the_hosts_word() {
+    let lost = || Ending::Lost { reason: "the agent was killed".to_owned() };
+    let exited = |it: Outcome| Outcome { ending: Ending::Exited { code: 0 }, ..it };
+    let result = told(exited, lost());
+    let kinds =
+        |it: &Finding| matches!(it, Finding::OtherEnding { .. } | Finding::NoReceipt { .. });
+    assert!(result.findings.len() == 2 && result.findings.iter().all(kinds), "{result:?}");
+    let failed = Ending::Failed { reason: "BAD_RECEIPT".to_owned(), detail: String::new() };
+    assert!(!told(|it| Outcome { ending: failed, ..it }, lost()).agrees());
+    // Lost, and yet it has output to show.
+    let with_output = |it| Outcome { output_digest: Some(Digest([8; 32])), ..it };
+    assert!(!told(with_output, lost()).agrees());
+    let with_receipt = |it| Outcome {
+        receipt: Some(sign_receipt(&SigningKey::generate().unwrap(), &Receipt::default())),
+        ..it
+    };
+    assert!(!told(with_receipt, lost()).agrees());
+}
+
 #[test]
 fn an_intent_that_the_gateway_could_not_send_is_no_disagreement() {
     let pair = Pair::new();
