@@ -33,7 +33,7 @@ use cofferdam_proto::exec::v1::Layer;
 use cofferdam_proto::exec::v1::exec_service_client::ExecServiceClient;
 use cofferdam_proto::file::v1::file_service_client::FileServiceClient;
 use cofferdam_proto::host::v1::host_service_client::HostServiceClient;
-use cofferdam_trust::{ClientConnection, PeerName, TrustedKeys, client_config};
+use cofferdam_trust::{PeerConnection, PeerName, TrustedKeys, client_config};
 use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
@@ -138,7 +138,7 @@ impl Host {
     ///
     /// # Errors
     /// Where it is not believed.
-    pub(crate) fn arrived(&self, connection: ClientConnection) -> io::Result<()> {
+    pub(crate) fn arrived(&self, connection: PeerConnection) -> io::Result<()> {
         self.link.arrived(connection)
     }
 

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cofferdam_trust::{ClientConnection, Preface};
+use cofferdam_trust::{PeerConnection, Preface};
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -130,7 +130,7 @@ async fn meet(
     let (own_place, tls) = host.expected().ok_or(Refusal::NotExpected)?;
     let unproven = |reason| Refusal::Unproven { host: host.name().to_owned(), reason };
     ask_whether_it_lives(&stream).map_err(unproven)?;
-    let connection = tokio::time::timeout(HANDSHAKE, ClientConnection::over(stream, tls)).await;
+    let connection = tokio::time::timeout(HANDSHAKE, PeerConnection::over(stream, tls)).await;
     let connection = connection.map_err(|_| Refusal::Slow)?.map_err(unproven)?;
     host.arrived(connection.holding((place, own_place))).map_err(unproven)?;
     tracing::debug!(host = host.name(), "a host has dialled in");

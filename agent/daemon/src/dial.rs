@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cofferdam_trust::{
-    Handshakes, PeerName, Preface, PrefaceError, ServerConfigHandle, TlsConnection, TlsListener,
+    Connection, Handshakes, PeerConnection, PeerName, Preface, PrefaceError, ServerConfigHandle,
+    TlsListener,
 };
 use rustix::net::sockopt;
 use tokio::io::AsyncWriteExt;
@@ -30,7 +31,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::config::Config;
 use backoff::Backoff;
-pub use connection::{Connection, Connections, Stage};
+pub use connection::{Called, Connections, Stage};
 
 /// Connections to one address, those in use included.
 const MOST: usize = 12;
@@ -51,7 +52,7 @@ const QUESTIONS: u32 = 3;
 pub struct Dial {
     preface: Arc<str>,
     tls: ServerConfigHandle,
-    ready: mpsc::Sender<Connection>,
+    ready: mpsc::Sender<Connection<Called>>,
 }
 
 /// Why there is no connection.
@@ -114,7 +115,7 @@ impl Dial {
     pub fn new(
         own: &PeerName,
         tls: ServerConfigHandle,
-        ready: mpsc::Sender<Connection>,
+        ready: mpsc::Sender<Connection<Called>>,
     ) -> Result<Self, PrefaceError> {
         Ok(Self { preface: Preface::of(own)?.line().into(), tls, ready })
     }
@@ -138,7 +139,7 @@ impl Dial {
                 tracing::info!(address, "the gateway is reached");
             }
             let began = tokio::time::Instant::now();
-            let (connection, mut stage) = Connection::spare(connection, place);
+            let (connection, mut stage) = connection::spare(connection, place);
             if self.ready.send(connection).await.is_err() {
                 return;
             }
@@ -154,7 +155,7 @@ impl Dial {
         }
     }
 
-    async fn dial(&self, address: &str) -> Result<TlsConnection, DialError> {
+    async fn dial(&self, address: &str) -> Result<PeerConnection, DialError> {
         let mut stream = TcpStream::connect(address).await.map_err(DialError::Connect)?;
         ask_whether_it_lives(&stream).map_err(DialError::Connect)?;
         stream.write_all(self.preface.as_bytes()).await.map_err(DialError::Connect)?;

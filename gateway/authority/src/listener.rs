@@ -13,15 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use cofferdam_trust::{Beside, Connection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
-use tonic::transport::server::Connected;
 
 use crate::registrar::Registrar;
 
@@ -40,14 +38,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Listener {
     address: SocketAddr,
-    ready: mpsc::Receiver<Connection>,
+    ready: mpsc::Receiver<Connection<Visit>>,
     accepting: JoinHandle<()>,
 }
 
-/// One connection.
+/// What stands beside a connection's bytes: who is there, and until when as a stranger.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    stream: TlsStream<TcpStream>,
+pub(crate) struct Visit {
     guest: Guest,
     deadline: Pin<Box<Sleep>>,
 }
@@ -94,7 +91,7 @@ impl Drop for Listener {
 }
 
 impl Stream for Listener {
-    type Item = io::Result<Connection>;
+    type Item = io::Result<Connection<Visit>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.ready.poll_recv(cx).map(|connection| connection.map(Ok))
@@ -102,7 +99,11 @@ impl Stream for Listener {
 }
 
 /// Accepts until the stream's reader is gone.
-async fn accept(listener: TcpListener, registrar: Arc<Registrar>, ready: mpsc::Sender<Connection>) {
+async fn accept(
+    listener: TcpListener,
+    registrar: Arc<Registrar>,
+    ready: mpsc::Sender<Connection<Visit>>,
+) {
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     let guests = Arc::new(Semaphore::new(GUESTS));
     let of_address = Arc::new(Mutex::default());
@@ -134,11 +135,16 @@ async fn accept(listener: TcpListener, registrar: Arc<Registrar>, ready: mpsc::S
     }
 }
 
-async fn greet(acceptor: TlsAcceptor, stream: TcpStream, guest: Guest) -> io::Result<Connection> {
+async fn greet(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    guest: Guest,
+) -> io::Result<Connection<Visit>> {
     let end = Instant::now() + DEADLINE;
     stream.set_nodelay(true)?;
     let stream = tokio::time::timeout_at(end, acceptor.accept(stream)).await??;
-    Ok(Connection { stream, guest, deadline: Box::pin(tokio::time::sleep_until(end)) })
+    let deadline = Box::pin(tokio::time::sleep_until(end));
+    Ok(Connection::new(stream, Visit { guest, deadline }))
 }
 
 /// What of an address counts as one place.
@@ -197,46 +203,21 @@ impl Guest {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Guest;
+impl Beside for Visit {
+    type Info = Guest;
 
-    fn connect_info(&self) -> Guest {
+    fn info(&self) -> Guest {
         self.guest.clone()
     }
-}
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let it = &mut *self;
-        if !it.deadline.is_elapsed() {
-            let _ = it.deadline.as_mut().poll(cx);
+    fn may_go_on(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.deadline.is_elapsed() {
+            let _ = self.deadline.as_mut().poll(cx);
         }
-        if it.deadline.is_elapsed() && it.guest.is_stranger() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if self.deadline.is_elapsed() && self.guest.is_stranger() {
+            return Err(io::ErrorKind::TimedOut.into());
         }
-        Pin::new(&mut it.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use cofferdam_trust::ClientConnection;
+use cofferdam_trust::PeerConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections of one host that wait.
@@ -33,7 +33,7 @@ pub(super) struct Arrivals {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    connections: VecDeque<ClientConnection>,
+    connections: VecDeque<PeerConnection>,
     /// Somebody waited for one in vain, and none came since.
     is_absent: bool,
 }
@@ -53,7 +53,7 @@ impl Arrivals {
     }
 
     /// Takes a connection that came.
-    pub(super) fn put(&self, connection: ClientConnection) {
+    pub(super) fn put(&self, connection: PeerConnection) {
         let mut waiting = self.lock();
         waiting.connections.push_back(connection);
         if waiting.connections.len() > WAITING {
@@ -78,7 +78,7 @@ impl Arrivals {
     ///
     /// # Errors
     /// Where none comes.
-    pub(super) async fn next(&self) -> io::Result<ClientConnection> {
+    pub(super) async fn next(&self) -> io::Result<PeerConnection> {
         let mut came = self.came();
         let patience = if self.lock().is_absent { IMPATIENCE } else { PATIENCE };
         let next = async {
@@ -101,7 +101,7 @@ impl Arrivals {
     }
 
     /// One whose certificate has not lapsed while it waited.
-    fn take(&self) -> Option<ClientConnection> {
+    fn take(&self) -> Option<PeerConnection> {
         let mut waiting = self.lock();
         let now = SystemTime::now();
         loop {

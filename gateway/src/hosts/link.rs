@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use cofferdam_trust::{
-    ClientConnection, Peer, PeerName, channel, channel_for_streams, client_config,
+    Peer, PeerConnection, PeerName, channel, channel_for_streams, client_config,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -71,7 +71,7 @@ pub(super) enum Carries {
     Streams,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = io::Result<ClientConnection>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = io::Result<PeerConnection>> + Send>>;
 
 impl Link {
     /// To `agent`, by `address` or, without one, by connections that it makes.
@@ -100,7 +100,7 @@ impl Link {
     ///
     /// # Errors
     /// Where it is not believed.
-    pub(super) fn arrived(&self, connection: ClientConnection) -> io::Result<()> {
+    pub(super) fn arrived(&self, connection: PeerConnection) -> io::Result<()> {
         self.route.believe(connection.peer())?;
         if let Some(arrivals) = self.arrivals() {
             arrivals.put(connection);
@@ -198,11 +198,11 @@ impl Line {
 }
 
 impl Route {
-    async fn connect(&self) -> io::Result<ClientConnection> {
+    async fn connect(&self) -> io::Result<PeerConnection> {
         let connection = match &self.way {
             Way::Dials(address) => {
                 let tls = client_config(&self.ground.identity(), &self.agent);
-                ClientConnection::dial(address, tls.map_err(io::Error::other)?).await?
+                PeerConnection::dial(address, tls.map_err(io::Error::other)?).await?
             }
             Way::Arrives(arrivals) => arrivals.next().await?,
         };

@@ -15,16 +15,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
-use tonic::transport::server::Connected;
 
-use crate::peer::Peer;
+use crate::connection::PeerConnection;
 
 /// How long the listener rests after the system refused it a connection
 /// (commonly: out of file descriptors).
@@ -35,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct TlsListener {
     address: SocketAddr,
     config: ServerConfigHandle,
-    ready: mpsc::Receiver<TlsConnection>,
+    ready: mpsc::Receiver<PeerConnection>,
     accepting: JoinHandle<()>,
 }
 
@@ -53,13 +50,6 @@ pub struct Handshakes {
 #[derive(Debug, Clone)]
 pub struct ServerConfigHandle(Arc<ArcSwap<ServerConfig>>);
 
-/// One authenticated connection.
-#[derive(Debug)]
-pub struct TlsConnection {
-    stream: TlsStream<TcpStream>,
-    peer: Peer,
-}
-
 impl Default for Handshakes {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(10), at_once: 256 }
@@ -74,8 +64,10 @@ impl ServerConfigHandle {
 
     /// Authenticates whoever is at the other end of a connection that this side made
     /// and is called on. The caller bounds the time.
-    pub async fn authenticate(&self, stream: TcpStream) -> io::Result<TlsConnection> {
-        authenticate(TlsAcceptor::from(self.0.load_full()), stream).await
+    pub async fn authenticate(&self, stream: TcpStream) -> io::Result<PeerConnection> {
+        stream.set_nodelay(true)?;
+        let acceptor = TlsAcceptor::from(self.0.load_full());
+        PeerConnection::met(acceptor.accept(stream).await?)
     }
 
     /// Uses `config` from the next connection on.
@@ -129,7 +121,7 @@ impl Drop for TlsListener {
 }
 
 impl Stream for TlsListener {
-    type Item = io::Result<TlsConnection>;
+    type Item = io::Result<PeerConnection>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.ready.poll_recv(cx).map(|connection| connection.map(Ok))
@@ -141,7 +133,7 @@ async fn accept(
     listener: TcpListener,
     config: ServerConfigHandle,
     limits: Handshakes,
-    ready: mpsc::Sender<TlsConnection>,
+    ready: mpsc::Sender<PeerConnection>,
 ) {
     let places = Arc::new(Semaphore::new(limits.at_once.max(1)));
     let mut handshakes = JoinSet::new();
@@ -169,72 +161,5 @@ async fn accept(
             // stream slows the callers, and memory stays bounded.
             drop(place);
         });
-    }
-}
-
-async fn authenticate(acceptor: TlsAcceptor, stream: TcpStream) -> io::Result<TlsConnection> {
-    stream.set_nodelay(true)?;
-    let stream = acceptor.accept(stream).await?;
-    let (_, session) = stream.get_ref();
-    let certificate = session
-        .peer_certificates()
-        .and_then(<[_]>::first)
-        .ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
-    let peer = Peer::from_certificate(certificate).map_err(io::Error::other)?;
-    Ok(TlsConnection { stream, peer })
-}
-
-impl TlsConnection {
-    /// Who is at the other end.
-    pub fn peer(&self) -> &Peer {
-        &self.peer
-    }
-}
-
-impl Connected for TlsConnection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for TlsConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for TlsConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -5,24 +5,20 @@
 //! one noticed within seconds. Who made the TCP connection is another matter: a
 //! host that dials out is called on the connection that it made.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::peer::Peer;
+use crate::connection::PeerConnection;
 
 /// The longest wait for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,21 +39,6 @@ const LARGE_FRAME: u32 = 256 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address; write HOST:PORT, such as 10.0.0.7:8461 or [::1]:8461")]
 pub struct AddressError(String);
-
-/// One connection to the peer that was expected, before any call.
-#[derive(Debug)]
-pub struct ClientConnection {
-    stream: TlsStream<TcpStream>,
-    peer: Peer,
-    /// What is given back when the connection ends, whoever has it then.
-    #[expect(dead_code, reason = "it is held, and dropped with the connection")]
-    held: Option<Box<dyn Held>>,
-}
-
-/// Something that is held for as long as a connection lasts.
-trait Held: fmt::Debug + Send + Sync {}
-
-impl<T: fmt::Debug + Send + Sync> Held for T {}
 
 /// A channel to `address` (HOST:PORT). It connects lazily, so that a peer that
 /// is down shows at the first call.
@@ -92,7 +73,7 @@ pub fn check_address(address: &str) -> Result<(), AddressError> {
 pub fn channel<F, C>(next: F) -> Channel
 where
     F: FnMut() -> C + Send + 'static,
-    C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
+    C: Future<Output = io::Result<PeerConnection>> + Send + 'static,
 {
     channel_with(next, |endpoint| endpoint.max_frame_size(FRAME))
 }
@@ -101,7 +82,7 @@ where
 pub fn channel_for_streams<F, C>(next: F) -> Channel
 where
     F: FnMut() -> C + Send + 'static,
-    C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
+    C: Future<Output = io::Result<PeerConnection>> + Send + 'static,
 {
     channel_with(next, |endpoint| endpoint.max_frame_size(LARGE_FRAME))
 }
@@ -109,7 +90,7 @@ where
 fn channel_with<F, C>(mut next: F, with: impl FnOnce(Endpoint) -> Endpoint) -> Channel
 where
     F: FnMut() -> C + Send + 'static,
-    C: Future<Output = io::Result<ClientConnection>> + Send + 'static,
+    C: Future<Output = io::Result<PeerConnection>> + Send + 'static,
 {
     // Neither says anything: the peer is known by its certificate, and the
     // connections always have TLS.
@@ -131,16 +112,16 @@ where
 fn dialling(
     address: &str,
     config: Arc<ClientConfig>,
-) -> impl FnMut() -> Pin<Box<dyn Future<Output = io::Result<ClientConnection>> + Send>> + Send + 'static
+) -> impl FnMut() -> Pin<Box<dyn Future<Output = io::Result<PeerConnection>> + Send>> + Send + 'static
 {
     let address: Arc<str> = address.into();
     move || {
         let (address, config) = (Arc::clone(&address), Arc::clone(&config));
-        Box::pin(async move { ClientConnection::dial(&address, config).await })
+        Box::pin(async move { PeerConnection::dial(&address, config).await })
     }
 }
 
-impl ClientConnection {
+impl PeerConnection {
     /// Dials `address` and authenticates who answers. The caller bounds the time.
     pub async fn dial(address: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
         Self::over(TcpStream::connect(address).await?, config).await
@@ -153,63 +134,6 @@ impl ClientConnection {
         // A name must be given; the verifier looks at the peer's URI alone.
         let anyone = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into());
         let stream = TlsConnector::from(config).connect(anyone, stream).await?;
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let certificate =
-            certificate.ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
-        let peer = Peer::from_certificate(certificate).map_err(io::Error::other)?;
-        Ok(Self { stream, peer, held: None })
-    }
-
-    /// The same, with something that is dropped when the connection ends: a place
-    /// among those that are counted.
-    #[must_use]
-    pub fn holding(self, held: impl fmt::Debug + Send + Sync + 'static) -> Self {
-        Self { held: Some(Box::new(held)), ..self }
-    }
-
-    /// Who is at the other end.
-    pub fn peer(&self) -> &Peer {
-        &self.peer
-    }
-}
-
-impl AsyncRead for ClientConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for ClientConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Self::met(stream)
     }
 }

@@ -22,6 +22,7 @@
 mod acceptor;
 mod authority;
 mod claim;
+mod connection;
 mod connector;
 mod digest;
 mod identity;
@@ -38,14 +39,14 @@ mod tls;
 mod trust_list;
 mod versions;
 
-pub use acceptor::{Handshakes, ServerConfigHandle, TlsConnection, TlsListener};
+pub use acceptor::{Handshakes, ServerConfigHandle, TlsListener};
 pub use authority::{
     Authority, AuthorityError, CLOCK_SKEW, CertificateFiles, IssuedCertificate, Lifetime,
 };
 pub use claim::{Claim, ClaimError, MAX_CLAIM, sign_enrolment, sign_renewal, sign_watching};
+pub use connection::{Beside, Connection, PeerConnection};
 pub use connector::{
-    AddressError, ClientConnection, channel, channel_for_streams, check_address, connect,
-    connect_for_streams,
+    AddressError, channel, channel_for_streams, check_address, connect, connect_for_streams,
 };
 pub use digest::{action_digest, hex, sha256};
 pub use identity::{Identity, IdentityError};

@@ -5,19 +5,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use cofferdam_trust::{Peer, TlsConnection, TlsListener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use cofferdam_trust::{Beside, Connection, Peer, PeerConnection, TlsListener};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_stream::Stream;
-use tonic::transport::server::Connected;
 
-/// One connection, authenticated.
+/// What stands beside the bytes of a connection that gateways call on.
 #[derive(Debug)]
-pub struct Connection {
-    tls: TlsConnection,
-    /// Only of one that this side made: told when it is called on, and closed with it.
+pub struct Called {
+    peer: Peer,
+    /// Only of a connection that this side made: told when it is called on, and closed
+    /// with it.
     stage: Option<watch::Sender<Stage>>,
-    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// How far a connection has come that this side made.
@@ -33,103 +31,57 @@ pub enum Stage {
 #[derive(Debug)]
 pub struct Connections {
     listener: Option<TlsListener>,
-    dialled: mpsc::Receiver<Connection>,
+    dialled: mpsc::Receiver<Connection<Called>>,
 }
 
-impl Connection {
-    /// One that this side made; tells its stage until it ends.
-    pub(super) fn spare(
-        tls: TlsConnection,
-        place: OwnedSemaphorePermit,
-    ) -> (Self, watch::Receiver<Stage>) {
-        let (stage, told) = watch::channel(Stage::Spare);
-        (Self { tls, stage: Some(stage), _place: Some(place) }, told)
-    }
-}
-
-impl From<TlsConnection> for Connection {
-    fn from(tls: TlsConnection) -> Self {
-        Self { tls, stage: None, _place: None }
-    }
+/// One that this side made, with what tells its stage until it ends.
+pub(super) fn spare(
+    connection: PeerConnection,
+    place: OwnedSemaphorePermit,
+) -> (Connection<Called>, watch::Receiver<Stage>) {
+    let (stage, told) = watch::channel(Stage::Spare);
+    let spare = connection.holding(place).beside(|peer| Called { peer, stage: Some(stage) });
+    (spare, told)
 }
 
 impl Connections {
     /// Those that a listener has, if there is one, and those that were dialled.
     #[must_use]
-    pub fn new(listener: Option<TlsListener>, dialled: mpsc::Receiver<Connection>) -> Self {
+    pub fn new(listener: Option<TlsListener>, dialled: mpsc::Receiver<Connection<Called>>) -> Self {
         Self { listener, dialled }
     }
 }
 
 impl Stream for Connections {
-    type Item = io::Result<Connection>;
+    type Item = io::Result<Connection<Called>>;
 
     /// Never ends: a listener does not, and one that only dials has another try.
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Poll::Ready(Some(connection)) = self.dialled.poll_recv(cx) {
             return Poll::Ready(Some(Ok(connection)));
         }
+        let accepted = |it: PeerConnection| it.beside(|peer| Called { peer, stage: None });
         match &mut self.listener {
             None => Poll::Pending,
-            Some(listener) => Pin::new(listener)
-                .poll_next(cx)
-                .map(|next| next.map(|accepted| accepted.map(Connection::from))),
+            Some(listener) => {
+                Pin::new(listener).poll_next(cx).map(|next| next.map(|it| it.map(accepted)))
+            }
         }
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Peer;
+impl Beside for Called {
+    type Info = Peer;
 
-    fn connect_info(&self) -> Peer {
-        self.tls.connect_info()
+    fn info(&self) -> Peer {
+        self.peer.clone()
     }
-}
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.tls).poll_read(cx, buffer);
+    fn has_read(&mut self) {
         if let Some(stage) = &self.stage
-            && buffer.filled().len() > before
             && *stage.borrow() == Stage::Spare
         {
             stage.send_replace(Stage::InUse);
         }
-        read
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tls.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_shutdown(cx)
     }
 }
