@@ -4,30 +4,42 @@ use cofferdam_ceiling as ceiling;
 use cofferdam_profile::{self as profile, Scratch};
 use cofferdam_proto::intent::v1::Limits;
 
-/// Limits of one call, none of them zero but for swap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Limits of one call, none of them zero but for swap. The log of a run that outlives
+/// this process has them as they are, by these numbers.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct CappedLimits {
     /// Bytes of memory.
+    #[prost(uint64, tag = "1")]
     pub memory_bytes: u64,
     /// Bytes of swap.
+    #[prost(uint64, tag = "2")]
     pub swap_bytes: u64,
     /// Tasks.
+    #[prost(uint32, tag = "3")]
     pub processes: u32,
     /// Thousandths of one CPU.
+    #[prost(uint32, tag = "4")]
     pub cpu_millis: u32,
     /// Share of the CPU where others want it too.
+    #[prost(uint32, tag = "5")]
     pub cpu_weight: u32,
     /// Bytes a second from and to the workspace's disk; 0: not limited.
+    #[prost(uint64, tag = "6")]
     pub io_bytes_per_second: u64,
     /// Milliseconds of silence; `None`: not limited.
+    #[prost(uint64, optional, tag = "7")]
     pub idle_millis: Option<u64>,
     /// Milliseconds of wall time.
+    #[prost(uint64, tag = "8")]
     pub wall_millis: u64,
     /// Bytes of output.
+    #[prost(uint64, tag = "9")]
     pub output_bytes: u64,
     /// Bytes of the largest file.
+    #[prost(uint64, tag = "10")]
     pub file_size_bytes: u64,
     /// Open files of one process.
+    #[prost(uint32, tag = "11")]
     pub open_files: u32,
 }
 

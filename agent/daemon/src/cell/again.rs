@@ -91,7 +91,7 @@ impl Cell {
         left: LeftCell,
         runs: Vec<(RunId, Phase, Arc<KeptRun>)>,
     ) -> Result<(Self, Vec<(RunId, Again)>), AgainError> {
-        let LeftCell { log, words, socket } = left;
+        let LeftCell { log, words, plan: _, user: _, socket } = left;
         let kept = KeptCell::again(store, id, log, &words);
         let layers = words.layers()?;
         if words.sending == 1 {

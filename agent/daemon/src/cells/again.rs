@@ -80,11 +80,11 @@ impl Cells {
         runs: Vec<(RunId, Phase, Arc<KeptRun>)>,
     ) -> Result<Resumed, String> {
         let words = left.words.clone();
-        let plan = Arc::new(words.plan().map_err(|error| error.to_string())?);
+        let plan = Arc::new(left.plan.clone());
+        let cell::User { gateway, tenant, user } = left.user.clone();
+        let user = User { gateway, tenant, user };
         let again = Cell::again(&self.warden, &self.store, id, left, runs).await;
         let (cell, again) = again.map_err(|error| error.to_string())?;
-        let cell::User { gateway, tenant, user } = words.user.unwrap_or_default();
-        let user = User { gateway, tenant, user };
         let since = UNIX_EPOCH.checked_add(Duration::from_secs(words.since)).unwrap_or(UNIX_EPOCH);
         let workspace = &plan.workspace.path;
         let places = if words.relies {

@@ -69,7 +69,8 @@ pub(super) fn places(
 
 /// What getaddrinfo(3) reads to find a gateway by its name: resolv.conf(5), hosts(5),
 /// nsswitch.conf(5), gai.conf(5). Where a service keeps resolv.conf it replaces the
-/// file, so that its directory is what has to be read.
+/// file, so that its directory is what has to be read. Where that cannot be found out,
+/// the agent is allowed less and not more: names may not be found, and dialling says so.
 fn name_service() -> Vec<PathBuf> {
     let files = ["resolv.conf", "hosts", "nsswitch.conf", "gai.conf", "host.conf"];
     let files = files.map(|file| PathBuf::from("/etc").join(file));
@@ -86,6 +87,7 @@ pub(super) fn journals(places: &ServicePlaces, shown: &Services) -> Vec<Place> {
     if !shown.is_something() || !shown.has_journal() {
         return Vec::new();
     }
+    // Without an id no journal is opened, and `read_service` says why.
     let id = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
     let Some(id) = MachineId::parse(id.trim_end()) else { return Vec::new() };
     let own = places.journals.iter().map(|root| root.join(id.as_str()));

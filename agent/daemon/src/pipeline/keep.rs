@@ -94,7 +94,7 @@ impl Keeping<'_> {
             rows: size.map_or(0, |size| size.rows.into()),
             columns: size.map_or(0, |size| size.columns.into()),
             capacity: capacity as u64,
-            limits: Some(capped.limits.into()),
+            limits: Some(capped.limits),
             sandbox: Some(sandbox.clone()),
             had_way_out: has_way_out,
             kept: run.is_kept(),

@@ -36,6 +36,7 @@ struct Resuming {
     run: Arc<Run>,
     recorded: Recorded,
     words: Words,
+    limits: CappedLimits,
     parts: HashMap<Part, OwnedFd>,
 }
 
@@ -124,7 +125,7 @@ fn enter(
     left: left::LeftRun,
     open: Option<Lost>,
 ) -> Option<(Resuming, Arc<KeptRun>)> {
-    let left::LeftRun { kept, words, mut parts } = left;
+    let left::LeftRun { kept, words, limits, mut parts } = left;
     let verified = agent.intents.recall(&words.gateway, words.signed.clone());
     let finished = words.finished.clone();
     // Without an intent that waits for an outcome it is of use for its readers only.
@@ -136,7 +137,6 @@ fn enter(
         return None;
     };
     let intent = verified.intent();
-    let limits = words.limits.map(CappedLimits::from);
     let begin = Begin {
         id,
         action: verified.action_digest(),
@@ -148,10 +148,7 @@ fn enter(
         command: words.command.clone(),
         input: (Vec::new(), kind_of(words.input)),
         terminal: words.terminal(),
-        spool: (
-            usize::try_from(words.capacity).unwrap_or(usize::MAX),
-            limits.map_or(0, |limits| limits.output_bytes),
-        ),
+        spool: (usize::try_from(words.capacity).unwrap_or(usize::MAX), limits.output_bytes),
     };
     let run = agent.registry.resume(begin);
     run.is_kept_by(Arc::clone(&kept));
@@ -173,7 +170,7 @@ fn enter(
             record(agent, &run, recorded, finished);
             None
         }
-        (_, None) => Some((Resuming { run, recorded, words, parts }, kept)),
+        (_, None) => Some((Resuming { run, recorded, words, limits, parts }, kept)),
     }
 }
 
@@ -230,7 +227,7 @@ fn since(started: Option<&Started>) -> Duration {
 
 /// A run in a cell that goes on.
 async fn go_on(agent: Arc<Agent>, resuming: Resuming, held: Held, mut again: Again) {
-    let Resuming { run, recorded, words, mut parts } = resuming;
+    let Resuming { run, recorded, words, limits, mut parts } = resuming;
     let user = User::of(recorded.verified());
     // It had one; nobody else is held up for long where there are fewer now.
     let place = agent.registry.place(&user, Crowd::default()).await.ok();
@@ -259,14 +256,13 @@ async fn go_on(agent: Arc<Agent>, resuming: Resuming, held: Held, mut again: Aga
         run.note(&Words { started: Some(started.clone()), ..Words::default() });
     }
     run.started(started);
-    let (leaf, limits) = (words.place().and_then(|(_, leaf)| leaf), words.limits);
     let under_way = UnderWay {
         agent: &agent,
         run: &run,
         cell: &held,
-        leaf,
+        leaf: words.place().and_then(|(_, leaf)| leaf),
         background: words.background,
-        limits: limits.unwrap_or_default().into(),
+        limits,
         sandbox,
         served: None,
         refusals: Err(UNSEEN.to_owned()),
@@ -307,7 +303,7 @@ fn streams(
 
 /// A run whose cell does not go on: how it ended, if PID 1 had said so.
 async fn end_without_cell(agent: Arc<Agent>, resuming: Resuming, phase: Phase, why: String) {
-    let Resuming { run, recorded, words, mut parts } = resuming;
+    let Resuming { run, recorded, words, limits, mut parts } = resuming;
     match streams(&run, &words, &mut parts) {
         Ok(Some(own)) => drain_alone(&run, own).await,
         Ok(None) => {}
@@ -316,7 +312,6 @@ async fn end_without_cell(agent: Arc<Agent>, resuming: Resuming, phase: Phase, w
     let sandbox = Some(sandbox_of(&words));
     let came_to = match phase {
         Phase::Ended(_, ending) => {
-            let limits = words.limits.unwrap_or_default().into();
             let usage = crate::usage::with_ending(crate::usage::CellUsage::default(), &ending);
             let outcome = outcome::of_run(&ending, &done(&words), usage, &limits);
             CameTo { outcome, usage: outcome::usage(&ending, usage), sandbox }

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use cofferdam_plan::{CellId, RunId};
+use cofferdam_plan::{CellId, CellPlan, RunId};
 
 use super::log::{Log, LogError};
 use super::run::{KeptRun, Part};
 use super::store::Store;
 use super::{VERSION, cell, run};
+use crate::cap::CappedLimits;
 
 /// A run that was left.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct LeftRun {
     pub kept: Arc<KeptRun>,
     /// What the log says.
     pub words: run::Words,
+    /// The limits in there.
+    pub limits: CappedLimits,
     /// Its other descriptors.
     pub parts: HashMap<Part, OwnedFd>,
 }
@@ -33,6 +36,10 @@ pub struct LeftCell {
     pub log: Log,
     /// What the log says.
     pub words: cell::Words,
+    /// The plan in there.
+    pub plan: CellPlan,
+    /// The user in there: whose calls it serves, and for whom it counts.
+    pub user: cell::User,
     /// Its control socket.
     pub socket: OwnedFd,
 }
@@ -67,9 +74,9 @@ impl Left {
         let mut left = Self::default();
         for (id, (log, parts)) in pieces.runs {
             match log.ok_or(LogError::Lacks("a log")).and_then(read_run) {
-                Ok((log, words)) => {
+                Ok((log, words, limits)) => {
                     let kept = KeptRun::again(store, id, log);
-                    left.runs.insert(id, LeftRun { kept, words, parts });
+                    left.runs.insert(id, LeftRun { kept, words, limits, parts });
                 }
                 Err(error) => {
                     tracing::warn!(%error, run = run::name(id, ""), "a run cannot go on");
@@ -81,11 +88,8 @@ impl Left {
             }
         }
         for (id, (socket, log)) in pieces.cells {
-            let read = log.ok_or(LogError::Lacks("a log")).and_then(read_cell);
-            match read.and_then(|it| Ok((it, socket.ok_or(LogError::Lacks("a socket"))?))) {
-                Ok(((log, words), socket)) => {
-                    left.cells.insert(id, LeftCell { log, words, socket });
-                }
+            match read_cell(log, socket) {
+                Ok(cell) => _ = left.cells.insert(id, cell),
                 Err(error) => {
                     tracing::warn!(%error, cell = %id, "a cell cannot go on");
                     for suffix in ["", ".log"] {
@@ -132,16 +136,22 @@ fn bytes(text: &str) -> Option<[u8; 16]> {
     Some(number.to_be_bytes())
 }
 
-fn read_run(log: OwnedFd) -> Result<(Log, run::Words), LogError> {
+fn read_run(log: OwnedFd) -> Result<(Log, run::Words, CappedLimits), LogError> {
     let (log, words) = Log::read::<run::Words>(log)?;
     check(words.version)?;
-    Ok((log, words))
+    let limits = words.limits.ok_or(LogError::Lacks("its limits"))?;
+    Ok((log, words, limits))
 }
 
-fn read_cell(log: OwnedFd) -> Result<(Log, cell::Words), LogError> {
+fn read_cell(log: Option<OwnedFd>, socket: Option<OwnedFd>) -> Result<LeftCell, LogError> {
+    let log = log.ok_or(LogError::Lacks("a log"))?;
     let (log, words) = Log::read::<cell::Words>(log)?;
     check(words.version)?;
-    Ok((log, words))
+    let plan = words.plan()?;
+    let named = |user: &cell::User| !user.gateway.is_empty() && !user.user.is_empty();
+    let user = words.user.clone().filter(named).ok_or(LogError::Lacks("its user"))?;
+    let socket = socket.ok_or(LogError::Lacks("a socket"))?;
+    Ok(LeftCell { log, words, plan, user, socket })
 }
 
 fn check(version: u32) -> Result<(), LogError> {
@@ -151,11 +161,27 @@ fn check(version: u32) -> Result<(), LogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::deaf::plan;
     use crate::restart::log::memory;
 
     fn log(version: u32) -> OwnedFd {
-        let words = run::Words { version, ..run::Words::default() };
-        Log::begin(&words).unwrap().descriptor().unwrap()
+        let limits = Some(CappedLimits::default());
+        kept(&run::Words { version, limits, ..run::Words::default() })
+    }
+
+    fn kept(words: &impl prost::Message) -> OwnedFd {
+        Log::begin(words).unwrap().descriptor().unwrap()
+    }
+
+    fn whole_cell() -> cell::Words {
+        let user =
+            cell::User { gateway: "g".to_owned(), user: "ada".to_owned(), ..Default::default() };
+        cell::Words {
+            version: VERSION,
+            plan: cell::Words::of_plan(&plan()),
+            user: Some(user),
+            ..cell::Words::default()
+        }
     }
 
     fn null() -> OwnedFd {
@@ -166,13 +192,12 @@ mod tests {
     fn what_belongs_together_is_found_by_its_names() {
         let id = "00112233445566778899aabbccddeeff";
         let named = |prefix: &str, suffix: &str| format!("{prefix}-{id}{suffix}");
-        let cell = Log::begin(&cell::Words { version: VERSION, ..cell::Words::default() });
         let left = Left::sort(
             &Store::default(),
             vec![
                 (named("run", ".out"), null()),
                 (named("run", ""), log(VERSION)),
-                (named("cell", ".log"), cell.unwrap().descriptor().unwrap()),
+                (named("cell", ".log"), kept(&whole_cell())),
                 (named("cell", ""), null()),
             ],
         );
@@ -208,5 +233,20 @@ mod tests {
         ];
         let left = Left::sort(&Store::default(), hostile.chain(more).collect());
         assert!(left.runs.is_empty() && left.cells.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn a_log_that_lacks_what_is_decided_by_is_refused() {
+        let words = run::Words { version: VERSION, ..run::Words::default() };
+        assert!(matches!(read_run(kept(&words)), Err(LogError::Lacks("its limits"))));
+        let lacks = |words: &cell::Words| match read_cell(Some(kept(words)), Some(null())) {
+            Err(LogError::Lacks(what)) => what,
+            other => panic!("{other:?}"),
+        };
+        let whole = whole_cell();
+        assert!(read_cell(Some(kept(&whole)), Some(null())).is_ok());
+        assert_eq!(lacks(&cell::Words { plan: Vec::new(), ..whole.clone() }), "its plan");
+        assert_eq!(lacks(&cell::Words { user: None, ..whole.clone() }), "its user");
+        assert_eq!(lacks(&cell::Words { user: Some(cell::User::default()), ..whole }), "its user");
     }
 }

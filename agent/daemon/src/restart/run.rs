@@ -126,7 +126,7 @@ pub struct Words {
     pub capacity: u64,
     /// Its limits.
     #[prost(message, optional, tag = "12")]
-    pub limits: Option<Limits>,
+    pub limits: Option<CappedLimits>,
     /// What holds it.
     #[prost(message, optional, tag = "13")]
     pub sandbox: Option<Sandbox>,
@@ -166,106 +166,6 @@ pub struct Words {
     /// and the name in that gateway's certificate.
     #[prost(string, tag = "25")]
     pub gateway: String,
-}
-
-/// [`CappedLimits`] in a log.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct Limits {
-    /// See [`CappedLimits`]; so for all of them.
-    #[prost(uint64, tag = "1")]
-    pub memory_bytes: u64,
-    /// Bytes.
-    #[prost(uint64, tag = "2")]
-    pub swap_bytes: u64,
-    /// Tasks.
-    #[prost(uint32, tag = "3")]
-    pub processes: u32,
-    /// Thousandths of a CPU.
-    #[prost(uint32, tag = "4")]
-    pub cpu_millis: u32,
-    /// A share.
-    #[prost(uint32, tag = "5")]
-    pub cpu_weight: u32,
-    /// Bytes a second.
-    #[prost(uint64, tag = "6")]
-    pub io_bytes_per_second: u64,
-    /// Milliseconds.
-    #[prost(uint64, optional, tag = "7")]
-    pub idle_millis: Option<u64>,
-    /// Milliseconds.
-    #[prost(uint64, tag = "8")]
-    pub wall_millis: u64,
-    /// Bytes.
-    #[prost(uint64, tag = "9")]
-    pub output_bytes: u64,
-    /// Bytes.
-    #[prost(uint64, tag = "10")]
-    pub file_size_bytes: u64,
-    /// Files.
-    #[prost(uint32, tag = "11")]
-    pub open_files: u32,
-}
-
-impl From<CappedLimits> for Limits {
-    fn from(limits: CappedLimits) -> Self {
-        let CappedLimits {
-            memory_bytes,
-            swap_bytes,
-            processes,
-            cpu_millis,
-            cpu_weight,
-            io_bytes_per_second,
-            idle_millis,
-            wall_millis,
-            output_bytes,
-            file_size_bytes,
-            open_files,
-        } = limits;
-        Self {
-            memory_bytes,
-            swap_bytes,
-            processes,
-            cpu_millis,
-            cpu_weight,
-            io_bytes_per_second,
-            idle_millis,
-            wall_millis,
-            output_bytes,
-            file_size_bytes,
-            open_files,
-        }
-    }
-}
-
-impl From<Limits> for CappedLimits {
-    fn from(limits: Limits) -> Self {
-        let Limits {
-            memory_bytes,
-            swap_bytes,
-            processes,
-            cpu_millis,
-            cpu_weight,
-            io_bytes_per_second,
-            idle_millis,
-            wall_millis,
-            output_bytes,
-            file_size_bytes,
-            open_files,
-        } = limits;
-        Self {
-            memory_bytes,
-            swap_bytes,
-            processes,
-            cpu_millis,
-            cpu_weight,
-            io_bytes_per_second,
-            idle_millis,
-            wall_millis,
-            output_bytes,
-            file_size_bytes,
-            open_files,
-        }
-    }
 }
 
 /// How input is open, as a number of a log.
