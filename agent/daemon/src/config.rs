@@ -443,7 +443,7 @@ mod tests {
     fn an_agent_that_only_dials_connects_to_those_ports_and_listens_nowhere() {
         let dial = "[gateway]\ndial = [\"gateway.example.org:8462\", \"[::1]:9000\"]\n[gateways]";
         let text = with_a_gateway().replace("[gateways]", dial);
-        let config = parse(&text.replace("listen = \"127.0.0.1:8461\"", "")).unwrap();
+        let config = parse(&text.replace("listen = \"0.0.0.0:8461\"", "")).unwrap();
         assert_eq!(config.listen, None);
         assert_eq!(config.dialled_ports().collect::<Vec<_>>(), [8462, 9000]);
         assert!(config.dials_names());
@@ -455,8 +455,8 @@ mod tests {
             ("# name = \"web-1\"", "name = \"a/b\"", "name"),
             ("key = \"pki/agent.key\"", "", "identity"),
             ("ed25519:", "rsa:", "gateways.keys[0]"),
-            ("listen = \"127.0.0.1:8461\"", "listen = \"here\"", "listen"),
-            ("listen = \"127.0.0.1:8461\"", "", "`listen` is missing"),
+            ("listen = \"0.0.0.0:8461\"", "listen = \"here\"", "listen"),
+            ("listen = \"0.0.0.0:8461\"", "", "`listen` is missing"),
             ("[gateways]", "[gateway]\ndial = [\"gateway\"]\n[gateways]", "gateway.dial"),
         ] {
             let changed = with_a_gateway().replace(from, to);

@@ -169,7 +169,8 @@ fn enroll(request: &join::Request) -> anyhow::Result<ExitCode> {
             println!(
                 "This host is {}, certified by {}; its agent renews the certificate by itself.\n\
                  Its signing key: {key}\n\
-                 Start its agent: systemctl start cofferdam-agent",
+                 Packages start its agent now; one that serves already takes this with its next \
+                 start: systemctl restart cofferdam-agent",
                 membership.host, membership.authority
             );
             Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@
 mod keys;
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +48,8 @@ pub struct Request {
     #[arg(long, default_value = CONFIGURATION)]
     pub config: PathBuf,
     /// Where the gateway reaches this host (HOST:PORT), if not where the configuration
-    /// says that the agent listens.
+    /// says that the agent listens; on all addresses: at the one by which this host
+    /// reaches the gateway.
     #[arg(long, value_name = "HOST:PORT")]
     pub address: Option<String>,
     /// Wait until the gateway's owner has approved this host.
@@ -230,14 +232,32 @@ async fn ask(
 }
 
 /// Where the gateway reaches the agent; empty: it dials out, or nobody but this machine
-/// could.
+/// could. An agent that listens on all addresses is reached at the one by which this
+/// host reaches the gateway.
 fn address(request: &Request, config: &Config) -> String {
     let listens = || {
         let listen = config.listen?;
-        let reachable = !listen.ip().is_loopback() && !listen.ip().is_unspecified();
-        (reachable && listen.port() != 0).then(|| listen.to_string())
+        let own = own_address(&request.gateway, listen);
+        let ip = if listen.ip().is_unspecified() { own? } else { listen.ip() };
+        let reachable = !ip.is_loopback() || own.is_some_and(|own| own.is_loopback());
+        (reachable && listen.port() != 0).then(|| SocketAddr::new(ip, listen.port()).to_string())
     };
     request.address.clone().or_else(listens).unwrap_or_default()
+}
+
+/// This host's own address on its way to `gateway`, of the kind of `listen`. A datagram
+/// socket that is connected sends nothing.
+fn own_address(gateway: &str, listen: SocketAddr) -> Option<IpAddr> {
+    let mut ways = gateway.to_socket_addrs().ok()?;
+    let to = ways.find(|to| to.is_ipv4() == listen.is_ipv4())?;
+    let any: IpAddr = if to.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(to).ok()?;
+    socket.local_addr().ok().map(|own| own.ip())
 }
 
 /// Checks all that an authority gives before any of it counts.
@@ -312,4 +332,37 @@ fn signing_key(path: &Path) -> Result<SigningKey, JoinError> {
     let synced = path.parent().map_or(Ok(()), |place| File::open(place)?.sync_all());
     synced.map_err(failed)?;
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_listens_on_all_addresses_is_told_at_the_one_that_reaches_the_gateway() {
+        let example = include_str!("../../../../packaging/config/agent.toml");
+        let told = |listen: &str, gateway: &str, address: Option<&str>| {
+            let text = example.replace("0.0.0.0:8461", listen);
+            let config = Config::parse(Path::new("/etc/cofferdam/agent.toml"), &text).unwrap();
+            let request = Request {
+                gateway: gateway.to_owned(),
+                token_file: None,
+                token_credential: None,
+                config: PathBuf::new(),
+                address: address.map(str::to_owned),
+                wait: false,
+                replace: false,
+            };
+            super::address(&request, &config)
+        };
+        // Loopback is this machine's alone, and good where the gateway is on it.
+        assert_eq!(told("0.0.0.0:8461", "127.0.0.1:8463", None), "127.0.0.1:8461");
+        assert_eq!(told("127.0.0.1:8461", "127.0.0.1:8463", None), "127.0.0.1:8461");
+        assert_eq!(told("10.0.0.7:8461", "127.0.0.1:8463", None), "10.0.0.7:8461");
+        assert_eq!(told("0.0.0.0:0", "127.0.0.1:8463", None), "");
+        // Another family is no way back.
+        assert_eq!(told("[::]:8461", "127.0.0.1:8463", None), "");
+        let named = Some("web-1.example.org:8461");
+        assert_eq!(told("0.0.0.0:8461", "127.0.0.1:8463", named), "web-1.example.org:8461");
+    }
 }

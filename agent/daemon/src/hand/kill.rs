@@ -2,11 +2,12 @@
 //!
 //! First the host is frozen, so that nothing follows. Then, one after the other,
 //! as long as something is left: the agent is asked; one that does not answer is
-//! killed, which closes its cells' sockets and lets the warden end them; at last a
+//! killed, which closes its cells' sockets and lets the warden end them; and a
 //! request is left for systemd, whose unit `cofferdam-kill-all.path` sees it and
-//! kills all that is in the warden's cgroup, where every cell lives. That last step
-//! is root's, and none of our code is in it. What counts in the end is what the
-//! kernel says: cgroups and processes of cells.
+//! kills all that is in the cgroup where every cell lives. That step is root's, and
+//! none of our code is in it. Where nobody watches for it, agents that were started
+//! in the place of a killed one are asked as well. What counts in the end is what
+//! the kernel says: cgroups and processes of cells.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -78,8 +79,7 @@ pub fn kill_all(here: &Here) -> Result<End, HandError> {
         Ok(_) => end.frozen = true,
         Err(error) => end.notes.push(format!("NOT FROZEN, what is asked now starts anew: {error}")),
     }
-    ask_agents(&config.control, &mut end);
-    let asked = (wait() > 0).then(|| ask_systemd(&config.control, &mut end)).flatten();
+    let asked = go_through(&config.control, &mut end);
     end.left = wait();
     // Where nobody watches for it, it must not end the cells of tomorrow.
     drop(asked.map(fs::remove_file));
@@ -89,28 +89,38 @@ pub fn kill_all(here: &Here) -> Result<End, HandError> {
     Ok(end)
 }
 
-/// The agent, and one that was started in the place of a killed one.
-fn ask_agents(socket: &Path, end: &mut End) {
+/// Asks whoever could end all of it, until it has ended; gives the request to systemd,
+/// if one was left.
+fn go_through(socket: &Path, end: &mut End) -> Option<PathBuf> {
+    let mut request = None;
     for _ in 0..AGENTS {
         match ask::<Killed>(socket, Request::KillAll, PATIENCE) {
             Ok(Killed { runs, cells, left: _ }) => {
                 end.runs += runs;
                 end.cells += cells;
-                return;
             }
+            // Whoever is started in its place may hang as well: systemd is next.
             Err(AskError::Stuck { pid, source }) => {
                 end.notes.push(format!(
                     "the agent (process {}) did not answer and was killed: {source}",
                     pid.as_raw_nonzero()
                 ));
                 kill(pid, end);
+                request = request.or_else(|| ask_systemd(socket, end));
             }
             Err(error) => end.notes.extend(told(&error)),
         }
         if wait() == 0 {
-            return;
+            break;
+        }
+        if request.is_none() {
+            request = ask_systemd(socket, end);
+            if wait() == 0 {
+                break;
+            }
         }
     }
+    request
 }
 
 fn kill(pid: Pid, end: &mut End) {

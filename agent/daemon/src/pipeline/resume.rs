@@ -151,6 +151,10 @@ fn enter(
         spool: (usize::try_from(words.capacity).unwrap_or(usize::MAX), limits.output_bytes),
     };
     let run = agent.registry.resume(begin);
+    // Before its log is its own: this stands there already.
+    if words.kept {
+        run.keep();
+    }
     run.is_kept_by(Arc::clone(&kept));
     if let Err(error) = take_up(&run, &words, &mut parts) {
         tracing::error!(%error, "what a run printed cannot be read any more");

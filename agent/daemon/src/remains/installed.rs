@@ -23,24 +23,39 @@ pub struct Remain {
     pub remove: String,
 }
 
-/// Files and directories of packages, with what takes each away.
-const PACKAGED: [(&str, &str, &str); 4] = [
+/// Directories that packages make, or those who use them, with what takes each away.
+const PACKAGED: [(&str, &str, &str); 6] = [
     ("programs", "/usr/lib/cofferdam", "apt remove cofferdam-agent, or rpm -e cofferdam-agent"),
     ("configuration", "/etc/cofferdam", "apt purge cofferdam-agent; rm -r what you wrote there"),
     (
-        "state",
+        "keys, journal",
         "/var/lib/cofferdam-agent",
-        "apt purge cofferdam-agent keeps the journal in it; rm -r",
+        "apt purge cofferdam-agent deletes all of it but the journal; rm -r",
     ),
-    ("runtime directory", "/run/cofferdam-agent", "systemctl stop cofferdam-agent"),
+    ("owner's socket", "/run/cofferdam-agent", "it goes with the package"),
+    ("sockets", "/run/cofferdam", "they go with the package"),
+    ("workspaces", "/srv/cofferdam", KEEP),
 ];
+const KEEP: &str = "nothing of Cofferdam's is in it: it is yours to keep";
 /// Names in passwd(5) and group(5).
 const USERS: [&str; 2] = ["cofferdam-agent", "cofferdam-proxy"];
-const UNIT_DIRECTORIES: [&str; 4] = [
+/// Where units are, and links to them; those of packages and those of the owner.
+const UNIT_DIRECTORIES: [&str; 6] = [
     "/usr/lib/systemd/system",
     "/etc/systemd/system",
     "/etc/systemd/system/multi-user.target.wants",
     "/etc/systemd/system/sockets.target.wants",
+    "/run/systemd/system",
+    "/run/systemd/transient",
+];
+/// What Debian's packages remember of units, for as long as they are not purged.
+const REMEMBERED: [&str; 6] = [
+    "/var/lib/systemd/deb-systemd-helper-enabled",
+    "/var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants",
+    "/var/lib/systemd/deb-systemd-helper-enabled/sockets.target.wants",
+    "/var/lib/systemd/deb-systemd-helper-masked",
+    "/var/lib/systemd/deb-systemd-user-helper-enabled",
+    "/var/lib/systemd/deb-systemd-user-helper-masked",
 ];
 const UNITS: [&str; 4] =
     ["cofferdam-agent", "cofferdam-warden", "cofferdam-proxy", "cofferdam-kill-all"];
@@ -65,7 +80,8 @@ pub fn installed(config: Option<&Config>) -> Vec<Remain> {
     if let Some(config) = config {
         found.extend(configured(config));
     }
-    found.extend(units());
+    found.extend(units(&UNIT_DIRECTORIES, "systemctl disable --now it, then remove the package"));
+    found.extend(units(&REMEMBERED, "apt purge cofferdam-agent"));
     for (file, what, tool) in
         [("/etc/passwd", "user", "userdel"), ("/etc/group", "group", "groupdel")]
     {
@@ -102,9 +118,12 @@ fn configured(config: &Config) -> Vec<Remain> {
     });
     let ceiling = Current::load(&config.ceiling, rustix::process::geteuid().as_raw());
     let roots = ceiling.into_iter().flat_map(|current| current.ceiling.workspaces.roots);
-    let keep = "nothing of Cofferdam's is in it: it is yours to keep";
-    let roots = roots.filter_map(|root| directory("workspaces", root.as_path(), keep));
-    journal.flatten().into_iter().chain(roots).collect()
+    let roots = roots.filter(|root| !packaged(root.as_path()));
+    let roots = roots.filter_map(|root| directory("workspaces", root.as_path(), KEEP));
+    let identity = config.identity.directory.iter().filter(|it| !packaged(it));
+    let revoke = "rm -r, once its gateway's owner has revoked this host";
+    let identity = identity.filter_map(|it| directory("identity", it, revoke));
+    journal.flatten().into_iter().chain(identity).chain(roots).collect()
 }
 
 fn directory(what: &'static str, path: &Path, remove: &str) -> Option<Remain> {
@@ -116,13 +135,13 @@ fn directory(what: &'static str, path: &Path, remove: &str) -> Option<Remain> {
     Some(remain(what, path.display().to_string(), detail, remove))
 }
 
-fn units() -> Vec<Remain> {
-    let entries = UNIT_DIRECTORIES.iter().flat_map(|it| fs::read_dir(it).into_iter().flatten());
+/// Files and links of these directories that are named after our units.
+fn units(directories: &[&str], remove: &str) -> Vec<Remain> {
+    let entries = directories.iter().flat_map(|it| fs::read_dir(it).into_iter().flatten());
     let ours = entries.flatten().filter(|entry| {
         entry.file_name().to_str().is_some_and(|it| UNITS.iter().any(|unit| it.starts_with(unit)))
     });
     let line = |entry: fs::DirEntry| {
-        let remove = "systemctl disable --now it, then remove the package";
         remain("unit", entry.path().display().to_string(), "systemd".to_owned(), remove)
     };
     ours.map(line).collect()
@@ -156,5 +175,18 @@ mod tests {
         let found = directory("state", directory_of_test.path(), "rm -r").unwrap();
         assert_eq!(found.detail, "1 entries");
         assert_eq!(directory("state", Path::new("/nowhere/at/all"), "rm -r"), None);
+    }
+
+    #[test]
+    fn what_is_named_after_a_unit_remains_whoever_wrote_it() {
+        let place = tempfile::tempdir().unwrap();
+        let own = ["cofferdam-agent.service.d", "cofferdam-kill-all.path"];
+        for name in own.into_iter().chain(["cofferdam-gateway.service", "ssh.service"]) {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+        let mut found = units(&[place.path().to_str().unwrap(), "/nowhere"], "rm");
+        found.sort_by(|one, other| one.place.cmp(&other.place));
+        let found: Vec<_> = found.iter().map(|it| Path::new(&it.place)).collect();
+        assert_eq!(found, own.map(|name| place.path().join(name)));
     }
 }

@@ -144,6 +144,23 @@ async fn a_run_that_ends_while_its_agent_is_away_has_its_outcome_from_the_next()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_left_to_itself_is_so_after_a_restart_too() {
+    if is_skipped("a_run_that_was_left_to_itself_is_so_after_a_restart_too") {
+        return;
+    }
+    let mut keeper = Keeper::start();
+    let gateway = Gateway::of(&keeper.host);
+    let mut reader = Reader::start(&gateway, sh("echo one; sleep 6; echo two")).await;
+    keeper.restart(Signal::TERM);
+    let gateway = Gateway::of(&keeper.host);
+    reader.read(&gateway, Duration::from_millis(300)).await;
+    // Twice as long as one goes on that is its reader's alone.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    reader.read_to_its_end(&gateway).await;
+    assert_eq!((reader.followed.text().as_str(), reader.followed.code()), ("one\ntwo\n", 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_runs_wall_time_goes_on_while_its_agent_is_away() {
     if is_skipped("a_runs_wall_time_goes_on_while_its_agent_is_away") {
         return;

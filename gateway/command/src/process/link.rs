@@ -19,10 +19,12 @@ use crate::connection::{Connection, ConnectionError};
 
 /// How long a gateway that is gone is looked for.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
-/// Between two tries.
-const PAUSES: [Duration; 4] = [
+/// Between two tries: a service that is restarted is back within a second.
+const PAUSES: [Duration; 6] = [
     Duration::from_millis(100),
-    Duration::from_millis(300),
+    Duration::from_millis(150),
+    Duration::from_millis(200),
+    Duration::from_millis(250),
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
