@@ -62,6 +62,12 @@ impl Admission {
         })
     }
 
+    /// Places that are taken now.
+    pub(crate) fn under_way(&self) -> usize {
+        let all = permits(self.limits.concurrent_calls.get());
+        all.saturating_sub(self.all.available_permits())
+    }
+
     /// Waits for a place for a call of `user`.
     pub(crate) async fn admit(&self, user: &str) -> Result<Admitted, Busy> {
         let Limits { concurrent_calls, concurrent_calls_per_subject, queue, .. } = self.limits;

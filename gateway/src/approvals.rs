@@ -231,6 +231,11 @@ impl Approvals {
         self.store.list(state, tenant, limit)
     }
 
+    /// How many requests people have not answered.
+    pub(crate) fn waiting_for_people(&self) -> Result<usize, ApprovalError> {
+        self.store.pending()
+    }
+
     /// Keeps what the call that waited came to, and wakes who waits for that.
     pub(crate) fn keep_result(&self, id: &str, result: &str) -> Result<(), ApprovalError> {
         self.store.keep_result(id, result)?;

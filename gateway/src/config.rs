@@ -57,6 +57,8 @@ pub struct Config {
     pub roster: Roster,
     /// Where hosts dial in; none: nobody can.
     pub hosts_listen: Option<HostsListenConfig>,
+    /// Where metrics are asked for; none: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// How people agree to what a rule asks about.
     pub approvals: ApprovalsConfig,
     /// The sessions that callers open.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cofferdam_metrics::Lapsing;
 use cofferdam_trust::{DEFAULT_TRUST_DOMAIN, Identity, IdentityError, NameError, PeerName, Role};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,6 +16,8 @@ use crate::decide::{Judged, Policies, Policy, PolicyError};
 use crate::holds::Holds;
 use crate::hosts::{Hosts, HostsError};
 use crate::joining::{Joining, JoiningError};
+use crate::lapses;
+use crate::metrics::Metrics;
 use crate::notice::{Notice, NoticeError};
 use crate::pipeline;
 use crate::record::{Left, Recorder, RecorderError};
@@ -44,6 +47,8 @@ pub(crate) struct Gateway {
     readings: Admission,
     seats: Seats,
     runs_changed: RunsChanged,
+    metrics: Arc<Metrics>,
+    loaded: lapses::Loaded,
     /// Calls and watches under way.
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -124,7 +129,9 @@ impl Gateway {
         let approvals = Approvals::open(&config.approvals, shutdown)?;
         let holds = Holds::beside(&config.state);
         let holds = Holds::open(&holds).map_err(NoticeError::from)?;
-        let (recorder, Left { lost, going_on }) = Recorder::open(&config, &name)?;
+        let metrics = Arc::new(Metrics::default());
+        let loaded = lapses::Loaded::of(&config, certified.as_ref());
+        let (recorder, Left { lost, going_on }) = Recorder::open(&config, &name, &metrics)?;
         let policies = Policies::begin(&config, rules, &recorder).map_err(OpenError::Unrecorded)?;
         let tasks = TaskTracker::new();
         let joining = config.authority.as_ref();
@@ -158,6 +165,8 @@ impl Gateway {
             readings,
             seats: Seats::default(),
             runs_changed: RunsChanged::default(),
+            metrics,
+            loaded,
             tasks,
             shutdown: shutdown.clone(),
         });
@@ -247,6 +256,16 @@ impl Gateway {
     /// Who is told that their runs are others now.
     pub(crate) fn runs_changed(&self) -> &RunsChanged {
         &self.runs_changed
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What of the gateway's ends by itself, and when.
+    pub(crate) fn lapses(&self) -> Vec<Lapsing> {
+        self.loaded.with(self.joining())
     }
 
     /// Cancelled when the gateway stops.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use cofferdam_authority::{JoinedHost, OpenError, Project, Registrar, Roster};
+use cofferdam_authority::{Counts, JoinedHost, OpenError, Project, Registrar, Roster};
 use cofferdam_trust::{Identity, KeyError, PeerName, SigningKey};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,16 @@ impl Joining {
         (**self.identity.borrow()).clone()
     }
 
+    /// What the authority says now.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.borrow())
+    }
+
+    /// What hosts asked of it so far.
+    pub(crate) fn counts(&self) -> Counts {
+        self.registrar.counts()
+    }
+
     /// Whom not to believe, and the list that says so.
     pub(crate) fn revoke(&self, hosts: &Hosts) {
         let roster = self.roster.borrow();
@@ -118,6 +128,7 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, shutdown: CancellationToken) {
                     return;
                 }
                 gateway.hosts().use_identity(joining.identity());
+                gateway.metrics().renewals().succeeded();
                 tracing::info!("the gateway shows hosts a new certificate");
             }
         }

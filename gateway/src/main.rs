@@ -65,6 +65,7 @@ fn announce(mut ready: File, service: &Service) -> std::io::Result<()> {
     let line = serde_json::json!({
         "address": service.address().to_string(),
         "mcp_url": service.mcp_url(),
+        "metrics_address": service.metrics_address().map(|address| address.to_string()),
         "hosts_address": service.hosts_address().map(|address| address.to_string()),
     });
     ready.write_all(format!("{line}\n").as_bytes())

@@ -13,6 +13,8 @@ mod intent;
 mod sandbox;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use cofferdam_journal::{
     AppendError, Call, Denial, Digest, Entry, Failure, Journal, Options, Outcome, Recovery, Shadow,
@@ -29,6 +31,7 @@ use crate::call::Origin;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::fault::Fault;
+use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::runs_changed::Owner;
 use crate::trace::TraceContext;
@@ -40,6 +43,7 @@ pub(crate) struct Recorder {
     journal: Journal,
     key: SigningKey,
     gateway: PeerName,
+    metrics: Arc<Metrics>,
     /// Holds back records of requests that nobody answers for.
     flood: Flood,
 }
@@ -56,6 +60,7 @@ pub(crate) struct Left {
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     call: Call,
+    began: Instant,
     trace: Option<TraceContext>,
 }
 
@@ -77,7 +82,11 @@ impl Recorder {
     /// Opens the journal, and ends what an earlier process left open: nobody
     /// knows how it ended, so it counts as lost, but for runs that were left to
     /// themselves.
-    pub(crate) fn open(config: &Config, gateway: &PeerName) -> Result<(Self, Left), RecorderError> {
+    pub(crate) fn open(
+        config: &Config,
+        gateway: &PeerName,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Self, Left), RecorderError> {
         let options = Options::new(&gateway.to_string(), SigningKey::load(&config.signing_key)?);
         let (journal, Recovery { unfinished, .. }) = Journal::open(&config.journal, options)?;
         let (mut lost, mut going_on) = (Vec::new(), Vec::new());
@@ -93,13 +102,15 @@ impl Recorder {
             journal.append(Entry::Outcome(open.lost("the gateway stopped while it went on")))?;
         }
         let key = SigningKey::load(&config.signing_key)?;
-        let recorder = Self { journal, key, gateway: gateway.clone(), flood: Flood::default() };
+        let (gateway, metrics) = (gateway.clone(), Arc::clone(metrics));
+        let recorder = Self { journal, key, gateway, metrics, flood: Flood::default() };
         Ok((recorder, Left { lost, going_on }))
     }
 
     /// Records why a call stopped before anything was asked of a host.
     pub(crate) fn stopped(&self, draft: Draft, fault: &Fault) {
-        let Draft { call, trace: _ } = draft;
+        let Draft { call, began, trace: _ } = draft;
+        self.metrics.stopped(&call.tool, fault, began.elapsed());
         let entry = match fault {
             Fault::Refused(refused) => Entry::Denial(Denial {
                 call,
@@ -119,13 +130,20 @@ impl Recorder {
 
     /// Records a call that never had a shape.
     pub(crate) fn failure(&self, origin: &Origin, reason: &str, detail: &str) {
-        let Draft { call, trace: _ } = Draft::new(origin, Value::Null);
+        self.metrics.no_call(&origin.tool);
+        let Draft { call, .. } = Draft::new(origin, Value::Null);
         let (reason, detail) = (reason.to_owned(), detail.to_owned());
         self.append_refusal(Entry::Failure(Failure { call, reason, detail }));
     }
 
     /// Records a request that did not become a call.
-    pub(crate) fn refused_request(&self, caller: Option<&Caller>, reason: &str, detail: &str) {
+    pub(crate) fn refused_request(
+        &self,
+        caller: Option<&Caller>,
+        reason: &'static str,
+        detail: &str,
+    ) {
+        self.metrics.refused_request(reason);
         let user = caller.map(|caller| caller.user.as_str());
         let Some(held_back) = self.flood.admit(user) else { return };
         let more = match held_back {
@@ -147,20 +165,30 @@ impl Recorder {
 
     /// Records what became of a host or gateway as such.
     pub(crate) fn peer(&self, peer: cofferdam_journal::Peer) -> Result<(), AppendError> {
-        self.journal.append(Entry::Peer(peer)).map(drop)
+        self.peers()(peer)
     }
 
     /// The same for whoever outlives a borrow.
     pub(crate) fn peers(
         &self,
     ) -> impl Fn(cofferdam_journal::Peer) -> Result<(), AppendError> + Send + Sync + 'static {
-        let journal = self.journal.clone();
-        move |peer| journal.append(Entry::Peer(peer)).map(drop)
+        let (journal, metrics) = (self.journal.clone(), Arc::clone(&self.metrics));
+        move |peer| {
+            let step = peer.step;
+            journal.append(Entry::Peer(peer))?;
+            metrics.peer(step);
+            Ok(())
+        }
     }
 
     /// Whether anything can still be recorded.
     pub(crate) fn is_writable(&self) -> bool {
         self.journal.failure().is_none()
+    }
+
+    /// The journal itself, to be looked at.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Signs what there is, waits for the disk and takes nothing more.
@@ -193,7 +221,7 @@ impl Draft {
             trace: trace.as_ref().map(TraceContext::recorded),
             ..Call::default()
         };
-        Self { call, trace: trace.clone() }
+        Self { call, began: Instant::now(), trace: trace.clone() }
     }
 
     /// Which rules decide about it, and what the shadow rules say where that

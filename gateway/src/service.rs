@@ -19,7 +19,9 @@ use crate::gateway::{Gateway, OpenError};
 use crate::hosts_listen::HostsListener;
 use crate::http::{Listener, MCP_PATH, TlsFilesError, load_tls, router};
 use crate::joining::follow;
+use crate::lapses::warn;
 use crate::mcp::Mcp;
+use crate::metrics::MetricsListener;
 use crate::notice::notice;
 
 /// How long open calls have to end and be recorded.
@@ -31,6 +33,7 @@ pub struct Service {
     listener: Listener,
     hosts_listener: Option<HostsListener>,
     join_server: Option<JoinServer>,
+    metrics_listener: Option<MetricsListener>,
     shutdown: CancellationToken,
     /// Taken at the start, so that no SIGHUP ends the service from then on.
     hangup: Signal,
@@ -62,6 +65,17 @@ pub enum StartError {
          the configuration, or stop what uses it"
     )]
     BindForHosts {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address for metrics cannot be bound.
+    #[error(
+        "cannot listen for questions after metrics on {address}: {source}; choose another \
+         `metrics.listen` in the configuration, or stop what uses it"
+    )]
+    BindForMetrics {
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -133,6 +147,13 @@ impl Service {
                 Some(HostsListener::bind(listen).await.map_err(failed)?)
             }
         };
+        let metrics_listener = match config.metrics_listen {
+            None => None,
+            Some(address) => {
+                let failed = |source| StartError::BindForMetrics { address, source };
+                Some(MetricsListener::bind(address).await.map_err(failed)?)
+            }
+        };
         let token = shutdown.clone();
         // The journal is read from end to end here.
         let open = tokio::task::spawn_blocking(move || Gateway::open(config, &token));
@@ -144,7 +165,15 @@ impl Service {
             }
             _ => None,
         };
-        Ok(Self { gateway, listener, hosts_listener, join_server, shutdown, hangup })
+        Ok(Self {
+            gateway,
+            listener,
+            hosts_listener,
+            join_server,
+            metrics_listener,
+            shutdown,
+            hangup,
+        })
     }
 
     /// The bound address.
@@ -162,6 +191,11 @@ impl Service {
         self.join_server.as_ref().map(JoinServer::address)
     }
 
+    /// Where metrics are asked for, if they can be.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_listener.as_ref().map(MetricsListener::address)
+    }
+
     /// Where MCP clients go.
     pub fn mcp_url(&self) -> String {
         let config = self.gateway.config();
@@ -172,7 +206,15 @@ impl Service {
 
     /// Serves until `stop` resolves, then ends in order.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), EndError> {
-        let Self { gateway, listener, hosts_listener, join_server, shutdown, hangup } = self;
+        let Self {
+            gateway,
+            listener,
+            hosts_listener,
+            join_server,
+            metrics_listener,
+            shutdown,
+            hangup,
+        } = self;
         let own = Arc::clone(&gateway);
         // Each session has its own, with what it is subscribed to.
         let new = move || Mcp::new(Arc::clone(&own));
@@ -181,6 +223,10 @@ impl Service {
         gateway.tasks().spawn(async move { sweeper.expire_approvals().await });
         gateway.tasks().spawn(reload(Arc::clone(&gateway), hangup, shutdown.clone()));
         gateway.tasks().spawn(notice(Arc::clone(&gateway), shutdown.clone()));
+        gateway.tasks().spawn(warn(Arc::clone(&gateway), shutdown.clone()));
+        if let Some(listener) = metrics_listener {
+            gateway.tasks().spawn(listener.serve(Arc::clone(&gateway), shutdown.clone()));
+        }
         if let Some(listener) = hosts_listener {
             gateway.tasks().spawn(listener.serve(Arc::clone(&gateway), shutdown.clone()));
         }

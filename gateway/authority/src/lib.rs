@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod counts;
 mod event;
 mod host;
 mod listener;
@@ -34,13 +35,14 @@ mod service;
 mod settings;
 mod state;
 
+pub use counts::{Answers, Counts};
 pub use event::Event;
 pub use host::{Host, HostError, Project, Standing};
 pub use own::OwnError;
 pub use owner::{GatewayEntry, GenerationEntry, Invitation, Invited, Owner, OwnerError};
 pub use refusal::Refusal;
 pub use registrar::{OpenError, Recording, Registrar};
-pub use roster::{JoinedHost, Roster};
+pub use roster::{GenerationLapse, JoinedHost, Roster};
 pub use service::{JoinServer, StartError};
 pub use settings::{Approval, Settings};
 pub use state::{State, StateError};

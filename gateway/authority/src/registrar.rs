@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use enrol::Answer;
 pub(crate) use generations::Generations;
 
+use crate::counts::{Counters, Counts};
 use crate::event::Event;
 use crate::own::{Own, OwnError};
 use crate::owner::TRUST_KEY;
@@ -47,10 +48,6 @@ const PRUNE: u64 = 60;
 /// one is told what became of it.
 const REMEMBER_TOKENS: u64 = 30 * 24 * 60 * 60;
 
-const DAY: u64 = 24 * 60 * 60;
-/// Seconds before the end of the authority's certificate from which on it is told.
-const WARN: u64 = 60 * DAY;
-
 /// Writes what happened to a host into the gateway's journal, or says why not.
 pub type Recording = Box<dyn Fn(Peer) -> Result<(), String> + Send + Sync>;
 
@@ -67,6 +64,7 @@ pub struct Registrar {
     /// Held while events are recorded, so that none is recorded twice.
     recorder: Mutex<()>,
     flood: Flood,
+    counters: Counters,
     own: Own,
     roster: channel::Sender<Arc<Roster>>,
     /// This process changed something.
@@ -82,8 +80,6 @@ struct Looked {
     /// When something changes by itself.
     due: Option<u64>,
     pruned: u64,
-    /// When somebody was last told that the authority ends soon.
-    warned: u64,
 }
 
 /// Why there is no authority.
@@ -159,6 +155,7 @@ impl Registrar {
             recorder: Mutex::default(),
             flood: Flood::default(),
             own,
+            counters: Counters::default(),
             roster: channel::Sender::default(),
             changed: AtomicBool::new(true),
             look: Notify::new(),
@@ -184,6 +181,15 @@ impl Registrar {
     }
 
     pub(crate) fn own(&self) -> &Own {
+    /// What was asked of it so far.
+    pub fn counts(&self) -> Counts {
+        self.counters.now()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
         &self.own
     }
 
@@ -195,7 +201,10 @@ impl Registrar {
             let look = move || registrar.look(SystemTime::now());
             match tokio::task::spawn_blocking(look).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "the authority cannot go on"),
+                Ok(Err(error)) => {
+                    self.counters.failed();
+                    tracing::error!(%error, "the authority cannot go on");
+                }
                 Err(error) => tracing::error!(%error, "looking after the authority was broken off"),
             }
             tokio::select! {
@@ -227,7 +236,6 @@ impl Registrar {
             looked.pruned = now.seconds();
         }
         let generations = self.current_generations(now)?;
-        warn_of_end(&generations, &mut looked.warned, now);
         let lifetime = self.settings.certificate_lifetime;
         self.own.renew(&generations, &self.gateway, &self.name, lifetime, now)?;
         let refreshed = self.hand_out(&generations, now)?;
@@ -270,20 +278,6 @@ impl Registrar {
             Renewals(it).prune(seconds.saturating_sub(window))?;
             TokenRow::prune(it, seconds.saturating_sub(REMEMBER_TOKENS))
         })
-    }
-}
-
-/// Says once a day, for as long as there is time to do something, that the authority's
-/// certificate ends.
-fn warn_of_end(generations: &Generations, warned: &mut u64, now: Moment) {
-    let Some(left) = generations.left(now).filter(|left| *left < WARN) else { return };
-    if now.seconds().saturating_sub(*warned) >= DAY {
-        *warned = now.seconds();
-        tracing::warn!(
-            days = left / DAY,
-            "the authority's certificate ends soon, and with it all that it certifies: let another \
-             one follow with `cofferdam authority rotate`"
-        );
     }
 }
 

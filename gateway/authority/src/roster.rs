@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_proto::join::v1::SignedTrustList;
-use cofferdam_trust::{Peer, PeerName, VerifyingKey};
+use cofferdam_trust::{Lapse, Peer, PeerName, VerifyingKey};
 
 use crate::host::Project;
 
@@ -23,6 +23,21 @@ pub struct Roster {
     pub version: u64,
     /// The trust list, as hosts are given it.
     pub trust: SignedTrustList,
+    /// When that list ends.
+    pub trust_lapse: Option<Lapse>,
+    /// When the authority's newest certificate ends.
+    pub generations: Vec<GenerationLapse>,
+}
+
+/// When a generation of the authority's certificate ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GenerationLapse {
+    /// Which, from 1.
+    pub generation: u32,
+    /// The certificate that certifies, of an intermediate or a root.
+    pub certificate: Lapse,
+    /// The root behind it.
+    pub root: Lapse,
 }
 
 /// A host that joined.
@@ -40,6 +55,8 @@ pub struct JoinedHost {
     pub projects: Vec<Project>,
     /// When its certificate ends, in seconds since 1970.
     pub certificate_ends_at: u64,
+    /// Certificates that it gets still after its last one lapsed.
+    pub reattestations_left: u32,
     /// Why nothing more is certified for it.
     pub alarm: Option<String>,
 }

@@ -192,7 +192,8 @@ impl JoinService for Desk {
         &self,
         request: Request<EnrolRequest>,
     ) -> Result<Response<EnrolResponse>, Status> {
-        let answer = match self.judge(request, Registrar::enrol).await? {
+        let judged = self.judge(request, Registrar::enrol).await;
+        let answer = match self.registrar.counters().enrolments.count(judged)? {
             Answer::Pending => WireAnswer::Pending(Pending { retry_after_seconds: RETRY }),
             Answer::Certified { host, chain } => {
                 WireAnswer::Credentials(self.credentials(&host, chain))
@@ -205,7 +206,8 @@ impl JoinService for Desk {
         &self,
         request: Request<RenewRequest>,
     ) -> Result<Response<RenewResponse>, Status> {
-        let credentials = match self.judge(request, Registrar::renew).await? {
+        let judged = self.judge(request, Registrar::renew).await;
+        let credentials = match self.registrar.counters().renewals.count(judged)? {
             Answer::Certified { host, chain } => Some(self.credentials(&host, chain)),
             Answer::Pending => return Err(Refusal::UnknownHost.into()),
         };
@@ -218,7 +220,8 @@ impl JoinService for Desk {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let said = self.judge(request, Registrar::watcher).await?;
+        let judged = self.judge(request, Registrar::watcher).await;
+        let said = self.registrar.counters().watches.count(judged)?;
         let end = self.watch_of(&said.host);
         let roster = self.registrar.roster();
         let (sender, receiver) = mpsc::channel(1);

@@ -120,6 +120,14 @@ impl Store {
         rows.map(|row| request(row?)).collect()
     }
 
+    /// How many requests wait for an answer.
+    pub(crate) fn pending(&self) -> Result<usize, ApprovalError> {
+        let connection = self.lock()?;
+        let mut statement =
+            connection.prepare_cached("SELECT count(*) FROM request WHERE state = 'pending'")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
     /// Keeps what the call that waited came to.
     pub(crate) fn keep_result(&self, id: &str, result: &str) -> Result<(), ApprovalError> {
         let connection = self.lock()?;

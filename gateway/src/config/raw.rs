@@ -33,6 +33,7 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) host: Vec<RawHost>,
     pub(super) hosts_listen: Option<RawHostsListen>,
+    pub(super) metrics: Option<RawMetrics>,
     #[serde(default)]
     pub(super) project: Vec<RawProject>,
     pub(super) contact: Option<Spanned<String>>,
@@ -120,6 +121,12 @@ pub(super) struct RawHostsListen {
     pub(super) strangers: NonZeroUsize,
     #[serde(default = "default_strangers_per_address")]
     pub(super) strangers_per_address: NonZeroUsize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    pub(super) listen: SocketAddr,
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use cofferdam_trust::{PeerName, Role, TrustedKeys, VerifyingKey};
 use toml::Spanned;
 
-use super::raw::{Raw, RawHost, RawHostsListen, RawKeyPair, RawLimits, RawProject};
+use super::raw::{Raw, RawHost, RawHostsListen, RawKeyPair, RawLimits, RawMetrics, RawProject};
 use super::{Config, ConfigError, Front, HostsListenConfig, KeyPair, Limits};
 use crate::roster::{HostConfig, ProjectConfig, Roster};
 
@@ -51,6 +51,7 @@ impl<'a> Resolver<'a> {
             rules_shadow,
             host,
             hosts_listen,
+            metrics,
             project,
             contact,
             approvals,
@@ -81,6 +82,7 @@ impl<'a> Resolver<'a> {
             rules_shadow: rules_shadow.map(|rules| self.file(rules)),
             roster: Roster { hosts, projects },
             hosts_listen: hosts_listen.as_ref().map(self::hosts_listen),
+            metrics_listen: metrics.map(|RawMetrics { listen }| listen),
             limits: self::limits(&limits),
             contact: contact.map(|contact| self.contact(contact)).transpose()?,
         })

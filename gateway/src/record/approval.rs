@@ -15,7 +15,9 @@ impl Recorder {
         by: Option<&Vote>,
     ) -> Result<(), Fault> {
         let entry = Entry::Approval(approval(request, step, by)?);
-        self.journal.append(entry).map(drop).map_err(Fault::Unrecorded)
+        self.journal.append(entry).map_err(Fault::Unrecorded)?;
+        self.metrics.approval(step);
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! An action that was permitted and recorded: the only thing that a host acts
 //! on.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use cofferdam_journal::{
@@ -64,6 +64,8 @@ pub(crate) struct Open {
 #[must_use = "a recorded intent needs an outcome"]
 pub(crate) struct Entered {
     run_id: String,
+    tool: String,
+    began: Instant,
     hash: Digest,
     durable: Durable,
 }
@@ -156,8 +158,9 @@ impl Recorder {
     /// Records that a run goes on while its caller is answered, and waits for the
     /// disk; its end follows.
     pub(crate) async fn goes_on(&self, entered: Entered) -> Result<Open, Fault> {
-        let Entered { run_id, hash, durable } = entered;
+        let Entered { run_id, tool, began, hash, durable } = entered;
         let outcome = Outcome::new(&run_id, hash.0, Ending::GoesOn);
+        self.metrics.ended(&tool, &outcome.ending, began.elapsed());
         self.append_outcome(outcome).map_err(Fault::Undurable)?;
         durable.wait().await.map_err(Fault::Undurable)?;
         Ok(Open { run_id, hash })
@@ -179,7 +182,7 @@ impl Recorder {
     ) -> Result<RecordedIntent<SessionClosing>, Fault> {
         let digest = action_digest(&action);
         let nonce = nonce()?;
-        let Draft { mut call, trace } = draft;
+        let Draft { mut call, began, trace } = draft;
         call.action_digest = Some(Digest(digest));
         let entry = Entry::Intent(cofferdam_journal::Intent {
             call: call.clone(),
@@ -207,7 +210,7 @@ impl Recorder {
             project,
             host,
             session,
-            tool,
+            tool: tool.clone(),
             action_digest: digest.to_vec(),
             grant: Some(wire::Grant::default()),
             gateway_record_hash: hash.to_vec(),
@@ -221,18 +224,18 @@ impl Recorder {
             ..wire::Intent::default()
         };
         let signed = sign_intent(&self.key, &intent);
-        let entered = Entered { run_id, hash: Digest(hash), durable };
+        let entered = Entered { run_id, tool, began, hash: Digest(hash), durable };
         Ok(RecordedIntent { action, signed, wall: LONGEST, provenance, entered })
     }
 
     /// Records that somebody asks after what is their own, which no rule is about.
     pub(crate) fn unruled(&self, draft: Draft) -> Result<Entered, Fault> {
-        let Draft { call, trace: _ } = draft;
-        let run_id = call.run_id.clone();
+        let Draft { call, began, trace: _ } = draft;
+        let (run_id, tool) = (call.run_id.clone(), call.tool.clone());
         let entry = Entry::Intent(cofferdam_journal::Intent { call, ..Default::default() });
         let Appended { hash, durable, .. } =
             self.journal.append_in_time(entry).map_err(Fault::Unrecorded)?;
-        Ok(Entered { run_id, hash: Digest(hash), durable })
+        Ok(Entered { run_id, tool, began, hash: Digest(hash), durable })
     }
 
     fn enter(
@@ -247,9 +250,9 @@ impl Recorder {
         if let Some(profile) = narrowed {
             basis.grant.profile = profile;
         }
-        let Draft { mut call, trace: _ } = draft;
+        let Draft { mut call, began, trace: _ } = draft;
         call.action_digest = digest.map(Digest);
-        let run_id = call.run_id.clone();
+        let (run_id, tool) = (call.run_id.clone(), call.tool.clone());
         let entry = Entry::Intent(cofferdam_journal::Intent {
             call,
             rules: basis.rules.clone(),
@@ -268,7 +271,7 @@ impl Recorder {
         let append = if only_reads { Journal::append_in_time } else { Journal::append };
         let Appended { sequence, hash, durable } =
             append(&self.journal, entry).map_err(Fault::Unrecorded)?;
-        Ok((basis, Entered { run_id, hash: Digest(hash), durable }, sequence))
+        Ok((basis, Entered { run_id, tool, began, hash: Digest(hash), durable }, sequence))
     }
 
     /// Records how it ended, and waits until what was permitted is on disk; a
@@ -290,7 +293,8 @@ impl Recorder {
         only_reads: bool,
         moved: Option<Moved>,
     ) -> Result<(), Fault> {
-        let Entered { run_id, hash, mut durable } = entered;
+        let Entered { run_id, tool, began, hash, mut durable } = entered;
+        self.metrics.ended(&tool, &ended.ending, began.elapsed());
         let outcome = Outcome { moved, ..outcome(run_id, hash, ended) };
         self.append_outcome(outcome).map_err(Fault::Undurable)?;
         let kept = if only_reads { durable.written().await } else { durable.wait().await };

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::host::{Script, TestHost};
+use crate::metrics::{metrics, value};
 use crate::service::{Served, prepare};
 
 /// A gateway whose authority is the one of the test, at an address of its own.
@@ -155,4 +156,35 @@ async fn a_host_that_joined_is_there_after_a_restart() {
     let served = served.restart().await;
     until(&served, "joined", went_well).await;
     assert!(host.asked().len() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_authority_does_and_what_of_it_lapses_is_told_to_collectors() {
+    let (served, authority) = served("[metrics]\nlisten = \"127.0.0.1:0\"\n").await;
+    let _kept = joined(&served, &authority, "kept").await;
+    let _gone = joined(&served, &authority, "gone").await;
+    until(&served, "gone", went_well).await;
+    let state = state(served.directory.path());
+    Owner::new(&state, "tester").revoke("gone", "").unwrap();
+    until(&served, "gone", |answer| !went_well(answer)).await;
+    let text = metrics(&served).await;
+    let left = |sample: &str| value(&text, sample);
+    assert!((3500.0..=3600.0).contains(&left("cofferdam_lapse_left_seconds{what=\"own\"}")));
+    let list = left("cofferdam_lapse_left_seconds{what=\"trust_list\"}");
+    assert!((604_000.0..=604_800.0).contains(&list), "{list}");
+    for what in ["authority", "root"] {
+        let sample = format!("cofferdam_lapse_left_seconds{{what=\"{what}\",generation=\"1\"}}");
+        assert!(left(&sample) > 3e8, "{text}");
+    }
+    let host = left("cofferdam_host_lapse_left_seconds{host=\"kept\"}");
+    assert!((3500.0..=3600.0).contains(&host), "{host}");
+    assert_eq!(left("cofferdam_host_reattestations_left{host=\"kept\"}"), 5.0);
+    assert_eq!(left("cofferdam_host_alarm{host=\"kept\"}"), 0.0);
+    assert!(!text.contains("host_alarm{host=\"gone\"}"), "{text}");
+    assert_eq!(left("cofferdam_revoked{kind=\"host\"}"), 1.0);
+    assert_eq!(left("cofferdam_revoked{kind=\"certificate\"}"), 1.0);
+    let answered = "cofferdam_join_requests_total{request=\"enrol\",outcome=\"answered\"}";
+    assert_eq!(left(answered), 2.0);
+    assert_eq!(left("cofferdam_peer_steps_total{step=\"revoked\"}"), 1.0);
+    assert_eq!(left("cofferdam_peer_steps_total{step=\"alarmed\"}"), 0.0);
 }

@@ -13,6 +13,7 @@ mod host;
 mod joining;
 mod limits;
 mod listening;
+mod metrics;
 mod offered;
 mod prompts;
 mod records;

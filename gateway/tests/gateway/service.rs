@@ -1,5 +1,6 @@
 //! A gateway with everything that it needs, and a client that speaks raw HTTP.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(crate) const STATELESS: &str = "2026-07-28";
 pub(crate) struct Served {
     pub(crate) url: String,
     pub(crate) token: String,
+    /// Where metrics are asked for.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) directory: TempDir,
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
@@ -123,7 +126,7 @@ impl Served {
     pub(crate) async fn serve(directory: TempDir, token: String) -> Self {
         let config = Config::load(&directory.path().join("gateway.toml")).unwrap();
         let service = Service::start(config).await.unwrap();
-        let url = service.mcp_url();
+        let (url, metrics) = (service.mcp_url(), service.metrics_address());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let stopped = async {
@@ -132,7 +135,7 @@ impl Served {
             service.run(stopped).await.unwrap();
         });
         let client = http_client(directory.path());
-        Self { url, token, directory, client, stop: Some(stop), serving }
+        Self { url, token, metrics, directory, client, stop: Some(stop), serving }
     }
 
     /// Ends it in order, if it was not ended yet.

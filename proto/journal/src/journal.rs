@@ -1,6 +1,6 @@
 //! A journal that is open for writing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::directory::{Directory, DirectoryError, failed};
 use crate::durable::Durable;
 use crate::entry::{Body, Cut, Entry, Opened};
+use crate::measures::{self, Measures};
 use crate::recovery::{Found, Unfinished, recover};
 use crate::redact::redact_entry;
 use crate::segment::Segment;
@@ -40,6 +41,7 @@ pub struct Journal(Arc<Open>);
 
 #[derive(Debug)]
 struct Open {
+    directory: PathBuf,
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -144,7 +146,8 @@ impl Journal {
         let thread = thread
             .spawn(move || writer.run())
             .map_err(failed("start the thread that writes", &path))?;
-        let journal = Self(Arc::new(Open { shared, writer: Mutex::new(Some(thread)) }));
+        let journal =
+            Self(Arc::new(Open { directory: path, shared, writer: Mutex::new(Some(thread)) }));
 
         journal.0.shared.append(&opened, Hurry::AtOnce)?;
         journal.checkpoint()?.wait_blocking()?;
@@ -185,7 +188,28 @@ impl Journal {
     /// How often the disk was made to keep records: group commit keeps this far
     /// below the number of records under load.
     pub fn syncs(&self) -> u64 {
-        self.0.shared.progress().borrow().syncs
+        self.0.shared.progress().borrow().syncs.count()
+    }
+
+    /// How it does now. Looks at the directory, so it may wait for the disk.
+    #[must_use]
+    pub fn measures(&self) -> Measures {
+        let bytes = measures::bytes(&self.0.directory).ok();
+        let progress = self.0.shared.progress();
+        let progress = progress.borrow();
+        Measures {
+            written: progress.written,
+            durable: progress.durable,
+            syncs: progress.syncs.clone(),
+            bytes,
+            has_failed: progress.failed.is_some(),
+        }
+    }
+
+    /// Where its segments are.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.0.directory
     }
 
     /// Why the journal takes nothing more, if so.

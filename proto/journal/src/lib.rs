@@ -43,6 +43,7 @@ mod entry;
 mod head;
 mod journal;
 mod lines;
+mod measures;
 mod read;
 mod reconcile;
 mod record;
@@ -64,6 +65,7 @@ pub use entry::{
     Trace,
 };
 pub use journal::{Appended, Journal, OpenError, Options, Recovery};
+pub use measures::{Measures, SyncTimes};
 pub use read::{Records, read};
 pub use reconcile::{Finding, ReconcileError, Reconciliation, Side, reconcile};
 pub use record::{MAX_RECORD, Record};

@@ -16,6 +16,7 @@ use crate::chain::{checkpoint_text, key_change_text};
 use crate::digest::Digest;
 use crate::entry::{Body, Checkpoint, KeyChange};
 use crate::head::Head;
+use crate::measures::SyncTimes;
 use crate::record::{MAX_RECORD, body_text, seal};
 
 /// Why the journal takes no entry, or did not keep one.
@@ -44,8 +45,8 @@ pub(crate) struct Progress {
     pub(crate) written: u64,
     /// The last record that is durable.
     pub(crate) durable: u64,
-    /// How often the disk was made to keep it.
-    pub(crate) syncs: u64,
+    /// How often the disk was made to keep it, and how long that took.
+    pub(crate) syncs: SyncTimes,
     /// Why nothing more will come.
     pub(crate) failed: Option<AppendError>,
 }

@@ -100,11 +100,13 @@ impl Writer {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        let began = Instant::now();
         self.segment.sync()?;
+        let took = began.elapsed();
         (self.durable, self.since) = (self.written, None);
         self.shared.report(|progress| {
             progress.durable = self.durable;
-            progress.syncs += 1;
+            progress.syncs.add(took);
         });
         match self.head.take() {
             Some(head) => patiently(PATIENCE, || head.write(&self.directory)),

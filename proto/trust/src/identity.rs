@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use crate::lapse::Lapse;
 use crate::name::PeerName;
 use crate::peer::{Peer, PeerError};
 use crate::private_file::{self, PrivateFileError};
@@ -119,6 +120,16 @@ impl Identity {
     /// This peer as others see it: name, end of validity and fingerprint.
     pub fn own(&self) -> &Peer {
         &self.own
+    }
+
+    /// How long its certificate counts.
+    #[must_use]
+    pub fn lapse(&self, by_itself: bool) -> Lapse {
+        let ends = self.own.not_after;
+        let own = self.certified.cert.first();
+        let lapse = own.and_then(|der| Lapse::of_certificate(der, by_itself).ok());
+        // It was read before, or there were no identity.
+        lapse.unwrap_or(Lapse { begins: ends, ends, by_itself })
     }
 
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {

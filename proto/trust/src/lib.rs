@@ -27,6 +27,7 @@ mod connector;
 mod digest;
 mod identity;
 mod join;
+mod lapse;
 mod name;
 mod peer;
 mod policy;
@@ -51,6 +52,7 @@ pub use connector::{
 pub use digest::{action_digest, hex, sha256};
 pub use identity::{Identity, IdentityError};
 pub use join::{JoinToken, JoinTokenError};
+pub use lapse::{Lapse, Outlook, span_in_words};
 pub use name::{DEFAULT_TRUST_DOMAIN, NameError, PeerName, Role};
 pub use peer::{Peer, PeerError};
 pub use policy::{PolicyWord, PolicyWordError, sign_policy, verify_policy};

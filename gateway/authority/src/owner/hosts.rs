@@ -127,7 +127,8 @@ impl Owner<'_> {
         })
     }
 
-    /// Forgets a host; its certificates count for nothing, and its name is free.
+    /// Forgets a host; its certificates count for nothing until the last of them has
+    /// ended, and its name is free.
     ///
     /// # Errors
     /// Where there is none of this name.
@@ -139,7 +140,7 @@ impl Owner<'_> {
                 Err(unknown) => return Ok(Err(unknown)),
             };
             Certificates(it).revoke(name)?;
-            TokenRow::withdraw(it, name)?;
+            TokenRow::disown(it, name)?;
             HostRow::remove(it, name)?;
             let detail = format!("was {}", host.standing.name());
             self.event(name, PeerStep::Removed, detail, now).note(it)?;

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cofferdam_trust::Authority;
+use cofferdam_trust::{Authority, Lapse};
 
 use super::{OpenError, Registrar};
 use crate::owner::first;
+use crate::roster::GenerationLapse;
 use crate::state::{Generation, Moment, State};
 
 /// Those that counted when they were loaded, oldest first.
@@ -75,10 +76,17 @@ impl Generations {
         special.into_iter().flatten().chain(counting).map(|row| row.id).collect()
     }
 
-    /// Seconds until the one that certifies ends.
-    pub(super) fn left(&self, now: Moment) -> Option<u64> {
-        let rows = self.rows();
-        Generation::issuing(&rows, now).map(|it| it.ends_at.saturating_sub(now.seconds()))
+    /// When the newest ends, and its root: an older one retires in time.
+    pub(super) fn lapses(&self, now: Moment) -> Vec<GenerationLapse> {
+        let lasting = |row: &Generation| row.counts(now) && row.retires_at.is_none();
+        let lapse = |(row, authority): &(Generation, Authority)| {
+            Some(GenerationLapse {
+                generation: row.id,
+                certificate: authority.lapse()?,
+                root: Lapse::of_certificate(authority.root_der(), false).ok()?,
+            })
+        };
+        self.0.iter().filter(|(row, _)| lasting(row)).filter_map(lapse).collect()
     }
 
     /// When the next of this changes by itself.

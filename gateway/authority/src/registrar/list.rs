@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use cofferdam_proto::join::v1::SignedTrustList;
-use cofferdam_trust::{GatewayKeys, PeerName, Role, TrustList, sha256};
+use cofferdam_trust::{GatewayKeys, Lapse, PeerName, Role, TrustList, TrustedKeys, sha256};
 use rusqlite::Connection;
 
 use super::Registrar;
 use super::generations::Generations;
 use crate::host::Standing;
-use crate::roster::{JoinedHost, Roster};
+use crate::roster::{GenerationLapse, JoinedHost, Roster};
 use crate::state::{Certificates, Gateways, HostRow, KeptList, Moment, StateError};
 
 /// Names and certificates that a list holds at most, so that it stays below the size
@@ -29,8 +29,8 @@ impl Registrar {
         let (kept, roster) = self.state.change(|it| {
             let hosts = HostRow::all(it)?;
             let said = self.list(it, &hosts, generations, now)?;
-            let kept = self.keep(it, &said, now)?;
-            let roster = self.roster_of(hosts, said, &kept);
+            let kept = self.keep(it, &fitting(&said), now)?;
+            let roster = self.roster_of(hosts, said, &kept, generations.lapses(now));
             Ok((kept, roster))
         })?;
         self.roster.send_if_modified(|there| {
@@ -47,7 +47,7 @@ impl Registrar {
         (self.settings.trust_list_lifetime.as_secs() / 2).max(1)
     }
 
-    /// What the list has to say, without version and times.
+    /// What the list has to say, without version and times, with all that is revoked.
     fn list(
         &self,
         it: &Connection,
@@ -72,16 +72,7 @@ impl Registrar {
         for host in hosts.iter().filter(|host| host.standing == Standing::Revoked) {
             revoked_names.push(self.peer(Role::Agent, &host.name)?);
         }
-        let mut revoked_certificates = Certificates(it).revoked(now)?;
-        if revoked_names.len().max(revoked_certificates.len()) > MAX_REVOKED {
-            tracing::error!(
-                most = MAX_REVOKED,
-                "the trust list cannot name all that is revoked; forget hosts with `cofferdam host \
-                 remove`"
-            );
-            revoked_names.truncate(MAX_REVOKED);
-            revoked_certificates.truncate(MAX_REVOKED);
-        }
+        let revoked_certificates = Certificates(it).revoked(now)?;
         Ok(TrustList {
             version: 1,
             trust_domain: self.name.trust_domain().to_owned(),
@@ -125,7 +116,14 @@ impl Registrar {
         Ok(kept)
     }
 
-    fn roster_of(&self, hosts: Vec<HostRow>, said: TrustList, kept: &KeptList) -> Roster {
+    fn roster_of(
+        &self,
+        hosts: Vec<HostRow>,
+        said: TrustList,
+        kept: &KeptList,
+        generations: Vec<GenerationLapse>,
+    ) -> Roster {
+        let reattestations = self.settings.reattestations;
         let joined = |host: HostRow| {
             let agent = self.host_name(&host.name).ok()?;
             let address = host.address().cloned();
@@ -136,6 +134,7 @@ impl Registrar {
                 labels: host.labels,
                 projects: host.projects,
                 certificate_ends_at: host.certificate_ends_at?,
+                reattestations_left: reattestations.saturating_sub(host.reattested),
                 alarm: host.alarm,
             };
             Some((host.name, joined))
@@ -151,7 +150,32 @@ impl Registrar {
             revoked_names: said.revoked_names.into_iter().collect(),
             revoked_certificates: BTreeSet::from_iter(said.revoked_certificates),
             version: kept.version,
+            trust_lapse: self.lapse_of(&trust),
+            generations,
             trust,
         }
     }
+
+    /// When a list ends that this authority signed.
+    fn lapse_of(&self, signed: &SignedTrustList) -> Option<Lapse> {
+        let signer = TrustedKeys::from_iter([self.signer.public_key()]);
+        let list = TrustList::verify(&signer, signed).ok()?;
+        Some(Lapse { begins: list.issued_at, ends: list.expires_at, by_itself: false })
+    }
+}
+
+/// As much of it as hosts take. The gateway itself heeds all of it; hosts have to know
+/// which gateways are revoked, and those come first.
+fn fitting(said: &TrustList) -> TrustList {
+    let mut list = said.clone();
+    if list.revoked_names.len().max(list.revoked_certificates.len()) > MAX_REVOKED {
+        tracing::error!(
+            most = MAX_REVOKED,
+            "the trust list cannot name all that is revoked; forget hosts with `cofferdam host \
+             remove`"
+        );
+        list.revoked_names.truncate(MAX_REVOKED);
+        list.revoked_certificates.truncate(MAX_REVOKED);
+    }
+    list
 }

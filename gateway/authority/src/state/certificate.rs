@@ -1,6 +1,7 @@
 //! The certificates that were issued and count still, and those of them that were
 //! revoked. A certificate that ended needs no memory.
 
+use cofferdam_trust::CLOCK_SKEW;
 use rusqlite::Connection;
 
 use super::{Moment, StateError, digest};
@@ -31,13 +32,15 @@ impl Certificates<'_> {
         Ok(())
     }
 
-    /// Those that were revoked and have not ended, in order.
+    /// Those that were revoked and have not ended by anybody's clock, in order: one that
+    /// is late believes a certificate for longer.
     pub(crate) fn revoked(&self, now: Moment) -> Result<Vec<[u8; 32]>, StateError> {
+        let late = now.seconds().saturating_sub(CLOCK_SKEW.as_secs());
         let mut statement = self.0.prepare_cached(
             "SELECT fingerprint FROM certificate WHERE revoked = 1 AND ends_at > ?1 \
              ORDER BY fingerprint",
         )?;
-        let rows = statement.query_map([now.seconds()], |row| row.get::<_, Vec<u8>>(0))?;
+        let rows = statement.query_map([late], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|row| digest(&row?)).collect()
     }
 

@@ -70,6 +70,14 @@ impl TokenRow {
         Ok(())
     }
 
+    /// Those of a host that is forgotten are nobody's: whoever has the name next is
+    /// another host, which they neither let in nor alarm about.
+    pub(crate) fn disown(connection: &Connection, host: &str) -> Result<(), StateError> {
+        connection
+            .execute("UPDATE token SET state = 'withdrawn', keys = NULL WHERE host = ?1", [host])?;
+        Ok(())
+    }
+
     /// Forgets tokens that ended before this moment and that no host uses any more.
     pub(crate) fn prune(connection: &Connection, before: u64) -> Result<(), StateError> {
         connection.execute(

@@ -1,12 +1,12 @@
 //! Revocation, and how it gets around.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cofferdam_journal::PeerStep;
 use cofferdam_trust::{TrustList, TrustListError};
 use tonic::Code;
 
-use crate::office::{Office, list, peer};
+use crate::office::{Guest, HOUR, Office, list, peer, soon};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -99,4 +99,55 @@ async fn a_hosts_second_stream_ends_its_first() {
     let _second = office.watch(&guest, version).await.unwrap();
     let end = tokio::time::timeout(PATIENCE, first.message()).await.unwrap();
     assert!(end.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_removed_stays_shut_out_until_its_last_certificate_is_over_by_any_clock() {
+    // Clocks may be five minutes apart: whoever is late believes it for that much longer.
+    let lifetime = Duration::from_secs(2);
+    let office = Office::open(|it| it.certificate_lifetime = lifetime).await;
+    let (mut guest, first) = office.joined("web-1").await;
+    let second = office.renew(&mut guest).await.unwrap();
+    office.owner(|owner| owner.revoke("web-1", "broken into")).unwrap();
+    office.owner(|owner| owner.remove("web-1")).unwrap();
+    let roster = office.registrar.roster();
+    soon(|| roster.borrow().revoked_certificates.len() == 2).await;
+    tokio::time::sleep(lifetime + Duration::from_secs(1)).await;
+    office.registrar.look(SystemTime::now()).unwrap();
+    let (_, other) = office.joined("web-1").await;
+    soon(|| roster.borrow().hosts.contains_key("web-1")).await;
+    let roster = roster.borrow().clone();
+    let told = list(Some(&roster.trust));
+    for old in [&first, &second] {
+        assert!(roster.revokes(&peer(old)) && told.revokes(&peer(old)));
+    }
+    assert!(!roster.revokes(&peer(&other)) && !told.revokes(&peer(&other)));
+    office.renew(&mut guest).await.unwrap_err();
+    office.watch(&guest, 0).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_removed_host_is_nobodys_when_another_one_gets_its_name() {
+    let approval = cofferdam_authority::Approval::Required;
+    let office = Office::open(|it| it.approval = approval).await;
+    let old = Guest::with(&office.invite_for("web-1", HOUR));
+    office.enrol(&old).await.unwrap();
+    office.owner(|owner| owner.approve("web-1")).unwrap();
+    office.credentials(&old).await.unwrap();
+    office.owner(|owner| owner.remove("web-1")).unwrap();
+
+    let new = Guest::with(&office.invite("web-1"));
+    office.enrol(&new).await.unwrap();
+    office.owner(|owner| owner.approve("web-1")).unwrap();
+    // It has the keys that its token was shown with, and asks first.
+    let status = office.credentials(&old).await.unwrap_err();
+    assert!(status.message().contains("withdrawn"), "{status}");
+    // With other keys it raises no alarm about the host that has the name now.
+    let mut again = old.copied();
+    again.signing = Guest::with(&office.invite("web-2")).signing;
+    let status = office.credentials(&again).await.unwrap_err();
+    assert!(status.message().contains("withdrawn"), "{status}");
+    let credentials = office.credentials(&new).await.unwrap();
+    assert_eq!(office.owner(|owner| owner.host("web-1")).unwrap().alarm, None);
+    assert!(!office.registrar.roster().borrow().revokes(&peer(&credentials)));
 }

@@ -1,0 +1,92 @@
+//! Where metrics are asked for: `GET /metrics`, on an address of its own.
+//!
+//! Anybody who reaches the address may ask, and nobody proves who they are: there is no
+//! secret in it, and nothing that they send is read but the head of a request. However
+//! many ask, it is read once a second at most, and by one at a time; connections are
+//! bounded and silent ones are closed, as at the endpoint for calls.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cofferdam_metrics::MEDIA_TYPE;
+use http::{StatusCode, header};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::now;
+use crate::gateway::Gateway;
+use crate::http::Listener;
+
+/// Connections at the same time: a few collectors ask, each now and then.
+const CONNECTIONS: usize = 16;
+/// What was read so long ago is told again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The bound address.
+pub(crate) struct MetricsListener(Listener);
+
+/// Who is asked, and what was told last.
+struct Desk {
+    gateway: Arc<Gateway>,
+    told: Mutex<Option<(Instant, Arc<str>)>>,
+}
+
+impl MetricsListener {
+    /// Binds `address`.
+    pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<Self> {
+        Listener::bind(address, None, CONNECTIONS).await.map(Self)
+    }
+
+    /// The address with the port that was bound.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// Answers until `shutdown` fires.
+    pub(crate) async fn serve(self, gateway: Arc<Gateway>, shutdown: CancellationToken) {
+        let desk = Desk { gateway, told: Mutex::default() };
+        let router = Router::new().route("/metrics", get(tell)).with_state(Arc::new(desk));
+        self.0.serve(router, shutdown).await;
+    }
+}
+
+async fn tell(State(desk): State<Arc<Desk>>) -> Response {
+    match desk.text().await {
+        Some(text) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], text.to_string()).into_response(),
+        None => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be read\n").into_response(),
+    }
+}
+
+impl Desk {
+    async fn text(&self) -> Option<Arc<str>> {
+        let mut told = self.told.lock().await;
+        if let Some((_, text)) = told.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return Some(Arc::clone(text));
+        }
+        let gateway = Arc::clone(&self.gateway);
+        // Databases and directories are looked at.
+        let read = tokio::task::spawn_blocking(move || {
+            cofferdam_metrics::text(&gateway.metrics().registry, now::read(&gateway))
+        });
+        match read.await {
+            Ok(Ok(text)) => {
+                let text: Arc<str> = text.into();
+                *told = Some((Instant::now(), Arc::clone(&text)));
+                Some(text)
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the metrics cannot be written");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "reading the metrics was broken off");
+                None
+            }
+        }
+    }
+}
