@@ -61,9 +61,9 @@ impl<'a> Resolver<'a> {
         let tls = tls.map(|RawKeyPair { certificate, key }| self.key_pair(certificate, key));
         self.check_listen(&listen, tls.is_some() || insecure_plaintext)?;
         let hosts = self.hosts(host, hosts_listen.is_some())?;
-        let projects = self.projects(project, &hosts)?;
         let authority =
             authority.map(|it| self.authority(it, &self.file(state.clone()))).transpose()?;
+        let projects = self.projects(project, &hosts, authority.is_some())?;
         let identity = self.identity(identity, authority.is_some(), name.span())?;
         Ok(Config {
             name: self.name("name", name)?,
@@ -230,6 +230,7 @@ impl<'a> Resolver<'a> {
         &self,
         raw: Vec<RawProject>,
         known: &BTreeMap<String, HostConfig>,
+        hosts_enrol: bool,
     ) -> Result<BTreeMap<String, ProjectConfig>, ConfigError> {
         let mut projects = BTreeMap::new();
         for RawProject { name, workspace, hosts } in raw {
@@ -244,7 +245,7 @@ impl<'a> Resolver<'a> {
                 return self.refuse(workspace.span(), "project.workspace", problem);
             }
             let project = ProjectConfig {
-                hosts: self.project_hosts(&span, hosts, known)?,
+                hosts: self.project_hosts(&span, hosts, known, hosts_enrol)?,
                 workspace: workspace.into_inner(),
             };
             if projects.insert(name.clone(), project).is_some() {
@@ -255,17 +256,19 @@ impl<'a> Resolver<'a> {
         Ok(projects)
     }
 
-    /// The named hosts, or all of them where none is named.
+    /// The named hosts, or all of them where none is named; where hosts enrol, there may
+    /// be none yet.
     fn project_hosts(
         &self,
         project: &Range<usize>,
         named: Option<Vec<Spanned<String>>>,
         known: &BTreeMap<String, HostConfig>,
+        hosts_enrol: bool,
     ) -> Result<Vec<String>, ConfigError> {
         let mut hosts = Vec::new();
         let Some(named) = named else {
             hosts.extend(known.keys().cloned());
-            return if hosts.is_empty() {
+            return if hosts.is_empty() && !hosts_enrol {
                 self.refuse(project.clone(), "project.hosts", "no host is configured")
             } else {
                 Ok(hosts)

@@ -86,6 +86,14 @@ fn the_example_of_an_authority_holds_the_defaults_and_takes_the_place_of_the_ide
     let mut shown = config.authority.unwrap();
     assert_eq!(shown.address.take().as_deref(), Some("gateway.example.org:8463"));
     assert_eq!(Some(shown), parse(&with(&least)).unwrap().authority);
+    // Its projects wait for hosts that enrol.
+    let (before, rest) = tail.split_once("[[host]]").unwrap();
+    let (_, after) = rest.split_once("[[project]]").unwrap();
+    let tail = format!("{before}[[project]]{after}").replace("hosts = [\"build-1\"]", "");
+    let waiting = parse(&format!("{head}\n{least}\n{tail}")).unwrap();
+    assert!(waiting.roster.projects["website"].hosts.is_empty());
+    let (message, _) = refused(&format!("{head}\n[identity]{identity}\n{tail}"));
+    assert!(message.contains("no host is configured"), "{message}");
 
     let (message, _) = refused(&format!("{}\n[identity]{identity}", with(&least)));
     assert!(message.contains("leave `[identity]` out"), "{message}");

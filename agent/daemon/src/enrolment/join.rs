@@ -250,11 +250,8 @@ fn address(request: &Request, config: &Config) -> String {
 fn own_address(gateway: &str, listen: SocketAddr) -> Option<IpAddr> {
     let mut ways = gateway.to_socket_addrs().ok()?;
     let to = ways.find(|to| to.is_ipv4() == listen.is_ipv4())?;
-    let any: IpAddr = if to.is_ipv4() {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    };
+    let any: IpAddr =
+        if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect(to).ok()?;
     socket.local_addr().ok().map(|own| own.ip())
