@@ -10,12 +10,15 @@ mod bridge;
 mod files;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{CallToolRequestParams, ClientConfig, Implementation, ProgressNotificationParam};
 use rmcp::service::{
     ClientInitializeError, NotificationContext, RoleClient, RunningService, ServiceError,
 };
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::common::client_side_sse::FixedInterval;
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransportConfig, StreamableHttpError,
 };
@@ -30,6 +33,12 @@ pub use files::{
 
 pub use crate::transcript::plain_line;
 pub use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};
+
+/// How often an answer that broke off is asked for again: a network may be back in a
+/// moment, a gateway that was killed knows nothing of it any more, and whoever waits has
+/// to hear of that. By itself the SDK asks for ever.
+const RESUMED: usize = 10;
+const RESUME_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where a gateway is, and with what to show oneself.
 #[derive(Clone)]
@@ -127,8 +136,11 @@ impl Endpoint {
     }
 
     fn transport(&self) -> Result<StreamableHttpClientTransport<reqwest::Client>, ClientError> {
-        let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str())
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str())
             .auth_header(self.token.as_str());
+        let mut again = FixedInterval::default();
+        (again.max_times, again.duration) = (Some(RESUMED), RESUME_PAUSE);
+        config.retry_config = Arc::new(again);
         Ok(StreamableHttpClientTransport::with_client(self.http_client()?, config))
     }
 }

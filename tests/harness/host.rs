@@ -23,6 +23,7 @@ use crate::warden::is_root;
 
 mod beside;
 mod files;
+mod join;
 mod setup;
 
 pub use setup::{Proxied, Setup};
@@ -97,6 +98,8 @@ impl Host {
         // The checkout may be out of a cell's user's reach.
         copy_program("cofferdam-probe", &host.probe());
         match first {
+            // It makes its own.
+            _ if host.setup.joins => {}
             None => host.make_keys(),
             Some(first) => host.share_keys(first),
         }
@@ -395,6 +398,18 @@ impl Drop for Host {
 pub fn give(path: &Path) {
     if is_root() {
         std::os::unix::fs::lchown(path, Some(OWNER), Some(OWNER)).expect("another owner");
+    }
+}
+
+/// Gives what is at `to`, if something is, to whom `from` belongs.
+///
+/// # Panics
+/// When that cannot be done.
+pub fn keep_owner(from: &Path, to: &Path) {
+    use std::os::unix::fs::MetadataExt;
+    let owner = from.metadata().expect("an owner");
+    if is_root() && to.exists() {
+        chown(to, Some(owner.uid()), Some(owner.gid())).expect("another owner");
     }
 }
 

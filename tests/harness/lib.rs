@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod caller;
+pub mod clock;
 pub mod dev;
 pub mod host;
 pub mod measure;

@@ -1,10 +1,12 @@
-//! Random kills and cuts of a small installation while many callers work: three hosts,
-//! a gateway, and for a bounded time somebody who kills, stops and starts what there
-//! is. Then what must hold whatever happened is looked for: in the journals of both
-//! sides, in what the callers were told, and on the machine.
+//! Random kills and cuts of a small installation while many callers work: three hosts
+//! that joined a gateway, certificates that live for seconds, and for a bounded time
+//! somebody who kills, stops and starts what there is, and cuts what is between. Then
+//! what must hold whatever happened is looked for: in the journals of both sides, in
+//! what the callers were told, at the authority, and on the machine.
 //!
-//! `make test-chaos` gives it ten minutes (`COFFERDAM_CHAOS_SECONDS`). It prints its seed, which `COFFERDAM_CHAOS_SEED` gives back: the
-//! order of what is done is the same then, the moments are not.
+//! `make test-chaos` gives it ten minutes (`COFFERDAM_CHAOS_SECONDS`). It prints its
+//! seed, which `COFFERDAM_CHAOS_SEED` gives back: the order of what is done is the same
+//! then, the moments are not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,11 +21,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::gateways::{Gateway, field};
+use crate::joined::Joined;
+use crate::joined::wire::Wire;
 
 /// Names of the hosts.
 const HOSTS: [&str; 3] = ["test", "twin", "third"];
 /// Callers at the same time.
 const CALLERS: usize = 6;
+/// Short enough that renewals are under way at any time, and that whoever is stopped
+/// for long wakes up to a certificate that has ended; a new root follows quickly.
+const AUTHORITY: &str = "approval = \"none\"\ncertificate_seconds = 9\n\
+                         trust_list_seconds = 60\nannounce_seconds = 3\noverlap_seconds = 12\n";
 /// Each run that succeeded has its mark in there, once.
 const LEDGER: &str = "ledger";
 
@@ -39,9 +47,20 @@ enum Fault {
     StopGateway,
     /// Everything of a host ends as it should and starts anew.
     RestartHost,
+    /// Connections that end in the middle of whatever is under way: between the gateway
+    /// and a host, between hosts and the authority.
+    CutHost,
+    CutAuthority,
+    /// Connections that lead nowhere, of which nobody is told.
+    ForgetHost,
+    ForgetAuthority,
+    /// A network on which nothing moves for a while.
+    HoldHostUp,
+    /// A new root follows the one there is, if that has been long enough.
+    Rotate,
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 13] = [
     Fault::KillAgent,
     Fault::KillWarden,
     Fault::KillCell,
@@ -49,6 +68,12 @@ const FAULTS: [Fault; 7] = [
     Fault::StopAgent,
     Fault::StopGateway,
     Fault::RestartHost,
+    Fault::CutHost,
+    Fault::CutAuthority,
+    Fault::ForgetHost,
+    Fault::ForgetAuthority,
+    Fault::HoldHostUp,
+    Fault::Rotate,
 ];
 
 /// Numbers that the seed decides (xorshift64).
@@ -84,6 +109,8 @@ struct Told {
     succeeded: BTreeSet<String>,
     /// All marks that were asked for.
     asked: BTreeSet<String>,
+    /// How often each reason was told, or none because nobody was there to tell it.
+    reasons: BTreeMap<String, usize>,
 }
 
 /// One caller: call after call until the end, each with a mark of its own.
@@ -108,14 +135,24 @@ fn work(caller: usize, seed: u64, at: &Target, over: &AtomicBool) -> Told {
         let code = answer.as_ref().map(|answer| field(answer, "outcome")["code"].clone());
         if code == Some(json!(0)) {
             told.succeeded.insert(mark);
+        } else {
+            *told.reasons.entry(reason(answer.as_ref())).or_default() += 1;
         }
         if chance.below(8) == 0 {
+            let path = format!("file-{caller}");
             let arguments =
-                json!({ "path": format!("file-{caller}"), "content": "x", "project": "shop" });
+                json!({ "path": path, "content": "x", "project": "shop", "host": host });
             at.call("write_file", &arguments);
         }
     }
     told
+}
+
+/// Why a call did not succeed.
+fn reason(answer: Option<&Value>) -> String {
+    let Some(answer) = answer else { return "no gateway".to_owned() };
+    let words = [&field(answer, "error")["reason"], &field(answer, "outcome")["kind"]];
+    words.into_iter().find_map(Value::as_str).unwrap_or("no reason").to_owned()
 }
 
 /// Where callers call, and as whom.
@@ -129,7 +166,7 @@ impl Target {
     /// The answer, unless the gateway was not there to give it.
     fn call(&self, tool: &str, arguments: &Value) -> Option<Value> {
         let called = Command::new("timeout")
-            .arg("60")
+            .arg("90")
             .arg(program("cofferdam"))
             .args(["call", "--json", "--url", &self.url, tool, "--args", &arguments.to_string()])
             .env("COFFERDAM_TOKEN", &self.token)
@@ -140,16 +177,17 @@ impl Target {
     }
 }
 
-/// Does something to the installation; the pid of each warden that was.
+/// Does something to the installation, and says what, and to which host if to one;
+/// notes the pid of each warden that was.
 fn disturb(
-    hosts: &mut [Host],
-    gateway: &mut Gateway,
+    joined: &mut Joined,
     chance: &mut Chance,
     wardens: &mut BTreeSet<u32>,
-) -> Fault {
+) -> (Fault, &'static str) {
     let fault = FAULTS[chance.below(FAULTS.len())];
-    let index = chance.below(hosts.len());
-    let host = &mut hosts[index];
+    let index = chance.below(joined.hosts.len());
+    let (host, wire, gateway) =
+        (&mut joined.hosts[index], &joined.wires[index], &mut joined.gateway);
     match fault {
         Fault::KillAgent => signal(host.agent_pid(), Signal::KILL),
         Fault::KillWarden => signal(host.warden_pid(), Signal::KILL),
@@ -162,7 +200,7 @@ fn disturb(
         Fault::KillGateway => {
             gateway.kill();
             std::thread::sleep(chance.milliseconds(0, 500));
-            gateway.start();
+            joined.start_gateway();
         }
         Fault::StopAgent | Fault::StopGateway => {
             let stopped = matches!(fault, Fault::StopAgent);
@@ -172,7 +210,15 @@ fn disturb(
             signal(pid, Signal::CONT);
         }
         Fault::RestartHost => {}
+        Fault::CutHost => wire.cut(),
+        Fault::CutAuthority => joined.authority.cut(),
+        Fault::ForgetHost => wire.forget(),
+        Fault::ForgetAuthority => joined.authority.forget(),
+        Fault::HoldHostUp => hold_up(wire, chance),
+        // Refused while one follows another.
+        Fault::Rotate => drop(gateway.cofferdam(&["authority", "rotate"])),
     }
+    let host = &mut joined.hosts[index];
     if matches!(fault, Fault::KillAgent | Fault::KillWarden | Fault::RestartHost) {
         std::thread::sleep(chance.milliseconds(0, 500));
         // Of a host by hand, agent and warden start together.
@@ -180,7 +226,13 @@ fn disturb(
         host.start_again();
         wardens.insert(host.warden_pid());
     }
-    fault
+    (fault, HOSTS[index])
+}
+
+fn hold_up(wire: &Wire, chance: &mut Chance) {
+    wire.hold_up(true);
+    std::thread::sleep(chance.milliseconds(100, 2500));
+    wire.hold_up(false);
 }
 
 /// What each caller is given.
@@ -200,18 +252,16 @@ fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let seed = variable("COFFERDAM_CHAOS_SEED").unwrap_or(now.as_secs()) | 1;
     println!("chaos: {seconds} s, seed {seed}");
-    let first = Host::start();
-    let others =
-        HOSTS[1..].iter().map(|name| Setup { name: (*name).to_owned(), ..Setup::default() });
-    let others: Vec<Host> = others.map(|setup| first.beside(setup)).collect();
-    let mut hosts: Vec<Host> = std::iter::once(first).chain(others).collect();
-    let mut gateway = Gateway::of_all(&hosts.iter().collect::<Vec<_>>(), "one");
-    let mut wardens: BTreeSet<u32> = hosts.iter().map(Host::warden_pid).collect();
-    let workspace = hosts[0].workspace("shop");
+    let mut joined = Joined::start(AUTHORITY);
+    for name in HOSTS {
+        joined.join(Setup { name: name.to_owned(), ..Setup::default() });
+    }
+    let mut wardens: BTreeSet<u32> = joined.hosts.iter().map(Host::warden_pid).collect();
+    let workspace = joined.hosts[0].workspace("shop");
     let mark = format!("chaos-{}", std::process::id());
     let over = AtomicBool::new(false);
     let done = AtomicUsize::new(0);
-    let targets = targets(&gateway, &mark);
+    let targets = targets(&joined.gateway, &mark);
     let mut faults: BTreeMap<String, usize> = BTreeMap::new();
     let told: Vec<Told> = std::thread::scope(|scope| {
         let (over, done) = (&over, &done);
@@ -227,10 +277,13 @@ fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
             })
             .collect();
         let mut chance = Chance(seed);
-        let end = Instant::now() + Duration::from_secs(seconds);
+        let begun = Instant::now();
+        let end = begun + Duration::from_secs(seconds);
         while Instant::now() < end && done.load(Ordering::Relaxed) == 0 {
             std::thread::sleep(chance.milliseconds(300, 2500));
-            let fault = disturb(&mut hosts, &mut gateway, &mut chance, &mut wardens);
+            let at = begun.elapsed().as_millis();
+            let (fault, host) = disturb(&mut joined, &mut chance, &mut wardens);
+            println!("chaos: after {at} ms {fault:?} ({host})");
             *faults.entry(format!("{fault:?}")).or_default() += 1;
         }
         over.store(true, Ordering::Relaxed);
@@ -239,21 +292,43 @@ fn nothing_is_lost_or_doubled_or_left_whatever_is_killed_at_whatever_moment() {
     let asked: BTreeSet<String> = told.iter().flat_map(|told| told.asked.clone()).collect();
     let succeeded: BTreeSet<String> = told.iter().flat_map(|told| told.succeeded.clone()).collect();
     println!("chaos: {} calls, {} succeeded, {faults:?}", asked.len(), succeeded.len());
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for (reason, count) in told.iter().flat_map(|told| &told.reasons) {
+        *reasons.entry(reason).or_default() += count;
+    }
+    println!("chaos: the others: {reasons:?}");
     assert!(succeeded.len() >= CALLERS, "nobody got anything done");
 
-    all_ran_once(&workspace, &hosts, &asked, &succeeded);
+    all_ran_once(&workspace, &joined.hosts, &asked, &succeeded);
+    all_are_members(&joined);
     let journals: Vec<PathBuf> =
-        hosts.iter().map(|host| host.place().join("agent/journal")).collect();
-    let own = gateway.place.join("journal");
+        joined.hosts.iter().map(|host| host.place().join("agent/journal")).collect();
+    let own = joined.gateway.place.join("journal");
     all_agree(&own, &journals);
-    for host in &mut hosts {
+    for host in &mut joined.hosts {
         host.stop();
     }
-    gateway.kill();
+    joined.gateway.kill();
     for journal in journals.iter().chain([&own]) {
         audit(&["verify"], &[journal]).unwrap_or_else(|said| panic!("{said}"));
     }
-    nothing_is_left(&mark, &wardens, &hosts);
+    nothing_is_left(&mark, &wardens, &joined.hosts);
+}
+
+/// Certificates were renewed all along, and nobody was taken for two.
+fn all_are_members(joined: &Joined) {
+    for (index, host) in joined.hosts.iter().enumerate() {
+        let known = joined.known(index);
+        assert_eq!(known["standing"], "joined", "{known:#}");
+        assert!(known["alarm"].is_null(), "{known:#}");
+        until("its certificate counts", || {
+            host.status()["certificate"]["seconds_left"].as_i64().is_some_and(|left| left > 0)
+        });
+    }
+    let [renewed, reattested, rotated] =
+        ["renewed", "reattested", "rotated"].map(|step| joined.steps(step));
+    println!("chaos: {renewed} renewals, {reattested} after the end, {rotated} roots");
+    assert!(renewed > 0, "nothing was renewed");
 }
 
 /// What was told as done was done, once, for somebody who asked, and is on record.

@@ -4,7 +4,7 @@
 use std::io::BufRead;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use cofferdam_tests::dev::until;
 use cofferdam_tests::host::Host;
@@ -49,20 +49,12 @@ impl Gateway {
     pub(crate) fn of_all(hosts: &[&Host], name: &str) -> Self {
         let first = hosts[0];
         let place = first.place().join(name);
-        std::fs::create_dir(&place).unwrap();
-        std::fs::write(place.join("rules.toml"), RULES).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let tables: String = hosts.iter().map(|host| table(host)).collect();
         let names: Vec<&str> = hosts.iter().map(|host| host.name()).collect();
         let configuration = format!(
             r#"
-name = "main"
-listen = "127.0.0.1:{port}"
-state = "state.sqlite"
-rules = "rules.toml"
 identity = {{ certificate = "../gateway/main.crt", key = "../gateway/main.key", authorities = "../gateway/ca.crt" }}
 signing = {{ key = "../gateway/signing.key" }}
-journal = {{ directory = "journal" }}
 {tables}
 [[host]]
 name = "away"
@@ -84,14 +76,36 @@ hosts = {names:?}
             workspace = first.workspace("shop").display(),
             with_away = [&names[..], &["away"]].concat(),
         );
-        std::fs::write(place.join("gateway.toml"), configuration).unwrap();
-        let url = format!("http://127.0.0.1:{port}/mcp");
-        let mut gateway = Self { process: None, place, url };
+        let mut gateway = Self::prepare(place, &configuration);
         gateway.start();
         gateway
     }
 
+    /// One at `place` with these lines in its configuration; it is not started.
+    pub(crate) fn prepare(place: PathBuf, lines: &str) -> Self {
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(place.join("rules.toml"), RULES).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let configuration = format!(
+            "name = \"main\"\nlisten = \"127.0.0.1:{port}\"\nstate = \"state.sqlite\"\n\
+             rules = \"rules.toml\"\njournal = {{ directory = \"journal\" }}\n{lines}"
+        );
+        std::fs::write(place.join("gateway.toml"), configuration).unwrap();
+        Self { process: None, place, url: format!("http://127.0.0.1:{port}/mcp") }
+    }
+
+    /// The person's command, working on this gateway.
+    pub(crate) fn cofferdam(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(program("cofferdam"));
+        command.args(words).arg("--config").arg(self.place.join("gateway.toml")).output().unwrap()
+    }
+
     pub(crate) fn start(&mut self) {
+        self.start_with(&("COFFERDAM_TESTED".to_owned(), "yes".to_owned()));
+    }
+
+    /// The same with a variable.
+    pub(crate) fn start_with(&mut self, (name, value): &(String, String)) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -100,6 +114,7 @@ hosts = {names:?}
         let process = Command::new(program("cofferdam-gateway"))
             .arg("--config")
             .arg(self.place.join("gateway.toml"))
+            .env(name, value)
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();

@@ -12,6 +12,7 @@ mod endings;
 mod files;
 mod gateways;
 mod hosts;
+mod joined;
 mod mishaps;
 mod network;
 mod processes;

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::gateways::{Gateway, field};
+use crate::joined::Joined;
 
 /// Names of secrets, with all forms that each is looked for in.
 #[derive(Default)]
@@ -30,12 +31,17 @@ impl Secrets {
         self.0.insert(name.to_owned(), forms);
     }
 
-    /// A private key in PEM: its lines, and the key itself in DER, hex and base64.
+    /// A private key in PEM in a file of its owner's.
     fn add_key(&mut self, path: &Path) {
         let pem = fs::read_to_string(path).unwrap();
-        assert!(pem.contains("PRIVATE KEY"), "{}", path.display());
         let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode, 0o600, "{}", path.display());
+        self.add_pem(&path.display().to_string(), &pem);
+    }
+
+    /// A private key in PEM: its lines, and the key itself in DER, hex and base64.
+    fn add_pem(&mut self, name: &str, pem: &str) {
+        assert!(pem.contains("PRIVATE KEY"), "{name}");
         let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with("-----")).collect();
         let der = unbase64(&lines.concat());
         // PKCS #8: the key's own 32 bytes are an octet string (RFC 5958, RFC 8410, RFC 5915).
@@ -44,7 +50,7 @@ impl Secrets {
         let mut forms: Vec<_> = [der.as_slice(), own].into_iter().flat_map(every_form).collect();
         // The last line can be short, and the first is the same in all keys of a kind.
         forms.push(lines[1..].concat().into_bytes());
-        self.0.insert(path.display().to_string(), forms);
+        self.0.insert(name.to_owned(), forms);
     }
 
     /// Fails where one of them is in there.
@@ -242,8 +248,122 @@ fn no_secret_is_in_arguments_environments_logs_journals_databases_or_errors() {
     }
 }
 
+/// What the programs of people and hosts say, on the way in and afterwards.
+fn sayings_of_joining(joined: &mut Joined, secrets: &mut Secrets) -> Vec<Saying> {
+    let mut said = Vec::new();
+    let mut heard = |what: &str, output: Output| {
+        said.push((what.to_owned(), [output.stdout, output.stderr].concat()));
+    };
+    let index = joined.add(Setup::default());
+    let withdrawn = joined.invite(index);
+    let token = joined.invite(index);
+    secrets.add_text("a join token", &token);
+    secrets.add_text("a withdrawn join token", &withdrawn);
+    // Wrong, cut, withdrawn, of another host, at the wrong place; then right, and again.
+    let other = joined.add(Setup { name: "other".to_owned(), ..Setup::default() });
+    for (what, host, text) in [
+        ("a garbled token", index, token.replace(|it: char| it.is_ascii_digit(), "x")),
+        ("a cut token", index, token[..token.len() - 7].to_owned()),
+        ("a withdrawn token", index, withdrawn),
+        ("another host's token", other, token.clone()),
+    ] {
+        let output = joined.enroll(host, &text, &[]);
+        assert!(!output.status.success(), "{what}");
+        heard(what, output);
+    }
+    let nowhere = joined.hosts[index].enroll("127.0.0.1:1", &token, "127.0.0.1:1").output();
+    heard("an authority that is not there", nowhere.unwrap());
+    let waiting = joined.enroll(index, &token, &[]);
+    assert_eq!(waiting.status.code(), Some(75), "it has to be approved");
+    heard("a host that waits", waiting);
+    for words in [&["host", "show", "test"][..], &["--json", "host", "list", "--enrolled"]] {
+        heard("what is told of a host that waits", joined.gateway.cofferdam(words));
+    }
+    heard("approving", joined.gateway.cofferdam(&["host", "approve", "test"]));
+    let asked = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| joined.enroll(index, &token, &["--wait"]));
+        // In the middle of it, too.
+        while !asking.is_finished() {
+            secrets.are_in_no_process();
+        }
+        asking.join().unwrap()
+    });
+    assert!(asked.status.success());
+    heard("a host that joined", asked);
+    heard("a host that joins again", joined.enroll(index, &token, &[]));
+    joined.hosts[index].start_again();
+    for words in
+        [&["authority", "show"][..], &["authority", "rotate"], &["--json", "host", "show", "test"]]
+    {
+        heard("what is told afterwards", joined.gateway.cofferdam(words));
+    }
+    said.push(("status".to_owned(), joined.hosts[index].status().to_string().into_bytes()));
+    said
+}
+
+#[test]
+fn no_secret_of_hosts_that_join_and_of_their_authority_is_anywhere_but_in_its_file() {
+    let authority = "certificate_seconds = 4\nannounce_seconds = 1\noverlap_seconds = 4\n";
+    let mut joined = Joined::start(authority);
+    let mut secrets = Secrets::default();
+    let at = |name: &str| joined.gateway.place.join(name);
+    for name in ["authority/ca.key", "authority/trust.key", "signing.key"] {
+        secrets.add_key(&at(name));
+    }
+    let mut said = sayings_of_joining(&mut joined, &mut secrets);
+    let identity = joined.hosts[0].identity();
+    let key_of = |text: &str| -> String {
+        let file: serde_json::Value = serde_json::from_str(text).unwrap();
+        file["key"].as_str().unwrap().to_owned()
+    };
+    let first = key_of(&fs::read_to_string(&identity).unwrap());
+    secrets.add_pem("the key of a host that joined", &first);
+    secrets.add_key(&identity.with_file_name("signing.key"));
+    let ann = joined.gateway.token("ann");
+    secrets.add_text("a token", &ann);
+    let command = "env; cat /proc/self/environ /proc/1/environ";
+    said.push(("a run".to_owned(), joined.run(&ann, 0, command).to_string().into_bytes()));
+    // Each renewal makes another key.
+    until("it is renewed", || joined.steps("renewed") >= 2);
+    let later = key_of(&fs::read_to_string(&identity).unwrap());
+    assert_ne!(first, later);
+    secrets.add_pem("the key of a renewed host", &later);
+    until("a root follows", || at("authority/generation-2/ca.key").exists());
+    secrets.add_key(&at("authority/generation-2/ca.key"));
+    secrets.are_in_no_process();
+    let others: Vec<_> = ["show", "refuse"]
+        .map(|word| joined.gateway.cofferdam(&["host", word, "other"]))
+        .into_iter()
+        .collect();
+    said.extend(
+        others.into_iter().map(|it| ("others".to_owned(), [it.stdout, it.stderr].concat())),
+    );
+    for (place, bytes) in &said {
+        secrets.are_not_in(place, bytes);
+    }
+    joined.hosts[0].stop();
+    joined.gateway.kill();
+    secrets.are_not_in("the agent's log", joined.hosts[0].agent_log().as_bytes());
+    secrets.are_not_in("the warden's log", joined.hosts[0].warden_log().as_bytes());
+    secrets.are_not_in("the gateway's log", &fs::read(joined.gateway.place.join("log")).unwrap());
+    secrets.are_not_in_files_of(&joined.hosts[0].place().join("agent/journal"));
+    secrets.are_not_in_files_of(&joined.gateway.place.join("journal"));
+    // Its state has digests of tokens, and public keys.
+    for entry in fs::read_dir(&joined.gateway.place).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.contains(".sqlite") {
+            secrets.are_not_in(&name, &fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
 #[test]
 fn a_daemon_that_crashes_leaves_no_core_dump() {
+    if !dumps_are_files_here() {
+        cofferdam_tests::skip("a daemon that crashes", "core_pattern(5) makes no file here");
+        return;
+    }
+
     let host = Host::start();
     let gateway = Gateway::of(&host, "one");
     // Both were started here, where a dump would be put; see core(5).
@@ -261,6 +381,20 @@ fn a_daemon_that_crashes_leaves_no_core_dump() {
         });
         assert_eq!(cores(), before, "{raised:?} {limits}");
     }
+}
+
+/// Whether a process that may be dumped leaves a file here: else nothing is tried by one
+/// that may not.
+fn dumps_are_files_here() -> bool {
+    let before = cores();
+    let crash = "ulimit -c unlimited && kill -ABRT $$";
+    let ended = Command::new("/bin/sh").args(["-c", crash]).status().unwrap();
+    assert!(!ended.success());
+    let left: Vec<String> = cores().into_iter().filter(|it| !before.contains(it)).collect();
+    for name in &left {
+        fs::remove_file(name).unwrap();
+    }
+    !left.is_empty()
 }
 
 /// Files that look like dumps, where this process and its children are.

@@ -28,6 +28,7 @@ pub(crate) struct Own {
 struct Made {
     /// Generations: who certifies, who is shown, all that count.
     by: Vec<u32>,
+    at: u64,
     renew_at: u64,
 }
 
@@ -65,8 +66,8 @@ impl Own {
         })
     }
 
-    /// Makes both anew where they are through two thirds of their life, or the roots
-    /// are others.
+    /// Makes both anew where they are through two thirds of their life, the roots are
+    /// others, or the clock was set back behind their making: nobody would take them yet.
     pub(crate) fn renew(
         &self,
         generations: &Generations,
@@ -77,7 +78,9 @@ impl Own {
     ) -> Result<(), OwnError> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let due = Made::of(generations, lifetime, now);
-        if made.by == due.by && now.seconds() < made.renew_at {
+        // Certificates begin so much earlier.
+        let counts = now.seconds().saturating_add(CLOCK_SKEW.as_secs()) >= made.at;
+        if made.by == due.by && counts && now.seconds() < made.renew_at {
             return Ok(());
         }
         let (gateway, joining) = certify(generations, gateway, authority, lifetime, now)?;
@@ -103,7 +106,8 @@ impl Own {
 
 impl Made {
     fn of(generations: &Generations, lifetime: Duration, now: Moment) -> Self {
-        Self { by: generations.roles(now), renew_at: now.after(lifetime * 2 / 3).seconds() }
+        let renew_at = now.after(lifetime * 2 / 3).seconds();
+        Self { by: generations.roles(now), at: now.seconds(), renew_at }
     }
 }
 

@@ -8,7 +8,7 @@ mod generations;
 mod hosts;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cofferdam_journal::PeerStep;
@@ -134,6 +134,31 @@ pub enum OwnerError {
     /// There is no authority.
     #[error("there is no authority yet; make it with `cofferdam authority init`")]
     NoAuthority,
+    /// Its files are not where they were.
+    #[error(
+        "the state knows an authority whose files are not in `{}` any more: put them back from \
+         where they are kept, since hosts believe no other one", .0.display()
+    )]
+    FilesGone(PathBuf),
+    /// Another command was killed that wanted another one.
+    #[error(
+        "`{}` holds what is left of a rotation beneath another root, or beneath none, which was \
+         broken off and counts nowhere: move it away", .0.display()
+    )]
+    Begun(PathBuf),
+    /// An intermediate follows only by its root.
+    #[error(
+        "what certifies now is an intermediate beneath a root that is kept elsewhere (SHA-256 \
+         {digest}), {}: name the directory of that root with --root, or of another one that \
+         `cofferdam pki init` made there; hosts join and renew without it meanwhile",
+        away(root.as_deref())
+    )]
+    RootAway {
+        /// Where it was looked for.
+        root: Option<PathBuf>,
+        /// Which, in hex.
+        digest: String,
+    },
     /// One follows another already.
     #[error(
         "a generation follows another already, until {0}; wait for it, so that no host is lost"
@@ -145,6 +170,14 @@ pub enum OwnerError {
     /// A gateway that is revoked.
     #[error("the gateway `{0}` is revoked already")]
     AlreadyRevoked(String),
+}
+
+/// Where a root is not.
+fn away(root: Option<&Path>) -> String {
+    match root {
+        Some(root) => format!("and there is none in `{}`", root.display()),
+        None => "and no directory of a root is named".to_owned(),
+    }
 }
 
 impl<'s> Owner<'s> {

@@ -77,6 +77,7 @@ pub struct Registrar {
 #[derive(Debug, Default)]
 struct Looked {
     by_others: Option<i64>,
+    at: u64,
     /// When something changes by itself.
     due: Option<u64>,
     pruned: u64,
@@ -224,7 +225,9 @@ impl Registrar {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let by_others = self.state.changed_by_others()?;
         let mine = self.changed.swap(false, Ordering::AcqRel);
-        let due = looked.due.is_none_or(|due| due <= now.seconds());
+        // A clock that was set back makes nothing of what was awaited true.
+        let went_back = now.seconds() < std::mem::replace(&mut looked.at, now.seconds());
+        let due = went_back || looked.due.is_none_or(|due| due <= now.seconds());
         if !mine && !due && looked.by_others == Some(by_others) {
             return Ok(());
         }

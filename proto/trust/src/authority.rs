@@ -11,9 +11,8 @@
 //! authority that has one over URIs. `cofferdam pki` and `cofferdam dev` call
 //! this.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -143,14 +142,13 @@ impl Lifetime {
 impl Authority {
     /// Makes a new authority: `ca.crt` and `ca.key` in `directory`, which is
     /// made (mode 0700) where it is missing. Refuses where there is one already.
+    /// A key without a certificate is what a process left that was killed here, and is
+    /// gone on with.
     pub fn create(directory: &Path) -> Result<Self, AuthorityError> {
-        make_directory(directory)?;
-        let mut key = KeyPair::generate()?;
+        let mut key = begun(directory)?;
         let lifetime = Lifetime::from_now(AUTHORITY_LIFETIME);
         let certificate_pem = authority_params(&key, lifetime, 1).self_signed(&key)?.pem();
-        let key_pem = Zeroizing::new(key.serialize_pem());
         key.zeroize();
-        private_file::create(&directory.join(KEY), key_pem.as_bytes())?;
         create_public(&directory.join(CERTIFICATE), &certificate_pem)?;
         Self::open(directory)
     }
@@ -158,22 +156,22 @@ impl Authority {
     /// Makes an intermediate beneath this root: `ca.key`, `ca.crt` and `root.crt` in
     /// `directory`, which is made (mode 0700) where it is missing. It lasts a year,
     /// or as long as the root. Refuses where there is an authority already, and
-    /// beneath an intermediate.
+    /// beneath an intermediate. What a killed process left is gone on with.
     pub fn create_intermediate(&self, directory: &Path) -> Result<Self, AuthorityError> {
         if self.root_pem.is_some() {
             return Err(AuthorityError::Depth);
         }
-        make_directory(directory)?;
-        let mut key = KeyPair::generate()?;
+        let mut key = begun(directory)?;
         let mut lifetime = Lifetime::from_now(INTERMEDIATE_LIFETIME);
         lifetime.not_after = lifetime.not_after.min(self.not_after);
         let mut params = authority_params(&key, lifetime, 0);
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        let key_pem = Zeroizing::new(key.serialize_pem());
         key.zeroize();
-        private_file::create(&directory.join(KEY), key_pem.as_bytes())?;
-        create_public(&directory.join(ROOT), &self.certificate_pem)?;
+        let root = directory.join(ROOT);
+        if fs::read_to_string(&root).ok().as_ref() != Some(&self.certificate_pem) {
+            create_public(&root, &self.certificate_pem)?;
+        }
         create_public(&directory.join(CERTIFICATE), &certificate.pem())?;
         Self::open(directory)
     }
@@ -238,6 +236,11 @@ impl Authority {
         self.root_pem.is_some()
     }
 
+    }
+
+    /// Whether a root is above it, whose key is elsewhere.
+    pub fn is_intermediate(&self) -> bool {
+        self.root_pem.is_some()
     }
 
     /// From when on nothing that it issued counts.
@@ -327,6 +330,33 @@ fn is_signed_by(intermediate: &X509Certificate<'_>, root: &str) -> Result<Vec<u8
     Ok(der.to_vec())
 }
 
+/// The key of an authority that is being made in `directory`: the certificate comes
+/// last, and until then nothing counts on the key.
+fn begun(directory: &Path) -> Result<KeyPair, AuthorityError> {
+    make_directory(directory)?;
+    let (path, certificate) = (directory.join(KEY), directory.join(CERTIFICATE));
+    if certificate.exists() {
+        let there = io::ErrorKind::AlreadyExists.into();
+        return Err(if path.exists() {
+            PrivateFileError::Exists(path).into()
+        } else {
+            failed("create", &certificate)(there)
+        });
+    }
+    match private_file::read(&path) {
+        Ok(pem) => KeyPair::from_pem(&pem).map_err(|_| AuthorityError::NotAnAuthority {
+            path: directory.to_owned(),
+            reason: "ca.key is no private key".to_owned(),
+        }),
+        Err(PrivateFileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            let key = KeyPair::generate()?;
+            private_file::create(&path, Zeroizing::new(key.serialize_pem()).as_bytes())?;
+            Ok(key)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn make_directory(directory: &Path) -> Result<(), AuthorityError> {
     let mut builder = fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
@@ -399,12 +429,7 @@ fn common_name(text: &str) -> DistinguishedName {
 }
 
 fn create_public(path: &Path, contents: &str) -> Result<(), AuthorityError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o644);
-    let mut file = options.open(path).map_err(failed("create", path))?;
-    file.write_all(contents.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed("write", path))
+    private_file::create_whole(path, 0o644, contents.as_bytes()).map_err(failed("create", path))
 }
 
 fn failed<'p>(

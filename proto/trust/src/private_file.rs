@@ -61,17 +61,45 @@ pub enum PrivateFileError {
 
 /// Creates `path` with mode 0600, never overwriting, and makes it durable.
 pub(crate) fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateFileError> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
-        |source| match source.kind() {
-            io::ErrorKind::AlreadyExists => PrivateFileError::Exists(path.to_owned()),
-            _ => PrivateFileError::Write { path: path.to_owned(), source },
-        },
-    )?;
-    file.write_all(contents).and_then(|()| file.sync_all()).map_err(|source| {
-        // Half a key helps nobody; the error that counts is the first one.
-        let _ = fs::remove_file(path);
-        PrivateFileError::Write { path: path.to_owned(), source }
+    create_whole(path, 0o600, contents).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => PrivateFileError::Exists(path.to_owned()),
+        _ => PrivateFileError::Write { path: path.to_owned(), source },
     })
+}
+
+/// Creates `path` with all of `contents` or not at all, whenever a process is killed
+/// and whatever the disk refuses; never overwrites, and makes it durable.
+pub(crate) fn create_whole(path: &Path, mode: u32, contents: &[u8]) -> io::Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let beside = path.with_added_extension("new");
+    // One that a killed process left.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside);
+    let written = opened.and_then(|mut file| {
+        file.write_all(contents)?;
+        file.sync_all()
+    });
+    let placed = written.and_then(|()| match fs::hard_link(&beside, path) {
+        // A file system without links, such as that of a stick with a root on it.
+        Err(error) if has_no_links(&error) => fs::rename(&beside, path),
+        linked => linked,
+    });
+    // The error that counts is the first one.
+    drop(fs::remove_file(&beside));
+    placed?;
+    // The new name is durable with its directory.
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// link(2)
+fn has_no_links(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
 }
 
 /// Reads a file with a secret in UTF-8, of at most 64 KiB, insisting on its mode.
@@ -135,6 +163,24 @@ mod tests {
         let given = "/run/credentials/a.service";
         let (it, roots) = credential(0o440, "/run/credentials/a.service/key", given);
         assert_eq!(it, roots, "root's alone");
+    }
+
+    #[test]
+    fn a_file_is_made_whole_and_never_over_another_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.key");
+        // What a process left that was killed here is in nobody's way.
+        fs::write(directory.path().join("ca.key.new"), "half").unwrap();
+        create(&path, b"one").unwrap();
+        assert_eq!(*read(&path).unwrap(), "one");
+        assert!(matches!(create(&path, b"two"), Err(PrivateFileError::Exists(_))));
+        assert_eq!(*read(&path).unwrap(), "one");
+        let names = fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(names, 1, "nothing is left beside it");
+        // Nor is one made where a link leads nowhere.
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(matches!(create(&link, b"x"), Err(PrivateFileError::Exists(_))));
     }
 
     #[test]

@@ -17,10 +17,19 @@ impl Host {
     /// When it has the same name, or does not become ready.
     #[must_use]
     pub fn beside(&self, setup: Setup) -> Self {
-        assert_ne!(setup.name, self.setup.name, "hosts of a gateway have names of their own");
-        let mut host = Self::prepare_beside(setup, Some(self));
+        let mut host = self.prepared_beside(setup);
         host.start_again();
         host
+    }
+
+    /// The same, which starts nothing.
+    ///
+    /// # Panics
+    /// When it has the same name.
+    #[must_use]
+    pub fn prepared_beside(&self, setup: Setup) -> Self {
+        assert_ne!(setup.name, self.setup.name, "hosts of a gateway have names of their own");
+        Self::prepare_beside(setup, Some(self))
     }
 
     pub(super) fn share_keys(&self, first: &Self) {

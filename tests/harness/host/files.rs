@@ -56,21 +56,35 @@ impl Host {
     }
 
     pub(super) fn configuration(&self) -> String {
-        let gateway = SigningKey::load(&self.place().join("gateway/signing.key")).expect("a key");
         format!(
-            "name = \"{name}\"\nlisten = \"127.0.0.1:0\"\nceiling = \"../ceiling.toml\"\n\
+            "name = \"{name}\"\nlisten = \"{listen}\"\nceiling = \"../ceiling.toml\"\n\
              profiles = \"profiles\"\nworker = \"{worker}\"\n\
-             identity = {{ certificate = \"{name}.crt\", key = \"{name}.key\", authorities = \"ca.crt\" }}\n\
              signing = {{ key = \"signing.key\" }}\njournal = {{ directory = \"journal\" }}\n\
-             gateways = {{ keys = [\"{key}\"] }}\n\
+             {trusted}\
              limits = {{ runs = {runs}, stock = {stock}, kept_seconds = {kept_seconds} }}\n{proxy}",
             name = self.setup.name,
             proxy = if self.setup.proxy.is_some() { "proxy = \"proxy.sock\"\n" } else { "" },
             worker = self.reachable("cofferdam-files").display(),
-            key = gateway.public_key(),
+            listen = self.setup.listen,
+            trusted = self.trusted(),
             runs = self.setup.runs,
             stock = self.setup.stock,
             kept_seconds = self.setup.kept_seconds,
+        )
+    }
+
+    /// Who it is, and whom it believes.
+    fn trusted(&self) -> String {
+        if self.setup.joins {
+            return "identity = { directory = \"identity\" }\ncontrol = \"control.sock\"\n"
+                .to_owned();
+        }
+        let name = &self.setup.name;
+        let gateway = SigningKey::load(&self.place().join("gateway/signing.key")).expect("a key");
+        format!(
+            "identity = {{ certificate = \"{name}.crt\", key = \"{name}.key\", authorities = \"ca.crt\" }}\n\
+             gateways = {{ keys = [\"{}\"] }}\n",
+            gateway.public_key()
         )
     }
 
@@ -83,7 +97,7 @@ impl Host {
         let more = more.map(|at| format!(", \"{}\"", at.display())).collect::<Vec<_>>().concat();
         format!(
             "version = 1\n\
-             peers = {{ gateways = [\"{GATEWAY}\"] }}\n\
+             peers = {{ {peers} }}\n\
              workspaces = {{ roots = [\"{work}\"], allow_root_owned = false, allow_execute = true }}\n\
              view = {{ read = [\"/usr\", \"/etc\"{more}] }}\n\
              programs = {{ execute = [\"/usr\"{more}] }}\n\
@@ -93,6 +107,11 @@ impl Host {
              [limits]\ncells = {cells}\nmemory = \"2GiB\"\nprocesses = 512\ncpu_millis = 2000\n\
              wall = \"10m\"\noutput = \"16MiB\"\nfile_size = \"1GiB\"\nopen_files = 4096\n\
              scratch = \"1GiB\"\n",
+            peers = if self.setup.joins {
+                "enrolled = true".to_owned()
+            } else {
+                format!("gateways = [\"{GATEWAY}\"]")
+            },
             work = self.work.display(),
             degraded = self.setup.allow_degraded,
             destinations =

@@ -34,6 +34,10 @@ pub struct Setup {
     pub variable: (String, String),
     /// A network proxy, if there is to be one.
     pub proxy: Option<Proxied>,
+    /// Where it listens; port 0: wherever the system says, and there from then on.
+    pub listen: SocketAddr,
+    /// It joins by [`super::Host::enroll`] and has no certificate before.
+    pub joins: bool,
 }
 
 /// What a host's network proxy is started with.
@@ -60,6 +64,8 @@ impl Default for Setup {
             allow_degraded: !is_root(),
             variable: ("COFFERDAM_TESTED".to_owned(), "yes".to_owned()),
             proxy: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            joins: false,
         }
     }
 }

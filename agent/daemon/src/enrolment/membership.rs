@@ -110,6 +110,12 @@ pub enum MembershipError {
         /// What is wrong.
         problem: String,
     },
+    /// Somebody enrolled this host anew under a process that goes on.
+    #[error(
+        "`{0}` is another enrolment's by now (`cofferdam-agent enroll --replace`), which is left as \
+         it is: restart the agent, so that it uses that one"
+    )]
+    Replaced(PathBuf),
     /// Key, certificate and roots do not go together.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -191,6 +197,21 @@ impl Membership {
         store::prepare(directory)
             .and_then(|()| store::write(&path, &text))
             .map_err(|source| MembershipError::File { operation: "write", path, source })
+    }
+
+    /// Writes it in the place of `before`, and of nothing else: where somebody enrolled
+    /// this host anew meanwhile, that counts and this does not.
+    ///
+    /// # Errors
+    /// As [`Self::save`]; [`MembershipError::Replaced`].
+    pub fn save_after(&self, before: &Self, directory: &Path) -> Result<(), MembershipError> {
+        match Self::load(directory) {
+            Ok(Some(there)) if there.key != before.key => {
+                Err(MembershipError::Replaced(directory.join(FILE)))
+            }
+            // What is gone or cannot be read is made good.
+            _ => self.save(directory),
+        }
     }
 
     /// The same as a TLS identity. `directory` is named in errors.

@@ -61,6 +61,7 @@ impl Renewing {
     pub async fn go_on(self) {
         let mut pause = Duration::ZERO;
         let mut spread = spread();
+        let mut told = false;
         while let Some(membership) = self.standing.membership() {
             let identity = match membership.identity(Path::new("")) {
                 Ok(identity) => identity,
@@ -72,16 +73,21 @@ impl Renewing {
                 // A clock that was set back far must not keep a host from renewing.
                 tokio::time::sleep(left.min(GLANCE).max(Duration::from_millis(10))).await;
                 if left < life {
+                    // What went wrong was a clock that has been set since.
+                    if std::mem::take(&mut told) {
+                        self.standing.has_trouble(None);
+                    }
                     continue;
                 }
             }
             match self.renew(&membership).await {
                 Ok(()) => {
                     self.standing.has_trouble(None);
-                    (pause, spread) = (Duration::ZERO, self::spread());
+                    (pause, spread, told) = (Duration::ZERO, self::spread(), false);
                 }
                 Err(error) => {
                     self.tell(&identity, &error);
+                    told = true;
                     let shortest = (life / 20).clamp(Duration::from_millis(100), GLANCE);
                     pause = (pause * 2).clamp(shortest, LONGEST.min(life).max(shortest));
                     tokio::time::sleep(pause.mul_f64(self::spread())).await;

@@ -172,7 +172,7 @@ impl Standing {
         self.view.store(Arc::new(View::of(membership.trust.clone(), &self.configured)));
         let version = membership.trust.version;
         tracing::info!(version, "took a newer trust list");
-        let saved = membership.save(directory);
+        let saved = membership.save_after(membership, directory);
         self.note_saved(saved.err());
         Ok(version)
     }
@@ -183,7 +183,7 @@ impl Standing {
             return;
         }
         if let Some(Kept { directory, membership }) = &*lock(&self.kept) {
-            let saved = membership.save(directory);
+            let saved = membership.save_after(membership, directory);
             self.note_saved(saved.err());
         }
     }
@@ -199,7 +199,7 @@ impl Standing {
         let mut next = membership.clone();
         change(&mut next);
         let identity = next.identity(directory)?;
-        next.save(directory)?;
+        next.save_after(membership, directory)?;
         self.unsaved.store(false, Ordering::Release);
         *membership = next;
         if let Err(error) = self.show(&identity) {
@@ -360,6 +360,30 @@ mod tests {
         std::fs::remove_dir(place.join("identity.new")).unwrap();
         standing.save_again();
         assert_eq!(Membership::load(&place).unwrap().unwrap().trust.version, 2);
+    }
+
+    #[test]
+    fn a_process_that_goes_on_writes_nothing_over_a_newer_enrolment() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("identity");
+        let example = Example::new(directory.path());
+        let standing = standing(&example, &place);
+        let anew = example.membership();
+        anew.save(&place).unwrap();
+        let told = standing.change(|it| it.counter = 9).unwrap_err();
+        assert!(matches!(told, MembershipError::Replaced(_)), "{told}");
+        // A revocation counts all the same, for as long as this process goes on.
+        let main = peer(MAIN);
+        let list = TrustList { revoked_names: vec![main.name.clone()], ..example.list(2) };
+        standing.take(&list.sign(&example.signer)).unwrap();
+        standing.save_again();
+        assert!(standing.revokes(&main));
+        let there = Membership::load(&place).unwrap().unwrap();
+        assert_eq!((there.key, there.counter, there.trust.version), (anew.key, 3, 1));
+        // What is gone is written again.
+        std::fs::remove_file(place.join("identity.json")).unwrap();
+        standing.change(|it| it.counter = 9).unwrap();
+        assert_eq!(Membership::load(&place).unwrap().unwrap().counter, 9);
     }
 
     #[test]

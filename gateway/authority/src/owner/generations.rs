@@ -29,6 +29,10 @@ impl Owner<'_> {
         root: Option<&Path>,
     ) -> Result<Vec<GenerationEntry>, OwnerError> {
         let directory = &settings.directory;
+        let is_known = !self.state.read(Generation::all)?.is_empty();
+        if is_known && !is_there(directory) {
+            return Err(OwnerError::FilesGone(directory.clone()));
+        }
         let authority = open_or_make(directory, root)?;
         let key = directory.join(TRUST_KEY);
         if !key.exists() {
@@ -52,7 +56,8 @@ impl Owner<'_> {
     /// the root in that directory.
     ///
     /// # Errors
-    /// Where there is none yet, or one follows another already.
+    /// Where there is none yet, one follows another already, or the root is away that
+    /// the next intermediate needs. Nothing has changed then.
     pub fn rotate(
         &self,
         settings: &Settings,
@@ -72,9 +77,19 @@ impl Owner<'_> {
                 return Err(OwnerError::Rotating(until));
             }
         };
+        let before = Authority::open(&settings.directory.join(&last.directory))?;
+        if before.is_intermediate() && !root.is_some_and(is_there) {
+            let (root, digest) = (root.map(Path::to_owned), hex(&before.root_digest()));
+            return Err(OwnerError::RootAway { root, digest });
+        }
         let id = last.id.saturating_add(1);
         let directory = format!("generation-{id}");
-        let authority = open_or_make(&settings.directory.join(&directory), root)?;
+        let place = settings.directory.join(&directory);
+        let authority = open_or_make(&place, root)?;
+        let above = root.map(Authority::open).transpose()?.map(|root| root.root_digest());
+        if authority.is_intermediate().then(|| authority.root_digest()) != above {
+            return Err(OwnerError::Begun(place));
+        }
         let (root, issues_from) = (authority.root_digest(), now.after(settings.announce));
         let ends_at = Moment::of(authority.not_after()).seconds();
         let retires_at = Some(issues_from.after(settings.overlap).seconds());
@@ -124,8 +139,14 @@ pub(crate) fn first(authority: &Authority, now: Moment) -> Generation {
     }
 }
 
+/// Whether an authority was made there: its certificate is what comes last.
+fn is_there(directory: &Path) -> bool {
+    directory.join(CERTIFICATE).exists()
+}
+
+/// One that is there was made by a command that was killed before it said so; it has to
+/// be what is wanted now.
 fn open_or_make(directory: &Path, root: Option<&Path>) -> Result<Authority, OwnerError> {
-    let is_there = |directory: &Path| directory.join(CERTIFICATE).exists();
     if is_there(directory) {
         return Ok(Authority::open(directory)?);
     }

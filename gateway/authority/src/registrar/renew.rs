@@ -71,7 +71,7 @@ impl Registrar {
         }
         let lifetime = self.settings.certificate_lifetime.as_secs();
         let since = now.seconds().saturating_sub(lifetime);
-        if Renewals(it).since(&host.name, since)? >= OFTEN {
+        if Renewals(it).since(&host.name, since, now.seconds())? >= OFTEN {
             return Ok(Err(Refusal::TooOften));
         }
         let step = match self.reattested(&host, now) {

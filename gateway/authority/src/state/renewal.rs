@@ -24,11 +24,13 @@ impl Renewals<'_> {
         Ok(())
     }
 
-    /// How many a host made since.
-    pub(crate) fn since(&self, host: &str, at: u64) -> Result<u64, StateError> {
-        let mut statement =
-            self.0.prepare_cached("SELECT count(*) FROM renewal WHERE host = ?1 AND at > ?2")?;
-        Ok(statement.query_row((host, at), |row| row.get(0))?)
+    /// How many a host made since, until now: what a clock that was ahead noted counts
+    /// for nothing once it was set right.
+    pub(crate) fn since(&self, host: &str, at: u64, now: u64) -> Result<u64, StateError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT count(*) FROM renewal WHERE host = ?1 AND at > ?2 AND at <= ?3",
+        )?;
+        Ok(statement.query_row((host, at, now), |row| row.get(0))?)
     }
 
     /// Forgets those from before this moment.

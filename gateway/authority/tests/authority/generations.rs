@@ -66,6 +66,113 @@ async fn an_intermediate_certifies_while_its_root_is_away() {
     assert_eq!(sha256(&list.roots[0]), made);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_root_an_intermediate_lets_hosts_in_and_follows_none_until_the_root_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let offline = tempfile::tempdir().unwrap();
+    let (root, away) = (offline.path().join("root"), offline.path().join("away"));
+    let settings = cofferdam_authority::Settings {
+        approval: cofferdam_authority::Approval::None,
+        announce: SECOND,
+        overlap: 3 * SECOND,
+        ..prepared_beneath(directory.path(), &root)
+    };
+    std::fs::rename(&root, &away).unwrap();
+    let registrar = registrar(&settings, &Journal::default()).unwrap();
+    let office = Office::around(directory, settings.clone(), registrar).await;
+    let (mut guest, credentials) = office.joined("web-1").await;
+    let roots = list(credentials.trust.as_ref()).roots;
+    office.renew(&mut guest).await.unwrap();
+
+    // Neither does one without a root take its place, nor is another root made.
+    let refused = office.owner(|owner| owner.rotate(&settings, None)).unwrap_err().to_string();
+    assert!(refused.contains("no directory of a root is named"), "{refused}");
+    let refused = office.owner(|owner| owner.rotate(&settings, Some(&root)));
+    let refused = refused.unwrap_err().to_string();
+    let digest = cofferdam_trust::hex(&sha256(&roots[0]));
+    assert!(refused.contains(&digest) && refused.contains("there is none in"), "{refused}");
+    assert!(!root.exists() && office.owner(|owner| owner.generations()).unwrap().len() == 1);
+    // A root of which the key alone is away is named, too.
+    std::fs::rename(&away, &root).unwrap();
+    std::fs::rename(root.join("ca.key"), offline.path().join("ca.key")).unwrap();
+    let refused = office.owner(|owner| owner.rotate(&settings, Some(&root)));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("root/ca.key"), "{refused}");
+    assert!(!settings.directory.join("generation-2").exists());
+
+    std::fs::rename(offline.path().join("ca.key"), root.join("ca.key")).unwrap();
+    office.owner(|owner| owner.rotate(&settings, Some(&root))).unwrap();
+    std::fs::remove_dir_all(&root).unwrap();
+    for _ in 0..5 {
+        tokio::time::sleep(SECOND).await;
+        office.renew(&mut guest).await.unwrap();
+    }
+    let generations = office.owner(|owner| owner.generations()).unwrap();
+    assert!(generations[1].certifies && generations[1].shown, "{generations:?}");
+    assert_eq!(list(Some(&office.registrar.roster().borrow().trust)).roots, roots);
+    office.joined("web-2").await;
+}
+
+/// What a command leaves in `directory` that makes an authority and is killed after so
+/// many of its files.
+fn killed_after(files: &[&str], made: &std::path::Path, directory: &std::path::Path) {
+    std::fs::create_dir_all(directory).unwrap();
+    for name in files {
+        std::fs::copy(made.join(name), directory.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn an_authority_whose_making_was_killed_anywhere_is_made_by_asking_again() {
+    let all: [&[&str]; 4] =
+        [&[], &["ca.key"], &["ca.key", "ca.crt"], &["ca.key", "ca.crt", "trust.key"]];
+    for files in all {
+        let (whole, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let made = prepared(whole.path(), |_| {}).directory;
+        killed_after(files, &made, &directory.path().join("authority"));
+        let settings = prepared(directory.path(), |_| {});
+        registrar(&settings, &Journal::default()).unwrap();
+        if files.contains(&"ca.key") {
+            let key = |place: &std::path::Path| std::fs::read(place.join("ca.key")).unwrap();
+            assert_eq!(key(&settings.directory), key(&made), "no key is thrown away");
+        }
+    }
+}
+
+#[test]
+fn a_rotation_that_was_killed_anywhere_goes_on_and_one_beneath_another_root_is_told() {
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = prepared(directory.path(), |_| {});
+    let state = cofferdam_authority::State::open(&settings.state).unwrap();
+    let owner = cofferdam_authority::Owner::new(&state, "tester");
+    let place = settings.directory.join("generation-2");
+    // It wanted an intermediate beneath a root of its own; the state never heard of it.
+    let root = Authority::create(&other.path().join("root")).unwrap();
+    root.create_intermediate(&place).unwrap();
+    let told = owner.rotate(&settings, None).unwrap_err().to_string();
+    assert!(told.contains("generation-2") && told.contains("move it away"), "{told}");
+    assert_eq!(owner.generations().unwrap().len(), 1);
+    registrar(&settings, &Journal::default()).unwrap();
+    std::fs::remove_dir_all(&place).unwrap();
+    // One that was killed after its key.
+    std::fs::create_dir(&place).unwrap();
+    std::fs::copy(other.path().join("root/ca.key"), place.join("ca.key")).unwrap();
+    assert_eq!(owner.rotate(&settings, None).unwrap().len(), 2);
+    registrar(&settings, &Journal::default()).unwrap();
+}
+
+#[test]
+fn files_that_the_state_knows_and_that_are_gone_are_not_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = prepared(directory.path(), |_| {});
+    let state = cofferdam_authority::State::open(&settings.state).unwrap();
+    let owner = cofferdam_authority::Owner::new(&state, "tester");
+    std::fs::remove_file(settings.directory.join("ca.crt")).unwrap();
+    let told = owner.begin(&settings, None).unwrap_err().to_string();
+    assert!(told.contains("put them back"), "{told}");
+    assert!(!settings.directory.join("ca.crt").exists());
+}
+
 fn prepared_beneath(
     directory: &std::path::Path,
     root: &std::path::Path,
