@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::doctor::CONFIGURATION;
 use crate::enrolment::join;
 use crate::hand::{Here, OfCeiling};
 use crate::programs::shown;
@@ -29,7 +30,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Other {
     /// Tell what this host can enforce and what the agent needs; exit code 1
-    /// where cells cannot start.
+    /// where cells cannot start, 3 where they can and something ends soon.
     Doctor {
         /// The configuration [default: /etc/cofferdam/agent.toml, if there].
         #[arg(long)]
@@ -50,6 +51,13 @@ pub enum Other {
     /// Tell what this host's agent does: cells, runs, for whom, ceiling,
     /// certificate, journal.
     Status(Here),
+    /// Print what this host's agent counts, as OpenMetrics text, for whatever collects
+    /// files; where no agent answers, what files say of it.
+    Metrics {
+        /// The configuration.
+        #[arg(long, default_value = CONFIGURATION)]
+        config: PathBuf,
+    },
     /// Let nothing new start on this host, also after a restart; reads go on, and so
     /// does what runs.
     Freeze(Here),

@@ -43,6 +43,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub enum Request {
     /// What the agent does.
     Status,
+    /// The same in numbers, as text.
+    Metrics,
     /// The end of all cells and runs.
     KillAll,
 }
@@ -64,6 +66,7 @@ impl Request {
     pub fn word(self) -> &'static str {
         match self {
             Self::Status => "status",
+            Self::Metrics => "metrics",
             Self::KillAll => "kill-all",
         }
     }
@@ -71,7 +74,7 @@ impl Request {
     /// What a line asks for; nothing else is a request.
     #[must_use]
     pub fn parse(line: &[u8]) -> Option<Self> {
-        let words = [Self::Status, Self::KillAll];
+        let words = [Self::Status, Self::Metrics, Self::KillAll];
         words.into_iter().find(|request| line == request.word().as_bytes())
     }
 }
@@ -142,6 +145,10 @@ async fn answer(mut stream: UnixStream, agent: &Arc<Agent>, about: &About) -> io
         Request::parse(&line).ok_or_else(|| io::Error::other("it is no request that exists"))?;
     let mut text = match request {
         Request::Status => serde_json::to_vec(&about.status(agent).await)?,
+        Request::Metrics => {
+            let text = about.metrics(agent).await.map_err(io::Error::other)?;
+            serde_json::to_vec(&text)?
+        }
         Request::KillAll => {
             tracing::warn!(uid, "the host's owner ends all cells and runs");
             serde_json::to_vec(&kill_all(agent).await)?
@@ -209,6 +216,7 @@ mod tests {
     #[test]
     fn only_the_known_words_are_requests() {
         assert_eq!(Request::parse(b"status"), Some(Request::Status));
+        assert_eq!(Request::parse(b"metrics"), Some(Request::Metrics));
         assert_eq!(Request::parse(b"kill-all"), Some(Request::KillAll));
         for line in [&b""[..], b"Status", b"status ", b"kill", b"\xff\xfe", &[0; 64]] {
             assert_eq!(Request::parse(line), None, "{line:?}");

@@ -1,4 +1,4 @@
-//! The host owner's hand: `cofferdam-agent status`, `freeze`, `unfreeze`,
+//! The host owner's hand: `cofferdam-agent status`, `metrics`, `freeze`, `unfreeze`,
 //! `kill-all`, `ceiling check` and `uninstall --show`.
 //!
 //! Each works on this host alone, with or without network, gateway, journal's disk
@@ -21,6 +21,7 @@ use crate::control::{self, AskError, Request};
 use crate::doctor::{CONFIGURATION, ServiceUser, UserError};
 use crate::freeze::{FlagError, Freeze, Frozen};
 use crate::remains::{Remain, installed};
+use crate::metrics;
 use crate::status::{Status, at_rest};
 
 pub use kill::{End, kill_all};
@@ -60,6 +61,9 @@ pub enum HandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Nothing is frozen.
+    /// Metrics have no text.
+    #[error("the metrics cannot be written: {0}")]
+    Metrics(#[from] std::fmt::Error),
     #[error("NOT FROZEN: {0}; stop the agent instead: systemctl stop cofferdam-agent")]
     Freeze(#[source] FlagError),
     /// It is frozen still.
@@ -88,6 +92,18 @@ pub fn status(here: &Here) -> Result<Status, HandError> {
 }
 
 /// Freezes this host; gives what is to be known of it.
+/// The same in numbers, as OpenMetrics text.
+///
+/// # Errors
+/// Where there is no configuration to ask by.
+pub fn metrics(path: &Path) -> Result<String, HandError> {
+    let config = become_user(path)?;
+    match control::ask(&config.control, Request::Metrics, PATIENCE) {
+        Ok(text) => Ok(text),
+        Err(_) => Ok(metrics::at_rest(&config)?),
+    }
+}
+
 ///
 /// # Errors
 /// Where nothing is frozen.

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|found| tell(&here, &found, |page| found.print(page)))
             .map(|()| ExitCode::SUCCESS),
+        (Some(Other::Metrics { config }), _) => measure(&config),
         (Some(Other::Freeze(here)), _) => {
             hand::freeze(&here).map_err(Into::into).and_then(|told| say(&here, &told))
         }
@@ -102,6 +103,9 @@ fn run(arguments: &Serve) -> anyhow::Result<()> {
         .block_on(serve::serve(loaded, inherited))
 }
 
+/// Cells can start, and something ends soon; as `cofferdam doctor` has it.
+const SEE_TO: u8 = 3;
+
 /// Prints what doctor finds.
 fn examine(subject: &Subject, json: bool) -> anyhow::Result<ExitCode> {
     let found = doctor::examine(subject)?;
@@ -111,7 +115,11 @@ fn examine(subject: &Subject, json: bool) -> anyhow::Result<ExitCode> {
         found.print(Page::for_standard_output())
     };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
-    Ok(if found.cells { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match (found.cells, found.see_to) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(SEE_TO),
+        (true, false) => ExitCode::SUCCESS,
+    })
 }
 
 /// Prints what selftest finds; with a warden of its own, in a child.
@@ -151,6 +159,13 @@ fn tell<T: Serialize>(
         print(Page::for_standard_output())
     };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+}
+
+/// Prints metrics.
+fn measure(config: &Path) -> anyhow::Result<ExitCode> {
+    let text = hand::metrics(config)?;
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints sentences.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::fault::Fault;
 use crate::intent::Verified;
+use crate::metrics::Metrics;
 
 /// Writes the journal and signs receipts.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Recorder {
     journal: Journal,
     key: SigningKey,
     own: PeerName,
+    metrics: Metrics,
 }
 
 /// An intent that is durable; one that only reads, that is written.
@@ -87,7 +89,7 @@ impl Recorder {
     /// With the journal, the key that signs receipts, and this agent's name.
     #[must_use]
     pub fn new(journal: Journal, key: SigningKey, own: PeerName) -> Self {
-        Self { journal, key, own }
+        Self { journal, key, own, metrics: Metrics::default() }
     }
 
     /// Records that something is about to happen, durably.
@@ -163,7 +165,9 @@ impl Recorder {
             moved,
             ..Outcome::new(run_id, hash, ending)
         };
+        let counted = outcome.ending.clone();
         let appended = self.journal.append_in_time(Entry::Outcome(outcome))?;
+        self.metrics.ended(&counted);
         let receipt = Receipt {
             run_id: run_id.clone(),
             host: self.own.to_string(),
@@ -174,6 +178,18 @@ impl Recorder {
             issued_at: Some(clock::now()),
         };
         Ok(sign_receipt(&self.key, &receipt))
+    }
+
+    /// What is counted of all that is recorded.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The journal itself, to be looked at.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Why the journal takes nothing more, if that is so.
@@ -207,6 +223,7 @@ impl Recorder {
     }
 
     fn refuse(&self, call: Call, gateway: Option<GatewayWord>, fault: &Fault) {
+        self.metrics.refused(fault.reason());
         let entry = if fault.is_denial() {
             Entry::Denial(Denial {
                 call,

@@ -34,6 +34,7 @@ use crate::file::File;
 use crate::freeze::{self, Freeze};
 use crate::host::Host;
 use crate::intent::Intents;
+use crate::lapses;
 use crate::lost;
 use crate::peers::PeersLayer;
 use crate::pipeline::{Agent, Pending, look_after_places, resume, tidy_places};
@@ -275,6 +276,7 @@ pub async fn serve(mut loaded: Loaded, inherited: Inherited) -> anyhow::Result<(
     tokio::spawn(ask_for_records(Arc::clone(&agent)));
     tokio::spawn(sweep(Arc::clone(&agent)));
     tokio::spawn(freeze::watch(Arc::clone(&agent)));
+    tokio::spawn(lapses::warn(config.clone()));
     keep_standing(&agent, &config, tls)?;
     tokio::spawn(control::serve(control, Arc::clone(&agent), About::new(config)));
     tokio::spawn(service_manager::stay_alive());

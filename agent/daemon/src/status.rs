@@ -60,6 +60,9 @@ pub struct Certificate {
     pub ends: String,
     /// Seconds until then; negative: since then.
     pub seconds_left: i64,
+    /// When the newest root ends that is believed here; empty: there is none.
+    #[serde(default)]
+    pub root_ends: String,
     /// Whether it is renewed by itself, by which authority, and the newest trust list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled: Option<Enrolled>,
@@ -75,6 +78,9 @@ pub struct Enrolled {
     pub authority: String,
     /// Where it is.
     pub address: String,
+    /// When the certificate came that is shown now.
+    #[serde(default)]
+    pub renewed: String,
     /// The version of the newest trust list.
     pub trust_version: u64,
     /// Until when that list says something.

@@ -21,6 +21,8 @@ pub struct Findings {
     pub asked_as: u32,
     /// Cells can start here, and the agent with them.
     pub cells: bool,
+    /// Something ends soon that gateways know this host by, or its clock is off.
+    pub see_to: bool,
 }
 
 /// A line of the checklist that is not held, or not wholly.
@@ -41,9 +43,13 @@ impl Findings {
     pub(super) fn new(facts: Abilities, agent: Vec<Ability>, asked_as_root: bool) -> Self {
         let host = facts.table();
         let open = open_lines(&host);
+        let timely = |line: &&Ability| super::identity::TIMELY.contains(&line.name);
+        let mut timely = agent.iter().filter(timely);
+        let see_to = timely.any(|line| line.state != State::Full);
         let stopped = |lines: &[Ability]| lines.iter().any(Ability::stops_cells);
         Self {
             cells: !stopped(&host) && !stopped(&agent),
+            see_to,
             asked_as_root,
             asked_as: rustix::process::geteuid().as_raw(),
             facts,

@@ -4,25 +4,31 @@
 use std::time::{Duration, SystemTime};
 
 use cofferdam_abilities::Ability;
-use cofferdam_trust::SigningKey;
+use cofferdam_trust::{CLOCK_SKEW, Lapse, Outlook, SigningKey, span_in_words};
 
 use super::prerequisites::{missing, partial, there};
 use crate::config::Config;
 use crate::enrolment::{self, Loaded, Membership};
+use crate::lapses;
 
-/// A certificate that nobody renews and that ends sooner is told.
-const SOON: Duration = Duration::from_mins(15);
-/// What renews itself has done so before less than this part of its life is left.
-const OVERDUE: f64 = 0.25;
+/// Lines about what ends by itself, or would by a wrong clock.
+pub(super) const TIMELY: [&str; 4] =
+    ["agent.certificate", "agent.root", "agent.trust-list", "agent.clock"];
+/// Clocks that are further apart than this are told; an answer may take a minute or two.
+const APART: Duration = Duration::from_secs(150);
 
 /// TLS identity, trust list and signing key.
 pub(super) fn lines(config: &Config) -> Vec<Ability> {
     let now = SystemTime::now();
     match enrolment::load(config) {
         Ok(loaded) => {
-            let trust = loaded.enrolled.as_ref().map(|(_, membership)| trust(membership, now));
+            let membership = loaded.enrolled.as_ref().map(|(_, membership)| membership);
+            let root = lapses::root(config, membership).map(|lapse| root(&lapse, now));
+            let trust = membership.map(|membership| trust(membership, now));
+            let clock = membership.and_then(|membership| clock(membership, &loaded));
             let certificate = certificate(config, &loaded, now);
-            [Some(certificate), trust, Some(signing_key(config))].into_iter().flatten().collect()
+            let lines = [Some(certificate), root, trust, clock, Some(signing_key(config))];
+            lines.into_iter().flatten().collect()
         }
         Err(error) => {
             let line = missing("agent.certificate", error.to_string())
@@ -44,51 +50,88 @@ fn certificate(config: &Config, loaded: &Loaded, now: SystemTime) -> Ability {
             .means(format!("gateways expect an agent called `{}` here", config.name))
             .fix("name this host's certificate under [identity] in the configuration");
     }
-    let left = own.not_after.duration_since(now).unwrap_or_default();
-    let (soon, fix) = match &loaded.enrolled {
-        None => (SOON, "have `cofferdam pki` make a new certificate"),
-        Some((_, membership)) => {
-            let life = own.not_after.duration_since(membership.received).unwrap_or_default();
-            let fix = "cofferdam-agent status tells why it is not renewed; once it has expired, a \
-                       running agent still renews it a few times, and then enrols anew with \
-                       `--replace`";
-            (life.mul_f64(OVERDUE), fix)
-        }
-    };
-    if left.is_zero() {
-        missing(name, format!("{}: it has expired", own.name)).means("no gateway connects").fix(fix)
-    } else if left < soon {
-        partial(name, format!("{}: it ends in {}", own.name, in_words(left)))
-            .means("then no gateway connects any more")
-            .fix(fix)
+    let fix = if loaded.enrolled.is_some() {
+        "cofferdam-agent status tells why it is not renewed; once it has expired, a running agent \
+         still renews it a few times, and then enrols anew with `--replace`"
     } else {
-        let by = loaded.enrolled.as_ref().map(|(_, it)| format!(", renewed by {}", it.authority));
-        let by = by.unwrap_or_default();
-        let detail = format!("{}, good for {}{by}", own.name, in_words(left));
-        there(name, detail).means("gateways of the same authorities can connect")
+        "have `cofferdam pki` make a new certificate"
+    };
+    let lapse = lapses::own(loaded);
+    let words = lapse.in_words(now);
+    match lapse.outlook(now) {
+        Outlook::Over => {
+            missing(name, format!("{}: it {words}", own.name)).means("no gateway connects").fix(fix)
+        }
+        Outlook::Soon => partial(name, format!("{}: it ends in {words}", own.name))
+            .means("then no gateway connects any more")
+            .fix(fix),
+        Outlook::Good => {
+            let by =
+                loaded.enrolled.as_ref().map(|(_, it)| format!(", renewed by {}", it.authority));
+            let by = by.unwrap_or_default();
+            let detail = format!("{}, good for {words}{by}", own.name);
+            there(name, detail).means("gateways of the same authorities can connect")
+        }
+    }
+}
+
+/// The newest root that is believed here.
+fn root(lapse: &Lapse, now: SystemTime) -> Ability {
+    let (name, words) = ("agent.root", lapse.in_words(now));
+    let fix = "have the gateway's owner let another one follow (`cofferdam authority rotate`, or \
+               `cofferdam pki`)";
+    match lapse.outlook(now) {
+        Outlook::Over => missing(name, format!("the newest that is believed here {words}"))
+            .means("nobody is believed, and no gateway connects")
+            .fix(fix),
+        Outlook::Soon => partial(name, format!("the newest that is believed here ends in {words}"))
+            .means("then nobody is believed any more")
+            .fix(fix),
+        Outlook::Good => {
+            there(name, format!("the newest that is believed here is good for {words}"))
+                .means("certificates of gateways and of this host can be checked")
+        }
     }
 }
 
 /// The authority's word about gateways.
 fn trust(membership: &Membership, now: SystemTime) -> Ability {
     let name = "agent.trust-list";
-    let list = &membership.trust;
-    let left = list.expires_at.duration_since(now).unwrap_or_default();
-    let life = list.expires_at.duration_since(list.issued_at).unwrap_or_default();
-    let detail = format!("version {}, of {}", list.version, membership.authority);
+    let lapse = lapses::list(membership);
+    let words = lapse.in_words(now);
+    let detail = format!("version {}, of {}", membership.trust.version, membership.authority);
     let fix = format!("see that this host reaches its authority at {}", membership.address);
-    if left.is_zero() {
-        missing(name, format!("{detail}: it has ended"))
+    match lapse.outlook(now) {
+        Outlook::Over => missing(name, format!("{detail}: it {words}"))
             .means("gateways that only the authority names may not call")
-            .fix(fix)
-    } else if left < life.mul_f64(OVERDUE) {
-        partial(name, format!("{detail}: it ends in {}", in_words(left)))
+            .fix(fix),
+        Outlook::Soon => partial(name, format!("{detail}: it ends in {words}"))
             .means("then gateways that only the authority names may not call any more")
-            .fix(fix)
-    } else {
-        there(name, format!("{detail}, good for {}", in_words(left)))
-            .means("revoked peers are refused, gateways of the authority are known")
+            .fix(fix),
+        Outlook::Good => there(name, format!("{detail}, good for {words}"))
+            .means("revoked peers are refused, gateways of the authority are known"),
     }
+}
+
+/// How far this clock was from the authority's when the certificate came: that says when
+/// it was made, and this host when it came.
+fn clock(membership: &Membership, loaded: &Loaded) -> Option<Ability> {
+    let name = "agent.clock";
+    // Certificates begin earlier by so much, for clocks that are late.
+    let made = loaded.identity.lapse(true).begins.checked_add(CLOCK_SKEW)?;
+    let (apart, ahead) = match membership.received.duration_since(made) {
+        Ok(apart) => (apart, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    let words =
+        format!("{} {ahead} its authority's when the certificate came", span_in_words(apart));
+    Some(if apart <= APART {
+        there(name, words).means("requests are signed at times that the authority takes")
+    } else {
+        partial(name, words)
+            .means("five minutes apart, nothing is renewed, and calls are refused as too old")
+            .fix("set the clock, here or there: timedatectl(1)")
+    })
 }
 
 fn signing_key(config: &Config) -> Ability {
@@ -102,14 +145,5 @@ fn signing_key(config: &Config) -> Ability {
                 "cofferdam-agent enroll makes one; or have `cofferdam pki` make it, readable for \
                  the agent alone",
             ),
-    }
-}
-
-fn in_words(left: Duration) -> String {
-    match left.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
     }
 }

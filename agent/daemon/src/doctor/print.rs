@@ -63,6 +63,9 @@ impl Findings {
         let names: Vec<&str> = stopping.map(|line| line.name).collect();
         if names.is_empty() {
             page.line("", 0, "Cells can start on this host.");
+            if self.see_to {
+                page.line("", 0, "Something ends soon: see the lines that are partial.");
+            }
         } else {
             let text = format!("Something that cells need is missing: {}.", names.join(", "));
             page.line("", 0, &text);

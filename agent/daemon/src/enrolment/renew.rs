@@ -82,10 +82,12 @@ impl Renewing {
             }
             match self.renew(&membership).await {
                 Ok(()) => {
+                    self.recorder.metrics().renewals().succeeded();
                     self.standing.has_trouble(None);
                     (pause, spread, told) = (Duration::ZERO, self::spread(), false);
                 }
                 Err(error) => {
+                    self.recorder.metrics().renewals().failed();
                     self.tell(&identity, &error);
                     told = true;
                     let shortest = (life / 20).clamp(Duration::from_millis(100), GLANCE);

@@ -178,6 +178,7 @@ pub(super) fn finish(agent: &Agent, run: &Run, recorded: Recorded, came_to: Came
     let CameTo { outcome, usage, sandbox } = came_to;
     run.spool().close();
     let [stdout_bytes, stderr_bytes] = run.spool().lengths();
+    agent.recorder.metrics().printed(stdout_bytes, stderr_bytes);
     let finished = Finished {
         outcome: Some(outcome),
         usage: Some(usage),

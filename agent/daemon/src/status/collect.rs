@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use cofferdam_trust::hex;
+use cofferdam_trust::{Outlook, hex};
 use rustix::fs::statvfs;
 use rustix::process::geteuid;
 use uuid::Uuid;
@@ -18,15 +18,11 @@ use crate::clock;
 use crate::config::Config;
 use crate::enrolment::{self, Loaded};
 use crate::freeze::Freeze;
+use crate::lapses;
+use crate::metrics;
 use crate::pipeline::Agent;
 use crate::registry::Run;
 use crate::remains;
-
-/// A certificate that lapses sooner than this is told.
-const SOON: Duration = Duration::from_mins(15);
-/// One that is renewed by itself has that done by then: less than this part of its
-/// life is left only where that does not work.
-const OVERDUE: f64 = 0.25;
 
 /// What of a status does not change while an agent serves.
 #[derive(Debug)]
@@ -40,6 +36,14 @@ impl About {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self { config, since: SystemTime::now() }
+    }
+
+    /// What the agent counts and reads, as text.
+    ///
+    /// # Errors
+    /// As [`metrics::of`].
+    pub async fn metrics(&self, agent: &Agent) -> Result<String, std::fmt::Error> {
+        metrics::of(agent, &self.config).await
     }
 
     /// What the agent does now.
@@ -107,39 +111,35 @@ pub fn at_rest(config: &Config) -> Status {
 }
 
 fn certificate(config: &Config) -> Certificate {
-    let Loaded { identity, enrolled } = match enrolment::load(config) {
+    let loaded = match enrolment::load(config) {
         Ok(loaded) => loaded,
         Err(error) => {
             let problem = Some(error.to_string());
             return Certificate { problem, ..Certificate::default() };
         }
     };
-    let received = enrolled.as_ref().map(|(_, membership)| membership.received);
-    let life = received.and_then(|from| identity.own().not_after.duration_since(from).ok());
+    let (own, now) = (lapses::own(&loaded), SystemTime::now());
+    let Loaded { identity, enrolled } = loaded;
+    let membership = enrolled.as_ref().map(|(_, membership)| membership);
+    let root = lapses::root(config, membership).map(|lapse| ("root", lapse));
+    let list = membership.map(|membership| ("trust_list", lapses::list(membership)));
+    let all = [Some(("own", own)), list, root];
+    let bad = all.into_iter().flatten().filter(|(_, lapse)| lapse.outlook(now) != Outlook::Good);
+    let problems: Vec<String> = bad.map(|(what, lapse)| lapses::words(what, &lapse, now)).collect();
     let enrolled = enrolled.map(|(_, membership)| Enrolled {
         authority: membership.authority.to_string(),
         address: membership.address,
+        renewed: text(membership.received),
         trust_version: membership.trust.version,
         trust_ends: text(membership.trust.expires_at),
     });
-    let own = identity.own();
-    let (left, past) = match own.not_after.duration_since(SystemTime::now()) {
-        Ok(left) => (left, false),
-        Err(error) => (error.duration(), true),
-    };
-    let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    let soon = life.map_or(SOON, |life| life.mul_f64(OVERDUE));
-    let problem = match (past, left < soon) {
-        (true, _) => Some("it has expired: no gateway connects".to_owned()),
-        (false, true) => Some("it ends soon; then no gateway connects".to_owned()),
-        (false, false) => None,
-    };
     Certificate {
-        name: own.name.to_string(),
-        ends: text(own.not_after),
-        seconds_left: if past { -seconds } else { seconds },
+        name: identity.name().to_string(),
+        ends: text(own.ends),
+        seconds_left: own.left_seconds(now),
+        root_ends: root.map(|(_, lapse)| text(lapse.ends)).unwrap_or_default(),
         enrolled,
-        problem,
+        problem: (!problems.is_empty()).then(|| problems.join("; ")),
     }
 }
 

@@ -1,5 +1,9 @@
 //! A status as a person reads it.
 
+use std::time::Duration;
+
+use cofferdam_trust::span_in_words;
+
 use super::{CellLine, RunLine, Status};
 use crate::doctor::Page;
 
@@ -54,16 +58,23 @@ impl Status {
         let it = &self.certificate;
         let left = match it.seconds_left {
             _ if it.name.is_empty() => String::new(),
-            seconds @ ..0 => format!("{}, ended {} min ago", it.name, -seconds / 60),
-            seconds => format!("{}, until {} ({} min)", it.name, it.ends, seconds / 60),
+            seconds @ ..0 => format!("{}, ended {} ago", it.name, span(seconds)),
+            seconds => format!("{}, until {} ({})", it.name, it.ends, span(seconds)),
         };
         let enrolled = it.enrolled.as_ref().map(|enrolled| {
             format!(
-                "renewed by {} at {}; trust list {} until {}",
-                enrolled.authority, enrolled.address, enrolled.trust_version, enrolled.trust_ends
+                "renewed last at {} by {} at {}; trust list {} until {}",
+                enrolled.renewed,
+                enrolled.authority,
+                enrolled.address,
+                enrolled.trust_version,
+                enrolled.trust_ends
             )
         });
-        let parts = [Some(left).filter(|left| !left.is_empty()), enrolled, it.problem.clone()];
+        let root = format!("root until {}", it.root_ends);
+        let root = Some(root).filter(|_| !it.root_ends.is_empty());
+        let problem = it.problem.as_ref().map(|problem| format!("ATTENTION: {problem}"));
+        let parts = [Some(left).filter(|left| !left.is_empty()), enrolled, root, problem];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
@@ -74,6 +85,10 @@ impl Status {
         let words: Vec<String> = words.collect();
         if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
     }
+}
+
+fn span(seconds: i64) -> String {
+    span_in_words(Duration::from_secs(seconds.unsigned_abs()))
 }
 
 fn run_in_words(run: &RunLine) -> String {

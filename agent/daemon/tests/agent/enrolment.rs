@@ -84,6 +84,13 @@ fn status(host: &Host) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+fn metrics(host: &Host) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam-agent"));
+    let config = host.directory.path().join("agent/agent.toml");
+    let output = command.args(["metrics", "--config"]).arg(config).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
     while !holds() {
@@ -104,6 +111,12 @@ async fn a_host_enrols_by_one_command_and_serves_the_gateways_of_its_authority()
     let enrolled = &status["certificate"]["enrolled"];
     assert_eq!(enrolled["address"], authority.address.as_str(), "{status}");
     assert!(status["certificate"]["problem"].is_null(), "{status}");
+    assert!(!enrolled["renewed"].as_str().unwrap().is_empty(), "{status}");
+    let text = metrics(&host);
+    let list = "cofferdam_lapse_left_seconds{what=\"trust_list\"}";
+    for sample in [list, "cofferdam_revoked{kind=\"gateway\"} 0.0", "cofferdam_gateways 1.0"] {
+        assert!(text.lines().any(|line| line.starts_with(sample)), "{sample}: {text}");
+    }
     // Somebody else's certificate of the same authority is not enough: it is the
     // list that names gateways.
     let other = authority.other_gateway();
@@ -257,6 +270,11 @@ async fn certificates_renew_while_a_stream_goes_on_and_nothing_of_it_is_lost() {
     assert_ne!(authority.gateway().own().fingerprint, before, "the gateway's was renewed, too");
     let journal = host.journal();
     assert!(journal.matches("\"step\":\"renewed\"").count() >= 2, "{journal}");
+    let text = metrics(&host);
+    let renewed = text
+        .lines()
+        .find_map(|line| line.strip_prefix("cofferdam_renewals_total{outcome=\"succeeded\"} "));
+    assert!(renewed.unwrap().parse::<u64>().unwrap() >= 2, "{text}");
     assert!(attached >= 1, "the stream outlived the certificate that it began with");
     assert_eq!(self::gateway(&authority, &host).sh("echo still").await.text(), "still\n");
 }

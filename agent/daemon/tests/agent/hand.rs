@@ -219,3 +219,41 @@ fn a_ceiling_is_checked_before_it_is_put_in_place() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && told.contains("cels"), "{told}");
 }
+
+/// What `cofferdam-agent metrics` prints.
+fn metrics(host: &Host) -> String {
+    let output = owner(&config(host), &["metrics"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn value(text: &str, sample: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{sample} is missing in\n{text}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_agent_counts_is_printed_and_what_files_say_where_none_answers() {
+    let mut host = Host::start();
+    let gateway = Gateway::of(&host);
+    let (events, followed) = begun(&gateway, "echo begun; sleep 30").await;
+    assert_eq!(gateway.sh("printf 1234; exit 3").await.text(), "1234");
+    let text = metrics(&host);
+    let of = |sample: &str| value(&text, &format!("cofferdam_{sample}"));
+    assert_eq!((of("agent_up"), of("warden_up"), of("frozen")), (1.0, 1.0, 0.0));
+    assert_eq!((of("runs"), of("outcomes_total{outcome=\"exited\"}")), (1.0, 1.0));
+    assert!(of("cells") >= 1.0 && of("journal_sequence{state=\"durable\"}") > 2.0);
+    assert_eq!(of("output_bytes_total{stream=\"stdout\"}"), 4.0);
+    assert!((3000.0..=3600.0).contains(&of("lapse_left_seconds{what=\"own\"}")), "{text}");
+    assert!(of("lapse_left_seconds{what=\"root\"}") > 1e8);
+    assert_eq!(of("renewals_total{outcome=\"succeeded\"}"), 0.0);
+    for said in ["alice", "sleep", "1234", "/srv"] {
+        assert!(!text.contains(said), "{said} is told in\n{text}");
+    }
+    drop((events, followed));
+    host.stop();
+    let text = metrics(&host);
+    let of = |sample: &str| value(&text, &format!("cofferdam_{sample}"));
+    assert_eq!((of("agent_up"), of("frozen")), (0.0, 0.0));
+    assert!(of("lapse_left_seconds{what=\"own\"}") > 3000.0 && text.ends_with("# EOF\n"));
+}
