@@ -20,8 +20,8 @@ use crate::config::{Config, ConfigError};
 use crate::control::{self, AskError, Request};
 use crate::doctor::{CONFIGURATION, ServiceUser, UserError};
 use crate::freeze::{FlagError, Freeze, Frozen};
-use crate::remains::{Remain, installed};
 use crate::metrics;
+use crate::remains::{Remain, installed};
 use crate::status::{Status, at_rest};
 
 pub use kill::{End, kill_all};
@@ -60,10 +60,10 @@ pub enum HandError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nothing is frozen.
     /// Metrics have no text.
     #[error("the metrics cannot be written: {0}")]
     Metrics(#[from] std::fmt::Error),
+    /// Nothing is frozen.
     #[error("NOT FROZEN: {0}; stop the agent instead: systemctl stop cofferdam-agent")]
     Freeze(#[source] FlagError),
     /// It is frozen still.
@@ -91,7 +91,6 @@ pub fn status(here: &Here) -> Result<Status, HandError> {
     }
 }
 
-/// Freezes this host; gives what is to be known of it.
 /// The same in numbers, as OpenMetrics text.
 ///
 /// # Errors
@@ -104,6 +103,7 @@ pub fn metrics(path: &Path) -> Result<String, HandError> {
     }
 }
 
+/// Freezes this host; gives what is to be known of it.
 ///
 /// # Errors
 /// Where nothing is frozen.
