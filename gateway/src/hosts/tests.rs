@@ -11,8 +11,9 @@ use cofferdam_trust::{
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
-use tonic_health::pb::HealthCheckRequest;
+use tonic::{Status, Streaming};
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::refusal::{Fate, fate};
 use super::*;
@@ -60,6 +61,36 @@ impl Place {
     }
 }
 
+/// A host that is asked by calls and by a stream that goes on.
+struct Asked {
+    hosts: Hosts,
+    host: Arc<Host>,
+    client: HealthClient<Gate>,
+    stream: Streaming<HealthCheckResponse>,
+}
+
+impl Asked {
+    async fn of(place: &Place) -> Self {
+        let (hosts, config) = (place.hosts(), place.serve("a").await);
+        assert!(hosts.take(&named("a", &config)).is_empty());
+        let host = hosts.get("a").unwrap();
+        let mut client = HealthClient::new(host.gate(Carries::Calls));
+        let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+        assert!(stream.message().await.unwrap().is_some());
+        Self { hosts, host, client, stream }
+    }
+
+    async fn call(&mut self) -> Result<(), Status> {
+        self.client.check(HealthCheckRequest::default()).await.map(drop)
+    }
+
+    /// How the stream ends, which it does within seconds.
+    async fn end(&mut self) -> Status {
+        let ended = tokio::time::timeout(Duration::from_secs(5), self.stream.message()).await;
+        ended.unwrap().unwrap_err()
+    }
+}
+
 async fn until_ready(host: &Host) {
     let began = Instant::now();
     while host.state().reach != Reach::Ready {
@@ -99,61 +130,42 @@ async fn a_host_that_stays_keeps_its_connections_when_its_labels_change() {
 #[tokio::test]
 async fn a_revoked_host_is_refused_at_the_next_call_and_its_streams_end() {
     let place = Place::new();
-    let (hosts, config) = (place.hosts(), place.serve("a").await);
-    assert!(hosts.take(&named("a", &config)).is_empty());
-    let host = hosts.get("a").unwrap();
-    let mut client = HealthClient::new(host.gate(Carries::Calls));
-    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
-    assert!(stream.message().await.unwrap().is_some());
-
-    let names = BTreeSet::from([config.agent.clone()]);
-    hosts.revoke(Revoked { names, certificates: BTreeSet::new() });
-    let ended = tokio::time::timeout(Duration::from_secs(5), stream.message()).await.unwrap();
-    let status = ended.unwrap_err();
+    let mut asked = Asked::of(&place).await;
+    let names = BTreeSet::from([asked.host.config().agent.clone()]);
+    asked.hosts.revoke(Revoked { names, certificates: BTreeSet::new() });
+    let status = asked.end().await;
     assert_eq!(fate(&status), Fate::Held);
     let error = HostError::from_status("a", &status);
     assert!(matches!(error, HostError::Held(Held::Cut { .. })), "{error}");
-    let refused = client.check(HealthCheckRequest::default()).await.unwrap_err();
-    let error = HostError::from_status("a", &refused);
+    let error = HostError::from_status("a", &asked.call().await.unwrap_err());
     assert_eq!(error.reason(), "HOST_REVOKED");
-    assert!(host.is_revoked() && host.admits("read_file").is_err());
+    assert!(asked.host.is_revoked() && asked.host.admits("read_file").is_err());
 }
 
 #[tokio::test]
 async fn a_revoked_certificate_ends_its_connection_and_another_one_of_the_host_counts() {
     let place = Place::new();
-    let (hosts, config) = (place.hosts(), place.serve("a").await);
-    assert!(hosts.take(&named("a", &config)).is_empty());
-    let host = hosts.get("a").unwrap();
-    let mut client = HealthClient::new(host.gate(Carries::Calls));
-    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
-    assert!(stream.message().await.unwrap().is_some());
+    let mut asked = Asked::of(&place).await;
     let other = Revoked { certificates: BTreeSet::from([[7; 32]]), ..Revoked::default() };
-    hosts.revoke(other.clone());
-    assert!(client.check(HealthCheckRequest::default()).await.is_ok());
+    asked.hosts.revoke(other.clone());
+    assert!(asked.call().await.is_ok());
 
-    let shown = host.link.met().unwrap().fingerprint;
+    let shown = asked.host.link.met().unwrap().fingerprint;
     let certificates = other.certificates.into_iter().chain([shown]).collect();
-    hosts.revoke(Revoked { certificates, names: BTreeSet::new() });
-    let ended = tokio::time::timeout(Duration::from_secs(5), stream.message()).await.unwrap();
-    assert_eq!(fate(&ended.unwrap_err()), Fate::Held);
+    asked.hosts.revoke(Revoked { certificates, names: BTreeSet::new() });
+    assert_eq!(fate(&asked.end().await), Fate::Held);
     // The same certificate again: nobody believes the host until it has another one.
-    let refused = client.check(HealthCheckRequest::default()).await.unwrap_err();
+    let refused = asked.call().await.unwrap_err();
     assert_ne!(fate(&refused), Fate::Answered);
-    assert!(!host.is_revoked());
+    assert!(!asked.host.is_revoked());
 }
 
 #[tokio::test]
 async fn a_gateway_that_has_another_certificate_connects_anew_and_ends_nothing() {
     let place = Place::new();
-    let (hosts, config) = (place.hosts(), place.serve("a").await);
-    assert!(hosts.take(&named("a", &config)).is_empty());
-    let host = hosts.get("a").unwrap();
-    let mut client = HealthClient::new(host.gate(Carries::Calls));
-    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
-    assert!(stream.message().await.unwrap().is_some());
-    hosts.use_identity(place.identity("spiffe://cofferdam/gateway/main"));
-    assert!(client.check(HealthCheckRequest::default()).await.is_ok());
-    let goes_on = tokio::time::timeout(Duration::from_millis(300), stream.message()).await;
+    let mut asked = Asked::of(&place).await;
+    asked.hosts.use_identity(place.identity("spiffe://cofferdam/gateway/main"));
+    assert!(asked.call().await.is_ok());
+    let goes_on = tokio::time::timeout(Duration::from_millis(300), asked.stream.message()).await;
     assert!(goes_on.is_err(), "the stream over the older connection has ended: {goes_on:?}");
 }

@@ -10,7 +10,7 @@ use crate::access::open_session;
 use crate::host::Script;
 use crate::records::bodies;
 use crate::refusal;
-use crate::service::{Served, answer, prepare};
+use crate::service::{Served, answer};
 
 const RUN: &str = "0b9c6a52-7d1e-4d0a-9c55-6f2f9d3f7a10";
 
@@ -46,13 +46,6 @@ effect = "allow"
 subjects = { users = ["bob"] }
 tools = ["list_hosts"]
 "#;
-
-async fn with_rules(rules: &str) -> Served {
-    let directory = tempfile::TempDir::new().unwrap();
-    let token = prepare(directory.path(), "");
-    std::fs::write(directory.path().join("rules.toml"), rules).unwrap();
-    Served::serve(directory, token).await
-}
 
 fn token_of(served: &Served, user: &str) -> String {
     let new = NewToken {
@@ -170,7 +163,7 @@ async fn places_and_runs_that_there_are_not_are_not_found() {
 
 #[tokio::test]
 async fn a_resource_is_refused_exactly_where_the_tool_is() {
-    let mut served = with_rules(RULES).await;
+    let mut served = Served::with_rules(RULES).await;
     let paths = [
         "open/a",
         "open",
@@ -215,7 +208,7 @@ async fn a_resource_is_refused_exactly_where_the_tool_is() {
 
 #[tokio::test]
 async fn what_people_must_agree_to_waits_for_them_and_for_nobody_in_the_request() {
-    let served = with_rules(RULES).await;
+    let served = Served::with_rules(RULES).await;
     let told = tokio::time::timeout(
         Duration::from_secs(10),
         read(&served, "cofferdam://down/files/site/plans/x"),
@@ -236,7 +229,7 @@ async fn what_people_must_agree_to_waits_for_them_and_for_nobody_in_the_request(
 
 #[tokio::test]
 async fn who_may_read_nothing_is_shown_nothing() {
-    let mut served = with_rules(RULES).await;
+    let mut served = Served::with_rules(RULES).await;
     served.token = token_of(&served, "bob");
     for (method, field) in [
         ("resources/list", "resources"),
@@ -263,7 +256,7 @@ async fn a_cursor_that_no_list_gave_is_refused() {
 
 #[tokio::test]
 async fn nobody_subscribes_where_they_could_not_be_told_or_may_not_read() {
-    let served = with_rules(RULES).await;
+    let served = Served::with_rules(RULES).await;
     let uri = "cofferdam://down/files/site/open/secrets/key";
     let alone = legacy(&served, None, "resources/subscribe", json!({ "uri": uri })).await;
     assert_eq!(alone["error"]["code"], -32600, "{alone:#}");

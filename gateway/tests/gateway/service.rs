@@ -123,6 +123,14 @@ impl Served {
         Self::serve(directory, token).await
     }
 
+    /// Starts with these rules and no others.
+    pub(crate) async fn with_rules(rules: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let token = prepare(directory.path(), "");
+        std::fs::write(directory.path().join("rules.toml"), rules).unwrap();
+        Self::serve(directory, token).await
+    }
+
     pub(crate) async fn serve(directory: TempDir, token: String) -> Self {
         let config = Config::load(&directory.path().join("gateway.toml")).unwrap();
         let service = Service::start(config).await.unwrap();

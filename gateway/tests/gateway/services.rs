@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::records::bodies;
 use crate::refusal;
-use crate::service::{Served, prepare};
+use crate::service::Served;
 
 const RULES: &str = r#"
 version = 1
@@ -39,13 +39,6 @@ services = ["*"]
 journal = true
 "#;
 
-async fn served(rules: &str) -> Served {
-    let directory = tempfile::TempDir::new().unwrap();
-    let token = prepare(directory.path(), "");
-    std::fs::write(directory.path().join("rules.toml"), rules).unwrap();
-    Served::serve(directory, token).await
-}
-
 fn asked(what: &str, unit: &str) -> Value {
     json!({ "what": what, "unit": unit })
 }
@@ -53,14 +46,14 @@ fn asked(what: &str, unit: &str) -> Value {
 #[tokio::test]
 async fn the_tool_is_told_of_where_a_rule_names_units_for_the_caller() {
     let names = |answer: Value| answer["result"]["tools"].to_string();
-    let served_all = served(RULES).await;
+    let served_all = Served::with_rules(RULES).await;
     let (_, answer) = served_all.request("tools/list", json!({})).await;
     assert!(names(answer).contains("\"read_service\""));
     // Tools alone name no unit, and rules for others are for others.
     let others = RULES.replace("[\"@shop\"]", "[\"a.service\"]\nsubjects = { users = [\"eve\"] }");
     let others = others.split("[[rule]]\nid = \"journal\"").next().unwrap().to_owned()
         + "[[rule]]\nid = \"tool\"\neffect = \"allow\"\ntools = [\"read_service\"]\n";
-    let served_none = served(&others).await;
+    let served_none = Served::with_rules(&others).await;
     let (_, answer) = served_none.request("tools/list", json!({})).await;
     assert!(!names(answer).contains("\"read_service\""));
     let refused = served_none.call("read_service", asked("list", "*")).await;
@@ -69,7 +62,7 @@ async fn the_tool_is_told_of_where_a_rule_names_units_for_the_caller() {
 
 #[tokio::test]
 async fn a_refusal_says_which_units_may_be_read_and_is_recorded() {
-    let mut served = served(RULES).await;
+    let mut served = Served::with_rules(RULES).await;
     for (what, unit, words) in [
         ("status", "ssh", "no rule permits to read the state of `ssh.service`"),
         ("list", "*.timer", "no rule permits to list the units `*.timer`"),
@@ -98,7 +91,7 @@ async fn a_refusal_says_which_units_may_be_read_and_is_recorded() {
 
 #[tokio::test]
 async fn what_may_be_read_is_described() {
-    let served = served(RULES).await;
+    let served = Served::with_rules(RULES).await;
     let answer = served.call("describe_access", json!({})).await;
     let text = answer["result"]["content"][0]["text"].as_str().unwrap();
     for expected in [
