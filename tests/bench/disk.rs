@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use cofferdam_tests::dev::Dev;
 
 /// As long as a short record.
 const RECORD: [u8; 1024] = [b'x'; 1024];
@@ -15,8 +15,8 @@ const RECORD: [u8; 1024] = [b'x'; 1024];
 pub(crate) struct Disk(File);
 
 impl Disk {
-    pub(crate) fn beside(dev: &Dev) -> anyhow::Result<Self> {
-        let path = dev.directory.path().join("appended");
+    pub(crate) fn beside(directory: &Path) -> anyhow::Result<Self> {
+        let path = directory.join("appended");
         let file = File::options().create(true).append(true).open(&path);
         Ok(Self(file.with_context(|| format!("cannot make `{}`", path.display()))?))
     }

@@ -10,14 +10,17 @@
 mod agent;
 mod cells;
 mod disk;
+mod enrolment;
 mod files;
 mod load;
 mod mcp;
 mod memory;
 mod output;
+mod reconnection;
 mod report;
 mod transfers;
 mod turns;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +79,12 @@ enum Part {
     Search,
     /// Large files.
     Transfers,
+    /// Hosts that join, and certificates that renew.
+    Enrolment,
+    /// Hosts that come back to their gateway.
+    Reconnection,
+    /// An agent that is restarted under a reader.
+    Upgrade,
 }
 
 impl Options {
@@ -113,7 +122,7 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     std::thread::sleep(Duration::from_secs(2));
     let idle = memory::of_parts(&dev)?;
     let cell = memory::of_idle_cell(&cells)?;
-    let disk = disk::Disk::beside(&dev)?;
+    let disk = disk::Disk::beside(dev.directory.path())?;
     let turns = options.part(Part::Turns, || {
         turns::take(options.rounds, &mut cells, &mut agent, &mut mcp, &disk)
     })?;
@@ -128,6 +137,9 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         options.part(Part::Search, || files::search(&dev, options.search_mebibytes))?.flatten();
     drop(dev);
     let transfers = options.part(Part::Transfers, || transfers::measure(options.copy_mebibytes))?;
+    let enrolments = options.part(Part::Enrolment, enrolment::measure)?;
+    let reconnections = options.part(Part::Reconnection, || Ok(reconnection::measure()))?;
+    let upgrades = options.part(Part::Upgrade, upgrade::measure)?;
     Ok(Report {
         machine: Machine::look(options.date.clone())?,
         rounds: options.rounds,
@@ -138,6 +150,9 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         printed,
         search,
         transfers,
+        enrolments,
+        reconnections,
+        upgrades,
         cell,
     })
 }

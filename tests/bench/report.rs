@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use cofferdam_tests::measure::{Machine, Memory, Samples};
 
+use crate::enrolment::Enrolments;
 use crate::files::Searched;
 use crate::load::{Load, Work};
 use crate::output::{Printed, STALLED};
+use crate::reconnection::Reconnections;
 use crate::transfers::Transfers;
 use crate::turns::Turns;
+use crate::upgrade::Upgrades;
 
 /// Everything that was measured.
 pub(crate) struct Report {
@@ -22,6 +25,9 @@ pub(crate) struct Report {
     /// `None` also without ripgrep to compare with.
     pub(crate) search: Option<Searched>,
     pub(crate) transfers: Option<Transfers>,
+    pub(crate) enrolments: Option<Enrolments>,
+    pub(crate) reconnections: Option<Reconnections>,
+    pub(crate) upgrades: Option<Upgrades>,
     /// Of each part, before the loads.
     pub(crate) idle: Vec<Memory>,
     /// Of the same parts, after them.
@@ -43,8 +49,14 @@ impl fmt::Display for Report {
         if let Some(printed) = &self.printed {
             output(f, printed)?;
         }
-        if let Some(transfers) = &self.transfers {
-            write!(f, "{transfers}")?;
+        let parts: [Option<&dyn fmt::Display>; 4] = [
+            self.transfers.as_ref().map(|it| it as _),
+            self.enrolments.as_ref().map(|it| it as _),
+            self.reconnections.as_ref().map(|it| it as _),
+            self.upgrades.as_ref().map(|it| it as _),
+        ];
+        for part in parts.into_iter().flatten() {
+            write!(f, "{part}")?;
         }
         self.memory(f)
     }

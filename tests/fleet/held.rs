@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use cofferdam_tests::dev::until;
+use cofferdam_tests::fleet::Fleet;
 use serde_json::{Value, json};
-
-use crate::fleet::Fleet;
 
 fn reason(answer: &Value) -> &Value {
     &answer["result"]["structuredContent"]["error"]["reason"]

@@ -4,7 +4,6 @@
 //! The agents have no warden: what they are asked here needs no cell.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-mod fleet;
 mod held;
 mod many;
 mod sockets;

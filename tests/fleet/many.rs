@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use cofferdam_tests::fleet::Fleet;
 use serde_json::json;
-
-use crate::fleet::Fleet;
 
 /// Hosts.
 const MANY: usize = 100;

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cofferdam_tests::fleet::Fleet;
 use serde_json::json;
-
-use crate::fleet::Fleet;
 
 /// TCP_LISTEN in /proc/net/tcp (proc_pid_net(5)).
 const LISTENS: &str = "0A";

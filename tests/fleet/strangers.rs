@@ -4,11 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use cofferdam_tests::fleet::Fleet;
 use cofferdam_trust::{Identity, ServerConfigHandle, server_config};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-use crate::fleet::Fleet;
 
 /// What a stranger gets to read, and how long the connection lasts.
 fn greet(address: SocketAddr, sent: &[u8]) -> (Vec<u8>, Duration) {

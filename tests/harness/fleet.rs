@@ -1,4 +1,7 @@
-//! One gateway and its hosts. All of it ends with the test that started it.
+//! One gateway and many hosts that dial it. All of it ends with what started it.
+//!
+//! The agents have no warden: what they are asked needs no cell.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -10,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cofferdam_tests::agent::hour;
-use cofferdam_tests::dev::{parse_answer, until};
-use cofferdam_tests::programs::{copy_program, program};
-use cofferdam_tests::warden::is_root;
 use cofferdam_trust::{Authority, PeerName, SigningKey};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::agent::hour;
+use crate::dev::{parse_answer, until};
+use crate::programs::{copy_program, program};
+use crate::warden::is_root;
 
 /// Whom agents run as where root starts them.
 const SERVICE: u32 = 61_001;
@@ -56,14 +60,15 @@ subjects = { users = ["careful"] }
 "#;
 
 /// A gateway and its hosts.
-pub(crate) struct Fleet {
+pub struct Fleet {
     gateway: Option<Child>,
     agents: Vec<Agent>,
     address: SocketAddr,
     /// Where hosts dial in.
-    pub(crate) hosts_address: SocketAddr,
+    pub hosts_address: SocketAddr,
     token: String,
-    pub(crate) authority: Authority,
+    /// Who certifies all of them.
+    pub authority: Authority,
     directory: TempDir,
 }
 
@@ -75,7 +80,7 @@ struct Agent {
 
 impl Fleet {
     /// A gateway with `count` hosts, which all dial in and have not been started.
-    pub(crate) fn prepare(count: usize) -> Self {
+    pub fn prepare(count: usize) -> Self {
         let directory = TempDir::new().unwrap();
         let place = directory.path().canonicalize().unwrap();
         std::fs::set_permissions(&place, PermissionsExt::from_mode(0o755)).unwrap();
@@ -110,7 +115,8 @@ impl Fleet {
         fleet
     }
 
-    pub(crate) fn place(&self) -> PathBuf {
+    /// Where all of it lies: `gateway`, `host-0` and so on.
+    pub fn place(&self) -> PathBuf {
         self.directory.path().canonicalize().unwrap()
     }
 
@@ -139,7 +145,7 @@ impl Fleet {
     }
 
     /// gateway.toml.
-    pub(crate) fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.place().join("gateway/gateway.toml")
     }
 
@@ -174,7 +180,7 @@ impl Fleet {
     }
 
     /// Runs the person's command for this gateway.
-    pub(crate) fn cofferdam(&self, arguments: &[&str]) -> String {
+    pub fn cofferdam(&self, arguments: &[&str]) -> String {
         let ran = Command::new(program("cofferdam"))
             .args(arguments)
             .arg("--config")
@@ -185,7 +191,8 @@ impl Fleet {
         String::from_utf8(ran.stdout).unwrap()
     }
 
-    pub(crate) fn start_gateway(&mut self) {
+    /// Starts it, and waits until it serves clients.
+    pub fn start_gateway(&mut self) {
         let log = self.place().join("gateway/log");
         let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
         let process = Command::new(program("cofferdam-gateway"))
@@ -199,13 +206,14 @@ impl Fleet {
     }
 
     /// Ends it as a crash does.
-    pub(crate) fn kill_gateway(&mut self) {
+    pub fn kill_gateway(&mut self) {
         let mut process = self.gateway.take().unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
-    pub(crate) fn start_agent(&mut self, number: usize) {
+    /// Starts the agent of a host.
+    pub fn start_agent(&mut self, number: usize) {
         let place = self.place();
         let (lifeline, hold) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map(|(r, w)| (w, r)).unwrap();
@@ -229,12 +237,12 @@ impl Fleet {
     }
 
     /// pid of an agent, in the order of their starts.
-    pub(crate) fn agent_pid(&self, index: usize) -> u32 {
+    pub fn agent_pid(&self, index: usize) -> u32 {
         self.agents[index].process.id()
     }
 
     /// Calls a tool over raw HTTP.
-    pub(crate) fn tool(&self, name: &str, arguments: &Value) -> Value {
+    pub fn tool(&self, name: &str, arguments: &Value) -> Value {
         let body = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
             "params": { "name": name, "arguments": arguments },
@@ -259,19 +267,19 @@ impl Fleet {
     }
 
     /// What `list_hosts` says of them.
-    pub(crate) fn hosts(&self) -> Vec<Value> {
+    pub fn hosts(&self) -> Vec<Value> {
         let answer = self.tool("list_hosts", &json!({}));
         let hosts = answer["result"]["structuredContent"]["hosts"].as_array().cloned();
         hosts.unwrap_or_else(|| panic!("{answer:#}"))
     }
 
     /// What it says of one.
-    pub(crate) fn host(&self, name: &str) -> Value {
+    pub fn host(&self, name: &str) -> Value {
         self.hosts().into_iter().find(|host| host["name"] == name).unwrap()
     }
 
     /// How long until so many answer.
-    pub(crate) fn until_ready(&self, count: usize, patience: Duration) -> Duration {
+    pub fn until_ready(&self, count: usize, patience: Duration) -> Duration {
         let began = Instant::now();
         loop {
             let hosts = self.hosts();
@@ -286,7 +294,7 @@ impl Fleet {
     }
 
     /// The gateway's journal, as text.
-    pub(crate) fn journal(&self) -> String {
+    pub fn journal(&self) -> String {
         text_of(&self.place().join("gateway/journal"))
     }
 }
