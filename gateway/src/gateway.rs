@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use cofferdam_metrics::Lapsing;
 use cofferdam_trust::{DEFAULT_TRUST_DOMAIN, Identity, IdentityError, NameError, PeerName, Role};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +40,7 @@ pub(crate) struct Gateway {
     hosts: Hosts,
     /// Which hosts and projects there are now.
     roster: ArcSwap<Roster>,
+    roster_changed: watch::Sender<()>,
     notice: Notice,
     /// The authority that hosts join by, where the gateway has one.
     joining: Option<Joining>,
@@ -152,6 +154,7 @@ impl Gateway {
         let readings = Admission::of_readings(&config.limits);
         let gateway = Arc::new(Self {
             roster: ArcSwap::from_pointee(config.roster.clone()),
+            roster_changed: watch::Sender::default(),
             config,
             tokens,
             sessions,
@@ -216,6 +219,11 @@ impl Gateway {
         self.roster.load_full()
     }
 
+    /// Changes each time that there are other hosts or projects.
+    pub(crate) fn roster_changes(&self) -> watch::Receiver<()> {
+        self.roster_changed.subscribe()
+    }
+
     /// The authority that hosts join by, where there is one.
     pub(crate) fn joining(&self) -> Option<&Joining> {
         self.joining.as_ref()
@@ -231,7 +239,10 @@ impl Gateway {
         for error in self.hosts.take(&all.hosts) {
             tracing::error!(%error, "a host that joined cannot be used");
         }
-        self.roster.store(Arc::new(all));
+        if **self.roster.load() != all {
+            self.roster.store(Arc::new(all));
+            self.roster_changed.send_replace(());
+        }
     }
 
     /// Looks whether somebody said something about hosts.

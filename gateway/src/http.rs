@@ -48,6 +48,7 @@ pub(crate) use tls::load as load_tls;
 pub use approvals::APPROVALS_PATH;
 
 use crate::caller::Caller;
+use crate::changes::Changes;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::mcp;
@@ -211,7 +212,7 @@ impl<H: ServerHandler> Endpoint<H> {
         let method = if is_post { body::method(body)? } else { None };
         let session = parts.headers.remove(SESSION);
         if method.as_deref() == Some(LISTEN) {
-            let changes = self.gateway.policies().changes();
+            let changes = Changes::of(&self.gateway);
             parts.extensions.insert(self.subscriptions.enter(&caller.user, changes)?);
         }
         if method.as_deref() == Some("initialize") {

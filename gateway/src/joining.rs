@@ -128,7 +128,7 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, shutdown: CancellationToken) {
                     return;
                 }
                 gateway.hosts().use_identity(joining.identity());
-                gateway.metrics().renewals().succeeded();
+                gateway.metrics().renewed();
                 tracing::info!("the gateway shows hosts a new certificate");
             }
         }

@@ -23,6 +23,7 @@ mod arguments;
 mod call;
 mod caller;
 mod chance;
+mod changes;
 pub mod client;
 mod completion;
 pub mod config;

@@ -6,6 +6,7 @@
 //! themselves.
 
 mod changes;
+mod hosts_changed;
 mod subscribed;
 mod tasks;
 
@@ -93,16 +94,19 @@ impl ServerHandler for Mcp {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let (_, caller) = authenticated(context.request_context())?;
-        let caller = Arc::clone(caller);
-        changes::listen(&self.gateway, &caller, &context).await
+        let origin = origin(context.request_context(), "subscriptions/listen".to_owned())?;
+        changes::listen(&self.gateway, &origin, &context).await
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let parts = context.extensions.get::<Parts>();
         let caller = parts.and_then(|parts| parts.extensions.get::<Arc<Caller>>()).cloned();
         if let Some(caller) = caller {
-            tokio::spawn(changes::tell(Arc::clone(&self.gateway), caller, context.peer));
+            let info = context.peer.peer_info();
+            let info = info.as_ref().map(|info| &info.client_info);
+            let client = info.map(|info| name_of(&info.name, &info.version)).unwrap_or_default();
+            let origin = to_be_told(caller, client);
+            tokio::spawn(changes::tell(Arc::clone(&self.gateway), origin, context.peer));
         }
     }
 
@@ -389,11 +393,16 @@ fn name_of(name: &str, version: &str) -> String {
 pub(crate) fn listener(caller: &Arc<Caller>, request: &Value) -> Origin {
     let info = request.pointer("/params/_meta/io.modelcontextprotocol~1clientInfo");
     let said = |name: &str| info.and_then(|info| info.get(name)?.as_str()).unwrap_or_default();
+    to_be_told(Arc::clone(caller), name_of(said("name"), said("version")))
+}
+
+/// Somebody who is told of changes, without a call of theirs.
+fn to_be_told(caller: Arc<Caller>, client: String) -> Origin {
     Origin {
         run_id: uuid::Uuid::new_v4().to_string(),
-        caller: Arc::clone(caller),
-        client: name_of(said("name"), said("version")),
         session: format!("token/{}", caller.token_id),
+        caller,
+        client,
         tool: "subscriptions/listen".to_owned(),
         trace: None,
     }

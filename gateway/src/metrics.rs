@@ -11,10 +11,11 @@ mod listener;
 mod now;
 mod words;
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use cofferdam_journal::{ApprovalStep, Ending, PeerStep};
-use cofferdam_metrics::{Registry, Renewals, Spans, Tally};
+use cofferdam_metrics::{Registry, Spans, Tally};
 
 pub(crate) use listener::MetricsListener;
 
@@ -30,7 +31,10 @@ pub(crate) struct Metrics {
     limits: Tally<1>,
     approvals: Tally<1>,
     peers: Tally<1>,
-    renewals: Renewals,
+    /// Renewals of the gateway's own certificate, and when the last one was, in seconds
+    /// since 1970.
+    renewed: AtomicU64,
+    renewed_at: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -43,7 +47,8 @@ impl Default for Metrics {
             limits: Tally::new(["limit"]),
             approvals: Tally::new(["step"]),
             peers: Tally::new(["step"]),
-            renewals: Renewals::default(),
+            renewed: AtomicU64::default(),
+            renewed_at: AtomicU64::default(),
         };
         metrics.register();
         metrics
@@ -63,7 +68,6 @@ impl Metrics {
         self.approvals.register(to, "approval_steps", help);
         let help = "What became of hosts and gateways, as the journal names it";
         self.peers.register(to, "peer_steps", help);
-        self.renewals.register(to);
         // So that an alarm is seen as an increase from the first one on.
         for step in [PeerStep::Alarmed, PeerStep::Reattested, PeerStep::TurnedAway] {
             self.peers.begin([step.name()]);
@@ -111,8 +115,15 @@ impl Metrics {
         self.peers.count([step.name()]);
     }
 
-    /// Renewals of the gateway's own certificate.
-    pub(crate) fn renewals(&self) -> &Renewals {
-        &self.renewals
+    /// The gateway has another certificate of its own.
+    pub(crate) fn renewed(&self) {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        self.renewed_at.store(now, Ordering::Relaxed);
+        self.renewed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was, and when last; 0: not since the start.
+    fn renewals(&self) -> (u64, u64) {
+        (self.renewed.load(Ordering::Relaxed), self.renewed_at.load(Ordering::Relaxed))
     }
 }

@@ -6,10 +6,14 @@
 //! question, so that a host that leaves while it runs does not change what the call
 //! is about.
 
+mod joined;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cofferdam_trust::{PeerName, VerifyingKey};
+
+pub use joined::with_joined;
 
 /// All hosts and projects at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

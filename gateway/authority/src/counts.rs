@@ -14,6 +14,8 @@ pub struct Counts {
     pub watches: Answers,
     /// Times that the authority could not look after itself.
     pub failures: u64,
+    /// Those of them in which the gateway's own certificate was due and not renewed.
+    pub not_renewed: u64,
 }
 
 /// How requests of one kind were met.
@@ -32,6 +34,7 @@ pub(crate) struct Counters {
     pub(crate) renewals: Counter,
     pub(crate) watches: Counter,
     failures: AtomicU64,
+    not_renewed: AtomicU64,
 }
 
 /// Counts requests of one kind.
@@ -60,12 +63,17 @@ impl Counters {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn not_renewed(&self) {
+        self.not_renewed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn now(&self) -> Counts {
         Counts {
             enrolments: self.enrolments.now(),
             renewals: self.renewals.now(),
             watches: self.watches.now(),
             failures: self.failures.load(Ordering::Relaxed),
+            not_renewed: self.not_renewed.load(Ordering::Relaxed),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod generations;
 mod hosts;
+mod lapses;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

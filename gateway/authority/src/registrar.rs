@@ -155,8 +155,8 @@ impl Registrar {
             recording,
             recorder: Mutex::default(),
             flood: Flood::default(),
-            own,
             counters: Counters::default(),
+            own,
             roster: channel::Sender::default(),
             changed: AtomicBool::new(true),
             look: Notify::new(),
@@ -181,7 +181,6 @@ impl Registrar {
         self.own.gateway()
     }
 
-    pub(crate) fn own(&self) -> &Own {
     /// What was asked of it so far.
     pub fn counts(&self) -> Counts {
         self.counters.now()
@@ -191,6 +190,7 @@ impl Registrar {
         &self.counters
     }
 
+    pub(crate) fn own(&self) -> &Own {
         &self.own
     }
 
@@ -240,7 +240,8 @@ impl Registrar {
         }
         let generations = self.current_generations(now)?;
         let lifetime = self.settings.certificate_lifetime;
-        self.own.renew(&generations, &self.gateway, &self.name, lifetime, now)?;
+        let renewed = self.own.renew(&generations, &self.gateway, &self.name, lifetime, now);
+        renewed.inspect_err(|_| self.counters.not_renewed())?;
         let refreshed = self.hand_out(&generations, now)?;
         let next = [Some(self.own.renew_at()), Some(refreshed), generations.next_change(now)];
         looked.due = next.into_iter().flatten().min();

@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    approve, attach, audit, authority, call, cp, dev, gateway, host, logs, mcp, migrate, pki,
-    policy, profile, ps, run, shell, token, top,
+    approve, attach, audit, authority, call, cp, dev, doctor, gateway, host, logs, mcp, migrate,
+    pki, policy, profile, ps, run, shell, token, top,
 };
 
 const EXAMPLES: &str = "\
@@ -74,6 +74,8 @@ pub(crate) enum Command {
     /// Makes the authority that hosts join a gateway by, and looks after it.
     #[command(subcommand)]
     Authority(authority::Command),
+    /// Tells what a gateway needs on its machine, what mends it, and what ends soon.
+    Doctor(doctor::Arguments),
     /// Checks rules, and explains what they say.
     #[command(subcommand)]
     Policy(policy::Command),

@@ -23,6 +23,7 @@ mod color;
 mod connection;
 mod cp;
 mod dev;
+mod doctor;
 mod gateway;
 mod host;
 mod logs;
@@ -83,6 +84,7 @@ fn run(command: Command, format: Format) -> anyhow::Result<ExitCode> {
         Command::Gateway(command) => gateway::run(command, format)?,
         Command::Authority(command) => authority::run(command, format)?,
         Command::Policy(command) => policy::run(command, format),
+        Command::Doctor(arguments) => doctor::run(&arguments, format)?,
         Command::Profile(command) => profile::run(command, format)?,
         Command::Audit(command) => audit::run(command, format)?,
         Command::Migrate(arguments) => migrate::run(&arguments, format)?,

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use cofferdam_authority::OwnerError;
 use cofferdam_gateway::rule_files::{RuleFiles, RuleFilesError};
 use cofferdam_gateway::signed_rules::SignedRulesError;
 use cofferdam_gateway::tokens::TokenError;
@@ -85,6 +86,9 @@ pub(crate) enum PolicyError {
     /// The gateway's configuration.
     #[error("{0}; name the gateway's configuration with --config")]
     Config(#[from] ConfigError),
+    /// The hosts that joined.
+    #[error("the hosts that joined cannot be read: {0}")]
+    Joined(#[from] OwnerError),
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] Broken),

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use crate::changes::Changes;
 
 /// Streams of one user.
 const OF_USER: usize = 32;
@@ -24,7 +24,7 @@ pub(crate) struct Subscriptions {
 /// from this moment on.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    changes: watch::Receiver<()>,
+    changes: Changes,
     user: String,
     open: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -45,11 +45,7 @@ impl Subscriptions {
     }
 
     /// Takes a place for a stream of `user`.
-    pub(super) fn enter(
-        &self,
-        user: &str,
-        changes: watch::Receiver<()>,
-    ) -> Result<Arc<Subscription>, TooMany> {
+    pub(super) fn enter(&self, user: &str, changes: Changes) -> Result<Arc<Subscription>, TooMany> {
         let mut open = lock(&self.open);
         if open.get(user).is_some_and(|&own| own >= OF_USER) {
             return Err(TooMany::User(OF_USER));
@@ -65,7 +61,7 @@ impl Subscriptions {
 
 impl Subscription {
     /// All that changed since the place was taken.
-    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> Changes {
         self.changes.clone()
     }
 }
@@ -92,9 +88,14 @@ mod tests {
 
     #[test]
     fn streams_are_bounded_for_each_user_and_for_all_and_places_come_back() {
-        let (sender, _) = watch::channel(());
+        let sender = tokio::sync::watch::Sender::default();
+        let changes = || Changes {
+            rules: sender.subscribe(),
+            hosts: sender.subscribe(),
+            roster: Arc::default(),
+        };
         let subscriptions = Subscriptions::new(OF_USER + 1);
-        let enter = |user: &str| subscriptions.enter(user, sender.subscribe());
+        let enter = |user: &str| subscriptions.enter(user, changes());
         let mut ann: Vec<_> = (0..OF_USER).map(|_| enter("ann").unwrap()).collect();
         assert_eq!(enter("ann").unwrap_err(), TooMany::User(OF_USER));
         let bob = enter("bob").unwrap();

@@ -1,6 +1,6 @@
 //! Tells clients that what they listed may be another list now: tools, prompts and
-//! resources, because the rules are others; resources, because runs of theirs began or
-//! ended. And tells who listens on a stream that single resources were updated.
+//! resources, because the rules are others, or because hosts came or left and that makes
+//! a difference to this caller; resources, because runs of theirs began or ended. And tells who listens on a stream that single resources were updated.
 //!
 //! Who is told asks for the list again, and gets what holds then. A session of the
 //! revisions before 2026-07-28 is told as long as it lasts; of 2026-07-28, who listens
@@ -15,23 +15,29 @@ use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::hosts_changed::{Others, others};
+use crate::call::Origin;
 use crate::caller::Caller;
+use crate::changes::Changes;
 use crate::gateway::Gateway;
 use crate::http::{Prepared, Subscription};
 use crate::resources::subscription::Teller;
+use crate::roster::Roster;
 use crate::runs_changed::Owner;
 
 /// Between two looks whether who is told still is.
 const LOOK: Duration = Duration::from_mins(1);
 /// The longest that telling one of them may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Runs that begin and end within this time are told of once.
+/// Runs that begin and end, and hosts that come and go, within this time are told of
+/// once.
 const GATHER: Duration = Duration::from_millis(500);
 
 /// What there was to see.
 enum Seen {
     Rules,
     Runs,
+    Hosts,
     /// It is time to look whether who is told still is.
     Nothing,
     /// The gateway ends.
@@ -41,12 +47,16 @@ enum Seen {
 /// Where changes are seen.
 struct Watched {
     rules: watch::Receiver<()>,
+    hosts: watch::Receiver<()>,
     runs: watch::Receiver<()>,
+    /// As it was when hosts were told of last.
+    roster: Arc<Roster>,
 }
 
 /// Tells `peer` of each change, until its session or its token ends.
-pub(super) async fn tell(gateway: Arc<Gateway>, caller: Arc<Caller>, peer: Peer<RoleServer>) {
-    let mut watched = Watched::new(&gateway, gateway.policies().changes(), &caller);
+pub(super) async fn tell(gateway: Arc<Gateway>, origin: Origin, peer: Peer<RoleServer>) {
+    let caller = Arc::clone(&origin.caller);
+    let mut watched = Watched::new(&gateway, Changes::of(&gateway), &caller);
     // A session holds no gateway that has ended.
     let gateway = Arc::downgrade(&gateway);
     while !peer.is_transport_closed() {
@@ -55,6 +65,7 @@ pub(super) async fn tell(gateway: Arc<Gateway>, caller: Arc<Caller>, peer: Peer<
         if gateway.tokens().still(&caller.token_id).is_err() {
             return;
         }
+        let by_hosts = watched.others(&gateway, &origin, &seen);
         drop(gateway);
         let told = async {
             match seen {
@@ -64,6 +75,16 @@ pub(super) async fn tell(gateway: Arc<Gateway>, caller: Arc<Caller>, peer: Peer<
                     peer.notify_tool_list_changed().await?;
                     peer.notify_prompt_list_changed().await?;
                     peer.notify_resource_list_changed().await
+                }
+                Seen::Hosts => {
+                    if by_hosts.tools {
+                        peer.notify_tool_list_changed().await?;
+                        peer.notify_prompt_list_changed().await?;
+                    }
+                    if by_hosts.resources {
+                        peer.notify_resource_list_changed().await?;
+                    }
+                    Ok(())
                 }
             }
         };
@@ -80,12 +101,13 @@ pub(super) async fn tell(gateway: Arc<Gateway>, caller: Arc<Caller>, peer: Peer<
 /// the gateway stops. A token that is no more is told nothing.
 pub(super) async fn listen(
     gateway: &Arc<Gateway>,
-    caller: &Caller,
+    origin: &Origin,
     context: &SubscriptionContext,
 ) -> Result<(), ErrorData> {
     let Some((stream, prepared)) = admitted(context.request_context()) else {
         return Err(ErrorData::internal_error("the stream was not admitted", None));
     };
+    let caller = &origin.caller;
     let mut watched = Watched::new(gateway, stream.changes(), caller);
     let stopping = gateway.approvals().lasting();
     // They end with this stream.
@@ -105,7 +127,8 @@ pub(super) async fn listen(
         if matches!(seen, Seen::End) || gateway.tokens().still(&caller.token_id).is_err() {
             return Ok(());
         }
-        match tokio::time::timeout(PATIENCE, tell_stream(context, &seen)).await {
+        let by_hosts = watched.others(gateway, origin, &seen);
+        match tokio::time::timeout(PATIENCE, tell_stream(context, &seen, by_hosts)).await {
             Ok(true) => {}
             _ => return Ok(()),
         }
@@ -113,10 +136,11 @@ pub(super) async fn listen(
 }
 
 /// Tells what the stream's client asked to hear. False: it is not there any more.
-async fn tell_stream(context: &SubscriptionContext, seen: &Seen) -> bool {
-    let (by_rules, by_runs) = match seen {
-        Seen::Rules => (true, true),
-        Seen::Runs => (false, true),
+async fn tell_stream(context: &SubscriptionContext, seen: &Seen, by_hosts: Others) -> bool {
+    let Others { tools, resources } = match seen {
+        Seen::Rules => Others { tools: true, resources: true },
+        Seen::Runs => Others { tools: false, resources: true },
+        Seen::Hosts => by_hosts,
         Seen::Nothing | Seen::End => return true,
     };
     let (sink, accepted) = (context.sink(), context.accepted());
@@ -125,13 +149,13 @@ async fn tell_stream(context: &SubscriptionContext, seen: &Seen) -> bool {
     } = accepted;
     let hears = |asked: &Option<bool>| *asked == Some(true);
     let told = async {
-        if by_rules && hears(tools_list_changed) {
+        if tools && hears(tools_list_changed) {
             sink.notify_tool_list_changed().await?;
         }
-        if by_rules && hears(prompts_list_changed) {
+        if tools && hears(prompts_list_changed) {
             sink.notify_prompt_list_changed().await?;
         }
-        if by_runs && hears(resources_list_changed) {
+        if resources && hears(resources_list_changed) {
             sink.notify_resource_list_changed().await?;
         }
         Ok::<_, rmcp::service::SubscriptionSendError>(())
@@ -140,8 +164,19 @@ async fn tell_stream(context: &SubscriptionContext, seen: &Seen) -> bool {
 }
 
 impl Watched {
-    fn new(gateway: &Gateway, rules: watch::Receiver<()>, caller: &Caller) -> Self {
-        Self { rules, runs: gateway.runs_changed().listen(Owner::of(caller)) }
+    fn new(gateway: &Gateway, changes: Changes, caller: &Caller) -> Self {
+        let Changes { rules, hosts, roster } = changes;
+        Self { rules, hosts, roster, runs: gateway.runs_changed().listen(Owner::of(caller)) }
+    }
+
+    /// Which lists of `origin` are others, where hosts came or left.
+    fn others(&mut self, gateway: &Gateway, origin: &Origin, seen: &Seen) -> Others {
+        if !matches!(seen, Seen::Hosts) {
+            return Others::default();
+        }
+        let now = gateway.roster();
+        let before = std::mem::replace(&mut self.roster, Arc::clone(&now));
+        others(&gateway.policy(), origin, &before, &now)
     }
 
     async fn next(&mut self) -> Seen {
@@ -150,6 +185,14 @@ impl Watched {
                 Ok(()) => Seen::Rules,
                 Err(_) => Seen::End,
             },
+            changed = self.hosts.changed() => {
+                if changed.is_err() {
+                    return Seen::End;
+                }
+                tokio::time::sleep(GATHER).await;
+                self.hosts.mark_unchanged();
+                Seen::Hosts
+            }
             changed = self.runs.changed() => {
                 if changed.is_err() {
                     return Seen::End;

@@ -105,7 +105,7 @@ fn authority(gateway: &Gateway, now: SystemTime, into: &mut Readings) {
         (vec![("kind", kind.to_owned())], f64::from(count))
     };
     into.gauges("revoked", "What counts for nothing any more", revoked.map(kind));
-    let Counts { enrolments, renewals, watches, failures } = joining.counts();
+    let Counts { enrolments, renewals, watches, failures, not_renewed } = joining.counts();
     let all = [("enrol", enrolments), ("renew", renewals), ("watch", watches)];
     let samples = all.into_iter().flat_map(|(request, answers)| {
         let labels =
@@ -113,6 +113,16 @@ fn authority(gateway: &Gateway, now: SystemTime, into: &mut Readings) {
         [(labels("answered"), answers.answered), (labels("refused"), answers.refused)]
     });
     into.counters("join_requests", "What hosts asked of the authority", samples);
+    let (renewed, last) = gateway.metrics().renewals();
+    let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
+    let samples = [(outcome("succeeded"), renewed), (outcome("failed"), not_renewed)];
+    into.counters("renewals", "Renewals of the own certificate", samples);
+    #[allow(clippy::cast_precision_loss, reason = "seconds are whole in a float")]
+    into.gauge(
+        "renewal_last_success_timestamp_seconds",
+        "When the own certificate was renewed last, in seconds since 1970; 0: not since the start",
+        last as f64,
+    );
     let help = "Times that the authority could not look after itself";
     into.counters("authority_failures", help, [(Labels::new(), failures)]);
 }

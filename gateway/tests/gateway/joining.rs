@@ -10,10 +10,12 @@ use cofferdam_proto::join::v1::{Enrolment, enrol_response::Answer};
 use cofferdam_trust::{
     JoinToken, PeerKey, Recognise, SigningKey, connect, joining_client_config, sign_enrolment,
 };
+use rmcp::model::{ServerNotification, SubscriptionFilter};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::host::{Script, TestHost};
+use crate::listening::{LONG, change_rules, connect as connect_client};
 use crate::metrics::{metrics, value};
 use crate::service::{Served, prepare};
 
@@ -187,4 +189,55 @@ async fn what_the_authority_does_and_what_of_it_lapses_is_told_to_collectors() {
     assert_eq!(left(answered), 2.0);
     assert_eq!(left("cofferdam_peer_steps_total{step=\"revoked\"}"), 1.0);
     assert_eq!(left("cofferdam_peer_steps_total{step=\"alarmed\"}"), 0.0);
+}
+
+fn lists() -> SubscriptionFilter {
+    SubscriptionFilter::builder().tools_list_changed().resources_list_changed().build()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_hears_that_hosts_came_and_left_where_that_changes_what_they_see() {
+    let (served, authority) = served("").await;
+    let client = connect_client(&served, &served.token).await;
+    let mut stream = client.listen(lists()).await.unwrap();
+    let _host = joined(&served, &authority, "joined").await;
+    let told = tokio::time::timeout(LONG, stream.next()).await.unwrap().unwrap().unwrap();
+    // The same tools, one more workspace.
+    assert!(matches!(told, ServerNotification::ResourceListChangedNotification(_)), "{told:?}");
+    let resources = client.list_all_resources().await.unwrap();
+    assert!(resources.iter().any(|it| it.uri.starts_with("cofferdam://joined/")), "{resources:?}");
+    let state = state(served.directory.path());
+    Owner::new(&state, "tester").revoke("joined", "").unwrap();
+    let told = tokio::time::timeout(LONG, stream.next()).await.unwrap().unwrap().unwrap();
+    assert!(matches!(told, ServerNotification::ResourceListChangedNotification(_)), "{told:?}");
+    // The journal's commands know the host of then, the next one its name's.
+    let config = cofferdam_gateway::Config::load(&served.directory.path().join("gateway.toml"));
+    let config = config.unwrap();
+    assert!(!config.roster.hosts.contains_key("joined"));
+    let roster = cofferdam_gateway::roster::with_joined(&config).unwrap();
+    assert_eq!(roster.hosts["joined"].labels["role"], "joined");
+    assert!(roster.projects["site"].hosts.contains(&"joined".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_do_nothing_on_a_host_hears_nothing_of_it() {
+    let (served, authority) = served("").await;
+    let path = served.directory.path().join("rules.toml");
+    let rules = "version = 1\nprofiles = [\"readonly\"]\n[[rule]]\nid = \"look\"\n\
+                 effect = \"allow\"\ntools = [\"list_directory\", \"get_system_info\"]\n\
+                 hosts = { names = [\"down\"] }\npaths = [{ beneath = \"workspace\", mode = \"read\" }]\n\
+                 grant = { profile = \"readonly\" }\n";
+    std::fs::write(&path, rules).unwrap();
+    let offers = async || served.request("tools/list", json!({})).await.1.to_string();
+    while offers().await.contains("execute_command") {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let client = connect_client(&served, &served.token).await;
+    let mut stream = client.listen(lists()).await.unwrap();
+    let _host = joined(&served, &authority, "joined").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // What is heard first is of the rules, and nothing came before it.
+    change_rules(&served);
+    let told = tokio::time::timeout(LONG, stream.next()).await.unwrap().unwrap().unwrap();
+    assert!(matches!(told, ServerNotification::ToolListChangedNotification(_)), "{told:?}");
 }

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use crate::service::{STATELESS, Served};
 
 /// Long enough for everybody, and never waited out where all is well.
-const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 type Client = RunningService<RoleClient, ClientConfig>;
 
-async fn connect(served: &Served, token: &str) -> Client {
+pub(crate) async fn connect(served: &Served, token: &str) -> Client {
     let config = StreamableHttpClientTransportConfig::with_uri(served.url.as_str())
         .auth_header(token.to_owned());
     let http = served.client().clone();
@@ -33,7 +33,7 @@ fn tools() -> SubscriptionFilter {
 }
 
 /// Has the gateway take other rules.
-fn change_rules(served: &Served) {
+pub(crate) fn change_rules(served: &Served) {
     let path = served.directory.path().join("rules.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let more = "\n[[rule]]\nid = \"more\"\neffect = \"deny\"\ntools = [\"get_system_info\"]\n";

@@ -2,6 +2,7 @@
 //! to it there.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -171,4 +172,51 @@ async fn silent_connections_give_their_places_back_and_many_askers_are_all_answe
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("# EOF"), "{answer}");
     }
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+/// Names in the README's table, without prefix and ending, each with whether it is the
+/// gateway's or the agent's.
+fn documented() -> Vec<(String, bool, bool)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `cofferdam_"));
+    let mut names = Vec::new();
+    for row in rows {
+        let first = row.split('|').next().unwrap();
+        let whose = first.rsplit('`').next().unwrap();
+        for name in format!("`cofferdam_{first}").split('`').skip(1).step_by(2) {
+            let name = name.strip_prefix("cofferdam_").unwrap().trim_end_matches("_total");
+            names.push((name.to_owned(), whose.contains('G'), whose.contains('A')));
+        }
+    }
+    names
+}
+
+#[tokio::test]
+async fn every_metric_is_in_the_readme_and_nothing_there_is_made_up() {
+    let documented = documented();
+    assert!(documented.len() > 30, "{documented:?}");
+    let (served, _host) = Served::start_with_host_and(None, Script::default(), LISTEN).await;
+    served.call("read_file", json!({ "path": "a" })).await;
+    let text = metrics(&served).await;
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE cofferdam_")) {
+        let name = line.split(' ').next().unwrap();
+        let known = documented.iter().any(|(known, gateway, _)| known == name && *gateway);
+        assert!(known, "{name} is not in the README");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |paths: &[&str]| -> String {
+        paths.iter().map(|path| std::fs::read_to_string(root.join(path)).unwrap()).collect()
+    };
+    let shared =
+        ["journal.rs", "lapses.rs", "renewals.rs"].map(|it| format!("proto/metrics/src/{it}"));
+    let shared = read(&shared.each_ref().map(String::as_str));
+    let gateway = read(&["gateway/src/metrics.rs", "gateway/src/metrics/now.rs"]);
+    let agent = read(&["agent/daemon/src/metrics.rs"]);
+    for (name, of_gateway, of_agent) in documented {
+        let literal = format!("\"{name}\"");
+        let is_there = |own: &str| own.contains(&literal) || shared.contains(&literal);
+        assert!(!of_gateway || is_there(&gateway), "the gateway has no {name}");
+        assert!(!of_agent || is_there(&agent), "the agent has no {name}");
+    }
 }

@@ -276,6 +276,6 @@ workspace = "/srv/site"
 }
 
 /// An address that refuses connections: it was free a moment ago.
-fn closed_address() -> std::net::SocketAddr {
+fn closed_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -35,6 +35,7 @@
 mod broken;
 mod canonical;
 mod chain;
+mod clocks;
 mod digest;
 mod directory;
 mod durable;
@@ -55,6 +56,7 @@ mod verify;
 mod writer;
 
 pub use broken::{Broken, Fault};
+pub use clocks::clock_offsets;
 pub use digest::{Digest, NotADigest};
 pub use directory::DirectoryError;
 pub use durable::Durable;

@@ -46,6 +46,12 @@ impl Lines {
         Ok(Self { segments: segments(directory)?.into_iter(), open: None })
     }
 
+    /// Leaves out all segments but the last.
+    pub(crate) fn skip_to_newest(&mut self) {
+        let before = self.segments.len().saturating_sub(1);
+        drop(self.segments.by_ref().take(before).collect::<Vec<_>>());
+    }
+
     /// The next piece and its place; none at the end.
     pub(crate) fn next(&mut self) -> Option<(Place, io::Result<Piece>)> {
         loop {

@@ -10,12 +10,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::HostCommandError;
-use super::show::{labels, projects};
+use super::show::{labels, life, projects, renewed};
 use crate::call::ask;
 use crate::connection::Connection;
 use crate::office::{OfficeError, Place};
 use crate::report::{Format, Report, write_table};
-use crate::time;
 
 const EXAMPLES: &str = "\
 Which hosts are there, and do they answer?
@@ -102,16 +101,17 @@ fn row(host: &Value) -> [String; 6] {
 impl Report for Enrolled {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let rows: Vec<_> = self.hosts.iter().map(enrolled_row).collect();
-        write_table(out, ["HOST", "STANDING", "CERTIFICATE", "PROJECTS", "LABELS", "ALARM"], &rows)
+        let head = ["HOST", "STANDING", "CERTIFICATE", "RENEWED", "PROJECTS", "LABELS", "ALARM"];
+        write_table(out, head, &rows)
     }
 }
 
-fn enrolled_row(host: &Host) -> [String; 6] {
-    let certificate = host.certificate_ends_at.map(|end| format!("until {}", time::from_unix(end)));
+fn enrolled_row(host: &Host) -> [String; 7] {
     [
         host.name.clone(),
         host.standing.name().to_owned(),
-        certificate.unwrap_or_default(),
+        life(host).unwrap_or_default(),
+        renewed(host),
         projects(host),
         labels(host),
         host.alarm.clone().unwrap_or_default(),

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use cofferdam_gateway::roster::with_joined;
 use cofferdam_gateway::{Config, recorded_call};
 use cofferdam_journal::{ApprovalStep, Body, Record, Shadow, Subject, read};
 use cofferdam_policy::{Call, Decision, Difference, Effect, Host, LAYERS, RuleSet};
@@ -19,8 +20,8 @@ use crate::time::moment;
 /// Which calls, and where they are recorded.
 #[derive(Debug, Args)]
 pub(super) struct Source {
-    /// The gateway's configuration: it tells where its journal and rules are,
-    /// and has the labels of hosts and the workspaces of projects.
+    /// The gateway's configuration: it tells where its journal and rules are, and has
+    /// the labels of hosts and the workspaces of projects; with those that joined.
     #[arg(long, value_name = "FILE", default_value = "/etc/cofferdam/gateway.toml")]
     pub(super) config: PathBuf,
     /// The gateway's journal. Default: the configuration's.
@@ -69,9 +70,11 @@ impl Source {
         self.journal.is_some() || self.since.is_some() || self.until.is_some()
     }
 
-    /// The gateway's configuration.
+    /// The gateway's configuration, with the hosts that joined by its authority.
     pub(super) fn config(&self) -> Result<Config, PolicyError> {
-        Ok(Config::load(&self.config)?)
+        let mut config = Config::load(&self.config)?;
+        config.roster = with_joined(&config)?;
+        Ok(config)
     }
 
     /// Hands over each call that reached the rules, in the order of the journal.

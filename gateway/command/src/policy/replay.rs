@@ -21,7 +21,8 @@ Another gateway's journal, with that gateway's configuration:
   cofferdam policy replay --config gateway.toml --journal copy/journal --rules new.toml
 
 A call is decided as it was asked: by its subject as recorded and at its time,
-with the labels and workspaces that the configuration has today. One whose
+with the labels and workspaces that hosts and projects have today, those of hosts that
+joined included. One whose
 deciding part was a secret, or too long, is told as undecidable and never guessed.
 That other rules decide the same is no difference. Of what was permitted, the
 grant of then is not compared.
