@@ -89,9 +89,38 @@ pub fn load(config: &Config) -> Result<Loaded, LoadError> {
     }
 }
 
+/// What this host is called: as its configuration or its certificate has it.
+#[must_use]
+pub fn host_name(config: &Config) -> String {
+    let certified = || load(config).ok().map(|loaded| loaded.identity.name().name().to_owned());
+    let named = Some(config.name.clone()).filter(|name| !name.is_empty()).or_else(certified);
+    named.unwrap_or_else(|| "this host".to_owned())
+}
+
 /// Where the authority is that this host enrolled with, if it did: HOST:PORT.
 #[must_use]
 pub fn address(config: &Config) -> Option<String> {
     let directory = config.identity.directory.as_ref()?;
     Membership::load(directory).ok().flatten().map(|it| it.address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use example::Example;
+
+    #[test]
+    fn a_host_is_called_as_its_configuration_says_or_else_its_certificate() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = include_str!("../../../packaging/config/agent.toml");
+        let mut config = Config::parse(&directory.path().join("agent.toml"), text).unwrap();
+        let place = directory.path().join("identity");
+        config.identity.directory = Some(place.clone());
+        config.identity.files = None;
+        assert_eq!(host_name(&config), "this host");
+        Example::new(directory.path()).membership().save(&place).unwrap();
+        assert_eq!(host_name(&config), "web-1");
+        config.name = "web-1.example".to_owned();
+        assert_eq!(host_name(&config), "web-1.example");
+    }
 }

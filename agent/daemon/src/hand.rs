@@ -19,6 +19,7 @@ use crate::ceiling::Current;
 use crate::config::{Config, ConfigError};
 use crate::control::{self, AskError, Request};
 use crate::doctor::{CONFIGURATION, ServiceUser, UserError};
+use crate::enrolment::host_name;
 use crate::freeze::{FlagError, Freeze, Frozen};
 use crate::metrics;
 use crate::remains::{Remain, installed};
@@ -113,7 +114,7 @@ pub fn freeze(here: &Here) -> Result<Vec<String>, HandError> {
     let mut told = vec![format!(
         "{} is frozen: nothing new starts until `cofferdam-agent unfreeze`. What runs goes on; \
          `cofferdam-agent kill-all` ends it.",
-        config.name
+        host_name(&config)
     )];
     let lost = "without this flag the freeze may end with a restart of the host";
     // Without a runtime directory the agent does not run, and the other flag holds.
@@ -132,8 +133,8 @@ pub fn unfreeze(here: &Here) -> Result<Vec<String>, HandError> {
     let left: Result<(), Frozen> = freeze.check();
     let told = match (was, left) {
         (_, Err(frozen)) => format!("warning: {frozen}"),
-        (true, Ok(())) => format!("{} is not frozen any more", config.name),
-        (false, Ok(())) => format!("{} was not frozen", config.name),
+        (true, Ok(())) => format!("{} is not frozen any more", host_name(&config)),
+        (false, Ok(())) => format!("{} was not frozen", host_name(&config)),
     };
     Ok(vec![told])
 }

@@ -141,7 +141,8 @@ impl Callers {
         let given = [("users", users), ("groups", groups), ("tenants", tenants)];
         let given = given.into_iter().filter_map(|(name, it)| Some(list(name, it.as_ref()?)));
         let never = (!deny_users.is_empty()).then(|| list("never", deny_users));
-        given.chain(never).collect::<Vec<_>>().join("; ")
+        let all: Vec<_> = given.chain(never).collect();
+        if all.is_empty() { "whomever a gateway names".to_owned() } else { all.join("; ") }
     }
 
     /// Whether no caller can get through.

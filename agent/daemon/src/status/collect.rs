@@ -97,7 +97,7 @@ pub fn at_rest(config: &Config) -> Status {
         processes: Some(processes),
     });
     Status {
-        host: config.name.clone(),
+        host: enrolment::host_name(config),
         agent: None,
         silent: None,
         frozen: Freeze::of(config).check().err().map(|frozen| frozen.to_string()),
