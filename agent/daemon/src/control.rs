@@ -179,6 +179,8 @@ async fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
 const BURIAL: Duration = Duration::from_secs(5);
 /// How long runs are given to be told apart as cancelled before their cells go.
 const NOTICE: Duration = Duration::from_millis(50);
+/// How long is waited for cells that are being prepared.
+const PREPARED: Duration = Duration::from_secs(1);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Ends every run and every cell at once, without grace.
@@ -188,6 +190,7 @@ async fn kill_all(agent: &Arc<Agent>) -> Killed {
         run.cancel("host owner");
     }
     tokio::time::sleep(NOTICE).await;
+    agent.cells.none_is_coming(PREPARED).await;
     let warden = agent.cells.warden();
     let cells = warden.cells().await;
     for cell in &cells {

@@ -16,6 +16,8 @@ use crate::programs::Pins;
 
 /// How long a prepared cell waits to be asked for.
 const SHELF_LIFE: Duration = Duration::from_mins(1);
+/// How often is looked whether one is ready.
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// A cell that served nobody yet.
 #[derive(Debug)]
@@ -47,6 +49,17 @@ impl Cells {
             self.end(spare.cell);
         }
         None
+    }
+
+    /// Waits until none is being prepared, or for so long: whoever ends all cells wants
+    /// to see those, too.
+    pub async fn none_is_coming(&self, most: Duration) {
+        let arrived = async {
+            while !self.lock().coming.is_empty() {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        drop(tokio::time::timeout(most, arrived).await);
     }
 
     /// Has another cell like this one prepared, for whoever comes next.
