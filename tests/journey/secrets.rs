@@ -306,7 +306,8 @@ fn no_secret_of_hosts_that_join_and_of_their_authority_is_anywhere_but_in_its_fi
     let authority = "certificate_seconds = 4\nannounce_seconds = 1\noverlap_seconds = 4\n";
     let mut joined = Joined::start(authority);
     let mut secrets = Secrets::default();
-    let at = |name: &str| joined.gateway.place.join(name);
+    let place = joined.gateway.place.clone();
+    let at = |name: &str| place.join(name);
     for name in ["authority/ca.key", "authority/trust.key", "signing.key"] {
         secrets.add_key(&at(name));
     }
