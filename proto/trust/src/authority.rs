@@ -27,8 +27,8 @@ use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::lapse::Lapse;
 use crate::digest::{hex, sha256};
+use crate::lapse::Lapse;
 use crate::name::{PeerName, Role};
 use crate::private_file::{self, PrivateFileError};
 
@@ -226,16 +226,11 @@ impl Authority {
     /// The root's certificate in DER.
     pub fn root_der(&self) -> &[u8] {
         &self.root_der
+    }
+
     /// When its own certificate ends.
     pub fn lapse(&self) -> Option<Lapse> {
         Lapse::of_chain(self.certificate_pem.as_bytes(), false).ok()
-    }
-
-    /// Whether a root is above it, whose key is elsewhere.
-    pub fn is_intermediate(&self) -> bool {
-        self.root_pem.is_some()
-    }
-
     }
 
     /// Whether a root is above it, whose key is elsewhere.
