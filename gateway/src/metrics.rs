@@ -75,11 +75,11 @@ impl Metrics {
     }
 
     /// A call stopped before anything was asked of a host.
-    pub(crate) fn stopped(&self, tool: &str, fault: &Fault, took: Duration) {
+    pub(crate) fn stopped(&self, tool: &str, fault: &Fault, span: Duration) {
         if let Fault::Busy(busy) = fault {
             self.limits.count([words::busy(busy)]);
         }
-        self.ended_as(words::tool(tool), words::fault(fault), took);
+        self.ended_as(words::tool(tool), words::fault(fault), span);
     }
 
     /// A call was no call of a tool that there is.
@@ -88,13 +88,13 @@ impl Metrics {
     }
 
     /// A call ended, or goes on without its caller.
-    pub(crate) fn ended(&self, tool: &str, ending: &Ending, took: Duration) {
-        self.ended_as(words::tool(tool), ending.kind(), took);
+    pub(crate) fn ended(&self, tool: &str, ending: &Ending, span: Duration) {
+        self.ended_as(words::tool(tool), ending.kind(), span);
     }
 
-    fn ended_as(&self, tool: &'static str, outcome: &'static str, took: Duration) {
+    fn ended_as(&self, tool: &'static str, outcome: &'static str, span: Duration) {
         self.calls.count([tool, outcome]);
-        self.call_seconds.observe(tool, took);
+        self.call_seconds.observe(tool, span);
     }
 
     /// A request did not become a call.

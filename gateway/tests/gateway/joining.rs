@@ -160,6 +160,7 @@ async fn a_host_that_joined_is_there_after_a_restart() {
     assert!(host.asked().len() >= 2);
 }
 
+#[allow(clippy::float_cmp, reason = "counts are whole, and compared as they are written")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_authority_does_and_what_of_it_lapses_is_told_to_collectors() {
     let (served, authority) = served("[metrics]\nlisten = \"127.0.0.1:0\"\n").await;

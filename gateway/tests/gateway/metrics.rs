@@ -1,5 +1,6 @@
 //! What is told of the gateway to whoever collects metrics, and how little can be done
 //! to it there.
+#![allow(clippy::float_cmp, reason = "counts are whole, and compared as they are written")]
 
 use std::net::SocketAddr;
 use std::path::Path;

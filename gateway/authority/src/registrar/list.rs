@@ -158,8 +158,8 @@ impl Registrar {
 
     /// When a list ends that this authority signed.
     fn lapse_of(&self, signed: &SignedTrustList) -> Option<Lapse> {
-        let signer = TrustedKeys::from_iter([self.signer.public_key()]);
-        let list = TrustList::verify(&signer, signed).ok()?;
+        let own = TrustedKeys::from_iter([self.signer.public_key()]);
+        let list = TrustList::verify(&own, signed).ok()?;
         Some(Lapse { begins: list.issued_at, ends: list.expires_at, by_itself: false })
     }
 }

@@ -8,6 +8,7 @@ mod descriptors;
 mod desk;
 mod full_disk;
 mod keys;
+mod measured;
 mod reconciliation;
 mod redaction;
 mod tampering;
