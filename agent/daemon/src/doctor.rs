@@ -12,6 +12,7 @@ mod hand;
 mod identity;
 mod leases;
 mod narrowing;
+mod network;
 mod page;
 mod places;
 mod prerequisites;

@@ -19,9 +19,6 @@ use crate::lapses;
 use crate::pipeline::Agent;
 use crate::remains;
 
-/// Limits that an ending may name.
-const LIMITS: [&str; 5] = ["output", "processes", "file_size", "open_files", "disk"];
-
 /// What was counted since the agent began.
 #[derive(Debug)]
 pub struct Metrics {
@@ -56,9 +53,12 @@ impl Metrics {
         let limit = match ending {
             Ending::TimedOut { .. } => Some("wall"),
             Ending::OutOfMemory { .. } => Some("memory"),
-            Ending::LimitHit { limit, .. } => {
-                Some(LIMITS.into_iter().find(|known| known == limit).unwrap_or("other"))
-            }
+            Ending::LimitHit { limit, .. } => Some(match limit.as_str() {
+                "output" => "output",
+                "file size" => "file_size",
+                "idle milliseconds" => "idle",
+                _ => "other",
+            }),
             _ => None,
         };
         if let Some(limit) = limit {

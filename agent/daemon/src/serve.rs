@@ -271,12 +271,7 @@ pub async fn serve(mut loaded: Loaded, inherited: Inherited) -> anyhow::Result<(
         stop.send_replace(true);
     };
     let serving = server.serve_with_incoming_shutdown(connections, stopping);
-    tokio::spawn(Arc::clone(&agent.cells).look_after());
-    tokio::spawn(look_after_places(Arc::clone(&agent)));
-    tokio::spawn(ask_for_records(Arc::clone(&agent)));
-    tokio::spawn(sweep(Arc::clone(&agent)));
-    tokio::spawn(freeze::watch(Arc::clone(&agent)));
-    tokio::spawn(lapses::warn(config.clone()));
+    look_after(&agent, &config);
     keep_standing(&agent, &config, tls)?;
     tokio::spawn(control::serve(control, Arc::clone(&agent), About::new(config)));
     tokio::spawn(service_manager::stay_alive());
@@ -285,6 +280,16 @@ pub async fn serve(mut loaded: Loaded, inherited: Inherited) -> anyhow::Result<(
     tracing::info!(?address, name = %agent.name, "serving");
     Box::pin(until_put_away(serving, put_away(&agent, stopped))).await?;
     Ok(journal.close()?)
+}
+
+/// What goes on beside calls for as long as the agent serves.
+fn look_after(agent: &Arc<Agent>, config: &Config) {
+    tokio::spawn(Arc::clone(&agent.cells).look_after());
+    tokio::spawn(look_after_places(Arc::clone(agent)));
+    tokio::spawn(ask_for_records(Arc::clone(agent)));
+    tokio::spawn(sweep(Arc::clone(agent)));
+    tokio::spawn(freeze::watch(Arc::clone(agent)));
+    tokio::spawn(lapses::warn(config.clone()));
 }
 
 /// Renews the certificate and hears of trust lists, where this host enrolled.

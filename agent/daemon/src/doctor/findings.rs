@@ -4,6 +4,8 @@
 use cofferdam_abilities::{Abilities, Ability, Line, State, checklist};
 use serde::Serialize;
 
+use super::identity::TIMELY;
+
 /// All that was found.
 #[derive(Debug, Serialize)]
 pub struct Findings {
@@ -43,13 +45,10 @@ impl Findings {
     pub(super) fn new(facts: Abilities, agent: Vec<Ability>, asked_as_root: bool) -> Self {
         let host = facts.table();
         let open = open_lines(&host);
-        let timely = |line: &&Ability| super::identity::TIMELY.contains(&line.name);
-        let mut timely = agent.iter().filter(timely);
-        let see_to = timely.any(|line| line.state != State::Full);
         let stopped = |lines: &[Ability]| lines.iter().any(Ability::stops_cells);
         Self {
             cells: !stopped(&host) && !stopped(&agent),
-            see_to,
+            see_to: see_to(&agent),
             asked_as_root,
             asked_as: rustix::process::geteuid().as_raw(),
             facts,
@@ -58,6 +57,12 @@ impl Findings {
             open,
         }
     }
+}
+
+/// Whether something ends soon, or would by a wrong clock.
+fn see_to(agent: &[Ability]) -> bool {
+    let mut timely = agent.iter().filter(|line| TIMELY.contains(&line.name));
+    timely.any(|line| line.state != State::Full)
 }
 
 fn open_lines(table: &[Ability]) -> Vec<OpenLine> {
@@ -91,6 +96,14 @@ mod tests {
         assert_eq!(open.len(), 1);
         assert_eq!((open[0].line.number, open[0].kernel, open[0].partly), (41, Some("7.1"), false));
         assert!(version("6.12") > version("6.7"));
+    }
+
+    #[test]
+    fn what_ends_soon_is_told_apart_from_what_is_merely_weaker() {
+        let line = |name, state| Ability::new(name, Need::Required, state, "");
+        let weaker = line("agent.warden", State::Partial);
+        assert!(!see_to(&[weaker.clone(), line("agent.root", State::Full)]));
+        assert!(see_to(&[weaker, line("agent.root", State::Partial)]));
     }
 
     #[test]

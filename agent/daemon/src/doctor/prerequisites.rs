@@ -9,7 +9,9 @@ use cofferdam_ceiling::Ceiling;
 use cofferdam_profile::Profiles;
 use rustix::process::geteuid;
 
-use super::{CONFIGURATION, disk, hand, identity, leases, narrowing, places, reach, services};
+use super::{
+    CONFIGURATION, disk, hand, identity, leases, narrowing, network, places, reach, services,
+};
 use crate::ceiling::Current;
 use crate::config::Config;
 
@@ -51,6 +53,7 @@ impl Prerequisites {
         lines.push(profiles(&config, ceiling.as_ref()));
         lines.push(places::worker(&config.worker, ceiling.as_ref()));
         lines.extend(identity::lines(&config));
+        lines.extend(network::lines(&config));
         lines.extend(hand::lines(&config));
         lines.push(places::journal(&config.journal));
         lines.push(reach::warden(config.warden.as_deref()));

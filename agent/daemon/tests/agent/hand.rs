@@ -232,6 +232,7 @@ fn value(text: &str, sample: &str) -> f64 {
     line.unwrap_or_else(|| panic!("{sample} is missing in\n{text}")).parse().unwrap()
 }
 
+#[allow(clippy::float_cmp, reason = "counts are whole, and compared as they are written")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_agent_counts_is_printed_and_what_files_say_where_none_answers() {
     let mut host = Host::start();
