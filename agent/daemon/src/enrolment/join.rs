@@ -218,7 +218,11 @@ async fn ask(
             Ok(Enrolled::Certified(credentials)) => return Ok(Some(credentials)),
             Ok(Enrolled::Pending(_)) if !request.wait => return Ok(None),
             Ok(Enrolled::Pending(after)) => {
-                tracing::info!("waiting until the gateway's owner approves this host");
+                let key = keys.signing.public_key();
+                tracing::info!(
+                    "waiting until the gateway's owner approves this host: `cofferdam host show` \
+                     there shows its signing key, {key}"
+                );
                 tokio::time::sleep(after).await;
             }
             Err(error) if error.is_passing() && request.wait => {
