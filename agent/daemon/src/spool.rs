@@ -11,27 +11,25 @@
 //! later.
 
 pub mod digest;
+mod kept;
 mod place;
+mod reader;
 mod room;
 mod tail;
 
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tokio::sync::watch;
 
 pub use place::HELD;
+pub use reader::Reader;
 pub use room::Room;
 
 use place::Place;
 use room::Part;
 use tail::Tail;
-
-use crate::restart::strip::Strip;
 
 /// An offset that no stream gets to: who reads from here on skips the stream,
 /// and waits for the end only.
@@ -106,16 +104,6 @@ struct State {
     closed: bool,
 }
 
-/// Somebody who reads.
-#[derive(Debug)]
-pub struct Reader {
-    spool: Arc<Spool>,
-    id: u64,
-    changed: watch::Receiver<()>,
-    /// How long its place is held after it left.
-    held: Option<Duration>,
-}
-
 impl Spool {
     /// Holds `capacity` bytes of each stream, and takes `limit` in all.
     #[must_use]
@@ -183,75 +171,6 @@ impl Spool {
         Ok(taken)
     }
 
-    /// What comes from now on outlives this process; nothing came yet. Such a spool
-    /// [takes](Self::take_from) from pipes and is given no bytes.
-    pub fn keep_in(&self, strips: [Strip; 2]) {
-        let mut state = self.lock();
-        for (tail, strip) in state.tails.iter_mut().zip(strips) {
-            tail.keep_in(strip);
-        }
-    }
-
-    /// What an earlier process kept of both streams.
-    ///
-    /// # Errors
-    /// Where those are no strips.
-    pub fn take_up(&self, strips: [OwnedFd; 2]) -> io::Result<()> {
-        let mut tails = Vec::new();
-        for strip in strips {
-            let (strip, start, end, digest) = Strip::read(strip)?;
-            tails.push(Tail::again(strip, start, end, digest));
-        }
-        let mut state = self.lock();
-        state.total = tails.iter().map(Tail::end).sum();
-        for (to, tail) in state.tails.iter_mut().zip(tails) {
-            *to = tail;
-        }
-        state.note_held();
-        Ok(())
-    }
-
-    /// Whether what it holds outlives this process.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
-        self.lock().tails.iter().all(Tail::is_kept)
-    }
-
-    /// Moves what it can now from a pipe, and says how much that was; 0: it has ended.
-    ///
-    /// # Errors
-    /// `WouldBlock` where the pipe has nothing yet; inside, where the limit is hit.
-    pub fn take_from(
-        &self,
-        stream: Stream,
-        pipe: impl AsFd,
-    ) -> io::Result<Result<usize, LimitHit>> {
-        let mut state = self.lock();
-        let left = usize::try_from(self.limit.saturating_sub(state.total)).unwrap_or(usize::MAX);
-        if left == 0 {
-            let more = rustix::io::read(pipe, &mut [0_u8])?;
-            state.hit_limit |= more > 0;
-            return Ok(if more > 0 { Err(LimitHit { limit: self.limit }) } else { Ok(0) });
-        }
-        let most = state.room(stream, self.capacity).min(left).clamp(1, PIECE);
-        let capacity = state.part.of_stream(self.capacity);
-        let taken = state.tails[stream as usize].take(pipe, most, capacity)?;
-        state.total += taken as u64;
-        state.note_held();
-        drop(state);
-        if taken > 0 {
-            self.changed.send_replace(());
-        }
-        Ok(Ok(taken))
-    }
-
-    /// Takes what a pipe holds beyond what readers left room for, once: the run has
-    /// ended, and its end waits for nobody.
-    pub fn take_the_rest(&self) {
-        self.lock().part.widen();
-        self.changed.send_replace(());
-    }
-
     /// No more bytes will come.
     pub fn close(&self) {
         let mut state = self.lock();
@@ -260,20 +179,6 @@ impl Spool {
         state.note_held();
         drop(state);
         self.changed.send_replace(());
-    }
-
-    /// Reads from the given offsets of standard output and error on.
-    #[must_use]
-    pub fn reader(self: &Arc<Self>, offsets: [u64; 2]) -> Reader {
-        let changed = self.changed.subscribe();
-        let mut state = self.lock();
-        let id = state.next_reader;
-        state.next_reader += 1;
-        state.readers.insert(id, offsets);
-        drop(state);
-        self.changed.send_replace(());
-        self.audience.send_replace(());
-        Reader { spool: Arc::clone(self), id, changed, held: None }
     }
 
     /// Waits until nobody reads.
@@ -378,59 +283,6 @@ impl State {
     fn note_held(&mut self) {
         let held = self.tails.iter().map(Tail::held).sum();
         self.part.note(held);
-    }
-}
-
-impl Reader {
-    /// The next piece; `None` once all was read and no more will come.
-    pub async fn next(&mut self) -> Option<Piece> {
-        loop {
-            self.changed.mark_unchanged();
-            match self.take() {
-                Ok(piece) => {
-                    self.spool.changed.send_replace(());
-                    return Some(piece);
-                }
-                Err(true) => return None,
-                Err(false) => drop(self.changed.changed().await),
-            }
-        }
-    }
-
-    /// A piece, or whether the end was reached.
-    fn take(&self) -> Result<Piece, bool> {
-        let mut state = self.spool.lock();
-        let State { tails, readers, closed, .. } = &mut *state;
-        let Some(at) = readers.get_mut(&self.id) else { return Err(true) };
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let (tail, offset) = (&tails[stream as usize], &mut at[stream as usize]);
-            if *offset < tail.start() {
-                let (start, length) = (*offset, tail.start() - *offset);
-                *offset = tail.start();
-                return Ok(Piece::Gap { stream, offset: start, length });
-            }
-            let data = tail.copy_from(*offset, PIECE);
-            if !data.is_empty() {
-                let start = *offset;
-                *offset += data.len() as u64;
-                return Ok(Piece::Output { stream, offset: start, data });
-            }
-        }
-        Err(*closed)
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.spool.lock();
-        state.readers.remove(&self.id);
-        let begun = state.begun.remove(&self.id);
-        drop(state);
-        if let Some((begun, how_long)) = begun.zip(self.held) {
-            self.spool.hold(begun, how_long);
-        }
-        self.spool.changed.send_replace(());
-        self.spool.audience.send_replace(());
     }
 }
 
