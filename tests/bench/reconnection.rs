@@ -14,7 +14,7 @@ const ROUNDS: usize = 5;
 /// How long it is away: until agents wait as long as they ever do between attempts.
 const AWAY: Duration = Duration::from_secs(5);
 /// Longer than all of them need.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How soon they are back.
 pub(crate) struct Reconnections {

@@ -96,6 +96,13 @@ impl ServiceManager {
         self.lock().iter().map(|(name, _)| name.clone()).collect()
     }
 
+    /// Keeps something by this name, and nothing else by it.
+    pub fn put(&self, name: &str, descriptor: OwnedFd) {
+        let mut kept = self.lock();
+        kept.retain(|(known, _)| known != name);
+        kept.push((name.to_owned(), descriptor));
+    }
+
     /// Takes all that is kept away, as when the service is stopped.
     pub fn let_all_go(&self) {
         self.lock().clear();
@@ -136,6 +143,7 @@ fn keep(socket: &UnixDatagram, kept: &Kept) -> bool {
     if says("FDSTOREREMOVE=1") {
         kept.retain(|(known, _)| known != name);
     } else if says("FDSTORE=1") {
+        assert!(says("FDPOLL=0"), "a pipe whose writer is gone would be let go: {text}");
         kept.extend(given.into_iter().map(|it| (name.to_owned(), it)));
     }
     true

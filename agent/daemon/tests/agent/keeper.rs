@@ -1,35 +1,24 @@
-//! A service manager for one agent: it keeps the descriptors that the agent gives it,
-//! as sd_notify(3) says, and hands them to the next one. What the manager does with its
-//! socket is what systemd does; nothing of the agent or the warden is another than
-//! packages install.
+//! A host whose agent is restarted under a service manager that keeps its descriptors;
+//! nothing of the agent or the warden is another than packages install.
 
 use std::fs;
-use std::io::{IoSliceMut, Read};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use cofferdam_tests::service_manager::ServiceManager;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::host::{AGENT, Host, is_root};
 
-/// Inherited descriptors are numbered from here on until a shell moves them.
-const HIGH: i32 = 1000;
-
-/// What is kept, by name.
-type Kept = Arc<Mutex<Vec<(String, OwnedFd)>>>;
-
 /// A host whose agent is restarted.
 pub(crate) struct Keeper {
     pub(crate) host: Host,
-    kept: Kept,
+    manager: ServiceManager,
     warden: Child,
     agent: Option<Child>,
 }
@@ -45,18 +34,15 @@ impl Keeper {
         // Its files are what is wanted.
         host.stop();
         let directory = host.directory.path().to_owned();
-        let notify = UnixDatagram::bind(directory.join("notify.sock")).unwrap();
-        let listener = UnixListener::bind(directory.join("warden.sock")).unwrap();
-        let mode = |name: &str| {
-            let mode = fs::Permissions::from_mode(0o666);
-            fs::set_permissions(directory.join(name), mode).unwrap();
-        };
-        ["notify.sock", "warden.sock"].into_iter().for_each(mode);
+        let manager = ServiceManager::at(&directory);
+        let socket = directory.join("warden.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        fs::set_permissions(&socket, PermissionsExt::from_mode(0o666)).unwrap();
         if is_root() {
-            chown(directory.join("warden.sock"), Some(AGENT), Some(AGENT)).unwrap();
+            chown(&socket, Some(AGENT), Some(AGENT)).unwrap();
         }
         let uid = if is_root() { AGENT } else { rustix::process::geteuid().as_raw() };
-        let program = std::path::Path::new(env!("CARGO_BIN_EXE_cofferdam-agent"));
+        let program = Path::new(env!("CARGO_BIN_EXE_cofferdam-agent"));
         let warden = Command::new(program.with_file_name("cofferdam-warden"))
             .arg("--ceiling")
             .arg(directory.join("host/ceiling.toml"))
@@ -64,10 +50,7 @@ impl Keeper {
             .stdin(Stdio::from(OwnedFd::from(listener)))
             .spawn()
             .unwrap();
-        let kept = Kept::default();
-        let keeping = Arc::clone(&kept);
-        std::thread::spawn(move || while keep(&notify, &keeping) {});
-        let mut keeper = Self { host, kept, warden, agent: None };
+        let mut keeper = Self { host, manager, warden, agent: None };
         keeper.start_agent();
         keeper
     }
@@ -90,43 +73,16 @@ impl Keeper {
     }
 
     pub(crate) fn start_agent(&mut self) {
-        let directory = self.host.directory.path();
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let given: Vec<(String, OwnedFd)> = kept
-            .iter()
-            .map(|(name, it)| {
-                let copy = fcntl_dupfd_cloexec(it, HIGH).unwrap();
-                fcntl_setfd(&copy, FdFlags::empty()).unwrap();
-                (name.clone(), copy)
-            })
-            .collect();
-        drop(kept);
-        let (ready, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
-        let tell = fcntl_dupfd_cloexec(tell, HIGH).unwrap();
-        fcntl_setfd(&tell, FdFlags::empty()).unwrap();
-        let number = |it: &OwnedFd| std::os::fd::AsRawFd::as_raw_fd(it).to_string();
-        let moves: Vec<String> = (given.iter().enumerate())
-            .map(|(at, (_, it))| format!("exec {}<&{n} {n}<&-", at + 3, n = number(it)))
-            .collect();
-        let script = format!("export LISTEN_PID=$$\n{}\nexec \"$@\"", moves.join("\n"));
-        let names: Vec<_> = given.iter().map(|(name, _)| name.as_str()).collect();
-        let mut command = Command::new("/bin/bash");
-        command
-            .args(["-c", &script, "bash", env!("CARGO_BIN_EXE_cofferdam-agent"), "--config"])
-            .arg(directory.join("agent/agent.toml"))
-            .args(["--descriptor-store", "--ready-fd", &number(&tell)])
-            .env("NOTIFY_SOCKET", directory.join("notify.sock"));
-        if !given.is_empty() {
-            command.env("LISTEN_FDS", given.len().to_string());
-            command.env("LISTEN_FDNAMES", names.join(":"));
-        }
-        if is_root() {
-            command.uid(AGENT).gid(AGENT);
-        }
-        let agent = command.spawn().unwrap();
-        drop((given, tell));
-        let mut line = String::new();
-        fs::File::from(ready).read_to_string(&mut line).unwrap();
+        let configuration = self.host.directory.path().join("agent/agent.toml");
+        let arguments =
+            ["--config".as_ref(), configuration.as_os_str(), "--descriptor-store".as_ref()];
+        let program = Path::new(env!("CARGO_BIN_EXE_cofferdam-agent"));
+        let started = self.manager.start(program, arguments, |command| {
+            if is_root() {
+                command.uid(AGENT).gid(AGENT);
+            }
+        });
+        let (agent, line) = started.unwrap();
         let address = line.strip_prefix("{\"address\":\"").and_then(|rest| rest.split('"').next());
         address.expect("the agent became ready").clone_into(&mut self.host.address);
         self.agent = Some(agent);
@@ -134,8 +90,7 @@ impl Keeper {
 
     /// Names of what is kept.
     pub(crate) fn names(&self) -> Vec<String> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().map(|(name, _)| name.clone()).collect()
+        self.manager.names()
     }
 
     /// Waits until as few are kept.
@@ -149,14 +104,12 @@ impl Keeper {
 
     /// Adds something to what is kept.
     pub(crate) fn put(&self, name: &str, descriptor: OwnedFd) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(known, _)| known != name);
-        kept.push((name.to_owned(), descriptor));
+        self.manager.put(name, descriptor);
     }
 
     /// Takes all that is kept away, as when the service is stopped.
     pub(crate) fn let_all_go(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.manager.let_all_go();
     }
 
     /// The PID 1s of the warden's cells.
@@ -182,32 +135,4 @@ impl Drop for Keeper {
         _ = self.warden.wait();
         assert!(left == 0 || std::thread::panicking(), "{left} cells outlive their sockets");
     }
-}
-
-/// Takes one message; false where the socket is of no use any more.
-fn keep(socket: &UnixDatagram, kept: &Kept) -> bool {
-    let mut text = [0; 4096];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut parts = [IoSliceMut::new(&mut text)];
-    let flags = RecvFlags::CMSG_CLOEXEC;
-    let Ok(received) = recvmsg(socket.as_fd(), &mut parts, &mut control, flags) else {
-        return false;
-    };
-    let mut given = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            given.extend(descriptors);
-        }
-    }
-    let text = String::from_utf8_lossy(&text[..received.bytes]).into_owned();
-    let name = text.lines().find_map(|line| line.strip_prefix("FDNAME=")).unwrap_or("stored");
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if text.lines().any(|line| line == "FDSTOREREMOVE=1") {
-        kept.retain(|(known, _)| known != name);
-    } else if text.lines().any(|line| line == "FDSTORE=1") {
-        assert!(text.lines().any(|line| line == "FDPOLL=0"), "{text}");
-        kept.extend(given.into_iter().map(|it| (name.to_owned(), it)));
-    }
-    true
 }
