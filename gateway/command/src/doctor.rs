@@ -115,9 +115,7 @@ fn examine(path: &std::path::Path, config: &Config) -> Vec<Finding> {
     let known = format!("{}, for the gateway `{}`", path.display(), config.name);
     let mut findings = vec![Finding::good("configuration", known)];
     findings.extend(files::keys(config));
-    findings.extend(files::rules(config));
-    findings.extend(files::tokens(config));
-    findings.extend(files::journal(config));
+    findings.extend([files::rules(config), files::tokens(config), files::journal(config)]);
     findings.extend(lapses::look(config));
     findings.extend(ports::look(config));
     findings.extend(hosts::look(config));

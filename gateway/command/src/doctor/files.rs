@@ -22,7 +22,9 @@ pub(super) fn keys(config: &Config) -> Vec<Finding> {
     all.push(match SigningKey::load(&config.signing_key) {
         Ok(key) => Finding::good("key.signing", format!("key id {}", key.key_id())),
         Err(error) => {
-            let fix = format!("{mode}; `cofferdam authority init` or `cofferdam pki` makes one");
+            let make =
+                "`cofferdam authority init` or `cofferdam pki` makes one where there is none";
+            let fix = format!("{make}; else {mode}");
             Finding::wrong("key.signing", error.to_string(), fix)
         }
     });
@@ -48,37 +50,37 @@ pub(super) fn keys(config: &Config) -> Vec<Finding> {
 }
 
 /// The rules can be taken. Those that are signed are looked at by `policy verify`.
-pub(super) fn rules(config: &Config) -> Option<Finding> {
+pub(super) fn rules(config: &Config) -> Finding {
     let path = &config.rules;
     if !config.rules_keys.is_empty() {
         let shown = path.display();
-        return Some(if path.exists() {
+        return if path.exists() {
             Finding::good("rules", format!("{shown}, signed: see `cofferdam policy verify`"))
         } else {
             Finding::wrong("rules", format!("there is no {shown}"), "bring the publisher's bundle")
-        });
+        };
     }
     let taken = RuleFiles::load(&[path.as_path()]).map_err(|error| error.to_string());
     let taken = taken.and_then(|files| files.parse().map_err(|error| error.to_string()));
-    Some(match taken {
+    match taken {
         Ok(_) => Finding::good("rules", path.display().to_string()),
         Err(error) => {
             let fix = format!("`cofferdam policy check {}` tells everything", path.display());
             Finding::wrong("rules", first_line(&error), fix)
         }
-    })
+    }
 }
 
 /// Somebody can call.
-pub(super) fn tokens(config: &Config) -> Option<Finding> {
+pub(super) fn tokens(config: &Config) -> Finding {
     let make = "`cofferdam token create NAME --user USER`";
     // Looking must not make it.
     if !config.state.exists() {
         let detail = format!("there is no {} yet: nobody can call", config.state.display());
-        return Some(Finding::see_to("tokens", detail, make));
+        return Finding::see_to("tokens", detail, make);
     }
     let found = TokenStore::open(&config.state).and_then(|store| store.list());
-    Some(match found {
+    match found {
         Ok(all) if all.is_empty() => {
             Finding::see_to("tokens", "there is none: nobody can call", make)
         }
@@ -87,33 +89,34 @@ pub(super) fn tokens(config: &Config) -> Option<Finding> {
             let fix = "mend the file's owner and mode (0600), or the disk";
             Finding::wrong("tokens", error.to_string(), fix)
         }
-    })
+    }
 }
 
 /// What was done can be recorded, and for a while.
-pub(super) fn journal(config: &Config) -> Option<Finding> {
-    let (name, path) = ("journal", &config.journal);
+pub(super) fn journal(config: &Config) -> Finding {
+    let name = "journal";
+    let path = std::path::absolute(&config.journal).unwrap_or_else(|_| config.journal.clone());
     let shown = path.display();
     let place = path.ancestors().find(|it| it.exists()).unwrap_or(Path::new("/"));
     if let Err(error) = access(place, Access::WRITE_OK | Access::EXEC_OK) {
         let detail = format!("{shown} cannot be written: {}: {error}", place.display());
         let fix = "it belongs to the gateway's user, mode 0700";
-        return Some(Finding::wrong(name, detail, fix));
+        return Finding::wrong(name, detail, fix);
     }
     let free = match statvfs(place) {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
         Err(error) => {
             let detail = format!("{shown}: its disk cannot be looked at: {error}");
-            return Some(Finding::wrong(name, detail, "mend the disk"));
+            return Finding::wrong(name, detail, "mend the disk");
         }
     };
     let detail = format!("{shown}, {} MiB free", free >> 20);
     let fix = "make room, or name another directory: when it is full, nothing starts any more";
-    Some(match free {
+    match free {
         ..FULL => Finding::wrong(name, detail, fix),
         FULL..LITTLE => Finding::see_to(name, detail, fix),
         LITTLE.. => Finding::good(name, detail),
-    })
+    }
 }
 
 fn first_line(text: &str) -> String {
