@@ -14,7 +14,8 @@ use crate::gateways::field;
 const QUICK: &str = "approval = \"none\"\ncertificate_seconds = 5\noverlap_seconds = 5\n";
 
 fn lines(count: usize) -> String {
-    (1..=count).map(|number| format!("line {number}\n")).collect()
+    let lines: Vec<_> = (1..=count).map(|number| format!("line {number}")).collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]
