@@ -15,8 +15,8 @@ use crate::service::Served;
 /// The longest that a gateway takes to look again at a run that goes on.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn lost(reason: &str) -> Option<Ending> {
-    Some(Ending::Lost(Lost { reason: reason.to_owned() }))
+fn lost(reason: &str) -> Ending {
+    Ending::Lost(Lost { reason: reason.to_owned() })
 }
 
 /// What a caller is told of a run that ends like this, and what is recorded.
@@ -31,7 +31,7 @@ async fn told(ending: Option<Ending>, proof: Proof) -> (Value, Value) {
 
 #[tokio::test]
 async fn a_host_that_lost_a_run_proves_nothing_and_is_recorded_as_having_lost_it() {
-    let (answer, outcome) = told(lost("the agent was killed"), Proof::Missing).await;
+    let (answer, outcome) = told(Some(lost("the agent was killed")), Proof::Missing).await;
     let error = refusal(&answer);
     assert_eq!(error["reason"], "OUTCOME_LOST", "{error:#}");
     assert!(error["message"].as_str().unwrap().contains("the agent was killed"), "{error:#}");
@@ -56,7 +56,8 @@ async fn whatever_else_a_host_says_without_a_right_receipt_is_not_believed() {
     let unproven = endings.into_iter().map(|ending| (ending, Proof::Missing));
     let wrong = [Proof::OtherRun, Proof::OtherOutput, Proof::Strangers];
     // Who shows something for what it does not know has to show what is right.
-    let shown = wrong.into_iter().flat_map(|it| [(exited(0), it), (lost("it was killed"), it)]);
+    let shown =
+        wrong.into_iter().flat_map(|it| [(exited(0), it), (Some(lost("it was killed")), it)]);
     for (ending, proof) in unproven.chain(shown) {
         let what = format!("{ending:?} {proof:?}");
         let (answer, outcome) = told(ending, proof).await;
@@ -69,7 +70,7 @@ async fn whatever_else_a_host_says_without_a_right_receipt_is_not_believed() {
 
 #[tokio::test]
 async fn what_a_host_proves_to_have_lost_is_recorded_with_its_receipt() {
-    let (_, outcome) = told(lost("its cell was killed"), Proof::Right).await;
+    let (_, outcome) = told(Some(lost("its cell was killed")), Proof::Right).await;
     assert_eq!(outcome["ending"]["kind"], "lost", "{outcome:#}");
     assert_eq!(outcome["ending"]["reason"], "its cell was killed", "{outcome:#}");
     assert!(!outcome["receipt"].is_null(), "{outcome:#}");
@@ -78,13 +79,13 @@ async fn what_a_host_proves_to_have_lost_is_recorded_with_its_receipt() {
 #[tokio::test]
 async fn a_hosts_reason_is_one_bounded_line_whatever_it_says() {
     let reason = format!("\u{1b}[2J\n- the run went well\u{202e}{}", "x".repeat(2 << 20));
-    let (answer, outcome) = told(lost(&reason), Proof::Missing).await;
+    let (answer, outcome) = told(Some(lost(&reason)), Proof::Missing).await;
     let recorded = outcome["ending"]["reason"].as_str().unwrap();
     assert!(recorded.len() < 4096, "{}", recorded.len());
     assert!(!recorded.contains(['\n', '\u{1b}', '\u{202e}']), "{recorded}");
     assert!(refusal(&answer)["message"].as_str().unwrap().len() < 4096);
     // So long that no record would take it; it is signed for, and recorded all the same.
-    let (_, outcome) = told(lost(&reason), Proof::Right).await;
+    let (_, outcome) = told(Some(lost(&reason)), Proof::Right).await;
     assert_eq!(outcome["ending"]["kind"], "lost");
 }
 
@@ -116,6 +117,6 @@ async fn the_same_holds_for_the_end_of_a_run_that_nobody_waits_for() {
         assert_eq!(wrong["ending"]["reason"], "BAD_RECEIPT", "{proof:?}: {wrong:#}");
         assert!(wrong["receipt"].is_null(), "{wrong:#}");
     }
-    let lost = later(lost("the agent was killed"), Proof::Missing).await;
+    let lost = later(Some(lost("the agent was killed")), Proof::Missing).await;
     assert_eq!(lost["ending"]["kind"], "lost", "{lost:#}");
 }

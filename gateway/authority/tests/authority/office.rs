@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use cofferdam_authority::{Invitation, JoinServer, Owner, Registrar, Settings, State};
+use cofferdam_authority::{
+    GenerationEntry, Invitation, JoinServer, Owner, Registrar, Settings, State,
+};
 use cofferdam_journal::{Peer as Recorded, PeerStep};
 use cofferdam_proto::join::v1::enrol_response::Answer;
 use cofferdam_proto::join::v1::join_service_client::JoinServiceClient;
@@ -127,6 +129,11 @@ impl Office {
     /// Does something as the owner, from another connection to the state.
     pub(crate) fn owner<T>(&self, act: impl FnOnce(&Owner<'_>) -> T) -> T {
         act(&Owner::new(&self.state(), "tester"))
+    }
+
+    /// The authority's generations, as its owner sees them.
+    pub(crate) fn generations(&self) -> Vec<GenerationEntry> {
+        Owner::new(&self.state(), "tester").generations().unwrap()
     }
 
     /// A join token.
