@@ -48,6 +48,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
+#[cfg(fuzzing)]
+pub use migrate::fuzzed as migrated;
 use report::Format;
 
 /// Does what the command line of this process says.

@@ -30,7 +30,7 @@ use serde::Serialize;
 use crate::report::{Format, Report};
 
 use found::{Found, Line};
-use output::{OutputError, Written};
+use output::OutputError;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -125,8 +125,25 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, Mig
     if let Some(path) = servers {
         servers::read(&read(path)?, path, &mut found)?;
     }
-    let Written { files } = output::write(&mut found, gateway, out)?;
-    Ok(format.show(&Migrated { written: files, lines: found.lines }))
+    let texts = output::texts(&mut found, gateway)?;
+    let written = output::write(&texts, out)?;
+    Ok(format.show(&Migrated { written, lines: found.lines }))
+}
+
+/// For the fuzzer alone: the files that come out of these two, by their names; an error
+/// says that what was read came out as nothing that could be taken.
+#[cfg(fuzzing)]
+pub fn fuzzed(agent: &[u8], servers: &[u8]) -> Result<Vec<(&'static str, String)>, String> {
+    let mut found = Found::default();
+    let path = Path::new("old.json");
+    let read = serde_json::from_slice(agent)
+        .is_ok_and(|it| agent::read(&it, path, &mut found).is_ok())
+        | serde_json::from_slice(servers)
+            .is_ok_and(|it| servers::read(&it, path, &mut found).is_ok());
+    if !read {
+        return Ok(Vec::new());
+    }
+    output::texts(&mut found, "main").map_err(|error| error.to_string())
 }
 
 fn read(path: &Path) -> Result<serde_json::Value, MigrateError> {

@@ -9,7 +9,7 @@ use cofferdam_proto::join::v1::{
     EnrolRequest, Enrolment, RenewRequest, Renewal, SignedTrustList, WatchRequest, Watching,
 };
 use cofferdam_trust::{
-    Authority, Claim, JoinToken, SigningKey, TrustList, sign_enrolment, sign_renewal,
+    Authority, Claim, JoinToken, Purpose, SigningKey, TrustList, sign_enrolment, sign_renewal,
     sign_watching,
 };
 use libfuzzer_sys::fuzz_target;
@@ -42,11 +42,25 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     drop(Authority::request_key(data));
+    signed_list(data);
     if let Ok(token) = String::from_utf8_lossy(data).parse::<JoinToken>() {
         let again: JoinToken = token.text().parse().expect("a token that was written");
         assert_eq!(again.digest(), token.digest());
     }
 });
+
+/// A list that an authority did sign, whatever is in it.
+fn signed_list(data: &[u8]) {
+    let signature = KEY.sign(Purpose::Trust, data).to_vec();
+    let signed = SignedTrustList { list: data.to_vec(), key_id: KEY.key_id(), signature };
+    let key = KEY.public_key();
+    if let Ok(list) = TrustList::verify(&[key].into_iter().collect(), &signed) {
+        let again = TrustList::verify(&[key].into_iter().collect(), &list.sign(&KEY));
+        assert_eq!(again.expect("a list that was read"), list);
+        assert!(list.version > 0 && !list.roots.is_empty());
+    }
+    drop(TrustList::verify_first(&signed));
+}
 
 fn unsigned(data: &[u8]) {
     let (bytes, signature) = data.split_at(data.len().saturating_sub(64));

@@ -8,6 +8,7 @@ use super::MigrateError;
 use super::commands;
 use super::document::{Document, is_secret};
 use super::found::{Found, Program};
+use super::output;
 
 const MIB: u32 = 1024 * 1024;
 
@@ -59,6 +60,18 @@ impl Reader<'_> {
         Document { file: self.file, lines: &mut self.found.lines }
     }
 
+    /// Whether rules and ceiling can have it; says why where they cannot.
+    fn takes(&mut self, key: &str, value: &Value, add: impl FnOnce(&mut Found)) -> bool {
+        let some = Program { name: "ls".to_owned(), first: Vec::new() };
+        let mut alone = Found { allowed: vec![some], ..Found::default() };
+        add(&mut alone);
+        let refusal = output::refusal(&alone);
+        if let Some(why) = &refusal {
+            self.document().lost(key, value, why);
+        }
+        refusal.is_none()
+    }
+
     /// A list of strings, or a table of programs with their first arguments.
     fn commands(&mut self, key: &str, value: &Value, allowed: bool) {
         match value {
@@ -93,6 +106,9 @@ impl Reader<'_> {
         let value = Value::from(entry);
         match commands::parse(entry) {
             Ok(program) => {
+                if !self.takes(key, &value, |alone| alone.allowed.push(program.clone())) {
+                    return;
+                }
                 let Program { name, first } = &program;
                 let words = [std::slice::from_ref(name), first].concat().join(" ");
                 let (verb, list) = if allowed {
@@ -153,6 +169,9 @@ impl Reader<'_> {
             let path = entry.as_str().map(|it| it.trim_end_matches('/'));
             match path {
                 Some(path) if path.starts_with('/') && !path.contains(['*', '?', '$', '\0']) => {
+                    if !self.takes(&key, entry, |alone| choose(alone).push(path.to_owned())) {
+                        continue;
+                    }
                     let list = choose(self.found);
                     if !list.iter().any(|known| known == path) {
                         list.push(path.to_owned());
@@ -227,10 +246,17 @@ impl Reader<'_> {
         let amount = value.as_f64().filter(|number| number.is_finite() && *number > 0.0);
         let amount = amount.map(|number| (number * f64::from(unit)).ceil());
         match amount.filter(|number| *number < 2f64.powi(53)) {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
             Some(number) => {
-                *choose(&mut self.found.limits) = Some(number as u64);
-                self.document().became(&key, value, became);
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "checked"
+                )]
+                let number = number as u64;
+                if self.takes(&key, value, |alone| *choose(&mut alone.limits) = Some(number)) {
+                    *choose(&mut self.found.limits) = Some(number);
+                    self.document().became(&key, value, became);
+                }
             }
             None => self.document().lost(&key, value, "it is no number above zero"),
         }

@@ -40,16 +40,11 @@ pub(crate) enum OutputError {
     },
 }
 
-/// What was written.
-pub(super) struct Written {
-    pub(super) files: Vec<PathBuf>,
-}
+/// A file that comes out: its name and its text.
+pub(super) type Text = (&'static str, String);
 
-pub(super) fn write(
-    found: &mut Found,
-    gateway: &str,
-    directory: &Path,
-) -> Result<Written, OutputError> {
+/// The files that come out, each read by its own parser.
+pub(super) fn texts(found: &mut Found, gateway: &str) -> Result<Vec<Text>, OutputError> {
     let gateway = PeerName::new(DEFAULT_TRUST_DOMAIN, Role::Gateway, gateway)?;
     add_workspaces(found);
     note_network(found);
@@ -61,19 +56,34 @@ pub(super) fn write(
     if !found.projects.is_empty() {
         texts.push(("gateway-hosts.toml", hosts(&found.projects)));
     }
+    Ok(texts)
+}
+
+/// Why nothing could be made of this alone; none: it can be taken.
+pub(super) fn refusal(alone: &Found) -> Option<String> {
+    if let Err(errors) = RuleSet::parse(&[("rules.toml", &rules(alone))], [0; 32]) {
+        let first = errors.errors.first().map(|error| format!("{}; {}", error.message, error.help));
+        return Some(first.unwrap_or_else(|| errors.to_string()));
+    }
+    let gateway = PeerName::new(DEFAULT_TRUST_DOMAIN, Role::Gateway, "main").ok()?;
+    Ceiling::parse(&ceiling(alone, &gateway)).err().map(|error| error.to_string())
+}
+
+/// Writes them, where none of them is there.
+pub(super) fn write(texts: &[Text], directory: &Path) -> Result<Vec<PathBuf>, OutputError> {
     let files = texts.iter().map(|(name, _)| directory.join(name)).collect::<Vec<_>>();
     if let Some(there) = files.iter().find(|path| path.exists()) {
         return Err(OutputError::Exists(there.clone()));
     }
     let failed = |path: &Path, source| OutputError::Write { path: path.to_owned(), source };
     std::fs::create_dir_all(directory).map_err(|source| failed(directory, source))?;
-    for (path, (_, text)) in files.iter().zip(&texts) {
+    for (path, (_, text)) in files.iter().zip(texts) {
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o644).open(path);
         file.and_then(|mut file| file.write_all(text.as_bytes()))
             .map_err(|source| failed(path, source))?;
     }
-    Ok(Written { files })
+    Ok(files)
 }
 
 /// Workspaces of projects are directories that could be changed.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::MigrateError;
 use super::document::{Document, is_secret};
 use super::found::{Found, Project};
+use super::output;
 
 /// Where the list stands.
 const LISTS: [&str; 4] = ["servers", "mcpServers", "projects", "mcp_servers"];
@@ -74,12 +75,21 @@ fn server_of(key: &str, called: Option<&str>, server: &Value, file: &str, found:
     let host = host_of(fields);
     let workspace = WORKSPACES.iter().find_map(|it| text(it)).filter(|it| it.starts_with('/'));
     let workspace = workspace.map(|it| it.trim_end_matches('/').to_owned());
+    let workspace = workspace.filter(|it| {
+        let alone = Found { writable: vec![it.clone()], ..Found::default() };
+        output::refusal(&alone).is_none()
+    });
+    if found.projects.iter().any(|known| known.name == project) {
+        return document.lost(key, server, "another server has this name, or comes to it");
+    }
     let became = match &workspace {
         Some(workspace) => format!("project `{project}`: {workspace} on the host `{host}`"),
         None => format!("project `{project}` on the host `{host}`"),
     };
     let note = match (&workspace, changed) {
-        (None, _) => "it names no directory: write its `workspace` before you use it",
+        (None, _) => {
+            "it names no directory that can be one: write its `workspace` before you use it"
+        }
         (_, true) => "its name was changed to what a project may be called",
         _ => "",
     };

@@ -224,3 +224,45 @@ fn hostile_values_stay_within_their_strings() {
     let shown = String::from_utf8(done.stdout).unwrap();
     assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
 }
+
+#[test]
+fn what_no_rule_could_name_is_told_and_keeps_nothing_else_from_being_written() {
+    let place = TempDir::new().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let agent = r#"{
+        "allowed_commands": ["ls", "/usr//bin/make", "/usr/bin/"],
+        "path_restrictions": { "allowed": ["/srv/shop", "/srv/../etc"] },
+        "resource_limits": { "max_processes": 1e12, "max_open_files": 64 }
+    }"#;
+    let servers = r#"{ "servers": [
+        { "name": "shop", "path": "/srv/shop" }, { "name": "-shop-", "path": "/srv/other" }
+    ] }"#;
+    std::fs::write(path("agent.json"), agent).unwrap();
+    std::fs::write(path("servers.json"), servers).unwrap();
+    let done = cofferdam(&[
+        "migrate",
+        "--json",
+        "--agent",
+        &path("agent.json"),
+        "--servers",
+        &path("servers.json"),
+        "--out",
+        &path("out"),
+    ]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    for key in
+        ["allowed_commands[0]", "path_restrictions.allowed[0]", "resource_limits.max_open_files"]
+    {
+        assert!(became(&report, key).is_string(), "{key}");
+    }
+    for key in [
+        "allowed_commands[1]",
+        "path_restrictions.allowed[1]",
+        "resource_limits.max_processes",
+        "servers[1]",
+    ] {
+        assert!(became(&report, key).is_null(), "{key}");
+    }
+    assert_eq!(written(&place, "gateway-hosts.toml").matches("name = \"shop\"").count(), 1);
+}
