@@ -7,6 +7,7 @@ mod lifetime;
 mod loopback;
 mod neighbours;
 mod programs;
+mod successor;
 mod terminals;
 mod warm;
 

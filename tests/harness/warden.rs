@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,8 @@ const CELLS: u32 = 64;
 pub struct Warden {
     socket: UnixStream,
     process: Child,
+    /// Where it is connected to, and by whom.
+    listener: Option<(UnixListener, u32)>,
     /// Holds the ceiling's file.
     pub directory: TempDir,
 }
@@ -45,6 +47,8 @@ pub struct Cell {
     /// The uid it runs under.
     pub uid: u32,
     ended: RefCell<Vec<(RunId, RunEnding)>>,
+    /// The ways into leaves that no run was started in yet, by their numbers.
+    ways: RefCell<Vec<(u32, Vec<OwnedFd>)>>,
 }
 
 /// A run that goes on.
@@ -150,7 +154,7 @@ impl Warden {
             .stderr(log)
             .spawn()
             .expect("cofferdam-warden starts");
-        Self { socket, process, directory }
+        Self { socket, process, listener: None, directory }
     }
 
     /// Starts a warden that waits for agents of `agent_uid` on a socket, as
@@ -165,14 +169,24 @@ impl Warden {
         std::fs::write(&ceiling, ceiling_text(root, &[], CELLS)).expect("the ceiling is written");
         let path = directory.path().join("warden.sock");
         let listener = UnixListener::bind(&path).expect("a listening socket");
-        let process = Command::new(program("cofferdam-warden"))
-            .args(["--ceiling".as_ref(), ceiling.as_os_str()])
-            .args(["--agent-uid", &agent_uid.to_string(), "--listening-fd", "0"])
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .spawn()
-            .expect("cofferdam-warden starts");
+        let process = listening(&ceiling, agent_uid, &path, listener.as_fd(), None);
         let socket = UnixStream::connect(&path).expect("a connection");
-        Self { socket, process, directory }
+        Self { socket, process, directory, listener: Some((listener, agent_uid)) }
+    }
+
+    /// Kills the warden, which does nothing about that, and starts the next one where
+    /// `program` is another; then comes again.
+    ///
+    /// # Panics
+    /// When it is not one that listens, or cannot be started.
+    pub fn kill_and_start(&mut self, program: Option<&Path>) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+        let (listener, uid) = self.listener.as_ref().expect("it listens");
+        let place = self.directory.path();
+        let (ceiling, path) = (place.join("ceiling.toml"), place.join("warden.sock"));
+        self.process = listening(&ceiling, *uid, &path, listener.as_fd(), program);
+        self.reconnect();
     }
 
     /// Leaves the warden and comes again, as a restarted agent does.
@@ -182,6 +196,16 @@ impl Warden {
     pub fn reconnect(&mut self) {
         let path = self.directory.path().join("warden.sock");
         self.socket = UnixStream::connect(path).expect("a connection");
+    }
+
+    /// Where the cells of one that listens have their cgroups, in each hierarchy that
+    /// there is.
+    #[must_use]
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        let name = cgroup_of(&self.directory.path().join("warden.sock"));
+        let mounts = ["memory", "pids", "cpu", "blkio", ""].into_iter();
+        let all = mounts.map(|mount| Path::new("/sys/fs/cgroup").join(mount).join(&name));
+        all.filter(|place| place.exists()).collect()
     }
 
     /// Whether the warden hangs up without taking a request.
@@ -229,7 +253,8 @@ impl Warden {
         };
         match receive::<CellEvent>(&control).map_err(|error| error.to_string())?.0 {
             CellEvent::Ready(layers) => {
-                Ok(Cell { id, control, layers, cgroup, uid, ended: RefCell::default() })
+                let (ended, ways) = (RefCell::default(), RefCell::default());
+                Ok(Cell { id, control, layers, cgroup, uid, ended, ways })
             }
             CellEvent::BuildFailed(BuildFailure { step, errno, detail }) => {
                 Err(format!("{}: {detail} (errno {errno})", step.name()))
@@ -287,8 +312,9 @@ impl Warden {
         let leaf = Leaf { cell: cell.id, number };
         send(&self.socket, &WardenRequest::MakeLeaf(leaf, limits), &[]).expect("a request");
         loop {
-            match receive::<WardenEvent>(&self.socket).expect("the warden answers").0 {
-                WardenEvent::Leaf { leaf: it, there, detail } if it == leaf => {
+            match receive::<WardenEvent>(&self.socket).expect("the warden answers") {
+                (WardenEvent::Leaf { leaf: it, there, detail }, ways) if it == leaf => {
+                    cell.ways.borrow_mut().push((number, ways));
                     return if there { Ok(number) } else { Err(detail) };
                 }
                 _ => {}
@@ -338,6 +364,7 @@ impl Drop for Warden {
             _ = self.process.kill();
         }
         _ = self.process.wait();
+        self.cgroups().iter().for_each(|place| _ = std::fs::remove_dir(place));
     }
 }
 
@@ -390,9 +417,12 @@ impl Cell {
         let (stderr, stderr_end) = std::io::pipe().expect("a pipe");
         let streams = [null.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()];
         let run = plan.run;
-        let given = if plan.terminal.is_some() { &[] } else { &streams[..] };
-        send(&self.control, &CellRequest::Start(plan), given).expect("a request");
-        drop((stdout_end, stderr_end));
+        let mut given = if plan.terminal.is_some() { Vec::new() } else { streams.to_vec() };
+        let mut all = self.ways.borrow_mut();
+        let ways: Vec<_> = all.extract_if(.., |(number, _)| *number == plan.leaf).collect();
+        given.extend(ways.iter().flat_map(|(_, ways)| ways).map(AsFd::as_fd));
+        send(&self.control, &CellRequest::Start(plan), &given).expect("a request");
+        drop((stdout_end, stderr_end, ways, all));
         loop {
             match self.event() {
                 (CellEvent::Started { run: it, loopback }, mut given) if it == run => {
@@ -454,6 +484,30 @@ impl Cell {
     pub fn control_fd(&self) -> i32 {
         self.control.as_raw_fd()
     }
+}
+
+/// The cgroup that a warden of a test is started with, time and again.
+fn cgroup_of(socket: &Path) -> String {
+    let place = socket.parent().and_then(Path::file_name).expect("its directory's name");
+    format!("cofferdam-test{}", place.to_string_lossy())
+}
+
+/// A warden that listens as systemd starts it, in a cgroup of that name.
+fn listening(
+    ceiling: &Path,
+    agent_uid: u32,
+    path: &Path,
+    listener: BorrowedFd<'_>,
+    other: Option<&Path>,
+) -> Child {
+    let listener = listener.try_clone_to_owned().expect("a descriptor");
+    Command::new(other.map_or_else(|| program("cofferdam-warden"), Path::to_owned))
+        .args(["--ceiling".as_ref(), ceiling.as_os_str()])
+        .args(["--agent-uid", &agent_uid.to_string(), "--listening-fd", "0", "--cgroup"])
+        .arg(cgroup_of(path))
+        .stdin(Stdio::from(listener))
+        .spawn()
+        .expect("cofferdam-warden starts")
 }
 
 /// A plan of a cell with the host's /usr and /etc, one writable workspace, and

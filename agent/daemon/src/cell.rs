@@ -7,7 +7,7 @@
 //! What a cell says is a claim of a process that runs beside untrusted code: it
 //! is bounded, decoded strictly, and believed only for runs that were started.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
@@ -56,6 +56,9 @@ const VANISH_TIME: Duration = Duration::from_secs(5);
 /// they become fewer.
 const LOOKS: usize = 2;
 
+/// How often a warden that is started anew is asked again.
+const AGAIN: usize = 3;
+
 /// A cell that is built.
 #[derive(Debug)]
 pub struct Cell {
@@ -69,6 +72,8 @@ pub struct Cell {
     kept: Arc<OnceLock<KeptCell>>,
     waiting: Arc<Mutex<Waiting>>,
     last_leaf: AtomicU32,
+    /// The ways into leaves, by their numbers, until their runs start.
+    ways: Mutex<HashMap<u32, Vec<OwnedFd>>>,
     /// Leaves of runs that are over and left something in the background.
     left: Mutex<VecDeque<Leaf>>,
     gone: Gone,
@@ -130,7 +135,7 @@ impl Cell {
         };
         let (kept, last_leaf) = (Arc::default(), AtomicU32::default());
         let post = Post::open(Arc::clone(&socket), Arc::downgrade(&kept));
-        let (given_up, left) = (AtomicBool::default(), Mutex::default());
+        let (given_up, left, ways) = <(AtomicBool, Mutex<_>, Mutex<_>)>::default();
         Ok(Self {
             id,
             uid,
@@ -141,6 +146,7 @@ impl Cell {
             kept,
             waiting,
             last_leaf,
+            ways,
             left,
             gone,
             given_up,
@@ -215,10 +221,7 @@ impl Cell {
     /// that goes on in it. Waits a while until nothing of it is left.
     pub async fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
-        match self.warden.destroy(self.id).await {
-            Ok(()) => drop(tokio::time::timeout(VANISH_TIME, self.gone().wait()).await),
-            Err(error) => tracing::error!(cell = %self.id, %error, "cannot end the cell"),
-        }
+        destroy(&self.warden, self.id, self.gone()).await;
     }
 
     /// A cgroup leaf for one run; `None` where the cell has no cgroup.
@@ -230,15 +233,31 @@ impl Cell {
             return Ok(None);
         }
         self.look_for_left().await;
-        let number = self.last_leaf.fetch_add(1, Ordering::Relaxed) + 1;
-        let leaf = Leaf { cell: self.id, number };
-        warden.make_leaf(leaf, limits).await.map(|()| Some(leaf))
+        let mut again = 0..AGAIN;
+        loop {
+            let number = self.last_leaf.fetch_add(1, Ordering::Relaxed) + 1;
+            let leaf = Leaf { cell: self.id, number };
+            match warden.make_leaf(leaf, limits).await {
+                Ok(ways) => {
+                    self.lock_ways().insert(number, ways);
+                    return Ok(Some(leaf));
+                }
+                // The warden was started anew, perhaps after it made this one.
+                Err(WardenError::Gone | WardenError::Channel(_))
+                    if self.is_there() && again.next().is_some() =>
+                {
+                    self.lock_left().push_back(leaf);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Has the leaf of a run removed that is over: that it can be is the kernel's
     /// word that nothing of the run is left. Where something is, the cell is given
     /// up. `background`: it may leave something.
     pub async fn leave(&self, leaf: Leaf, background: bool) {
+        self.lock_ways().remove(&leaf.number);
         if background {
             self.lock_left().push_back(leaf);
             self.look_for_left().await;
@@ -260,6 +279,10 @@ impl Cell {
 
     fn lock_left(&self) -> MutexGuard<'_, VecDeque<Leaf>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_ways(&self) -> MutexGuard<'_, HashMap<u32, Vec<OwnedFd>>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the leaf is, relative to each hierarchy's mount.
@@ -298,8 +321,9 @@ impl Cell {
         let (ended, ending) = oneshot::channel();
         self.lock().runs.insert(run, WaitingRun { started: Some(started), ended, kept });
         let streams = streams.map(|ChildEnds { stdin, stdout, stderr }| [stdin, stdout, stderr]);
-        let streams = streams.into_iter().flatten().collect();
-        match self.ask(CellRequest::Start(plan), streams, answer).await {
+        let ways = self.lock_ways().remove(&plan.leaf).unwrap_or_default();
+        let given = streams.into_iter().flatten().chain(ways).collect();
+        match self.ask(CellRequest::Start(plan), given, answer).await {
             Ok(Ok((given, loopback))) => {
                 let mut given = given.into_iter();
                 let (process, terminal) = (given.next(), given.next());
@@ -368,10 +392,7 @@ impl Cell {
             return;
         }
         tracing::warn!(cell = %id, "the cell did not end by itself; the warden ends it");
-        match warden.destroy(id).await {
-            Ok(()) => drop(tokio::time::timeout(VANISH_TIME, gone.wait()).await),
-            Err(error) => tracing::error!(cell = %id, %error, "cannot end the cell"),
-        }
+        destroy(warden, id, gone).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -387,6 +408,18 @@ impl Running {
             biased;
             ending = &mut self.ended => ending.map_or(Next::Vanished, Next::Ended),
             () = self.gone.wait() => Next::Vanished,
+        }
+    }
+}
+
+/// Has a cell ended, and waits a while until nothing of it is left. The warden that was
+/// asked may be one that is not there any more.
+async fn destroy(warden: &Warden, id: CellId, mut gone: Gone) {
+    for _ in 0..AGAIN {
+        if let Err(error) = warden.destroy(id).await {
+            tracing::error!(cell = %id, %error, "cannot end the cell");
+        } else if tokio::time::timeout(VANISH_TIME, gone.wait()).await.is_ok() {
+            return;
         }
     }
 }

@@ -63,6 +63,8 @@ pub const WRITE_FILES: &str = "write files";
 /// of them, counted from the last one that made room: whoever else waits may have
 /// had that.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a cell is asked for anew of a warden that was started anew.
+const AGAIN_ANEW: usize = 3;
 /// How often it tries meanwhile.
 const AGAIN: Duration = Duration::from_millis(20);
 /// A caller's working context: who, where, in which of his sessions.
@@ -277,8 +279,14 @@ impl Cells {
     /// Builds a cell; where the ceiling allows no more, an idle one makes room.
     async fn build(&self, plan: &CellPlan, subject: &str) -> Result<Cell, BuildError> {
         let mut since = Instant::now();
+        let mut again = 0..AGAIN_ANEW;
         loop {
             match Cell::build(&self.warden, complete(plan, subject)?).await {
+                // The warden was started anew: what it began is over, and did nothing yet.
+                Err(
+                    BuildError::Warden(WardenError::Gone | WardenError::Channel(_))
+                    | BuildError::Vanished,
+                ) if again.next().is_some() => {}
                 Err(BuildError::Warden(WardenError::Refused {
                     refusal: Refusal::Exhausted,
                     ..

@@ -10,13 +10,15 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use cofferdam_plan::CellId;
+
 pub use installed::{Remain, installed, print};
 
 /// Where cgroup v2 is, or the v1 hierarchy that every cell is in.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"];
-/// Cells' cgroups are at the root, or in the unit of the warden.
-const PLACES: [&str; 2] = ["", "system.slice/cofferdam-warden.service"];
-/// What the warden calls its directory.
+/// The unit that cells are in.
+const UNIT: &str = "system.slice/cofferdam-cells.service";
+/// What a warden calls a directory of its own, at the root.
 const PREFIX: &str = "cofferdam-";
 /// Directories of one cell, at most: its leaves and what is beneath.
 const DEEPEST: usize = 3;
@@ -27,12 +29,17 @@ pub fn cells() -> Vec<(PathBuf, usize)> {
     let Some(mount) = MOUNTS.iter().map(Path::new).find(|mount| is_hierarchy(mount)) else {
         return Vec::new();
     };
-    let wardens = PLACES.iter().flat_map(|place| directories(&mount.join(place)));
-    let wardens = wardens.filter(|it| {
-        let name = it.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.strip_prefix(PREFIX).is_some_and(|pid| pid.bytes().all(|b| b.is_ascii_digit()))
+    let named = |it: &Path, is_so: &dyn Fn(&str) -> bool| {
+        it.file_name().and_then(|name| name.to_str()).is_some_and(is_so)
+    };
+    let wardens = directories(mount).filter(|it| {
+        named(it, &|name| {
+            let pid = name.strip_prefix(PREFIX);
+            pid.is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))
+        })
     });
-    let cells = wardens.flat_map(|warden| directories(&warden));
+    let cells = wardens.chain([mount.join(UNIT)]).flat_map(|place| directories(&place));
+    let cells = cells.filter(|it| named(it, &|name| CellId::named(name).is_some()));
     cells.map(|cell| (cell.clone(), processes(&cell, DEEPEST))).collect()
 }
 

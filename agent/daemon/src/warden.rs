@@ -1,22 +1,27 @@
 //! The agent's end of the warden's socket: many cells at once over one stream.
 //!
-//! A reader task gives each event to the cell it names. When the stream ends,
-//! every waiting cell is told, and the next request connects anew where there
-//! is a path to connect to.
+//! When the stream ends, and there is a path to connect to, the warden was started
+//! anew, or is being: the agent connects again, and asks for the cells that it had. So
+//! a warden that is restarted, upgraded or killed takes no cell with it. Questions that
+//! had no answer are asked once more where nothing can have come of them; of a cell
+//! that was being built nobody knows, and it is over.
 
-use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cofferdam_plan::channel::ChannelError;
-use cofferdam_plan::{CellId, CellPlan, Leaf, Limits, Refusal, WardenEvent, WardenRequest};
+use cofferdam_plan::{CellId, CellPlan, Leaf, Limits, Refusal, WardenRequest};
 use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::frames;
+mod link;
+
+use link::{Answer, LeafAnswer, Link, Waiting};
 
 /// How the warden is reached.
 #[derive(Debug)]
@@ -28,10 +33,10 @@ pub enum Endpoint {
 }
 
 /// The warden, from here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Warden {
     path: Option<PathBuf>,
-    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    link: Arc<tokio::sync::Mutex<Option<Arc<Link>>>>,
 }
 
 /// A cell that is being built.
@@ -62,7 +67,7 @@ pub enum WardenError {
         detail: String,
     },
     /// The stream ended.
-    #[error("the warden is gone, and every cell with it; start cofferdam-warden again")]
+    #[error("the warden is gone, or has no such cell; is cofferdam-warden running?")]
     Gone,
     /// It cannot be reached.
     #[error("cannot reach the warden at `{path}`: {source}; is cofferdam-warden running?")]
@@ -95,30 +100,6 @@ pub struct Known {
     pub since: SystemTime,
 }
 
-#[derive(Debug)]
-struct Link {
-    socket: UnixStream,
-    sending: tokio::sync::Mutex<()>,
-    cells: Mutex<Option<HashMap<CellId, Waiting>>>,
-    /// What is known of them, for whoever looks.
-    known: Mutex<HashMap<CellId, Known>>,
-    records: Mutex<Option<oneshot::Sender<Result<OwnedFd, String>>>>,
-}
-
-/// Who waits for what of one cell.
-#[derive(Debug)]
-struct Waiting {
-    answer: Option<oneshot::Sender<Answer>>,
-    leaves: HashMap<u32, oneshot::Sender<LeafAnswer>>,
-    /// Dropped when the cell is gone.
-    gone: watch::Sender<bool>,
-}
-
-type Answer = Result<(u32, String), (Refusal, String)>;
-
-/// Whether a leaf is there, and why not.
-type LeafAnswer = (bool, String);
-
 /// How long what is left in a leaf may take to end, with a look after each pause.
 const ENDING: [Duration; 6] = [
     Duration::from_millis(1),
@@ -128,6 +109,14 @@ const ENDING: [Duration; 6] = [
     Duration::from_millis(300),
     Duration::from_millis(600),
 ];
+
+/// How long a warden that was there may be away. Longer than systemd takes to start it
+/// again; then its cells are given up.
+const AWAY: Duration = Duration::from_secs(30);
+/// How often is tried meanwhile.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long who only wants to know whether it is there waits.
+const GLANCE: Duration = Duration::from_secs(1);
 
 impl Warden {
     /// Reaches the warden. Must be called within a tokio runtime.
@@ -140,10 +129,11 @@ impl Warden {
             Endpoint::Inherited(socket) => {
                 let socket = std::os::unix::net::UnixStream::from(socket);
                 socket.set_nonblocking(true)?;
-                (None, Some(Link::start(UnixStream::from_std(socket)?)))
+                let socket = UnixStream::from_std(socket)?;
+                (None, Some(Link::start(socket, |link| drop(link.left()))))
             }
         };
-        Ok(Self { path, link: tokio::sync::Mutex::new(link) })
+        Ok(Self { path, link: Arc::new(tokio::sync::Mutex::new(link)) })
     }
 
     /// Asks for a cell; `control` is its end of its control socket.
@@ -151,19 +141,13 @@ impl Warden {
     /// # Errors
     /// See [`WardenError`].
     pub async fn build(&self, plan: CellPlan, control: OwnedFd) -> Result<Building, WardenError> {
-        let cell = plan.cell;
         let link = self.link().await?;
-        link.note(&plan);
         let (answer, answered) = oneshot::channel();
         let (held, gone) = watch::channel(false);
-        link.wait_for(cell, Waiting { answer: Some(answer), leaves: HashMap::new(), gone: held })?;
+        link.wait_for(plan.cell, Waiting::new(answer, held, Some(&plan)))?;
         link.send(&WardenRequest::Build(plan), Some(&control)).await?;
         drop(control);
-        match answered.await {
-            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
-            Ok(Err((refusal, detail))) => Err(WardenError::Refused { refusal, detail }),
-            Err(_) => Err(WardenError::Gone),
-        }
+        building(answered, gone).await
     }
 
     /// Goes on with a cell that was built for an earlier agent.
@@ -171,25 +155,30 @@ impl Warden {
     /// # Errors
     /// Where it is gone, or the warden.
     pub async fn adopt(&self, cell: CellId) -> Result<Building, WardenError> {
-        let link = self.link().await?;
-        let (answer, answered) = oneshot::channel();
-        let (held, gone) = watch::channel(false);
-        link.wait_for(cell, Waiting { answer: Some(answer), leaves: HashMap::new(), gone: held })?;
-        link.send(&WardenRequest::Adopt(cell), None).await?;
-        match answered.await {
-            Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
-            Ok(Err(_)) | Err(_) => Err(WardenError::Gone),
+        loop {
+            let link = self.link().await?;
+            let (answer, answered) = oneshot::channel();
+            let (held, gone) = watch::channel(false);
+            let asked = async {
+                link.wait_for(cell, Waiting::new(answer, held, None))?;
+                link.send(&WardenRequest::Adopt(cell), None).await?;
+                building(answered, gone).await
+            };
+            match asked.await {
+                Err(_) if !link.is_open() && self.path.is_some() => {}
+                other => return other,
+            }
         }
     }
 
-    /// Has a cgroup leaf made for a run; its cell's PID 1 has it then.
+    /// Has a cgroup leaf made for a run; the ways into it, for its cell's PID 1.
     ///
     /// # Errors
-    /// See [`WardenError`].
-    pub async fn make_leaf(&self, leaf: Leaf, limits: Limits) -> Result<(), WardenError> {
+    /// See [`WardenError`]. One that was perhaps made all the same goes with its cell.
+    pub async fn make_leaf(&self, leaf: Leaf, limits: Limits) -> Result<Vec<OwnedFd>, WardenError> {
         match self.ask_of_leaf(leaf, WardenRequest::MakeLeaf(leaf, limits)).await? {
-            (true, _) => Ok(()),
-            (false, why) => Err(WardenError::NoLeaf(why)),
+            (true, _, ways) => Ok(ways),
+            (false, why, _) => Err(WardenError::NoLeaf(why)),
         }
     }
 
@@ -199,7 +188,7 @@ impl Warden {
     /// # Errors
     /// Where cell or warden are gone, and the leaf with them.
     pub async fn remove_leaf(&self, leaf: Leaf) -> Result<bool, WardenError> {
-        Ok(self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, false)).await?.0)
+        self.take_leaf(leaf, false).await
     }
 
     /// Has a leaf removed whose run is over, and ended what is left in it; false
@@ -209,12 +198,23 @@ impl Warden {
     /// Where cell or warden are gone, and the leaf with them.
     pub async fn end_leaf(&self, leaf: Leaf) -> Result<bool, WardenError> {
         for pause in ENDING {
-            if !self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, true)).await?.0 {
+            if !self.take_leaf(leaf, true).await? {
                 return Ok(true);
             }
-            tokio::time::sleep(pause).await;
+            sleep(pause).await;
         }
-        Ok(!self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, true)).await?.0)
+        Ok(!self.take_leaf(leaf, true).await?)
+    }
+
+    /// Has a leaf removed, by the warden of the day: twice does no harm.
+    async fn take_leaf(&self, leaf: Leaf, end: bool) -> Result<bool, WardenError> {
+        loop {
+            let link = self.link().await?;
+            match self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, end)).await {
+                Err(_) if !link.is_open() && self.path.is_some() => {}
+                answer => return Ok(answer?.0),
+            }
+        }
     }
 
     async fn ask_of_leaf(
@@ -224,7 +224,7 @@ impl Warden {
     ) -> Result<LeafAnswer, WardenError> {
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
-        link.with(leaf.cell, |cell| cell.leaves.insert(leaf.number, answer))?;
+        link.wait_for_leaf(leaf, answer)?;
         link.send(&request, None).await?;
         answered.await.map_err(|_| WardenError::Gone)
     }
@@ -236,7 +236,7 @@ impl Warden {
     pub async fn records(&self) -> Result<Result<OwnedFd, String>, WardenError> {
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
-        link.records.lock().unwrap_or_else(PoisonError::into_inner).replace(answer);
+        link.wait_for_records(answer);
         link.send(&WardenRequest::Records, None).await?;
         answered.await.map_err(|_| WardenError::Gone)
     }
@@ -255,21 +255,82 @@ impl Warden {
         link.map(|link| link.known()).unwrap_or_default()
     }
 
-    /// Whether the warden can be asked.
+    /// Whether the warden can be asked now.
     pub async fn is_there(&self) -> bool {
-        self.link().await.is_ok()
+        timeout(GLANCE, self.link()).await.is_ok_and(|link| link.is_ok())
     }
 
     async fn link(&self) -> Result<Arc<Link>, WardenError> {
-        let mut link = self.link.lock().await;
-        if let Some(link) = link.as_ref().filter(|link| link.is_open()) {
+        let slot = self.link.lock().await;
+        if let Some(link) = slot.as_ref().filter(|link| link.is_open()) {
+            return Ok(Arc::clone(link));
+        }
+        drop(slot);
+        let warden = self.clone();
+        // Goes on when whoever asks has no more patience.
+        tokio::spawn(async move { warden.reach().await }).await.unwrap_or(Err(WardenError::Gone))
+    }
+
+    /// Connects, if nobody did meanwhile.
+    async fn reach(&self) -> Result<Arc<Link>, WardenError> {
+        let mut slot = self.link.lock().await;
+        if let Some(link) = slot.as_ref().filter(|link| link.is_open()) {
             return Ok(Arc::clone(link));
         }
         let path = self.path.as_ref().ok_or(WardenError::Gone)?;
-        let socket = UnixStream::connect(path)
-            .await
-            .map_err(|source| WardenError::Connect { path: path.clone(), source })?;
-        Ok(Arc::clone(link.insert(Link::start(socket))))
+        let away = if slot.is_some() { AWAY } else { Duration::ZERO };
+        let until = Instant::now() + away;
+        loop {
+            let failed = match UnixStream::connect(path).await {
+                Ok(socket) => match self.regain(&mut slot, socket, until).await {
+                    Ok(link) => return Ok(link),
+                    Err(error) => error,
+                },
+                Err(source) => WardenError::Connect { path: path.clone(), source },
+            };
+            if Instant::now() >= until {
+                // Whoever has a cell is told by the drop.
+                drop(slot.take().map(|link| link.left()));
+                return Err(failed);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// At once, and not when somebody asks next: its cells are to be adopted in time.
+    fn reach_again(self) {
+        let again: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(async move { drop(self.reach().await) });
+        tokio::spawn(again);
+    }
+
+    /// Goes on over a new connection with the cells of the one before it.
+    async fn regain(
+        &self,
+        slot: &mut Option<Arc<Link>>,
+        socket: UnixStream,
+        until: Instant,
+    ) -> Result<Arc<Link>, WardenError> {
+        let warden = self.clone();
+        let link = Link::start(socket, move |_| warden.reach_again());
+        let left = slot.replace(Arc::clone(&link)).map(|before| before.left()).unwrap_or_default();
+        if left.is_empty() {
+            return Ok(link);
+        }
+        timeout_at(until, link.adopt(left)).await.unwrap_or(Err(WardenError::Gone))?;
+        Ok(link)
+    }
+}
+
+/// What came of the question for a cell.
+async fn building(
+    answered: oneshot::Receiver<Answer>,
+    gone: watch::Receiver<bool>,
+) -> Result<Building, WardenError> {
+    match answered.await {
+        Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
+        Ok(Err((refusal, detail))) => Err(WardenError::Refused { refusal, detail }),
+        Err(_) => Err(WardenError::Gone),
     }
 }
 
@@ -290,132 +351,5 @@ impl Gone {
     #[must_use]
     pub fn was_told(&self) -> bool {
         *self.0.borrow()
-    }
-}
-
-impl Link {
-    fn start(socket: UnixStream) -> Arc<Self> {
-        let link = Arc::new(Self {
-            socket,
-            sending: tokio::sync::Mutex::new(()),
-            cells: Mutex::new(Some(HashMap::new())),
-            known: Mutex::default(),
-            records: Mutex::default(),
-        });
-        tokio::spawn(Arc::clone(&link).listen());
-        link
-    }
-
-    /// Gives events to their cells until the stream ends.
-    async fn listen(self: Arc<Self>) {
-        let error = loop {
-            match frames::receive::<WardenEvent>(&self.socket).await {
-                Ok((WardenEvent::Records(why), given)) => self.deliver_records(why, given),
-                Ok((event, _)) => self.deliver(event),
-                Err(error) => break error,
-            }
-        };
-        match error {
-            ChannelError::Closed => tracing::warn!("the warden closed its socket"),
-            error => tracing::error!(%error, "the warden's socket is unusable"),
-        }
-        // Whoever waits is told by the drop.
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    fn deliver_records(&self, why: String, given: Vec<OwnedFd>) {
-        let waiting = self.records.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let records = given.into_iter().next().ok_or(why);
-        // Nobody waits any more: the socket is closed by the drop.
-        drop(waiting.map(|waiting| waiting.send(records)));
-    }
-
-    fn deliver(&self, event: WardenEvent) {
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(cells) = cells.as_mut() else { return };
-        let mut answer = |cell, answer: Answer| {
-            let sender =
-                cells.get_mut(&cell).and_then(|waiting: &mut Waiting| waiting.answer.take());
-            // Nobody waits any more: the cell ends when its control socket closes.
-            sender.map(|sender| sender.send(answer))
-        };
-        match event {
-            WardenEvent::Building { cell, uid, cgroup } => drop(answer(cell, Ok((uid, cgroup)))),
-            WardenEvent::Refused { cell, refusal, detail } => {
-                drop(answer(cell, Err((refusal, detail))));
-                cells.remove(&cell);
-            }
-            WardenEvent::Gone { cell } => {
-                // Nobody may wait for it any more.
-                self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&cell);
-                _ = cells.remove(&cell).map(|waiting| waiting.gone.send(true));
-            }
-            // Delivered with its descriptor.
-            WardenEvent::Records(_) => {}
-            WardenEvent::Leaf { leaf, there, detail } => {
-                let waiting = cells.get_mut(&leaf.cell);
-                let sender = waiting.and_then(|waiting| waiting.leaves.remove(&leaf.number));
-                // Nobody waits any more: the leaf goes with its cell.
-                drop(sender.map(|sender| sender.send((there, detail))));
-            }
-        }
-    }
-
-    /// Does something with what waits for a cell; a cell that is gone is as if
-    /// the warden were.
-    fn with<T>(&self, cell: CellId, act: impl FnOnce(&mut Waiting) -> T) -> Result<T, WardenError> {
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = cells.as_mut().and_then(|cells| cells.get_mut(&cell));
-        waiting.map(act).ok_or(WardenError::Gone)
-    }
-
-    /// Remembers what is asked for.
-    fn note(&self, plan: &CellPlan) {
-        let known = Known {
-            id: plan.cell,
-            profile: plan.profile.clone(),
-            subject: plan.subject.clone(),
-            workspace: plan.workspace.path.as_path().to_owned(),
-            since: SystemTime::now(),
-        };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.cell, known);
-    }
-
-    /// What is there of it, and what of that is known; forgets the rest.
-    fn known(&self) -> Vec<Known> {
-        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = |cell: &CellId| cells.as_ref().is_some_and(|cells| cells.contains_key(cell));
-        known.retain(|cell, _| is_there(cell));
-        let bare = |id: &CellId| Known {
-            id: *id,
-            profile: String::new(),
-            subject: String::new(),
-            workspace: PathBuf::new(),
-            since: SystemTime::now(),
-        };
-        let all = cells.iter().flat_map(HashMap::keys);
-        all.map(|id| known.get(id).cloned().unwrap_or_else(|| bare(id))).collect()
-    }
-
-    fn wait_for(&self, cell: CellId, waiting: Waiting) -> Result<(), WardenError> {
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.as_mut().ok_or(WardenError::Gone)?.insert(cell, waiting);
-        Ok(())
-    }
-
-    async fn send(
-        self: &Arc<Self>,
-        request: &WardenRequest,
-        descriptor: Option<&OwnedFd>,
-    ) -> Result<(), WardenError> {
-        let _turn = self.sending.lock().await;
-        let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
-        Ok(frames::send(&self.socket, request, &descriptors).await?)
-    }
-
-    fn is_open(&self) -> bool {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }

@@ -1,30 +1,18 @@
-//! The cgroup leaf of a run, as PID 1 holds it: root made it, opened
-//! the way into it, and handed that over.
+//! The cgroup leaf of a run, as PID 1 holds it: root made it and opened the way into
+//! it, which came with the run.
 
 use std::fs::DirEntry;
 use std::os::fd::OwnedFd;
 
-use cofferdam_plan::GivenLeaf;
-use cofferdam_plan::channel::{self, ChannelError};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::sys;
 
-/// The leaves that were given and not yet used.
-pub(crate) struct Leaves {
-    /// Where the warden gives them. Never waited on.
-    socket: OwnedFd,
-    given: Vec<Leaf>,
-}
-
 /// One leaf.
-pub(crate) struct Leaf {
-    number: u32,
-    /// How a run gets in.
-    pub(crate) entry: Entry,
-}
+pub(crate) struct Leaf(u32);
 
-/// How a run gets into its leaf.
+/// How a run gets into its leaf. Whatever else was given: the kernel lets PID 1 into
+/// cgroups of its user alone.
 pub(crate) enum Entry {
     /// clone3(2) starts it there (cgroup v2).
     Clone(OwnedFd),
@@ -32,35 +20,30 @@ pub(crate) enum Entry {
     Join(Vec<OwnedFd>),
 }
 
-impl Leaves {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, given: Vec::new() }
+impl Entry {
+    /// Of the descriptors that came with a run; `None` where there is none.
+    pub(crate) fn of(mut descriptors: Vec<OwnedFd>) -> Option<Self> {
+        match descriptors.len() {
+            0 => None,
+            1 => descriptors.pop().map(Self::Clone),
+            _ => Some(Self::Join(descriptors)),
+        }
     }
 
-    /// The leaf of this number; `None` when the warden did not give it.
-    pub(crate) fn take(&mut self, number: u32) -> Option<Leaf> {
-        while !self.given.iter().any(|leaf| leaf.number == number) {
-            match channel::receive::<GivenLeaf>(&self.socket) {
-                Ok((GivenLeaf(given), descriptors)) => {
-                    self.given.extend(Leaf::of(given, descriptors));
-                }
-                Err(ChannelError::Decode(_)) => {}
-                Err(_) => return None,
-            }
+    /// In the child, once it is in: closes all of it. A directory that is open here would
+    /// lead who starts in `/proc/self/fd` out of the cell's view.
+    pub(crate) fn close_in_child(&self) {
+        match self {
+            Self::Clone(directory) => sys::close_in_child(directory),
+            Self::Join(tasks) => tasks.iter().for_each(sys::close_in_child),
         }
-        let index = self.given.iter().position(|leaf| leaf.number == number)?;
-        Some(self.given.swap_remove(index))
     }
 }
 
 impl Leaf {
-    fn of(number: u32, mut descriptors: Vec<OwnedFd>) -> Option<Self> {
-        let entry = match descriptors.len() {
-            0 => return None,
-            1 => Entry::Clone(descriptors.pop()?),
-            _ => Entry::Join(descriptors),
-        };
-        Some(Self { number, entry })
+    /// The leaf of this number.
+    pub(crate) fn new(number: u32) -> Self {
+        Self(number)
     }
 
     /// SIGKILL to every process in it; false when there is none, not even one
@@ -82,7 +65,7 @@ impl Leaf {
     /// cgroup each process is: on cgroup v1 a `cgroup.procs` that stays open
     /// gives an old list, and Landlock lets nothing of cgroupfs be opened here.
     fn processes(&self) -> Vec<Pid> {
-        let leaf = format!("/run-{}", self.number);
+        let leaf = format!("/run-{}", self.0);
         let is_here = |entry: &DirEntry| {
             std::fs::read_to_string(entry.path().join("cgroup"))
                 .is_ok_and(|text| text.lines().any(|line| line.ends_with(&leaf)))

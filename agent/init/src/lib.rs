@@ -39,11 +39,13 @@ use rustix::io::Errno;
 
 use crate::active::Active;
 use crate::confine::{ConfineError, Confined, Rules};
-use crate::leaf::Leaves;
+use crate::leaf::{Entry, Leaf};
 use crate::loopback::LoopbackLayer;
 use crate::run::{StartError, Started, Surroundings};
 use crate::sys::ChildSignals;
 
+/// Standard streams of a run.
+const STREAMS: usize = 3;
 /// Rules of runs that are narrower than their cell: as many as are kept opened.
 const KEPT_RULES: usize = 8;
 
@@ -52,8 +54,6 @@ const KEPT_RULES: usize = 8;
 pub struct Beginning {
     /// The cell's end of its control socket.
     pub control: OwnedFd,
-    /// Where the warden hands over cgroup leaves; does not block.
-    pub leaves: OwnedFd,
     /// Closed when the cell is ready.
     pub built: OwnedFd,
     /// What was built so far.
@@ -72,7 +72,7 @@ pub struct Beginning {
 /// groups and capabilities are given up; anything left of them is an error that
 /// is reported instead of a cell.
 pub fn begin(beginning: Beginning) -> ! {
-    let Beginning { control, leaves, built, mut layers, landlock, filter, may_lack } = beginning;
+    let Beginning { control, built, mut layers, landlock, filter, may_lack } = beginning;
     sys::forget_arguments();
     sys::forget_ignored_signals();
     _ = rustix::thread::set_name(c"cofferdam-init");
@@ -92,9 +92,8 @@ pub fn begin(beginning: Beginning) -> ! {
     drop(built);
     let code = match (told, confined, signals) {
         (Ok(()), Some(confined), Ok(signals)) => {
-            let leaves = Leaves::new(leaves);
             let (runs, narrower) = (Vec::new(), Vec::new());
-            Init { control, signals, leaves, confined, narrower, runs }.serve()
+            Init { control, signals, confined, narrower, runs }.serve()
         }
         _ => 1,
     };
@@ -104,7 +103,6 @@ pub fn begin(beginning: Beginning) -> ! {
 struct Init {
     control: OwnedFd,
     signals: ChildSignals,
-    leaves: Leaves,
     confined: Confined,
     /// Opened rules of runs that are narrower than their cell.
     narrower: Vec<Rules>,
@@ -152,7 +150,7 @@ impl Init {
 
     fn handle_request(&mut self) -> Result<(), Disconnected> {
         match channel::receive::<CellRequest>(&self.control) {
-            Ok((CellRequest::Start(plan), streams)) => self.start(&plan, &streams),
+            Ok((CellRequest::Start(plan), given)) => self.start(&plan, given),
             Ok((CellRequest::Cancel(id), _)) => {
                 self.run(id).map(Active::cancel);
                 Ok(())
@@ -178,9 +176,9 @@ impl Init {
         self.runs.iter_mut().find(|run| run.id == id)
     }
 
-    fn start(&mut self, plan: &RunPlan, streams: &[OwnedFd]) -> Result<(), Disconnected> {
+    fn start(&mut self, plan: &RunPlan, given: Vec<OwnedFd>) -> Result<(), Disconnected> {
         let run = plan.run;
-        match self.try_start(plan, streams) {
+        match self.try_start(plan, given) {
             Ok((Started { process: _, descriptor, terminal, loopback }, active)) => {
                 self.runs.push(active);
                 let given: Vec<_> =
@@ -197,7 +195,7 @@ impl Init {
     fn try_start(
         &mut self,
         plan: &RunPlan,
-        streams: &[OwnedFd],
+        mut streams: Vec<OwnedFd>,
     ) -> Result<(Started, Active), StartError> {
         let refused = |step, errno| Err(StartError::new(step, errno));
         let alone = plan.leaf == 0 || self.runs.iter().any(|run| !run.has_leaf());
@@ -207,24 +205,25 @@ impl Init {
         if plan.leaf == 0 && plan.background {
             return refused(RunStep::Cgroup, Errno::OPNOTSUPP);
         }
-        let leaf = match plan.leaf {
-            0 => None,
-            number => match self.leaves.take(number) {
-                None => return refused(RunStep::Cgroup, Errno::NOENT),
-                given => given,
-            },
-        };
+        // Those of the leaf follow the streams; a terminal's run is given none of these.
+        let mine = if plan.terminal.is_some() { 0 } else { STREAMS.min(streams.len()) };
+        let ways = streams.split_off(mine);
+        let entry = Entry::of(ways).filter(|_| plan.leaf != 0);
+        if entry.is_none() && plan.leaf != 0 {
+            return refused(RunStep::Cgroup, Errno::NOENT);
+        }
         let narrower = self.narrower(&plan.landlock)?;
         let rules = narrower.map_or(&self.confined.rules, |index| &self.narrower[index]);
         let loopback = LoopbackLayer::of(plan.loopback, self.confined.landlock)
             .map_err(|_| StartError::new(RunStep::Confine, Errno::NOSYS))?;
         let surroundings = Surroundings {
-            leaf: leaf.as_ref(),
+            entry: entry.as_ref(),
             rules,
             loopback: &loopback,
             confined: &self.confined,
         };
-        let started = run::start(plan, streams, surroundings)?;
+        let started = run::start(plan, &streams, surroundings)?;
+        let leaf = entry.map(|_| Leaf::new(plan.leaf));
         let active = Active::new(plan, started.process, leaf);
         Ok((started, active))
     }

@@ -21,7 +21,7 @@ use rustix::process::{
 };
 
 use crate::confine::{Confined, Rules};
-use crate::leaf::{Entry, Leaf};
+use crate::leaf::Entry;
 use crate::loopback::LoopbackLayer;
 use crate::sys::{self, Forked};
 use crate::terminal::Terminal;
@@ -59,7 +59,8 @@ pub(crate) struct Started {
 /// What of the cell a run enters.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) leaf: Option<&'a Leaf>,
+    /// The way into its cgroup leaf, if it has one.
+    pub(crate) entry: Option<&'a Entry>,
     pub(crate) rules: &'a Rules,
     pub(crate) loopback: &'a LoopbackLayer,
     pub(crate) confined: &'a Confined,
@@ -91,7 +92,7 @@ pub(crate) fn start(
     let prepared = prepare(plan, streams, surroundings)?;
     let fork_failed = |errno| StartError::new(RunStep::Fork, errno);
     let (report, failure) = pipe_with(PipeFlags::CLOEXEC).map_err(fork_failed)?;
-    let into = match surroundings.leaf.map(|leaf| &leaf.entry) {
+    let into = match surroundings.entry {
         Some(Entry::Clone(directory)) => Some(directory),
         Some(Entry::Join(_)) | None => None,
     };
@@ -198,15 +199,16 @@ fn become_program(prepared: &Prepared<'_>) -> StartError {
 
 fn set_up(prepared: &Prepared<'_>) -> Result<(), StartError> {
     let at = |step| move |errno| StartError::new(step, errno);
-    let Surroundings { leaf, rules, loopback, confined } = prepared.surroundings;
+    let Surroundings { entry, rules, loopback, confined } = prepared.surroundings;
     sys::restore_signals();
     setsid().map_err(at(RunStep::Fork))?;
     // First of all, so that the leaf counts what follows.
-    if let Some(Entry::Join(tasks)) = leaf.map(|leaf| &leaf.entry) {
+    if let Some(Entry::Join(tasks)) = entry {
         for file in tasks {
             rustix::io::write(file, b"0").map_err(at(RunStep::Cgroup))?;
         }
     }
+    entry.into_iter().for_each(Entry::close_in_child);
     connect(&prepared.streams).map_err(at(RunStep::Streams))?;
     set_limits(prepared.limits).map_err(at(RunStep::Limits))?;
     rustix::process::chdir(prepared.working_directory.as_c_str())

@@ -187,6 +187,13 @@ pub(crate) fn duplicate_onto(from: RawFd, number: RawFd) -> rustix::io::Result<(
     check(unsafe { libc::dup2(from, number) }).map(drop)
 }
 
+/// Closes a descriptor that its owner in the child never drops: that process ends by
+/// execve(2) or `_exit`.
+pub(crate) fn close_in_child(descriptor: &OwnedFd) {
+    // SAFETY: close touches no memory; who calls this in the child uses it no more.
+    _ = unsafe { libc::close(descriptor.as_raw_fd()) };
+}
+
 /// execve(2); comes back only with an error.
 pub(crate) fn execute(program: &CStr, arguments: &[CString], environment: &[CString]) -> Errno {
     let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {

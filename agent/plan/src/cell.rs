@@ -17,6 +17,15 @@ impl std::fmt::Display for CellId {
     }
 }
 
+impl CellId {
+    /// The cell of that name, as it is shown; `None` where it is none's.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        let id = Self(u128::from_str_radix(text, 16).ok()?.to_be_bytes());
+        (id.to_string() == text).then_some(id)
+    }
+}
+
 /// What may be done with a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {

@@ -33,4 +33,4 @@ pub use event::CellEvent;
 pub use path::{AbsolutePath, PathError};
 pub use report::{BuildFailure, BuildStep, Layer, LayerReport, LayerSet, plain};
 pub use run::{CellRequest, RunEnding, RunId, RunLimits, RunPlan, RunStep, TerminalSize};
-pub use warden::{GivenLeaf, Leaf, Refusal, WardenEvent, WardenRequest};
+pub use warden::{Leaf, Refusal, WardenEvent, WardenRequest};

@@ -76,8 +76,8 @@ pub struct TerminalSize {
 /// What the agent asks of PID 1, over the cell's control socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CellRequest {
-    /// Start a run; descriptors: stdin, stdout, stderr, unless it has a
-    /// terminal.
+    /// Start a run; descriptors: stdin, stdout, stderr, unless it has a terminal,
+    /// and then those of its leaf, if it has one.
     Start(RunPlan),
     /// End a run with its whole tree: SIGTERM, then SIGKILL after its grace.
     Cancel(RunId),

@@ -14,7 +14,7 @@ pub enum WardenRequest {
     Build(CellPlan),
     /// End a cell, whatever it is doing.
     Destroy(CellId),
-    /// Make a cgroup leaf for a run, and give it to the cell's PID 1.
+    /// Make a cgroup leaf for a run.
     MakeLeaf(Leaf, Limits),
     /// Remove a leaf whose run is over. With `true`, what is left in it is to end:
     /// nothing forks there from then on.
@@ -34,11 +34,6 @@ pub struct Leaf {
     /// Its number; the directory is called `run-NUMBER`.
     pub number: u32,
 }
-
-/// What the warden says to the PID 1 of a cell: a leaf is there. Descriptors:
-/// on cgroup v2 the directory, on v1 the `tasks` file of each hierarchy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GivenLeaf(pub u32);
 
 /// What the warden says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +62,13 @@ pub enum WardenEvent {
         /// Which.
         cell: CellId,
     },
-    /// A leaf was to be made or removed.
+    /// A leaf was to be made or removed. Descriptors of one that was made, for the cell's
+    /// PID 1: on cgroup v2 the directory, on v1 the `tasks` file of each hierarchy. They
+    /// let nobody move a process that is not of the cell's user.
     Leaf {
         /// Which.
         leaf: Leaf,
-        /// Whether it is there, given to PID 1, or not removed because something
-        /// lives in it.
+        /// Whether it is there: made, or not removed because something lives in it.
         there: bool,
         /// Why none was made; at most 1024 bytes of text.
         detail: String,
@@ -103,16 +99,6 @@ impl Frame for WardenRequest {
 
 impl Frame for WardenEvent {
     const MAX_FRAME: usize = 4 * 1024;
-}
-
-impl Frame for GivenLeaf {
-    const MAX_FRAME: usize = 16;
-}
-
-impl Encode for GivenLeaf {
-    fn encode(&self, w: &mut Writer) {
-        w.u32(self.0);
-    }
 }
 
 impl Leaf {

@@ -82,23 +82,15 @@ pub(crate) fn namespaces(plan: &CellPlan, rootless: bool) -> libc::c_int {
 /// Builds the cell and gives every right up; what follows is PID 1's, which
 /// closes `built` when it has confined itself. Never returns into the warden's
 /// code: its descriptors and state are not this process's to use.
-pub(crate) fn enter(material: Material, built: OwnedFd, leaves: OwnedFd) -> ! {
-    match material.build(&built, &leaves) {
+pub(crate) fn enter(material: Material, built: OwnedFd) -> ! {
+    match material.build(&built) {
         Ok(layers) => {
             let Material { admitted, control, cgroup, .. } = material;
             // Its descriptors are closed already; see `close_all_but`.
             _ = std::mem::ManuallyDrop::new(cgroup);
             let filter = admitted.filter();
             let CellPlan { landlock, may_lack, .. } = admitted.plan().clone();
-            cofferdam_init::begin(Beginning {
-                control,
-                leaves,
-                built,
-                layers,
-                landlock,
-                filter,
-                may_lack,
-            })
+            cofferdam_init::begin(Beginning { control, built, layers, landlock, filter, may_lack })
         }
         Err(BuildError { step, errno, detail }) => {
             let (errno, detail) = (errno.raw_os_error(), plain(&detail));
@@ -115,14 +107,14 @@ impl Material {
         self.admitted.plan()
     }
 
-    fn build(&self, built: &OwnedFd, leaves: &OwnedFd) -> Result<Vec<LayerReport>, BuildError> {
+    fn build(&self, built: &OwnedFd) -> Result<Vec<LayerReport>, BuildError> {
         let mut layers = Vec::new();
         if self.rootless {
             map_own_user(self.user).during(BuildStep::UserNamespace, "cannot map the user")?;
         }
         layers.push(self.join_cgroup()?);
         // After the last use of what was inherited, and before any foreign path is opened.
-        close_all_but([&self.control, built, leaves])
+        close_all_but([&self.control, built])
             .during(BuildStep::Privileges, "cannot close inherited descriptors")?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 
@@ -152,7 +144,7 @@ impl Material {
             Err(reason) => LayerReport::degraded(Layer::Cgroup, reason),
         };
         // Where systemd mounted cgroup v2, nothing moves out of a namespace of its own, and a
-        // run's leaf is not beneath that of PID 1: then the warden's holds (`nsdelegate`).
+        // run's leaf is not beneath that of PID 1: then the host's holds (`nsdelegate`).
         if !matches!(self.cgroup, Ok(CellCgroup { entry: Entry::Clone(_), .. })) {
             sys::enter_cgroup_namespace()
                 .during(BuildStep::Cgroup, "cannot make a cgroup namespace")?;
@@ -189,10 +181,10 @@ fn map_own_user(user: Ids) -> std::io::Result<()> {
 }
 
 /// Leaves nothing open but the standard streams (which are the warden's, and
-/// replaced by /dev/null here) and PID 1's sockets and the builder's pipe. The
+/// replaced by /dev/null here), PID 1's socket and the builder's pipe. The
 /// owners of the closed descriptors are never dropped: this process ends by
 /// `_exit` or as PID 1 without returning to them.
-fn close_all_but(kept: [&OwnedFd; 3]) -> rustix::io::Result<()> {
+fn close_all_but(kept: [&OwnedFd; 2]) -> rustix::io::Result<()> {
     let null = rustix::fs::openat(
         rustix::fs::CWD,
         c"/dev/null",

@@ -4,8 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use cofferdam_plan::{CellId, GivenLeaf, Limits, WardenEvent, channel};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use cofferdam_plan::{CellId, Limits, WardenEvent};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
@@ -19,90 +18,79 @@ const BUILD_TIME: Duration = Duration::from_secs(10);
 /// How long a cell may be without an agent: as long as one may take to start again.
 const ORPHAN_TIME: Duration = Duration::from_mins(5);
 
-/// Two ends: the warden's, and the cell's.
-type Pair = (OwnedFd, OwnedFd);
-
 /// A cell, built or being built.
 #[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) id: CellId,
-    descriptor: OwnedFd,
+    /// Its first one's pidfd, until that is reaped; then only the cgroup is left to remove.
+    process: Option<OwnedFd>,
     /// Open until the builder is done.
     building: Option<OwnedFd>,
     /// When it is ended: a builder that takes too long, a cell that nobody adopts.
     deadline: Option<Instant>,
     cgroup: Option<CellCgroup>,
-    /// Leads to its PID 1. Never waited on: a cell may be stopped or hostile.
-    leaves: OwnedFd,
-    user: Ids,
+    pub(crate) user: Ids,
     /// One of its sources was readable.
     pub(crate) stirred: bool,
-    /// The processes are reaped; only the cgroup is left to remove.
-    reaped: bool,
 }
 
 impl Cell {
     /// Clones the builder. The cell itself tells the agent how that went.
     pub(crate) fn build(material: Material) -> rustix::io::Result<Self> {
         let begun = Self::begin(&material);
-        let (cloned, (building, built), (leaves, given)) = begun.inspect_err(|_| {
+        let (cloned, (building, built)) = begun.inspect_err(|_| {
             material.cgroup.iter().for_each(|cgroup| _ = cgroup.remove());
         })?;
-        let Some((_, descriptor)) = cloned else { builder::enter(material, built, given) };
+        let Some((_, process)) = cloned else { builder::enter(material, built) };
         Ok(Self {
             id: material.admitted.plan().cell,
-            descriptor,
+            process: Some(process),
             building: Some(building),
             deadline: Some(Instant::now() + BUILD_TIME),
-            leaves,
             user: material.user,
             cgroup: material.cgroup.ok().map(CellCgroup::entered),
             stirred: true,
-            reaped: false,
         })
     }
 
-    /// Clones the builder, with a pipe and a pair of sockets to it.
-    fn begin(material: &Material) -> rustix::io::Result<(Option<sys::Child>, Pair, Pair)> {
+    /// One that a warden before this one built, without an agent so far.
+    pub(crate) fn left(id: CellId, cgroup: CellCgroup, process: Option<OwnedFd>, uid: u32) -> Self {
+        let (user, cgroup) = (Ids { uid, gid: uid }, Some(cgroup));
+        Self { id, process, building: None, deadline: None, user, cgroup, stirred: false }
+    }
+
+    /// Clones the builder, with a pipe to it.
+    fn begin(material: &Material) -> rustix::io::Result<(Option<sys::Child>, (OwnedFd, OwnedFd))> {
         let built = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let leaves = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         let into = match material.cgroup.as_ref().map(|cgroup| &cgroup.entry) {
             Ok(Entry::Clone(directory)) => Some(directory),
             Ok(Entry::Join(_)) | Err(_) => None,
         };
         let namespaces = builder::namespaces(material.admitted.plan(), material.rootless);
-        Ok((sys::clone(namespaces, into)?, built, leaves))
+        Ok((sys::clone(namespaces, into)?, built))
     }
 
-    /// Makes a cgroup leaf and gives it to PID 1.
-    pub(crate) fn make_leaf(&mut self, number: u32, limits: &Limits) -> Result<(), String> {
-        let cgroup = self.cgroup.as_mut().ok_or("the cell has no cgroup")?;
-        let given = cgroup
-            .make_leaf(number, limits, self.user.uid)
-            .map_err(|error| format!("cannot make the run's cgroup: {error}"))?;
-        let given: Vec<_> = given.iter().map(AsFd::as_fd).collect();
-        channel::send(&self.leaves, &GivenLeaf(number), &given).map_err(|error| {
-            cgroup.remove_leaf(number, true);
-            format!("the cell does not take it: {error}")
-        })
+    /// Makes a cgroup leaf; the ways into it.
+    pub(crate) fn make_leaf(&self, number: u32, limits: &Limits) -> Result<Vec<OwnedFd>, String> {
+        let cgroup = self.cgroup.as_ref().ok_or("the cell has no cgroup")?;
+        let made = cgroup.make_leaf(number, limits, self.user.uid);
+        made.map_err(|error| format!("cannot make the run's cgroup: {error}"))
     }
 
     /// Removes a cgroup leaf; false while something lives in it.
-    pub(crate) fn remove_leaf(&mut self, number: u32, end: bool) -> bool {
-        self.cgroup.as_mut().is_none_or(|cgroup| cgroup.remove_leaf(number, end))
+    pub(crate) fn remove_leaf(&self, number: u32, end: bool) -> bool {
+        self.cgroup.as_ref().is_none_or(|cgroup| cgroup.remove_leaf(number, end))
     }
 
     /// What becomes readable when there is something to see: its first process
     /// has ended, its builder is done.
     pub(crate) fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let process = (!self.reaped).then(|| self.descriptor.as_fd());
-        process.into_iter().chain(self.building.as_ref().map(AsFd::as_fd))
+        self.process.iter().chain(&self.building).map(AsFd::as_fd)
     }
 
     /// When this cell wants to be looked at again.
     pub(crate) fn due(&self) -> Option<Instant> {
-        if self.reaped {
+        if self.process.is_none() {
             return Some(Instant::now() + Duration::from_millis(5));
         }
         self.deadline
@@ -142,19 +130,19 @@ impl Cell {
     pub(crate) fn kill(&mut self) {
         self.stirred = true;
         // ESRCH: it has ended already.
-        _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
+        self.process.iter().for_each(|process| _ = pidfd_send_signal(process, Signal::KILL));
     }
 
-    /// Reaps the first process if it has ended and removes the cgroup: its user
-    /// when nothing is left. The kernel reports PID 1 of a namespace only after
-    /// all others in it are gone.
-    pub(crate) fn bury(&mut self) -> Option<Ids> {
-        if !self.reaped && self.stirred {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            let waited = waitid(WaitId::PidFd(self.descriptor.as_fd()), options);
-            self.reaped = !matches!(waited, Ok(None));
+    /// Reaps the first process if it has ended and removes the cgroup; true when
+    /// nothing is left. The kernel reports PID 1 of a namespace only after
+    /// all others in it are gone. One that is another warden's child cannot be waited
+    /// for; that its cgroup can be removed says the same.
+    pub(crate) fn bury(&mut self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let lives = |it: &OwnedFd| matches!(waitid(WaitId::PidFd(it.as_fd()), options), Ok(None));
+        if self.stirred && !self.process.as_ref().is_some_and(lives) {
+            self.process = None;
         }
-        let gone = self.reaped && self.cgroup.as_ref().is_none_or(CellCgroup::remove);
-        gone.then_some(self.user)
+        self.process.is_none() && self.cgroup.as_ref().is_none_or(CellCgroup::remove)
     }
 }

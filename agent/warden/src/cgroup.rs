@@ -1,20 +1,26 @@
 //! The cgroups of cells and runs: made and limited by root, read by the agent.
 //!
 //! Three layouts are found out at start: v2 only, v1 only, and v1 beside an
-//! empty v2 tree. Every cell gets `cofferdam-<pid>/<cell>` in each hierarchy, at
-//! its root or beneath the warden's own unit,
-//! with a leaf `run-<number>` for each run, so that one relative path names it
-//! everywhere. Where nothing can be made (an ordinary user without
-//! delegation), cells run without, and say so.
+//! empty v2 tree. Every cell gets `<name>/<cell>` in each hierarchy, where the
+//! name is that of a unit or `cofferdam-<pid>` at the root, with a leaf
+//! `run-<number>` for each run, so that one relative path names it everywhere.
+//! Where nothing can be made (an ordinary user without delegation), cells run
+//! without, and say so.
+//!
+//! The directories are also all that is kept of cells: a warden that is started
+//! under the same name finds those of the one before it here.
 
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam_plan::{CellId, Limits};
 use rustix::fs::{CWD, Mode, OFlags, chown, openat, statfs};
-use rustix::process::{Gid, Uid};
+use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Uid};
+use rustix::process::{geteuid, pidfd_open, set_dumpable_behavior};
+use rustix::thread::set_thread_res_uid;
 
 const MOUNT: &str = "/sys/fs/cgroup";
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
@@ -30,14 +36,14 @@ const INIT: &str = "init";
 /// What ends a leaf.
 const ENDING: [(&str, &str); 2] = [("pids.max", "0"), ("cgroup.kill", "1")];
 /// Leaves of one cell at the same time.
-const MOST_LEAVES: usize = 512;
+const MOST_LEAVES: u64 = 512;
 
 /// This warden's place in the hierarchies.
 #[derive(Debug)]
 pub(crate) struct Hierarchy {
     /// Whether the host has cgroup v2 only.
     v2: bool,
-    /// `cofferdam-<pid>`, relative to each hierarchy's mount.
+    /// Relative to each hierarchy's mount.
     name: PathBuf,
     /// The directory of that name in each hierarchy.
     directories: Vec<PathBuf>,
@@ -50,7 +56,6 @@ pub(crate) struct CellCgroup {
     pub(crate) relative: String,
     v2: bool,
     directories: Vec<PathBuf>,
-    leaves: usize,
     /// How its first process gets in.
     pub(crate) entry: Entry,
     /// Limits that this host does not keep.
@@ -68,54 +73,58 @@ pub(crate) enum Entry {
 }
 
 impl Hierarchy {
-    /// Finds the layout, clears what dead wardens left, and makes this
-    /// warden's directories beneath `cgroup`.
-    pub(crate) fn prepare(cgroup: &Path) -> io::Result<Self> {
-        let own = format!("{PREFIX}{}", std::process::id());
+    /// Finds the layout, clears what dead wardens without a name left, and makes
+    /// the directories of this `name`.
+    pub(crate) fn prepare(name: &Path) -> io::Result<Self> {
         let v2 = statfs(MOUNT).is_ok_and(|info| info.f_type.cast_unsigned() == V2_MAGIC);
         let controllers: &[&str] = if v2 { &[""] } else { &V1_CONTROLLERS };
-        let mut roots: Vec<_> =
-            controllers.iter().map(|it| Path::new(MOUNT).join(it).join(cgroup)).collect();
+        let mut roots: Vec<_> = controllers.iter().map(|it| Path::new(MOUNT).join(it)).collect();
         if roots.get(RUN_CONTROLLERS).is_some_and(|optional| !optional.exists()) {
             roots.truncate(RUN_CONTROLLERS);
         }
         roots.iter().map(PathBuf::as_path).for_each(sweep);
-        let directories: Vec<_> = roots.iter().map(|root| root.join(&own)).collect();
-        let hierarchy = Self { v2, name: cgroup.join(own), directories };
+        let directories = roots.iter().map(|root| root.join(name)).collect();
+        let hierarchy = Self { v2, name: name.to_owned(), directories };
         hierarchy.make().inspect_err(|_| hierarchy.remove())?;
         Ok(hierarchy)
     }
 
     fn make(&self) -> io::Result<()> {
-        self.directories.iter().try_for_each(fs::create_dir)?;
-        for directory in self.directories.iter().filter(|_| self.v2) {
-            let parent = directory.parent().unwrap_or(directory);
-            if parent != Path::new(MOUNT) {
-                // A unit's own, which the warden is in: see `INIT`. Cells see nothing above.
-                crate::sys::enter_cgroup_namespace()?;
-                _ = fs::create_dir(parent.join(INIT));
-                fs::write(parent.join(INIT).join("cgroup.procs"), "0")?;
-            }
-            hand_down(parent).and_then(|()| hand_down(directory))?;
+        self.directories.iter().try_for_each(fs::create_dir_all)?;
+        for place in self.directories.iter().map(PathBuf::as_path).filter(|_| self.v2) {
+            [place.parent(), Some(place)].into_iter().flatten().try_for_each(hand_down)?;
         }
         Ok(())
     }
 
-    /// Makes a cell's cgroup with its limits; `user` may move runs into leaves.
-    pub(crate) fn cell(&self, cell: CellId, limits: &Limits, user: u32) -> io::Result<CellCgroup> {
-        let mut directories: Vec<_> =
-            self.directories.iter().map(|parent| parent.join(cell.to_string())).collect();
-        if limits.io_bytes == 0 {
-            directories.truncate(RUN_CONTROLLERS);
-        }
-        let mut made = CellCgroup {
-            relative: format!("{}/{cell}", self.name.display()),
+    /// What a warden before this one left beneath the same name.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (CellId, CellCgroup)> {
+        fs::read_dir(&self.directories[0]).into_iter().flatten().flatten().filter_map(|entry| {
+            let id = CellId::named(entry.file_name().to_str()?)?;
+            let mut cgroup = self.place(id);
+            // Not every cell is in the last hierarchy.
+            cgroup.directories.retain(|it| it.exists());
+            Some((id, cgroup))
+        })
+    }
+
+    fn place(&self, cell: CellId) -> CellCgroup {
+        let name = self.name.join(cell.to_string());
+        CellCgroup {
+            relative: name.display().to_string(),
             v2: self.v2,
-            directories,
-            leaves: 0,
+            directories: self.directories.iter().map(|it| it.join(cell.to_string())).collect(),
             entry: Entry::Join(Vec::new()),
             lacking: Vec::new(),
-        };
+        }
+    }
+
+    /// Makes a cell's cgroup with its limits; `user` may move runs into leaves.
+    pub(crate) fn cell(&self, cell: CellId, limits: &Limits, user: u32) -> io::Result<CellCgroup> {
+        let mut made = self.place(cell);
+        if limits.io_bytes == 0 {
+            made.directories.truncate(RUN_CONTROLLERS);
+        }
         let filled = made.fill(limits, user);
         filled.inspect_err(|_| _ = made.remove())?;
         Ok(made)
@@ -135,7 +144,7 @@ impl CellCgroup {
         self.entry = if self.v2 {
             let cell = &self.directories[0];
             hand_down(cell)?;
-            give_processes(cell, user)?;
+            give(cell, "cgroup.procs", user)?;
             let init = cell.join(INIT);
             fs::create_dir(&init)?;
             Entry::Clone(open(init, OFlags::DIRECTORY)?)
@@ -150,17 +159,33 @@ impl CellCgroup {
         Self { entry: Entry::Join(Vec::new()), ..self }
     }
 
+    /// Its PID 1 and the user that it runs under: of those in no run's leaf, the one that
+    /// its namespace calls 1. Its number is its own as long as the list has it.
+    pub(crate) fn first(&self) -> Option<(OwnedFd, u32)> {
+        let file = if self.v2 { "init/cgroup.procs" } else { "cgroup.procs" };
+        let file = self.directories.first()?.join(file);
+        let processes = || fs::read_to_string(&file).unwrap_or_default();
+        processes().lines().find_map(|number| {
+            let process = pidfd_open(Pid::from_raw(number.parse().ok()?)?, PidfdFlags::empty());
+            let status = fs::read_to_string(format!("/proc/{number}/status")).ok()?;
+            let last = |field| status.split_once(field)?.1.lines().next()?.split('\t').next_back();
+            let is_first = last("\nNSpid:")? == "1" && processes().lines().any(|it| it == number);
+            is_first.then_some((process.ok()?, last("\nUid:")?.parse().ok()?))
+        })
+    }
+
     /// Makes the leaf of one run, and opens what PID 1 starts a run there by.
     pub(crate) fn make_leaf(
-        &mut self,
+        &self,
         number: u32,
         limits: &Limits,
         user: u32,
     ) -> io::Result<Vec<OwnedFd>> {
-        if self.leaves >= MOST_LEAVES {
+        // A directory of cgroups has a link for each one in it, and two of its own.
+        let links = fs::metadata(&self.directories[0])?.nlink();
+        if links >= 2 + u64::from(self.v2) + MOST_LEAVES {
             return Err(io::Error::other(format!("the cell has {MOST_LEAVES} already")));
         }
-        self.leaves += 1;
         let made = self.fill_leaf(&self.leaf(number), limits, user);
         made.inspect_err(|_| _ = self.remove_leaf(number, false))
     }
@@ -174,24 +199,23 @@ impl CellCgroup {
         directories.iter().try_for_each(fs::create_dir)?;
         limit(self.v2, directories, limits)?;
         if !self.v2 {
-            return open_tasks(directories);
+            directories.iter().try_for_each(|it| give(it, "tasks", user))?;
+            return open_tasks_as(user, directories);
         }
         // A kernel before 4.19 has no such file: then PID 1 ends the rest.
         _ = fs::write(directories[0].join("memory.oom.group"), "1");
-        give_processes(&directories[0], user)?;
+        give(&directories[0], "cgroup.procs", user)?;
         Ok(vec![open(directories[0].clone(), OFlags::DIRECTORY)?])
     }
 
     /// Removes a leaf; false while something lives in it, as the kernel says and not
     /// a list of processes. To `end` it means that nothing forks there any more, and
     /// that the kernel kills what is there if it can (v2).
-    pub(crate) fn remove_leaf(&mut self, number: u32, end: bool) -> bool {
+    pub(crate) fn remove_leaf(&self, number: u32, end: bool) -> bool {
         let leaf = self.leaf(number);
         let removed = leaf.iter().filter(|leaf| fs::remove_dir(leaf).is_ok()).count();
         let gone = removed == leaf.len() || !leaf.iter().any(|leaf| leaf.exists());
-        if gone {
-            self.leaves = self.leaves.saturating_sub(usize::from(removed > 0));
-        } else if end {
+        if end && !gone {
             // Each hierarchy has those of them that it has.
             for (leaf, (file, value)) in leaf.iter().flat_map(|leaf| ENDING.map(|it| (leaf, it))) {
                 _ = fs::write(leaf.join(file), value);
@@ -205,10 +229,10 @@ impl CellCgroup {
         self.directories.iter().take(RUN_CONTROLLERS).map(|cell| cell.join(&leaf)).collect()
     }
 
-    /// Removes the directories; false when the kernel still holds one (EBUSY
-    /// shortly after the last process was reaped).
+    /// Removes the directories, that by which it is found again last; false when the
+    /// kernel still holds one (EBUSY shortly after the last process was reaped).
     pub(crate) fn remove(&self) -> bool {
-        self.directories.iter().filter(|directory| !remove_tree(directory)).count() == 0
+        self.directories.iter().rev().filter(|directory| !remove_tree(directory)).count() == 0
     }
 }
 
@@ -229,11 +253,25 @@ fn hand_down(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whose processes may be moved from one leaf to another: he must own the list
-/// of their common parent and that of the target (cgroup-v2.rst, «Delegation»).
-fn give_processes(directory: &Path, user: u32) -> io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
-    Ok(chown(directory.join("cgroup.procs"), Some(uid), Some(gid))?)
+/// Opens the `tasks` of a run's leaf as the user of its cell. On v1 the kernel asks who
+/// opened one and not who writes (`cgroup1_procs_write`): in whosever hands it comes, it
+/// moves no process of anybody else's.
+fn open_tasks_as(user: u32, directories: &[PathBuf]) -> io::Result<Vec<OwnedFd>> {
+    let own = geteuid();
+    set_thread_res_uid(None, Uid::from_raw(user), None)?;
+    let opened = open_tasks(directories);
+    // The change makes a process undumpable, and its children's namespaces its own no more.
+    set_thread_res_uid(None, own, None)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::Dumpable))
+        .unwrap_or_else(|_| crate::sys::exit_now(1));
+    opened
+}
+
+/// Gives a list of processes to a user. Whose processes may be moved from one leaf to
+/// another: he must own the list of their common parent and that of the target
+/// (cgroup-v2.rst, «Delegation»).
+fn give(directory: &Path, list: &str, user: u32) -> io::Result<()> {
+    Ok(chown(directory.join(list), Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?)
 }
 
 /// Writes the limits and says which of them this host does not keep.

@@ -30,37 +30,33 @@ pub(crate) struct Ids {
     pub(crate) gid: u32,
 }
 
-/// Which uids are taken.
+/// Whom cells run under. A uid is taken as long as a cell has it: until its processes
+/// are reaped and its PID, IPC and mount namespaces, and with them all that it owned
+/// outside the workspace, are gone.
 #[derive(Debug)]
 pub(crate) struct Leases {
     range: LeaseRange,
-    taken: BTreeSet<u32>,
     /// Where the search starts, so that a uid rests before it is used again.
     next: u32,
 }
 
 impl Leases {
     pub(crate) fn new(range: LeaseRange) -> Self {
-        Self { range, taken: BTreeSet::new(), next: range.first }
+        Self { range, next: range.first }
     }
 
-    /// A uid that no cell has, and the gid of the same number; `None` when all
-    /// are taken.
-    pub(crate) fn take(&mut self) -> Option<Ids> {
+    /// A uid that is not `taken`, and the gid of the same number; `None` when all are.
+    pub(crate) fn next(&mut self, taken: &BTreeSet<u32>) -> Option<Ids> {
         let LeaseRange { first, last } = self.range;
-        let free = (self.next..=last)
-            .chain(first..self.next)
-            .find(|candidate| !self.taken.contains(candidate))?;
-        self.taken.insert(free);
+        let mut all = (self.next..=last).chain(first..self.next);
+        let free = all.find(|candidate| !taken.contains(candidate))?;
         self.next = if free == last { first } else { free + 1 };
         Some(Ids { uid: free, gid: free })
     }
 
-    /// Gives a uid back. Called when the cell's processes are reaped: its PID,
-    /// IPC and mount namespaces, and with them all it owned outside the
-    /// workspace, are gone then.
-    pub(crate) fn give_back(&mut self, user: Ids) {
-        self.taken.remove(&user.uid);
+    /// Whether it is one of those that are leased.
+    pub(crate) fn includes(&self, uid: u32) -> bool {
+        (self.range.first..=self.range.last).contains(&uid)
     }
 }
 
@@ -71,13 +67,19 @@ mod tests {
     #[test]
     fn a_uid_is_leased_once_and_rests_before_it_is_leased_again() {
         let mut leases = Leases::new(LeaseRange::parse("70000-70002").unwrap());
-        let first = leases.take().unwrap();
-        let second = leases.take().unwrap();
-        assert_eq!((first.uid, second.uid), (70_000, 70_001));
-        leases.give_back(first);
-        assert_eq!(leases.take().unwrap().uid, 70_002);
-        assert_eq!(leases.take().unwrap().uid, 70_000);
-        assert_eq!(leases.take(), None);
+        let mut next = |taken: &[u32]| leases.next(&taken.iter().copied().collect());
+        assert_eq!(next(&[]).unwrap().uid, 70_000);
+        assert_eq!(next(&[70_000]).unwrap().uid, 70_001);
+        assert_eq!(next(&[70_001]).unwrap().uid, 70_002);
+        assert_eq!(next(&[70_001, 70_002]).unwrap(), Ids { uid: 70_000, gid: 70_000 });
+        assert_eq!(next(&[70_000, 70_001, 70_002]), None);
+    }
+
+    #[test]
+    fn only_the_range_is_leased() {
+        let leases = Leases::new(LeaseRange::parse("70000-70002").unwrap());
+        let all = [0, 69_999, 70_000, 70_002, 70_003, u32::MAX];
+        assert_eq!(all.map(|uid| leases.includes(uid)), [false, false, true, true, false, false]);
     }
 
     #[test]

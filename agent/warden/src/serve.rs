@@ -1,5 +1,6 @@
 //! The warden's loop: one agent, its requests, the ends of cells.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use crate::builder::Material;
 use crate::cell::Cell;
 use crate::cgroup::{CellCgroup, Hierarchy};
 use crate::lease::{Ids, Leases};
-use crate::options::{Endpoint, Options};
+use crate::options::Options;
 use crate::sys;
 
 /// A peer that stops in the middle of a frame, or does not read, holds the
@@ -30,21 +31,22 @@ type Refused = (Refusal, String);
 
 /// Serves until the agent leaves (connected) or for ever (listening).
 pub(crate) fn serve(options: Options) -> Result<(), String> {
-    let (Endpoint::Connected(fd) | Endpoint::Listening(fd)) = options.endpoint;
-    let socket = sys::inherited(fd)
-        .map_err(|_| format!("descriptor {fd} on the command line is not open"))?;
+    let socket = sys::inherited(options.socket)
+        .map_err(|_| "the descriptor on the command line is not open".to_owned())?;
     let hierarchy = Hierarchy::prepare(&options.cgroup)
         .map_err(|error| format!("no cgroup can be made beneath /sys/fs/cgroup: {error}"));
+    let own = Ids { uid: geteuid().as_raw(), gid: getegid().as_raw() };
     let mut warden = Warden {
         ceiling: options.ceiling,
-        rootless: !geteuid().is_root(),
+        rootless: Some(own).filter(|own| own.uid != 0),
         leases: Leases::new(options.leases),
         hierarchy,
         cells: Vec::new(),
     };
-    let result = match options.endpoint {
-        Endpoint::Connected(_) => warden.converse(&socket),
-        Endpoint::Listening(_) => warden.receive_agents(&socket, options.agent_uid),
+    warden.take_over();
+    let result = match sockopt::socket_acceptconn(&socket) {
+        Ok(true) => warden.receive_agents(&socket, options.agent_uid),
+        _ => warden.converse(&socket),
     };
     warden.end_all_cells();
     warden.hierarchy.iter().for_each(Hierarchy::remove);
@@ -54,13 +56,30 @@ pub(crate) fn serve(options: Options) -> Result<(), String> {
 struct Warden {
     ceiling: PathBuf,
     /// Started by an ordinary user: cells run under that user.
-    rootless: bool,
+    rootless: Option<Ids>,
     leases: Leases,
     hierarchy: Result<Hierarchy, String>,
     cells: Vec<Cell>,
 }
 
 impl Warden {
+    /// Goes on with the cells of a warden before this one. What is not a whole cell's, or
+    /// was being built, is ended.
+    fn take_over(&mut self) {
+        let left: Vec<_> = self.hierarchy.iter().flat_map(Hierarchy::left).collect();
+        for (id, cgroup) in left {
+            let (process, uid) = cgroup.first().unzip();
+            let uid = uid.unwrap_or_default();
+            let leased = self.leases.includes(uid) && !self.users().contains(&uid);
+            let whole = self.rootless.map_or(leased, |own| own.uid == uid);
+            let mut cell = Cell::left(id, cgroup, process, uid);
+            if !whole {
+                cell.kill();
+            }
+            self.cells.push(cell);
+        }
+    }
+
     fn receive_agents(&mut self, listener: &OwnedFd, agent: u32) -> Result<(), String> {
         loop {
             // Who comes next asks for the cells that it knows.
@@ -123,15 +142,12 @@ impl Warden {
 
     /// Notes finished builders, ends late ones, buries the dead.
     fn look_after_cells(&mut self) -> impl Iterator<Item = WardenEvent> + use<> {
-        let mut gone = Vec::new();
-        self.cells.retain_mut(|cell| {
+        let over = |cell: &mut Cell| {
             cell.keep_deadline();
-            let Some(user) = cell.bury() else { return true };
-            self.leases.give_back(user);
-            gone.push(WardenEvent::Gone { cell: cell.id });
-            false
-        });
-        gone.into_iter()
+            cell.bury()
+        };
+        let gone: Vec<_> = self.cells.extract_if(.., over).collect();
+        gone.into_iter().map(|cell| WardenEvent::Gone { cell: cell.id })
     }
 
     fn handle(&mut self, socket: &OwnedFd) -> Result<(), ChannelError> {
@@ -156,12 +172,12 @@ impl Warden {
                 channel::send(socket, &known.unwrap_or(WardenEvent::Gone { cell: id }), &[])
             }
             (WardenRequest::MakeLeaf(leaf, limits), _) => {
-                let made = match self.cell(leaf.cell) {
-                    Some(cell) => cell.make_leaf(leaf.number, &limits),
-                    None => Err("there is no such cell".to_owned()),
-                };
-                let (there, detail) = (made.is_ok(), plain(&made.err().unwrap_or_default()));
-                channel::send(socket, &WardenEvent::Leaf { leaf, there, detail }, &[])
+                let cell = self.cell(leaf.cell).ok_or("there is no such cell".to_owned());
+                let made = cell.and_then(|cell| cell.make_leaf(leaf.number, &limits));
+                let detail = made.as_ref().err().map(|why| plain(why)).unwrap_or_default();
+                let given: Vec<_> = made.iter().flatten().map(AsFd::as_fd).collect();
+                let event = WardenEvent::Leaf { leaf, there: made.is_ok(), detail };
+                channel::send(socket, &event, &given)
             }
             (WardenRequest::Records, _) => {
                 let records = audit::records();
@@ -176,6 +192,11 @@ impl Warden {
                 channel::send(socket, &event, &[])
             }
         }
+    }
+
+    /// Whom cells run under.
+    fn users(&self) -> BTreeSet<u32> {
+        self.cells.iter().map(|cell| cell.user.uid).collect()
     }
 
     fn cell(&mut self, id: CellId) -> Option<&mut Cell> {
@@ -193,18 +214,16 @@ impl Warden {
         }
         log(&format!("building cell {id} of profile {} for {}", plan.profile, plan.subject));
         let admitted = self.admit(plan)?;
-        let rootless = self.rootless;
-        let own = Ids { uid: geteuid().as_raw(), gid: getegid().as_raw() };
-        let user = if rootless { Some(own) } else { self.leases.take() };
+        let users = self.users();
+        let user = self.rootless.or_else(|| self.leases.next(&users));
         let user =
             user.ok_or_else(|| no(Refusal::Exhausted, "every uid of the lease range is in use"))?;
-        let built = self.cgroup(id, &admitted, user.uid).and_then(|cgroup| {
-            let material = Material { admitted, control, cgroup, user, rootless };
-            Cell::build(material).map_err(|errno| {
-                (Refusal::System, format!("cannot make the cell's namespaces: {errno}"))
-            })
-        });
-        let mut cell = built.inspect_err(|_| self.leases.give_back(user))?;
+        let cgroup = self.cgroup(id, &admitted, user.uid)?;
+        let rootless = self.rootless.is_some();
+        let built = Cell::build(Material { admitted, control, cgroup, user, rootless });
+        let mut cell = built.map_err(|errno| {
+            (Refusal::System, format!("cannot make the cell's namespaces: {errno}"))
+        })?;
         let event = cell.adopt();
         self.cells.push(cell);
         Ok(event)
@@ -226,12 +245,10 @@ impl Warden {
         admitted: &Admitted,
         user: u32,
     ) -> Result<Result<CellCgroup, String>, Refused> {
-        let made = match &self.hierarchy {
-            Ok(hierarchy) => hierarchy
-                .cell(id, &admitted.plan().limits, user)
-                .map_err(|error| format!("cannot make the cell's cgroup: {error}")),
-            Err(reason) => Err(reason.clone()),
-        };
+        let made = self.hierarchy.as_ref().map_err(String::clone).and_then(|hierarchy| {
+            let made = hierarchy.cell(id, &admitted.plan().limits, user);
+            made.map_err(|error| format!("cannot make the cell's cgroup: {error}"))
+        });
         match made {
             Err(reason) if !admitted.plan().may_lack.contains(Layer::Cgroup) => {
                 Err((Refusal::Protection, reason))
@@ -244,10 +261,9 @@ impl Warden {
     /// ever: a process in uninterruptible sleep outlives its SIGKILL.
     fn end_all_cells(&mut self) {
         let deadline = Instant::now() + PEER_PATIENCE;
-        let mut cells = std::mem::take(&mut self.cells);
-        cells.iter_mut().for_each(Cell::kill);
-        while !cells.is_empty() && Instant::now() < deadline {
-            cells.retain_mut(|cell| cell.bury().map(|user| self.leases.give_back(user)).is_none());
+        self.cells.iter_mut().for_each(Cell::kill);
+        while !self.cells.is_empty() && Instant::now() < deadline {
+            _ = self.look_after_cells();
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -13,11 +13,13 @@ pub struct Bytes(pub u64);
 #[serde(try_from = "String")]
 pub struct Millis(pub u64);
 
-fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim_start())?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
+fn parse(text: &str, units: &[(&str, u64)], what: &str) -> Result<u64, String> {
+    let parsed = text.find(|c: char| !c.is_ascii_digit()).and_then(|digits| {
+        let (number, unit) = text.split_at(digits);
+        let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim_start())?;
+        number.parse::<u64>().ok()?.checked_mul(*factor)
+    });
+    parsed.ok_or_else(|| format!("`{text}` is not {what}"))
 }
 
 impl TryFrom<String> for Bytes {
@@ -25,9 +27,7 @@ impl TryFrom<String> for Bytes {
     fn try_from(text: String) -> Result<Self, String> {
         let units =
             [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
-        parse(&text, &units)
-            .map(Self)
-            .ok_or_else(|| format!("`{text}` is not a size such as \"512MiB\" or \"4GiB\""))
+        parse(&text, &units, "a size such as \"512MiB\" or \"4GiB\"").map(Self)
     }
 }
 
@@ -35,9 +35,7 @@ impl TryFrom<String> for Millis {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-        parse(&text, &units)
-            .map(Self)
-            .ok_or_else(|| format!("`{text}` is not a time such as \"500ms\", \"30s\" or \"1h\""))
+        parse(&text, &units, "a time such as \"500ms\", \"30s\" or \"1h\"").map(Self)
     }
 }
 

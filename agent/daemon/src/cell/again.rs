@@ -141,6 +141,7 @@ impl Cell {
             waiting,
             // Numbers that nobody before this process gave.
             last_leaf: AtomicU32::new(generation.saturating_mul(LEAVES)),
+            ways: Mutex::default(),
             left: Mutex::default(),
             gone,
             given_up: AtomicBool::default(),

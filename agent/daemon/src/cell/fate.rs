@@ -15,7 +15,7 @@ pub enum Fate {
     GivenUp,
     /// The warden said that it ended. Nothing of ours had ended it.
     Ended,
-    /// The warden went down, or says nothing.
+    /// The warden went down, does not know it, or says nothing.
     WardenGone,
 }
 
@@ -40,7 +40,8 @@ impl Fate {
                  on the host killed PID 1, or the kernel did for want of memory"
             }
             Self::WardenGone => {
-                "the warden went down, and the cell with it; the warden's log may say why"
+                "the cell ended while the warden was down or was started anew, or it is not known \
+                 to the warden that followed; the warden's log may say why"
             }
         }
     }

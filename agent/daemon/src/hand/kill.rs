@@ -33,7 +33,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// How often a new agent that took the cells over is asked as well.
 const AGENTS: usize = 3;
 /// For the owner, where all of it was not enough.
-const BY_HAND: &str = "as root: systemctl kill --signal=KILL cofferdam-warden.service";
+const BY_HAND: &str = "as root: systemctl kill --signal=KILL cofferdam-warden.service \
+                       cofferdam-cells.service";
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

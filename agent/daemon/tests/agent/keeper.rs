@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ pub(crate) struct Keeper {
     pub(crate) host: Host,
     manager: ServiceManager,
     warden: Child,
+    listener: UnixListener,
     agent: Option<Child>,
 }
 
@@ -41,18 +42,26 @@ impl Keeper {
         if is_root() {
             chown(&socket, Some(AGENT), Some(AGENT)).unwrap();
         }
-        let uid = if is_root() { AGENT } else { rustix::process::geteuid().as_raw() };
-        let program = Path::new(env!("CARGO_BIN_EXE_cofferdam-agent"));
-        let warden = Command::new(program.with_file_name("cofferdam-warden"))
-            .arg("--ceiling")
-            .arg(directory.join("host/ceiling.toml"))
-            .args(["--agent-uid", &uid.to_string(), "--listening-fd", "0"])
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .spawn()
-            .unwrap();
-        let mut keeper = Self { host, manager, warden, agent: None };
+        let warden = start_warden(&directory, &listener);
+        let mut keeper = Self { host, manager, warden, listener, agent: None };
         keeper.start_agent();
         keeper
+    }
+
+    /// Kills the warden, which is what its end by systemd comes to, too, and starts the
+    /// next one after a while.
+    pub(crate) fn restart_warden(&mut self, away: Duration) {
+        self.warden.kill().unwrap();
+        self.warden.wait().unwrap();
+        std::thread::sleep(away);
+        self.warden = start_warden(self.host.directory.path(), &self.listener);
+    }
+
+    /// The cgroups of cells, in all hierarchies.
+    pub(crate) fn cgroups(&self) -> Vec<PathBuf> {
+        let places = places(self.host.directory.path());
+        let entries = places.filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
     }
 
     /// Ends the agent as systemd would, or as a crash does, and starts the next one;
@@ -133,6 +142,33 @@ impl Drop for Keeper {
         let left = self.cells();
         _ = self.warden.kill();
         _ = self.warden.wait();
+        // What is in the way of this was told above, or is another test's.
+        places(self.host.directory.path()).for_each(|place| drop(fs::remove_dir(place)));
         assert!(left == 0 || std::thread::panicking(), "{left} cells outlive their sockets");
     }
+}
+
+/// A warden as systemd starts it.
+fn start_warden(directory: &Path, listener: &UnixListener) -> Child {
+    let uid = if is_root() { AGENT } else { rustix::process::geteuid().as_raw() };
+    let program = Path::new(env!("CARGO_BIN_EXE_cofferdam-agent"));
+    Command::new(program.with_file_name("cofferdam-warden"))
+        .arg("--ceiling")
+        .arg(directory.join("host/ceiling.toml"))
+        .args(["--agent-uid", &uid.to_string(), "--listening-fd", "0"])
+        .args(["--cgroup", &cgroup(directory)])
+        .stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())))
+        .spawn()
+        .unwrap()
+}
+
+fn cgroup(directory: &Path) -> String {
+    format!("cofferdam-test{}", directory.file_name().unwrap().to_string_lossy())
+}
+
+/// Where the cells' cgroups are, in each hierarchy that there is.
+fn places(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let name = cgroup(directory);
+    let mounts = ["memory", "pids", "cpu", "blkio", ""].into_iter();
+    mounts.map(move |mount| Path::new("/sys/fs/cgroup").join(mount).join(&name))
 }

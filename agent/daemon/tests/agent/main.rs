@@ -21,4 +21,5 @@ mod runs;
 mod selftest;
 mod services;
 mod sessions;
+mod successor;
 mod transfers;

@@ -14,7 +14,7 @@ use crate::host::is_root;
 use crate::keeper::Keeper;
 
 /// Cells without cgroups or a user of their own are another matter.
-fn is_skipped(name: &str) -> bool {
+pub(crate) fn is_skipped(name: &str) -> bool {
     if !is_root() {
         eprintln!("{name}: skipped, because the agent's restart is root's to arrange");
     }
@@ -22,15 +22,15 @@ fn is_skipped(name: &str) -> bool {
 }
 
 /// Follows a run over restarts of its agent.
-struct Reader {
-    run_id: String,
+pub(crate) struct Reader {
+    pub(crate) run_id: String,
     signed: cofferdam_proto::intent::v1::SignedIntent,
-    followed: Followed,
+    pub(crate) followed: Followed,
 }
 
 impl Reader {
     /// Starts a run and leaves it to itself.
-    async fn start(gateway: &Gateway, command: Command) -> Self {
+    pub(crate) async fn start(gateway: &Gateway, command: Command) -> Self {
         Self::start_with(gateway, command, |_| {}).await
     }
 
@@ -51,7 +51,7 @@ impl Reader {
     }
 
     /// Reads on at its offsets until the run or its agent ends, or for so long.
-    async fn read(&mut self, gateway: &Gateway, most: Duration) {
+    pub(crate) async fn read(&mut self, gateway: &Gateway, most: Duration) {
         let request = AttachRunRequest {
             run_id: self.run_id.clone(),
             stdout_offset: self.followed.stdout.len() as u64,
@@ -68,7 +68,7 @@ impl Reader {
         _ = tokio::time::timeout(most, reading).await;
     }
 
-    async fn read_to_its_end(&mut self, gateway: &Gateway) {
+    pub(crate) async fn read_to_its_end(&mut self, gateway: &Gateway) {
         self.read(gateway, Duration::from_mins(1)).await;
         let finished = self.followed.finished.as_ref();
         let finished = finished.unwrap_or_else(|| panic!("no end: {:?}", self.followed));
@@ -83,11 +83,11 @@ impl Reader {
     }
 }
 
-fn numbered(count: usize) -> String {
+pub(crate) fn numbered(count: usize) -> String {
     (0..count).fold(String::new(), |lines, number| lines + &format!("line {number}\n"))
 }
 
-fn counting(count: usize, pause: &str) -> String {
+pub(crate) fn counting(count: usize, pause: &str) -> String {
     format!(
         "i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); sleep {pause}; done; exit 7"
     )

@@ -1,6 +1,6 @@
 //! The agent's half of the warden's messages. Never runs as root.
 
-use super::{GivenLeaf, Leaf, Refusal, WardenEvent, WardenRequest};
+use super::{Leaf, Refusal, WardenEvent, WardenRequest};
 use crate::cell::CellId;
 use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
 
@@ -73,11 +73,5 @@ impl Decode for WardenEvent {
             5 => Ok(Self::Records(r.text("why", 1024)?)),
             other => Err(DecodeError::Unknown("warden event", other.into())),
         }
-    }
-}
-
-impl Decode for GivenLeaf {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        r.u32("leaf").map(Self)
     }
 }

@@ -1,0 +1,109 @@
+//! Runs, sessions and their records outlive the warden: the agent connects again and
+//! goes on with the cells that it had.
+
+use std::time::{Duration, Instant};
+
+use cofferdam_proto::exec::v1::outcome::Ending;
+use rustix::process::Signal;
+
+use crate::gateway::{Gateway, sh};
+use crate::keeper::Keeper;
+use crate::outliving::{Reader, counting, is_skipped, numbered};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_over_ten_wardens_and_its_reader_misses_nothing() {
+    if is_skipped("a_run_goes_on_over_ten_wardens_and_its_reader_misses_nothing") {
+        return;
+    }
+    let mut keeper = Keeper::start();
+    let gateway = Gateway::of(&keeper.host);
+    let mut reader = Reader::start(&gateway, sh(&counting(1000, "0.004"))).await;
+    for round in 0..10_u64 {
+        reader.read(&gateway, Duration::from_millis(37 * round % 200)).await;
+        keeper.restart_warden(Duration::from_millis(61 * round % 150));
+        // Another call in the middle of it, which needs the warden.
+        assert_eq!(gateway.sh("echo beside").await.code(), 0);
+    }
+    reader.read_to_its_end(&gateway).await;
+    assert_eq!(reader.followed.gaps, 0);
+    assert_eq!(reader.followed.text(), numbered(1000));
+    assert_eq!(reader.followed.code(), 7);
+    keeper.host.expect_records("intent", 11);
+    keeper.host.expect_records("outcome", 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warden_and_agent_may_be_restarted_in_any_order() {
+    if is_skipped("warden_and_agent_may_be_restarted_in_any_order") {
+        return;
+    }
+    let mut keeper = Keeper::start();
+    let gateway = Gateway::of(&keeper.host);
+    let mut reader = Reader::start(&gateway, sh(&counting(600, "0.004"))).await;
+    for signal in [Signal::KILL, Signal::TERM] {
+        keeper.restart_warden(Duration::ZERO);
+        keeper.restart(signal);
+        let gateway = Gateway::of(&keeper.host);
+        reader.read(&gateway, Duration::from_millis(50)).await;
+        // The warden is away while the agent comes.
+        keeper.end_agent(signal);
+        keeper.restart_warden(Duration::from_millis(100));
+        keeper.start_agent();
+    }
+    let gateway = Gateway::of(&keeper.host);
+    reader.read_to_its_end(&gateway).await;
+    assert_eq!((reader.followed.text(), reader.followed.code()), (numbered(600), 7));
+    keeper.host.expect_records("outcome", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_need_a_warden_wait_for_the_next_one() {
+    if is_skipped("calls_that_need_a_warden_wait_for_the_next_one") {
+        return;
+    }
+    let mut keeper = Keeper::start();
+    let gateway = Gateway::of(&keeper.host);
+    assert_eq!(gateway.sh("echo >/tmp/file").await.code(), 0);
+    let calls = (0..20).map(|call| {
+        let gateway = Gateway::of(&keeper.host);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(20 * call)).await;
+            gateway.sh("echo it ran").await
+        })
+    });
+    let calls: Vec<_> = calls.collect();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(70)).await;
+        keeper.restart_warden(Duration::from_millis(150));
+    }
+    for call in calls {
+        let call = call.await.unwrap();
+        assert!(matches!(call.ending(), Ending::Exited(_)), "{call:?}");
+        assert_eq!(call.text(), "it ran\n");
+    }
+    keeper.host.expect_records("intent", 21);
+    keeper.host.expect_records("outcome", 21);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_cells_that_ended_while_there_was_no_warden() {
+    if is_skipped("nothing_is_left_of_cells_that_ended_while_there_was_no_warden") {
+        return;
+    }
+    let mut keeper = Keeper::start();
+    let gateway = Gateway::of(&keeper.host);
+    let reader = Reader::start(&gateway, sh("sleep 60")).await;
+    assert!(!keeper.cgroups().is_empty());
+    keeper.end_agent(Signal::KILL);
+    // As when the agent's service is stopped: its cells end.
+    keeper.let_all_go();
+    keeper.restart_warden(Duration::from_millis(100));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !keeper.cgroups().is_empty() {
+        assert!(Instant::now() < deadline, "left: {:?}", keeper.cgroups());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    keeper.start_agent();
+    drop(reader);
+    keeper.host.expect_records("outcome", 1);
+}
