@@ -57,8 +57,13 @@ const REMEMBERED: [&str; 6] = [
     "/var/lib/systemd/deb-systemd-user-helper-enabled",
     "/var/lib/systemd/deb-systemd-user-helper-masked",
 ];
-const UNITS: [&str; 4] =
-    ["cofferdam-agent", "cofferdam-warden", "cofferdam-proxy", "cofferdam-kill-all"];
+const UNITS: [&str; 5] = [
+    "cofferdam-agent",
+    "cofferdam-warden",
+    "cofferdam-cells",
+    "cofferdam-proxy",
+    "cofferdam-kill-all",
+];
 
 /// All of it. Without a configuration, what packages make.
 #[must_use]
