@@ -3,9 +3,11 @@
 //! Anybody who reaches the address may ask, and nobody proves who they are: there is no
 //! secret in it, and nothing that they send is read but the head of a request. However
 //! many ask, it is read once a second at most, and by one at a time; connections are
-//! bounded and silent ones are closed, as at the endpoint for calls.
+//! bounded and silent ones are closed, as at the endpoint for calls. On loopback only
+//! names of loopback are answered: a page in a browser of this machine can have its own
+//! name lead here, and would read along.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cofferdam_metrics::MEDIA_TYPE;
-use http::{StatusCode, header};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode, header};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +36,8 @@ pub(crate) struct MetricsListener(Listener);
 /// Who is asked, and what was told last.
 struct Desk {
     gateway: Arc<Gateway>,
+    /// Whether only this machine reaches the address.
+    is_local: bool,
     told: Mutex<Option<(Instant, Arc<str>)>>,
 }
 
@@ -49,17 +54,32 @@ impl MetricsListener {
 
     /// Answers until `shutdown` fires.
     pub(crate) async fn serve(self, gateway: Arc<Gateway>, shutdown: CancellationToken) {
-        let desk = Desk { gateway, told: Mutex::default() };
+        let is_local = self.address().ip().is_loopback();
+        let desk = Desk { gateway, is_local, told: Mutex::default() };
         let router = Router::new().route("/metrics", get(tell)).with_state(Arc::new(desk));
         self.0.serve(router, shutdown).await;
     }
 }
 
-async fn tell(State(desk): State<Arc<Desk>>) -> Response {
+async fn tell(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    if desk.is_local && !names_loopback(&headers) {
+        let why = "ask by a name of loopback: this address serves its own machine\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
     match desk.text().await {
         Some(text) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], text.to_string()).into_response(),
         None => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be read\n").into_response(),
     }
+}
+
+/// Whether who asks calls this address what only this machine's own names lead to.
+fn names_loopback(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    host.is_some_and(|host| {
+        let host = host.host().trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    })
 }
 
 impl Desk {

@@ -34,6 +34,24 @@ pub(crate) fn value(text: &str, sample: &str) -> f64 {
 }
 
 #[tokio::test]
+async fn a_page_that_leads_its_own_name_to_loopback_reads_nothing() {
+    let (served, _host) = Served::start_with_host_and(None, Script::default(), LISTEN).await;
+    let address = served.metrics.unwrap();
+    let ask = |host: String| {
+        let url = format!("http://{address}/metrics");
+        let asked = served.client().get(url).header("host", host).send();
+        async move { asked.await.unwrap().status().as_u16() }
+    };
+    for host in ["attacker.example", "127.0.0.1.attacker.example", "localhost.attacker.example", ""]
+    {
+        assert_eq!(ask(host.to_owned()).await, 403, "{host:?}");
+    }
+    for host in ["localhost", "127.0.0.1", "[::1]:80"] {
+        assert_eq!(ask(host.to_owned()).await, 200, "{host:?}");
+    }
+}
+
+#[tokio::test]
 async fn calls_are_counted_by_tool_and_end_and_nothing_that_a_caller_says_is_a_label() {
     let (served, _host) = Served::start_with_host_and(None, Script::default(), LISTEN).await;
     let run = |command: &str| served.call("execute_command", json!({ "command": command }));
@@ -165,7 +183,7 @@ async fn silent_connections_give_their_places_back_and_many_askers_are_all_answe
     assert_eq!(answer.status(), 200);
     assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
     let began = Instant::now();
-    let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let asking = (0..200).map(|_| told(address, request, Duration::from_secs(30)));
     let asking: Vec<_> = asking.map(tokio::spawn).collect();
     for answer in asking {
