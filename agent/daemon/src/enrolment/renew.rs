@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use cofferdam_journal::PeerStep;
 use cofferdam_proto::join::v1::{Credentials, RenewRequest, Renewal as Wire};
 use cofferdam_trust::{Identity, PeerKey, PeerKeyError, Recognise, SigningKey, sign_renewal};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::authority::{AskError, Authority};
@@ -24,6 +25,8 @@ use crate::record::Recorder;
 
 /// How often the clock is looked at.
 const GLANCE: Duration = Duration::from_secs(20);
+/// The shortest wait.
+const SHORTEST: Duration = Duration::from_millis(10);
 /// The longest pause between two attempts.
 const LONGEST: Duration = Duration::from_mins(5);
 /// A signed renewal is sent for so long; then another one is signed. The authority
@@ -69,16 +72,16 @@ impl Renewing {
             };
             let life = life(&membership, &identity);
             let due = membership.received + life.mul_f64(2.0 / 3.0 * spread);
-            if let Ok(left) = due.duration_since(SystemTime::now()) {
-                // A clock that was set back far must not keep a host from renewing.
-                tokio::time::sleep(left.min(GLANCE).max(Duration::from_millis(10))).await;
-                if left < life {
-                    // What went wrong was a clock that has been set since.
-                    if std::mem::take(&mut told) {
-                        self.standing.has_trouble(None);
-                    }
-                    continue;
+            let left = || due.duration_since(SystemTime::now()).unwrap_or_default();
+            // A clock that was set back far must not keep a host from renewing.
+            let is_due = || !(Duration::from_nanos(1)..life).contains(&left());
+            if !is_due() {
+                // What went wrong was a clock that has been set since.
+                if std::mem::take(&mut told) {
+                    self.standing.has_trouble(None);
                 }
+                tokio::time::sleep(left().clamp(SHORTEST, GLANCE)).await;
+                continue;
             }
             match self.renew(&membership).await {
                 Ok(()) => {
@@ -92,7 +95,13 @@ impl Renewing {
                     told = true;
                     let shortest = (life / 20).clamp(Duration::from_millis(100), GLANCE);
                     pause = (pause * 2).clamp(shortest, LONGEST.min(life).max(shortest));
-                    tokio::time::sleep(pause.mul_f64(self::spread())).await;
+                    let over = Instant::now() + pause.mul_f64(self::spread());
+                    // The clock may be set meanwhile, so that there is nothing to wait for.
+                    while is_due()
+                        && let Some(rest) = over.checked_duration_since(Instant::now())
+                    {
+                        tokio::time::sleep(rest.min(GLANCE)).await;
+                    }
                 }
             }
         }
