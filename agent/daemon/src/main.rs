@@ -95,12 +95,16 @@ fn run(arguments: &Serve) -> anyhow::Result<()> {
     }
     let left = Left::sort(&inherited.store, std::mem::take(&mut inherited.left));
     let loaded = serve::load(config, ceilings, left)?;
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("cannot start the runtime")?
-        .block_on(serve::serve(loaded, inherited))
+        .context("cannot start the runtime")?;
+    let served = runtime.block_on(serve::serve(loaded, inherited));
+    // What is under way still ends with the process, now. Taking the runtime down first
+    // would have a task that comes back from a blocking call find no clock, and panic.
+    std::mem::forget(runtime);
+    served
 }
 
 /// Cells can start, and something ends soon; as `cofferdam doctor` has it.
