@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 use std::process::ExitCode;
@@ -100,11 +101,9 @@ fn run(arguments: &Serve) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let served = runtime.block_on(serve::serve(loaded, inherited));
-    // What is under way still ends with the process, now. Taking the runtime down first
-    // would have a task that comes back from a blocking call find no clock, and panic.
-    std::mem::forget(runtime);
-    served
+    // What is still under way at the end, ends with the process. Taking the runtime down
+    // first would have a task that comes back from a blocking call find no clock, and panic.
+    ManuallyDrop::new(runtime).block_on(serve::serve(loaded, inherited))
 }
 
 /// Cells can start, and something ends soon; as `cofferdam doctor` has it.
