@@ -10,15 +10,12 @@ use cofferdam_trust::{receipt_matches, sha256, verify_receipt};
 use rustix::process::Signal;
 
 use crate::gateway::{Followed, Gateway, limits, sh};
-use crate::host::is_root;
 use crate::keeper::Keeper;
 
-/// Cells without cgroups or a user of their own are another matter.
+/// Restarts are root's to arrange here: cells without cgroups or a user of their own are another
+/// matter. Who skips is counted.
 pub(crate) fn is_skipped(name: &str) -> bool {
-    if !is_root() {
-        eprintln!("{name}: skipped, because the agent's restart is root's to arrange");
-    }
-    !is_root()
+    cofferdam_tests::skip_unless_root(name)
 }
 
 /// Follows a run over restarts of its agent.
