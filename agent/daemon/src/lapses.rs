@@ -67,7 +67,10 @@ fn of_file(path: &Path) -> Option<Lapse> {
 pub async fn warn(config: Config) {
     let mut told = Rhythm::default();
     loop {
-        let found = tokio::task::block_in_place(|| of(&config)).unwrap_or_default();
+        let found = tokio::task::block_in_place(|| of(&config)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what ends soon cannot be told");
+            Vec::new()
+        });
         let now = SystemTime::now();
         for Lapsing { what, lapse, .. } in found {
             let outlook = lapse.outlook(now);

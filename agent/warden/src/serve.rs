@@ -63,8 +63,9 @@ struct Warden {
 }
 
 impl Warden {
-    /// Goes on with the cells of a warden before this one. What is not a whole cell's, or
-    /// was being built, is ended.
+    /// Goes on with the cells of a warden before this one. What is not a whole cell's is
+    /// ended, also where its builder is root still; one that was built further ends itself,
+    /// because the agent lets go of what it got no answer for.
     fn take_over(&mut self) {
         let left: Vec<_> = self.hierarchy.iter().flat_map(Hierarchy::left).collect();
         for (id, cgroup) in left {
