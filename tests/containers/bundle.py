@@ -47,7 +47,7 @@ spec["mounts"] += [
 ]
 volumes = {
     "gateway": {"etc": "/etc/cofferdam", "state": "/var/lib/cofferdam-gateway", "credentials": "/run/credentials"},
-    "agent": {"etc": "/etc/cofferdam", "state": "/var/lib/cofferdam-agent", "work": "/srv/cofferdam"},
+    "agent": {"etc": "/etc/cofferdam", "state": "/var/lib/cofferdam-agent", "sites": "/srv/cofferdam"},
 }
 for own, at in volumes[service].items():
     options = ["bind", "ro"] if own in ("etc", "credentials") else ["bind", "rw"]
