@@ -91,10 +91,10 @@ impl Hierarchy {
 
     fn make(&self) -> io::Result<()> {
         self.directories.iter().try_for_each(fs::create_dir_all)?;
-        for place in self.directories.iter().map(PathBuf::as_path).filter(|_| self.v2) {
-            [place.parent(), Some(place)].into_iter().flatten().try_for_each(hand_down)?;
-        }
-        Ok(())
+        let own = self.directories.iter().map(PathBuf::as_path).filter(|_| self.v2);
+        // In the slice above a unit its manager has done that, and rules alone.
+        let root = own.clone().filter_map(Path::parent).filter(|it| *it == Path::new(MOUNT));
+        root.chain(own).try_for_each(hand_down)
     }
 
     /// What a warden before this one left beneath the same name.
