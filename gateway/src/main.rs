@@ -7,20 +7,36 @@ mod service_manager;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::net::TcpListener;
+use std::os::fd::RawFd;
+use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Parser;
 use cofferdam_gateway::{Arguments, Config, Service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let ready = arguments.ready_fd.map(inherited::take).transpose().context("--ready-fd")?;
-    let lifeline =
-        arguments.lifeline_fd.map(inherited::take).transpose().context("--lifeline-fd")?;
-    let socket = inherited::socket().context("the socket of the service manager")?;
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Each message of this program holds its cause.
+            eprintln!("cofferdam-gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let take = |name: &str, number: Option<RawFd>| -> anyhow::Result<Option<File>> {
+        let taken = number.map(inherited::take).transpose();
+        taken.map_err(|error| anyhow!("cannot use the descriptor of `--{name}`: {error}"))
+    };
+    let ready = take("ready-fd", arguments.ready_fd)?;
+    let lifeline = take("lifeline-fd", arguments.lifeline_fd)?;
+    let socket = inherited::socket()
+        .map_err(|error| anyhow!("cannot use the socket of the service manager: {error}"))?;
     log_to_stderr();
     hide_memory()?;
     let config = Config::load(&arguments.config)?;
@@ -35,7 +51,7 @@ fn main() -> anyhow::Result<()> {
 /// its user looks into it (`PR_SET_DUMPABLE`, prctl(2)).
 fn hide_memory() -> anyhow::Result<()> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .context("cannot make the process not dumpable")
+        .map_err(|error| anyhow!("cannot make the process not dumpable: {error}"))
 }
 
 async fn serve(
@@ -48,7 +64,8 @@ async fn serve(
     tracing::info!(url = service.mcp_url(), "serving");
     let stop = stop_requested(lifeline)?;
     if let Some(ready) = ready {
-        announce(ready, &service).context("cannot tell the parent that the gateway serves")?;
+        announce(ready, &service)
+            .map_err(|error| anyhow!("cannot tell the parent that the gateway serves: {error}"))?;
     }
     service_manager::serving(&service.mcp_url());
     tokio::spawn(service_manager::stay_alive());

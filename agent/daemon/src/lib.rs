@@ -23,6 +23,7 @@
 pub mod allowances;
 pub mod arguments;
 pub mod cap;
+pub mod causes;
 pub mod ceiling;
 pub mod cell;
 pub mod cells;

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Parser;
 use cofferdam_abilities::trial;
 use cofferdam_agent::arguments::{Arguments, Other, Serve};
+use cofferdam_agent::causes;
 use cofferdam_agent::ceiling::Ceilings;
 use cofferdam_agent::config::Config;
 use cofferdam_agent::confine::{self, Confinement};
@@ -60,12 +61,12 @@ fn main() -> ExitCode {
         (Some(Other::Ceiling(OfCeiling::Check { file })), _) => check(&file),
         (Some(Other::Uninstall { here, show: _ }), _) => remaining(&here),
         (None, Some(serve)) => run(&serve).map(|()| ExitCode::SUCCESS),
-        (None, None) => Err(anyhow::anyhow!("`--config` is missing; `--help` tells more")),
+        (None, None) => Err(anyhow!("`--config` is missing; `--help` tells more")),
     };
     match ended {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("cofferdam-agent: {error:#}");
+            eprintln!("cofferdam-agent: {}", causes::in_full(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -117,7 +118,7 @@ fn examine(subject: &Subject, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         found.print(Page::for_standard_output())
     };
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    put(&text)?;
     Ok(match (found.cells, found.see_to) {
         (false, _) => ExitCode::FAILURE,
         (true, true) => ExitCode::from(SEE_TO),
@@ -129,16 +130,16 @@ fn examine(subject: &Subject, json: bool) -> anyhow::Result<ExitCode> {
 fn test(request: &Request) -> anyhow::Result<ExitCode> {
     if let Some(program) = &request.spawn_warden {
         let tested = selftest::with_own_warden(program.as_deref(), request);
-        return tested.map_err(|error| anyhow::anyhow!("{error}"));
+        return tested.map_err(|error| anyhow!("{error}"));
     }
     // The message holds its causes.
-    let report = selftest::selftest(request).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let report = selftest::selftest(request).map_err(|error| anyhow!("{error}"))?;
     let text = if request.json {
         serde_json::to_string(&report)? + "\n"
     } else {
         report.print(Page::for_standard_output())
     };
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    put(&text)?;
     Ok(selftest::exit_code(&report))
 }
 
@@ -146,7 +147,7 @@ fn test(request: &Request) -> anyhow::Result<ExitCode> {
 fn show(request: &shown::Request) -> anyhow::Result<ExitCode> {
     let found = shown::show(request)?;
     let text = if request.json { serde_json::to_string(&found)? + "\n" } else { found.print() };
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    put(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -161,14 +162,19 @@ fn tell<T: Serialize>(
     } else {
         print(Page::for_standard_output())
     };
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+    put(&text)
 }
 
 /// Prints metrics.
 fn measure(config: &Path) -> anyhow::Result<ExitCode> {
     let text = hand::metrics(config)?;
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    put(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output.
+fn put(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
 }
 
 /// Prints sentences.
@@ -213,9 +219,9 @@ fn end_all(here: &Here) -> anyhow::Result<ExitCode> {
 }
 
 fn check(file: &Path) -> anyhow::Result<ExitCode> {
-    let told = hand::check_ceiling(file).map_err(|error| anyhow::anyhow!(error))?;
+    let told = hand::check_ceiling(file).map_err(|error| anyhow!(error))?;
     let text = told.join("\n") + "\n";
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    put(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

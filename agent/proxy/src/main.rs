@@ -5,7 +5,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Parser;
 use cofferdam_proxy::confine::{self, Confinement};
 use cofferdam_proxy::{Arguments, CeilingFile, Dialer, Endpoint, Names};
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cofferdam-proxy: {error:#}");
+            // Each message of this program holds its cause.
+            eprintln!("cofferdam-proxy: {error}");
             ExitCode::FAILURE
         }
     }
@@ -51,7 +52,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         .enable_io()
         .enable_time()
         .build()
-        .context("cannot start the runtime")?
+        .map_err(|error| anyhow!("cannot start the runtime: {error}"))?
         .block_on(endpoint.serve(dialer, ceiling, confined.connections))
-        .context("the agent's connection ended")
+        .map_err(|error| anyhow!("the agent's connection ended: {error}"))
 }

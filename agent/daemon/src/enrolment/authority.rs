@@ -14,6 +14,8 @@ use cofferdam_trust::{
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
+use crate::causes;
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The largest answer: a trust list, certificates, and what surrounds them.
@@ -166,16 +168,7 @@ impl Authority {
 
 /// The status and what is behind it: that a connection failed says little without why.
 fn told(status: &Status, message: String) -> String {
-    let mut text = message;
-    let mut next = std::error::Error::source(status);
-    while let Some(error) = next {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = error.source();
-    }
-    text.chars().take(1024).collect()
+    causes::added(message, status).chars().take(1024).collect()
 }
 
 async fn within<T>(asked: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
