@@ -276,4 +276,4 @@ fn read_bounded(path: &Path) -> std::io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

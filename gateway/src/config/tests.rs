@@ -2,6 +2,22 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../../packaging/config/gateway.toml");
 
+/// The example with the comments taken off its `[table]`.
+fn with_table(text: &str, table: &str) -> String {
+    let (before, rest) = text.split_once(&format!("# {table}\n")).unwrap();
+    let (section, after) = rest.split_once("\n\n").unwrap();
+    let section = format!("\n{section}").replace("\n# ", "\n");
+    format!("{before}{table}{section}\n\n{after}")
+}
+
+/// The example as an owner makes it who has certificates made by hand, and names hosts.
+pub(crate) fn by_hand() -> String {
+    let (before, rest) = EXAMPLE.split_once("[authority]\n").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let text = format!("{before}\n{after}").replace("# hosts = ", "hosts = ");
+    ["[tls]", "[identity]", "[[host]]"].iter().fold(text, |text, table| with_table(&text, table))
+}
+
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(Path::new("/etc/cofferdam/gateway.toml"), text)
 }
@@ -19,13 +35,55 @@ fn line_of(text: &str, needle: &str) -> usize {
 }
 
 #[test]
-fn the_shipped_example_is_a_configuration() {
+fn the_shipped_example_is_a_configuration_whose_hosts_enrol() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!(config.rules, Path::new("/etc/cofferdam/rules.toml"));
-    assert_eq!(config.roster.projects["website"].hosts, ["build-1"]);
     assert_eq!(config.front.public.as_deref(), Some("cofferdam.example.org"));
     assert!(config.front.hosts.contains(&"cofferdam.example.org".to_owned()));
     assert!(config.front.origins.contains(&"https://cofferdam.example.org:*".to_owned()));
+    // Clients on the same machine need no name and no TLS.
+    assert!(config.listen.ip().is_loopback() && config.tls.is_none());
+    assert!(config.front.hosts.contains(&"127.0.0.1".to_owned()));
+    // Its projects wait for hosts that enrol.
+    assert!(config.authority.is_some() && config.identity.is_none());
+    assert!(config.roster.hosts.is_empty());
+    assert!(config.roster.projects["website"].hosts.is_empty());
+    // What it writes is where the package makes a place for the gateway's user.
+    let place = Path::new("/var/lib/cofferdam-gateway");
+    for path in [&config.signing_key, &config.journal, &config.state] {
+        assert!(path.starts_with(place), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_example_for_certificates_by_hand_is_a_configuration() {
+    let config = parse(&by_hand()).unwrap();
+    assert_eq!(config.roster.projects["website"].hosts, ["build-1"]);
+    assert!(config.tls.is_some() && config.authority.is_none() && config.identity.is_some());
+}
+
+#[test]
+fn every_key_that_the_example_has_in_a_comment_is_right_with_the_comment_taken_off() {
+    let is_table = |line: &str| line.starts_with('[') && line.ends_with(']');
+    let is_key = |line: &str| {
+        let name = line.split(" = ").next().unwrap_or_default();
+        line.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let bare = |line: &'static str| match line.strip_prefix("# ") {
+        Some(rest) if is_table(rest) || is_key(rest) => rest,
+        _ => line,
+    };
+    // `rules` stands there twice: as plain files, and as a bundle.
+    let lines = EXAMPLE.lines().filter(|line| *line != "rules = \"rules.toml\"").map(bare);
+    let all = lines.collect::<Vec<_>>().join("\n");
+    for one_of_two in ["\n[identity]\n", "\n[authority]\n"] {
+        let (before, rest) = all.split_once(one_of_two).unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        let config = parse(&format!("{before}\n{after}")).unwrap();
+        assert_eq!(config.rules, Path::new("/etc/cofferdam/policy.bundle"));
+        assert!(config.hosts_listen.is_some() && config.metrics_listen.is_some());
+        assert!(config.approvals.webhook.is_some());
+    }
 }
 
 #[test]
@@ -71,8 +129,7 @@ fn the_approvals_of_the_example_are_the_defaults_and_its_webhook_is_one() {
 
 #[test]
 fn the_example_of_an_authority_holds_the_defaults_and_takes_the_place_of_the_identity() {
-    let (head, rest) = EXAMPLE.split_once("[identity]").unwrap();
-    let (identity, rest) = rest.split_once("# [authority]").unwrap();
+    let (head, rest) = EXAMPLE.split_once("[authority]").unwrap();
     let (authority, tail) = rest.split_once("\n\n").unwrap();
     let directory = "/var/lib/cofferdam-gateway/authority";
     let least = format!("[authority]\nlisten = \"0.0.0.0:8463\"\ndirectory = \"{directory}\"\n");
@@ -86,18 +143,12 @@ fn the_example_of_an_authority_holds_the_defaults_and_takes_the_place_of_the_ide
     let mut shown = config.authority.unwrap();
     assert_eq!(shown.address.take().as_deref(), Some("gateway.example.org:8463"));
     assert_eq!(Some(shown), parse(&with(&least)).unwrap().authority);
-    // Its projects wait for hosts that enrol.
-    let (before, rest) = tail.split_once("[[host]]").unwrap();
-    let (_, after) = rest.split_once("[[project]]").unwrap();
-    let tail = format!("{before}[[project]]{after}").replace("hosts = [\"build-1\"]", "");
-    let waiting = parse(&format!("{head}\n{least}\n{tail}")).unwrap();
-    assert!(waiting.roster.projects["website"].hosts.is_empty());
-    let (message, _) = refused(&format!("{head}\n[identity]{identity}\n{tail}"));
+    let (message, _) = refused(&with_table(&with(""), "[identity]"));
     assert!(message.contains("no host is configured"), "{message}");
 
-    let (message, _) = refused(&format!("{}\n[identity]{identity}", with(&least)));
+    let (message, _) = refused(&with_table(&with(&least), "[identity]"));
     assert!(message.contains("leave `[identity]` out"), "{message}");
-    let (message, _) = refused(&with(""));
+    let (message, _) = refused(&with_table(&with(""), "[[host]]"));
     assert!(message.contains("`[authority]`, which certifies"), "{message}");
     let (message, _) = refused(&with(&format!("{least}certificate_seconds = 9000000\n")));
     assert!(message.contains("authority.certificate_seconds"), "{message}");
@@ -116,11 +167,8 @@ fn an_unknown_key_is_refused_with_its_line() {
 
 #[test]
 fn a_public_address_without_tls_is_refused_unless_told_otherwise() {
-    let public = EXAMPLE.replace("127.0.0.1:8460", "0.0.0.0:8460");
-    assert!(parse(&public).is_ok());
-    let (start, rest) = public.split_once("\n[tls]\n").unwrap();
-    let (_, end) = rest.split_once("\n[identity]\n").unwrap();
-    let plain = format!("{start}\n[identity]\n{end}");
+    let plain = EXAMPLE.replace("127.0.0.1:8460", "0.0.0.0:8460");
+    assert!(parse(&with_table(&plain, "[tls]")).is_ok());
     let (message, line) = refused(&plain);
     assert!(message.contains("insecure_plaintext"), "{message}");
     assert_eq!(line, Some(line_of(&plain, "0.0.0.0")));
@@ -144,9 +192,10 @@ fn what_cannot_be_meant_is_refused_with_line_and_key() {
         ("allowed_origins = []", "allowed_origins = [\"x\"]", "key `allowed_origins`"),
         ("[\"cofferdam.example.org\"]", "[\"http://x/\"]", "key `public_names`"),
     ];
+    let good = by_hand();
     for (from, to, expected) in table {
-        let text = EXAMPLE.replacen(from, to, 1);
-        assert_ne!(text, EXAMPLE, "{from}");
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
         let (message, line) = refused(&text);
         assert!(message.contains(expected), "{to}: {message}");
         assert!(line.is_some(), "{to}: {message}");
@@ -155,8 +204,9 @@ fn what_cannot_be_meant_is_refused_with_line_and_key() {
 
 #[test]
 fn names_are_unique() {
-    let host = EXAMPLE.find("[[host]]").unwrap()..EXAMPLE.find("[[project]]").unwrap();
-    let twice = format!("{EXAMPLE}\n{}", &EXAMPLE[host]);
+    let text = by_hand();
+    let host = text.find("\n[[host]]").unwrap()..text.find("[[project]]").unwrap();
+    let twice = format!("{text}\n{}", &text[host]);
     assert!(refused(&twice).0.contains("second host"), "{}", refused(&twice).0);
 }
 
