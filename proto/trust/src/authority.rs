@@ -11,6 +11,8 @@
 //! authority that has one over URIs. `cofferdam pki` and `cofferdam dev` call
 //! this.
 
+mod begun;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use zeroize::{Zeroize, Zeroizing};
 
+use self::begun::Begun;
 use crate::digest::{hex, sha256};
 use crate::lapse::Lapse;
 use crate::name::{PeerName, Role};
@@ -145,11 +148,12 @@ impl Authority {
     /// A key without a certificate is what a process left that was killed here, and is
     /// gone on with.
     pub fn create(directory: &Path) -> Result<Self, AuthorityError> {
-        let mut key = begun(directory)?;
+        let mut begun = Begun::begin(directory, None)?;
         let lifetime = Lifetime::from_now(AUTHORITY_LIFETIME);
-        let certificate_pem = authority_params(&key, lifetime, 1).self_signed(&key)?.pem();
-        key.zeroize();
-        create_public(&directory.join(CERTIFICATE), &certificate_pem)?;
+        let key = &begun.key;
+        let certificate_pem = authority_params(key, lifetime, 1).self_signed(key)?.pem();
+        begun.key.zeroize();
+        begun.create_public(CERTIFICATE, &certificate_pem)?;
         Self::open(directory)
     }
 
@@ -161,18 +165,14 @@ impl Authority {
         if self.root_pem.is_some() {
             return Err(AuthorityError::Depth);
         }
-        let mut key = begun(directory)?;
+        let mut begun = Begun::begin(directory, Some(&self.certificate_pem))?;
         let mut lifetime = Lifetime::from_now(INTERMEDIATE_LIFETIME);
         lifetime.not_after = lifetime.not_after.min(self.not_after);
-        let mut params = authority_params(&key, lifetime, 0);
+        let mut params = authority_params(&begun.key, lifetime, 0);
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        key.zeroize();
-        let root = directory.join(ROOT);
-        if fs::read_to_string(&root).ok().as_ref() != Some(&self.certificate_pem) {
-            create_public(&root, &self.certificate_pem)?;
-        }
-        create_public(&directory.join(CERTIFICATE), &certificate.pem())?;
+        let certificate = params.signed_by(&begun.key, &self.issuer)?;
+        begun.key.zeroize();
+        begun.create_public(CERTIFICATE, &certificate.pem())?;
         Self::open(directory)
     }
 
@@ -323,39 +323,6 @@ fn is_signed_by(intermediate: &X509Certificate<'_>, root: &str) -> Result<Vec<u8
         .verify_signature(Some(root.public_key()))
         .map_err(|_| "ca.crt is not signed by the authority of root.crt")?;
     Ok(der.to_vec())
-}
-
-/// The key of an authority that is being made in `directory`: the certificate comes
-/// last, and until then nothing counts on the key.
-fn begun(directory: &Path) -> Result<KeyPair, AuthorityError> {
-    make_directory(directory)?;
-    let (path, certificate) = (directory.join(KEY), directory.join(CERTIFICATE));
-    if certificate.exists() {
-        let there = io::ErrorKind::AlreadyExists.into();
-        return Err(if path.exists() {
-            PrivateFileError::Exists(path).into()
-        } else {
-            failed("create", &certificate)(there)
-        });
-    }
-    match private_file::read(&path) {
-        Ok(pem) => KeyPair::from_pem(&pem).map_err(|_| AuthorityError::NotAnAuthority {
-            path: directory.to_owned(),
-            reason: "ca.key is no private key".to_owned(),
-        }),
-        Err(PrivateFileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            let key = KeyPair::generate()?;
-            private_file::create(&path, Zeroizing::new(key.serialize_pem()).as_bytes())?;
-            Ok(key)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn make_directory(directory: &Path) -> Result<(), AuthorityError> {
-    let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-    builder.create(directory).map_err(failed("create the directory", directory))
 }
 
 impl IssuedCertificate {

@@ -59,42 +59,80 @@ pub enum PrivateFileError {
     NotAKey(PathBuf),
 }
 
-/// Creates `path` with mode 0600, never overwriting, and makes it durable.
-pub(crate) fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateFileError> {
-    create_whole(path, 0o600, contents).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => PrivateFileError::Exists(path.to_owned()),
-        _ => PrivateFileError::Write { path: path.to_owned(), source },
-    })
+/// A directory in which files are being made, by one maker at a time: the next one waits
+/// until this is dropped, or its process ended (flock(2)).
+pub(crate) struct Making {
+    path: PathBuf,
+    locked: File,
 }
 
-/// Creates `path` with all of `contents` or not at all, whenever a process is killed
-/// and whatever the disk refuses; never overwrites, and makes it durable.
+/// Creates `path` with mode 0600, never overwriting, and makes it durable.
+pub(crate) fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateFileError> {
+    create_whole(path, 0o600, contents).map_err(written(path))
+}
+
+/// What [`Making::create_whole`] does, of one file.
 pub(crate) fn create_whole(path: &Path, mode: u32, contents: &[u8]) -> io::Result<()> {
-    if path.symlink_metadata().is_ok() {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    let beside = path.with_added_extension("new");
-    // One that a killed process left.
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside);
-    let written = opened.and_then(|mut file| {
-        file.write_all(contents)?;
-        file.sync_all()
-    });
-    let placed = written.and_then(|()| match fs::hard_link(&beside, path) {
-        // A file system without links, such as that of a stick with a root on it.
-        Err(error) if has_no_links(&error) => fs::rename(&beside, path),
-        linked => linked,
-    });
-    // The error that counts is the first one.
-    drop(fs::remove_file(&beside));
-    placed?;
-    // The new name is durable with its directory.
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    Making::begin(directory.unwrap_or(Path::new(".")))?.create_whole(name, mode, contents)
+}
+
+impl Making {
+    /// Waits for its turn in `directory`, which is there.
+    pub(crate) fn begin(directory: &Path) -> io::Result<Self> {
+        let locked = File::open(directory)?;
+        locked.lock()?;
+        Ok(Self { path: directory.to_owned(), locked })
+    }
+
+    /// What [`create`] does, in this directory.
+    pub(crate) fn create(&self, name: &str, contents: &[u8]) -> Result<(), PrivateFileError> {
+        let made = self.create_whole(name, 0o600, contents);
+        made.map_err(written(&self.path.join(name)))
+    }
+
+    /// Creates the file with all of `contents` or not at all, whenever a process is
+    /// killed and whatever the disk refuses; never overwrites, and makes it durable.
+    pub(crate) fn create_whole(
+        &self,
+        name: impl AsRef<Path>,
+        mode: u32,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        let path = self.path.join(name);
+        if path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let beside = path.with_added_extension("new");
+        // One that a killed process left; nobody else is at it now.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside);
+        let written = opened.and_then(|mut file| {
+            file.write_all(contents)?;
+            file.sync_all()
+        });
+        let placed = written.and_then(|()| match fs::hard_link(&beside, &path) {
+            // A file system without links, such as that of a stick with a root on it.
+            Err(error) if has_no_links(&error) => fs::rename(&beside, &path),
+            linked => linked,
+        });
+        // The error that counts is the first one.
+        drop(fs::remove_file(&beside));
+        placed?;
+        // The new name is durable with its directory.
+        self.locked.sync_all()
+    }
+}
+
+fn written(path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError + use<'_> {
+    move |source| match source.kind() {
+        io::ErrorKind::AlreadyExists => PrivateFileError::Exists(path.to_owned()),
+        _ => PrivateFileError::Write { path: path.to_owned(), source },
+    }
 }
 
 /// link(2)
@@ -181,6 +219,28 @@ mod tests {
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
         assert!(matches!(create(&link, b"x"), Err(PrivateFileError::Exists(_))));
+    }
+
+    #[test]
+    fn of_several_who_make_a_file_at_once_one_makes_it_and_it_is_that_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let path = directory.path().join(format!("{round}.key"));
+            let start = std::sync::Barrier::new(6);
+            let makers = |own: String| {
+                start.wait();
+                create(&path, own.as_bytes()).is_ok().then_some(own)
+            };
+            let made: Vec<String> = std::thread::scope(|scope| {
+                let begun: Vec<_> = (0..6)
+                    .map(|maker| format!("{maker}").repeat(4000))
+                    .map(|own| scope.spawn(|| makers(own)))
+                    .collect();
+                begun.into_iter().filter_map(|maker| maker.join().unwrap()).collect()
+            });
+            assert!(made.len() == 1, "round {round}: {} made it", made.len());
+            assert!(*read(&path).unwrap() == made[0], "round {round}: it is another one's");
+        }
     }
 
     #[test]

@@ -139,6 +139,63 @@ fn an_authority_whose_making_was_killed_anywhere_is_made_by_asking_again() {
     }
 }
 
+/// What `begin` or `rotate` may be asked again after it was killed: beneath no root, the
+/// one of then, another one.
+fn roots(place: &std::path::Path) -> [(Option<std::path::PathBuf>, Option<[u8; 32]>); 3] {
+    let [same, other] = ["same", "other"].map(|name| {
+        let directory = place.join(name);
+        let digest = Authority::create(&directory).unwrap().root_digest();
+        (Some(directory), Some(digest))
+    });
+    [(None, None), same, other]
+}
+
+/// What a process leaves that makes an intermediate beneath `root` and is killed before
+/// its certificate.
+fn killed_beneath(root: &std::path::Path, directory: &std::path::Path) {
+    let whole = tempfile::tempdir().unwrap();
+    let made = whole.path().join("made");
+    Authority::open(root).unwrap().create_intermediate(&made).unwrap();
+    killed_after(&["ca.key", "root.crt"], &made, directory);
+}
+
+#[test]
+fn an_intermediate_whose_making_was_killed_is_made_beneath_whatever_is_asked_for_then() {
+    let offline = tempfile::tempdir().unwrap();
+    for (root, digest) in roots(offline.path()) {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("authority.sqlite");
+        let place = directory.path().join("authority");
+        let settings = cofferdam_authority::Settings::new(place, state);
+        killed_beneath(&offline.path().join("same"), &settings.directory);
+        let key = std::fs::read(settings.directory.join("ca.key")).unwrap();
+        let state = cofferdam_authority::State::open(&settings.state).unwrap();
+        let owner = cofferdam_authority::Owner::new(&state, "tester");
+        owner.begin(&settings, root.as_deref()).unwrap();
+        registrar(&settings, &Journal::default()).unwrap();
+        let made = Authority::open(&settings.directory).unwrap();
+        assert_eq!(made.is_intermediate().then(|| made.root_digest()), digest);
+        assert_eq!(std::fs::read(settings.directory.join("ca.key")).unwrap(), key);
+    }
+}
+
+#[test]
+fn a_rotation_that_was_killed_before_its_certificate_goes_on_beneath_whatever_is_asked_for_then() {
+    let offline = tempfile::tempdir().unwrap();
+    for (root, digest) in roots(offline.path()) {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = prepared(directory.path(), |_| {});
+        let place = settings.directory.join("generation-2");
+        killed_beneath(&offline.path().join("same"), &place);
+        let state = cofferdam_authority::State::open(&settings.state).unwrap();
+        let owner = cofferdam_authority::Owner::new(&state, "tester");
+        assert_eq!(owner.rotate(&settings, root.as_deref()).unwrap().len(), 2);
+        registrar(&settings, &Journal::default()).unwrap();
+        let made = Authority::open(&place).unwrap();
+        assert_eq!(made.is_intermediate().then(|| made.root_digest()), digest);
+    }
+}
+
 #[test]
 fn a_rotation_that_was_killed_anywhere_goes_on_and_one_beneath_another_root_is_told() {
     let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -31,6 +31,31 @@ fn keys_are_readable_by_their_owner_alone_and_never_overwritten() {
 }
 
 #[test]
+fn of_several_who_make_an_authority_at_once_one_makes_it_and_its_files_belong_together() {
+    let offline = tempfile::tempdir().unwrap();
+    let root = Authority::create(&offline.path().join("root")).unwrap();
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("authority");
+        let start = std::sync::Barrier::new(4);
+        let maker = &|beneath: bool| {
+            start.wait();
+            let made =
+                if beneath { root.create_intermediate(&place) } else { Authority::create(&place) };
+            made.is_ok()
+        };
+        let made = std::thread::scope(|scope| {
+            let makers = [true, false, true, false].map(|it| scope.spawn(move || maker(it)));
+            makers.map(|it| it.join().unwrap())
+        });
+        assert_eq!(made.iter().filter(|made| **made).count(), 1);
+        let opened = Authority::open(&place).unwrap();
+        let beneath = opened.is_intermediate();
+        assert_eq!(made[0] || made[2], beneath);
+    }
+}
+
+#[test]
 fn an_authority_opens_again_and_issues_what_its_first_self_would() {
     let office = Office::new();
     let again = Authority::open(office.path()).unwrap();
