@@ -1,7 +1,7 @@
 //! How the clocks of hosts go, as a gateway's journal shows it: a host's receipt says
 //! when it was signed, and the gateway's record of it when it came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use cofferdam_proto::intent::v1::Receipt;
@@ -12,6 +12,10 @@ use crate::broken::Broken;
 use crate::entry::Body;
 use crate::read::read_newest;
 use crate::record::Record;
+
+/// So many of a host's newest receipts count: a clock that is set since, or goes wrong, is
+/// seen after so many calls at the latest.
+const NEWEST: usize = 16;
 
 /// Of each host that gave receipts of late, by how many seconds its clock was ahead of
 /// the gateway's; negative: behind. Reads the newest segment.
@@ -25,18 +29,21 @@ pub fn clock_offsets(directory: &Path) -> Result<BTreeMap<String, i64>, Broken> 
 /// A receipt may have been on its way for long, and never came before it was signed: so
 /// the largest difference is the nearest.
 fn offsets(records: impl Iterator<Item = Record>) -> BTreeMap<String, i64> {
-    let mut all: BTreeMap<String, i64> = BTreeMap::new();
+    let mut newest: BTreeMap<String, VecDeque<i64>> = BTreeMap::new();
     for Record { time, body, .. } in records {
         let Body::Outcome(outcome) = body else { continue };
         let signed = outcome.receipt.and_then(|it| Receipt::decode(&*it.receipt).ok());
         let (Some(receipt), Ok(came)) = (signed, time.parse::<Timestamp>()) else { continue };
         let Some(signed) = receipt.issued_at else { continue };
         let host = receipt.host.rsplit('/').next().unwrap_or_default().to_owned();
-        let ahead = signed.seconds.saturating_sub(came.as_second());
-        let offset = all.entry(host).or_insert(ahead);
-        *offset = ahead.max(*offset);
+        let of_host = newest.entry(host).or_default();
+        if of_host.len() == NEWEST {
+            of_host.pop_front();
+        }
+        // What a host says may be any number.
+        of_host.push_back(signed.seconds.saturating_sub(came.as_second()));
     }
-    all
+    newest.into_iter().filter_map(|(host, all)| Some((host, all.into_iter().max()?))).collect()
 }
 
 #[cfg(test)]
@@ -68,5 +75,20 @@ mod tests {
         let records = [record("a", 400), record("a", 998), record("b", 1300), record("b", 1200)];
         let found = offsets(records.into_iter());
         assert_eq!((found["a"], found["b"]), (-2, 300));
+    }
+    #[test]
+    fn a_clock_that_was_set_right_or_went_wrong_since_is_told_as_it_is_now() {
+        let then = |host, signed| std::iter::repeat_with(move || record(host, signed)).take(100);
+        let now = |host, signed| std::iter::repeat_with(move || record(host, signed)).take(NEWEST);
+        let all = then("late", 1000).chain(now("late", 700));
+        let all = all.chain(then("mended", 1300)).chain(now("mended", 1000));
+        let found = offsets(all.chain(then("sudden", 1000)).chain([record("sudden", 1300)]));
+        assert_eq!((found["late"], found["mended"], found["sudden"]), (-300, 0, 300));
+    }
+
+    #[test]
+    fn a_host_may_say_any_time() {
+        let found = offsets([record("a", i64::MIN), record("b", i64::MAX)].into_iter());
+        assert_eq!((found["a"], found["b"]), (i64::MIN, i64::MAX - 1000));
     }
 }
