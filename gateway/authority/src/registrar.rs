@@ -44,9 +44,10 @@ use flood::Flood;
 const LOOK: Duration = Duration::from_secs(1);
 /// Seconds between two times of forgetting what is over.
 const PRUNE: u64 = 60;
-/// How long withdrawn tokens are remembered after their end, so that whoever shows
-/// one is told what became of it.
-const REMEMBER_TOKENS: u64 = 30 * 24 * 60 * 60;
+/// How long what counts no more is remembered after its end: withdrawn tokens, so that
+/// whoever shows one is told what became of it; revoked certificates, so that a clock that
+/// was ahead for a moment forgets none that counts still.
+const REMEMBER: u64 = 30 * 24 * 60 * 60;
 
 /// Writes what happened to a host into the gateway's journal, or says why not.
 pub type Recording = Box<dyn Fn(Peer) -> Result<(), String> + Send + Sync>;
@@ -277,10 +278,11 @@ impl Registrar {
         let skew = cofferdam_trust::CLOCK_SKEW.as_secs();
         let seconds = now.seconds();
         let window = (2 * skew).max(self.settings.certificate_lifetime.as_secs());
+        let long_ago = seconds.saturating_sub(REMEMBER);
         self.state.change(|it| {
-            Certificates(it).prune(seconds.saturating_sub(skew))?;
+            Certificates(it).prune(seconds.saturating_sub(skew), long_ago)?;
             Renewals(it).prune(seconds.saturating_sub(window))?;
-            TokenRow::prune(it, seconds.saturating_sub(REMEMBER_TOKENS))
+            TokenRow::prune(it, long_ago)
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The certificates that were issued and count still, and those of them that were
-//! revoked. A certificate that ended needs no memory.
+//! revoked. A certificate that ended needs no memory, but this machine's clock alone says
+//! that it did: one that was ahead for a moment must not forget what was revoked.
 
 use cofferdam_trust::CLOCK_SKEW;
 use rusqlite::Connection;
@@ -44,9 +45,13 @@ impl Certificates<'_> {
         rows.map(|row| digest(&row?)).collect()
     }
 
-    /// Forgets those that ended before this moment.
-    pub(crate) fn prune(&self, before: u64) -> Result<(), StateError> {
-        self.0.execute("DELETE FROM certificate WHERE ends_at < ?1", [before])?;
+    /// Forgets those that ended before the moment `ended`, and of those that were revoked
+    /// the ones that ended before the earlier moment `long_ago`.
+    pub(crate) fn prune(&self, ended: u64, long_ago: u64) -> Result<(), StateError> {
+        self.0.execute(
+            "DELETE FROM certificate WHERE ends_at < ?1 AND (revoked = 0 OR ends_at < ?2)",
+            [ended, long_ago],
+        )?;
         Ok(())
     }
 }

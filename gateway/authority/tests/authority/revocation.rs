@@ -127,6 +127,21 @@ async fn a_host_that_is_removed_stays_shut_out_until_its_last_certificate_is_ove
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_ahead_for_a_moment_forgets_no_revocation() {
+    let office = Office::open(|_| {}).await;
+    let (_, credentials) = office.joined("web-1").await;
+    office.owner(|owner| owner.remove("web-1")).unwrap();
+    let roster = office.registrar.roster();
+    soon(|| roster.borrow().revokes(&peer(&credentials))).await;
+    // A day later by this clock, it ended long ago.
+    office.registrar.look(SystemTime::now() + 24 * HOUR).unwrap();
+    office.registrar.look(SystemTime::now()).unwrap();
+    let roster = roster.borrow().clone();
+    assert!(roster.revokes(&peer(&credentials)));
+    assert!(list(Some(&roster.trust)).revokes(&peer(&credentials)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_token_of_a_removed_host_is_nobodys_when_another_one_gets_its_name() {
     let approval = cofferdam_authority::Approval::Required;
     let office = Office::open(|it| it.approval = approval).await;
