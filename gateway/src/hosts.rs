@@ -14,6 +14,7 @@ mod ground;
 mod health;
 mod held;
 mod layers;
+mod left;
 mod link;
 mod lost;
 mod process;

@@ -31,7 +31,7 @@ pub(crate) struct Hosts {
     ground: Arc<Ground>,
     trust: watch::Sender<Option<Arc<SignedTrustList>>>,
     tasks: TaskTracker,
-    shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
     changing: Mutex<()>,
 }
 
@@ -106,6 +106,9 @@ impl Hosts {
                 Err(error) => errors.push(error),
             }
         }
+        let next = Arc::new(next);
+        // Who hears that a host is gone finds what is there instead.
+        self.now.store(Arc::clone(&next));
         for (name, host) in now.iter() {
             let stays = next.get(name).is_some_and(|it| Arc::ptr_eq(&it.link, &host.link));
             if !stays {
@@ -113,7 +116,6 @@ impl Hosts {
                 host.gone.cancel();
             }
         }
-        self.now.store(Arc::new(next));
         errors
     }
 

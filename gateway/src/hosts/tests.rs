@@ -15,6 +15,7 @@ use tonic::{Status, Streaming};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use super::left::Untold;
 use super::refusal::{Fate, fate};
 use super::*;
 use crate::roster::HostConfig;
@@ -56,8 +57,12 @@ impl Place {
     }
 
     fn hosts(&self) -> Hosts {
+        self.hosts_until(&CancellationToken::new())
+    }
+
+    fn hosts_until(&self, shutdown: &CancellationToken) -> Hosts {
         let gateway = self.identity("spiffe://cofferdam/gateway/main");
-        Hosts::new(gateway, &TaskTracker::new(), &CancellationToken::new())
+        Hosts::new(gateway, &TaskTracker::new(), shutdown)
     }
 }
 
@@ -168,4 +173,44 @@ async fn a_gateway_that_has_another_certificate_connects_anew_and_ends_nothing()
     assert!(asked.call().await.is_ok());
     let goes_on = tokio::time::timeout(Duration::from_millis(300), asked.stream.message()).await;
     assert!(goes_on.is_err(), "the stream over the older connection has ended: {goes_on:?}");
+}
+
+/// Why the end of a run on the host `a` is not learned, once `then` happened while it was
+/// waited for; none: the gateway stopped.
+async fn untold(hosts: &Hosts, then: impl FnOnce()) -> Option<Untold> {
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        then();
+    };
+    let (ended, ()) = tokio::join!(hosts.end_of("a", "run"), later);
+    ended.map(|ended| ended.expect_err("no host of these tests has runs"))
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_is_waited_for_where_its_host_is_now_and_no_longer_than_it_is_one() {
+    let place = Place::new();
+    let (shutdown, config) = (CancellationToken::new(), place.serve("a").await);
+    let hosts = place.hosts_until(&shutdown);
+    let away = HostConfig { address: Some("127.0.0.1:1".to_owned()), ..config.clone() };
+    let waited = async {
+        assert!(hosts.take(&named("a", &away)).is_empty());
+        // By its new address it answers, and has no such run.
+        let moved = untold(&hosts, || drop(hosts.take(&named("a", &config)))).await;
+        assert!(matches!(moved, Some(Untold::Refused(_))), "{moved:?}");
+
+        hosts.take(&named("a", &away));
+        let removed = untold(&hosts, || drop(hosts.take(&BTreeMap::new()))).await;
+        assert!(matches!(removed, Some(Untold::Left)), "{removed:?}");
+
+        hosts.take(&named("a", &away));
+        let names = BTreeSet::from([away.agent.clone()]);
+        let revoke = || hosts.revoke(Revoked { names, certificates: BTreeSet::new() });
+        let revoked = untold(&hosts, revoke).await;
+        let held = matches!(revoked, Some(Untold::Host(HostError::Held(Held::Revoked { .. }))));
+        assert!(held, "{revoked:?}");
+
+        hosts.revoke(Revoked::default());
+        assert!(untold(&hosts, || shutdown.cancel()).await.is_none());
+    };
+    tokio::time::timeout(Duration::from_mins(1), waited).await.unwrap();
 }

@@ -5,53 +5,31 @@
 //! finds the open record and goes on here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cofferdam_journal::{Ending, Usage};
 use cofferdam_proto::exec::v1::Finished;
 
 use crate::fault::Fault;
 use crate::gateway::Gateway;
-use crate::hosts::{Host, HostError};
+use crate::hosts::Host;
 use crate::record::{Ended, Open, recorded_sandbox};
 use crate::runs_changed::Owner;
 
-/// Between two tries to reach a host.
-const PAUSE: Duration = Duration::from_secs(5);
-
 /// Records the end of a run of `owner` on `host` once there is one, in a task of its own.
 pub(crate) fn see_to_the_end(gateway: &Arc<Gateway>, host: &str, open: Open, owner: Owner) {
-    let Some(host) = gateway.hosts().get(host) else {
-        let reason = "its host is not one of this gateway's any more".to_owned();
-        return record(gateway, open, Ended::with(Ending::Lost { reason }));
-    };
-    let task = Arc::clone(gateway);
+    let (task, host) = (Arc::clone(gateway), host.to_owned());
     gateway.tasks().spawn(async move {
-        let shutdown = task.shutdown().clone();
-        tokio::select! {
-            ended = end_of(&host, &open.run_id) => {
-                record(&task, open, ended);
-                task.runs_changed().tell(&owner);
+        let ended = match task.hosts().end_of(&host, &open.run_id).await {
+            None => return,
+            Some(Ok((host, finished))) => taken(&host, &open.run_id, finished),
+            Some(Err(untold)) => {
+                tracing::warn!(run_id = open.run_id, host, %untold, "a run ended unseen");
+                Ended::with(Ending::Lost { reason: untold.to_string() })
             }
-            () = shutdown.cancelled() => {}
-        }
+        };
+        record(&task, open, ended);
+        task.runs_changed().tell(&owner);
     });
-}
-
-/// Waits for the end, however long it takes to reach the host.
-async fn end_of(host: &Host, run_id: &str) -> Ended {
-    loop {
-        match host.end_of(run_id).await {
-            Ok(Some(finished)) => return taken(host, run_id, finished),
-            Ok(None) => {}
-            Err(HostError::Refused(refused)) => {
-                let reason = format!("its host does not tell how it ended: {}", refused.message);
-                return Ended::with(Ending::Lost { reason });
-            }
-            Err(error) => tracing::debug!(run_id, %error, "the end of a run cannot be seen yet"),
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 /// What is recorded of an end: what the host proves, or that it does not.

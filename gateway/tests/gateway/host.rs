@@ -39,6 +39,8 @@ pub(crate) struct Script {
     pub(crate) proof: Proof,
     /// It ends only for whoever asks again.
     pub(crate) goes_on: bool,
+    /// It ends for nobody.
+    pub(crate) never_ends: bool,
     pub(crate) layers: Vec<Layer>,
     pub(crate) sandbox: Option<Sandbox>,
 }
@@ -238,6 +240,9 @@ impl ExecService for Exec {
     ) -> Result<Response<Self::AttachRunStream>, Status> {
         let last = self.last.lock().unwrap().clone();
         let (run_id, intent) = last.ok_or_else(|| Status::not_found("there was no run"))?;
+        if self.script.never_ends {
+            return Ok(Response::new(Box::pin(tokio_stream::pending())));
+        }
         let event = Some(RunEvent { event: Some(self.end(&run_id, &intent)) });
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(AttachRunResponse { event })))))
     }

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use crate::host::{Script, TestHost};
 use crate::listening::{LONG, change_rules, connect as connect_client};
 use crate::metrics::{metrics, value};
+use crate::records::bodies;
 use crate::service::{Served, prepare};
 
 /// A gateway whose authority is the one of the test, at an address of its own.
@@ -46,11 +47,16 @@ fn state(directory: &Path) -> State {
 
 /// A host of this name that plays its part, enrolled by a token.
 async fn joined(served: &Served, authority: &str, name: &str) -> TestHost {
+    let script = Script { stdout: "hello from there\n", ..Script::default() };
+    joined_with(served, authority, name, script).await
+}
+
+/// The same with this part.
+async fn joined_with(served: &Served, authority: &str, name: &str, script: Script) -> TestHost {
     let directory = served.directory.path();
     let file = directory.join(format!("{name}.signing.key"));
     let key = SigningKey::generate().unwrap();
     key.save(&file).unwrap();
-    let script = Script { stdout: "hello from there\n", ..Script::default() };
     let signing = SigningKey::load(&file).unwrap();
     let host = TestHost::start_signing(name, directory, script, signing).await;
     let invitation = Invitation {
@@ -83,7 +89,15 @@ async fn enrol(authority: &str, token: &JoinToken, key: &SigningKey) {
 }
 
 async fn run(served: &Served, host: &str) -> Value {
-    let arguments = json!({ "command": "uname -a", "project": "site", "host": host });
+    run_waiting(served, host, Value::Null).await
+}
+
+/// The same for who waits so many seconds for it.
+async fn run_waiting(served: &Served, host: &str, seconds: Value) -> Value {
+    let mut arguments = json!({ "command": "uname -a", "project": "site", "host": host });
+    if !seconds.is_null() {
+        arguments["wait_seconds"] = seconds;
+    }
     served.call("execute_command", arguments).await
 }
 
@@ -130,6 +144,34 @@ async fn a_host_that_joined_is_called_and_one_that_was_revoked_is_not() {
         assert!(journal.contains(&format!("\"step\":\"{step}\"")), "{step}: {journal}");
     }
     assert!(journal.contains("broken into"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_of_a_run_that_was_left_to_itself_ends_where_its_host_is_revoked() {
+    let (served, authority) = served("").await;
+    let script = Script { goes_on: true, never_ends: true, ..Script::default() };
+    let _host = joined_with(&served, &authority, "joined", script).await;
+    let within = Duration::from_secs(30);
+    let left = async {
+        while !went_well(&run_waiting(&served, "joined", json!(0)).await) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(within, left).await.unwrap();
+    let state = state(served.directory.path());
+    Owner::new(&state, "tester").revoke("joined", "").unwrap();
+    let ended = async {
+        loop {
+            let lost = |it: &Value| it["ending"]["kind"] == "lost";
+            if let Some(outcome) = bodies(&served, "outcome").into_iter().find(lost) {
+                return outcome;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let outcome = tokio::time::timeout(within, ended).await.unwrap();
+    let reason = outcome["ending"]["reason"].as_str().unwrap();
+    assert!(reason.contains("not one of this gateway's any more"), "{outcome:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
