@@ -185,29 +185,65 @@ impl Watched {
                 Ok(()) => Seen::Rules,
                 Err(_) => Seen::End,
             },
-            changed = self.hosts.changed() => {
-                if changed.is_err() {
-                    return Seen::End;
+            changed = self.hosts.changed() => match changed {
+                Ok(()) => {
+                    gather(&mut self.hosts).await;
+                    Seen::Hosts
                 }
-                tokio::time::sleep(GATHER).await;
-                self.hosts.mark_unchanged();
-                Seen::Hosts
-            }
-            changed = self.runs.changed() => {
-                if changed.is_err() {
-                    return Seen::End;
+                Err(_) => Seen::End,
+            },
+            changed = self.runs.changed() => match changed {
+                Ok(()) => {
+                    gather(&mut self.runs).await;
+                    Seen::Runs
                 }
-                tokio::time::sleep(GATHER).await;
-                self.runs.mark_unchanged();
-                Seen::Runs
-            }
+                Err(_) => Seen::End,
+            },
             () = tokio::time::sleep(LOOK) => Seen::Nothing,
         }
     }
+}
+
+/// Waits for what follows soon after a change that was just seen.
+async fn gather(changes: &mut watch::Receiver<()>) {
+    // Whoever stops waiting meanwhile sees it again.
+    changes.mark_changed();
+    tokio::time::sleep(GATHER).await;
+    changes.mark_unchanged();
 }
 
 /// What [`crate::http`] took for this stream.
 fn admitted(context: &RequestContext<RoleServer>) -> Option<(&Arc<Subscription>, &Arc<Prepared>)> {
     let parts = context.extensions.get::<http::request::Parts>()?;
     parts.extensions.get::<Arc<Subscription>>().zip(parts.extensions.get::<Arc<Prepared>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_told_once_and_also_where_something_else_was_seen_while_it_gathered() {
+        let (rules, hosts, runs) =
+            (watch::Sender::default(), watch::Sender::default(), watch::Sender::default());
+        let mut watched = Watched {
+            rules: rules.subscribe(),
+            hosts: hosts.subscribe(),
+            runs: runs.subscribe(),
+            roster: Arc::default(),
+        };
+        for sender in [&hosts, &runs] {
+            sender.send_replace(());
+            // As when a watch beside it ends.
+            assert!(tokio::time::timeout(GATHER / 5, watched.next()).await.is_err());
+            let seen = tokio::time::timeout(GATHER * 10, watched.next()).await.unwrap();
+            let is_it = match seen {
+                Seen::Hosts => sender.same_channel(&hosts),
+                Seen::Runs => sender.same_channel(&runs),
+                Seen::Rules | Seen::Nothing | Seen::End => false,
+            };
+            assert!(is_it);
+        }
+        assert!(tokio::time::timeout(GATHER * 2, watched.next()).await.is_err());
+    }
 }
