@@ -1,6 +1,7 @@
 //! Tells clients that what they listed may be another list now: tools, prompts and
 //! resources, because the rules are others, or because hosts came or left and that makes
-//! a difference to this caller; resources, because runs of theirs began or ended. And tells who listens on a stream that single resources were updated.
+//! a difference to this caller; resources, because runs of theirs began or ended. And
+//! tells who listens on a stream that single resources were updated.
 //!
 //! Who is told asks for the list again, and gets what holds then. A session of the
 //! revisions before 2026-07-28 is told as long as it lasts; of 2026-07-28, who listens
