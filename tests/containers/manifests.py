@@ -80,14 +80,14 @@ check("a network that it does not define is refused", in_compose(text.replace("n
 
 gateway = resources["gateway: Deployment"]["spec"]["template"]["spec"]
 agent = resources["agent: DaemonSet"]["spec"]["template"]["spec"]
-images = [it["image"] for pod in (gateway, agent) for it in pod["containers"]]
+images = [it["image"] for pod in (gateway, agent) for it in pod.get("initContainers", []) + pod["containers"]]
 images += [service["image"] for service in compose["services"].values()]
 check("images are those of this version", all(it.endswith(f":{VERSION}") for it in images), images)
 
 # The profile `restricted` of the Pod Security Standards, line by line.
-for container in gateway["containers"]:
+for container in gateway["initContainers"] + gateway["containers"]:
     context = gateway["securityContext"] | container["securityContext"]
-    check("the gateway's pod has no capability", context["capabilities"] == {"drop": ["ALL"]}, context)
+    check(f"the gateway's {container['name']} has no capability", context["capabilities"] == {"drop": ["ALL"]}, context)
     check("it cannot gain a privilege", context["allowPrivilegeEscalation"] is False, context)
     check("it is not root", context["runAsNonRoot"] and context["runAsUser"] == 65532, context)
     check("its seccomp profile is the usual one", context["seccompProfile"]["type"] == "RuntimeDefault", context)
@@ -100,7 +100,7 @@ for pod, name in ((gateway, "gateway"), (agent, "agent")):
     check(f"the {name}'s pod has no token of the cluster", pod["automountServiceAccountToken"] is False)
     said = [it for it in every(pod) if it.get("privileged")]
     check(f"no container of the {name}'s is privileged", not said, said)
-    for container in pod["containers"]:
+    for container in pod.get("initContainers", []) + pod["containers"]:
         variables = [it for it in container.get("env", []) if "valueFrom" in it]
         check(f"no secret is a variable of the {name}'s", not variables and "envFrom" not in container, variables)
 
@@ -126,6 +126,56 @@ for side, pod in (("gateway", gateway), ("agent", agent)):
     workload = copy.deepcopy(resources[f"{side}: {'Deployment' if side == 'gateway' else 'DaemonSet'}"])
     labels = workload["spec"]["template"]["metadata"]["labels"]
     check(f"the {side}'s selector finds its pods", workload["spec"]["selector"]["matchLabels"].items() <= labels.items(), labels)
+
+# Ports are where the shipped configuration has them, and open to whom they are for.
+shipped = Path("packaging/container/configuration")
+configured = tomllib.loads((shipped / "gateway/gateway.toml").read_text())
+
+
+
+def port(address):
+    return int(address.rpartition(":")[2])
+
+
+def reached(side, way):
+    """The ports of each rule of a policy, with whom it is about."""
+    rules = resources[f"{side}: NetworkPolicy"]["spec"][way]
+    return {tuple(it["port"] for it in rule["ports"]): rule.get("from" if way == "ingress" else "to") for rule in rules}
+
+
+mcp, hosts, join = (port(it) for it in (configured["listen"], configured["hosts_listen"]["address"], configured["authority"]["listen"]))
+dialled = [port(it) for it in tomllib.loads((shipped / "agent/agent.toml").read_text())["gateway"]["dial"]]
+container = next(it for it in gateway["containers"] if it["name"] == "gateway")
+ports = {it["name"]: it["containerPort"] for it in container["ports"]}
+check("the gateway's pod has the ports that it listens on", ports == {"mcp": mcp, "hosts": hosts, "join": join}, ports)
+served = {it["targetPort"]: it["port"] for it in resources["gateway: Service"]["spec"]["ports"]}
+check("its service has them, those for hosts by the same number", served == {"mcp": 443, "hosts": hosts, "join": join}, served)
+exposed = re.search(r"^EXPOSE (.*)$", Path("packaging/container/gateway.Containerfile").read_text(), re.M)[1].split()
+check("so has its image", [int(it) for it in exposed] == [mcp, hosts, join], exposed)
+comers = reached("gateway", "ingress")
+check("clients reach one port of the gateway, agents the other two", set(comers) == {(mcp,), (hosts, join)}, comers)
+agents = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": resources["agent: Namespace"]["metadata"]["name"]}},
+    "podSelector": resources["agent: DaemonSet"]["spec"]["selector"],
+}
+check("and nobody else does", comers.get((hosts, join)) == [agents], comers)
+check("the gateway reaches nobody", not reached("gateway", "egress"), reached("gateway", "egress"))
+check("nobody reaches an agent", not reached("agent", "ingress"), reached("agent", "ingress"))
+check("agents reach the gateway and names", set(reached("agent", "egress")) == {(hosts, join), (53, 53)}, reached("agent", "egress"))
+check("they dial the port for hosts", dialled == [hosts], dialled)
+listening = [it for it in every(agent) if "hostPort" in it or "containerPort" in it]
+check("and listen nowhere", not listening and "ports" not in compose["services"]["agent"], listening)
+enrolled = {it["value"] for it in every(agent) if it.get("name") == "COFFERDAM_GATEWAY"} | {compose["services"]["agent"]["environment"]["COFFERDAM_GATEWAY"]}
+check("they enrol where the gateway says that it is", enrolled == {configured["authority"]["address"]}, enrolled)
+first, second = gateway["initContainers"][0], compose["services"]["authority"]
+check("authorities are made by the same command", first["command"] + first["args"] == second["entrypoint"] + second["command"])
+name = resources["agent: Service"]["metadata"]["name"]
+check("the gateway has the same name for agents as in compose", name == enrolled.pop().partition(":")[0] and name in compose["services"], name)
+for service in ("authority", "gateway"):
+    it = compose["services"][service]
+    held = (it["user"], it["read_only"], it["cap_drop"], it.get("cap_add"), it["security_opt"])
+    check(f"compose's {service} is as held", held == ("65532:65532", True, ["ALL"], None, ["no-new-privileges:true"]), held)
+
 service = resources["gateway: Service"]["spec"]["selector"]
 check("the gateway's service finds its pods", service == resources["gateway: Deployment"]["spec"]["template"]["metadata"]["labels"], service)
 enforce = {name: it["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] for name, it in resources.items() if it["kind"] == "Namespace"}
