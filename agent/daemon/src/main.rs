@@ -193,8 +193,8 @@ fn enroll(request: &join::Request) -> anyhow::Result<ExitCode> {
             println!(
                 "This host is {}, certified by {}; its agent renews the certificate by itself.\n\
                  Its signing key: {key}\n\
-                 Packages start its agent now; one that serves already takes this with its next \
-                 start: systemctl restart cofferdam-agent",
+                 With cofferdam-agent.path, which packages enable, its agent starts now. Without \
+                 it, or where one serves already: systemctl restart cofferdam-agent",
                 membership.host, membership.authority
             );
             Ok(ExitCode::SUCCESS)

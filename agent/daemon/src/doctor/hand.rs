@@ -1,14 +1,20 @@
-//! Whether the host's owner can see and stop everything: the local socket, and
-//! whether the host is frozen.
+//! Whether the host's owner can see and stop everything: the local socket, systemd's
+//! watch for requests to end all, and whether the host is frozen.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use cofferdam_abilities::Ability;
+use cofferdam_services::{UnitError, UnitStatus, Units};
 use rustix::process::geteuid;
 
 use super::prerequisites::{partial, there};
 use crate::config::Config;
+use crate::control;
 use crate::freeze::Freeze;
+
+/// What watches for requests of `kill-all`, beside the socket of packages.
+const WATCH: &str = "cofferdam-kill-all.path";
 
 /// One line each.
 pub(super) fn lines(config: &Config) -> Vec<Ability> {
@@ -17,7 +23,9 @@ pub(super) fn lines(config: &Config) -> Vec<Ability> {
             .means("commands and changes are refused; reads go on")
             .fix("cofferdam-agent unfreeze")
     });
-    std::iter::once(control(config)).chain(frozen).collect()
+    let watched = config.control == Path::new(control::SOCKET);
+    let watch = watched.then(|| watch(&config.services.bus));
+    std::iter::once(control(config)).chain(watch).chain(frozen).collect()
 }
 
 fn control(config: &Config) -> Ability {
@@ -34,5 +42,39 @@ fn control(config: &Config) -> Ability {
         Err(error) => partial(name, format!("no agent listens at `{shown}`: {error}"))
             .means(means)
             .fix("systemctl start cofferdam-agent; its unit has RuntimeDirectory=cofferdam-agent"),
+    }
+}
+
+/// Whether systemd ends what agent and warden do not.
+fn watch(bus: &Path) -> Ability {
+    let name = "agent.control.systemd";
+    let found = WATCH.parse().map_err(|it: UnitError| it.to_string());
+    let asked = |unit| Units::on(bus.to_owned()).status(&unit).map_err(|it| it.to_string());
+    let detail = match found.and_then(asked) {
+        Ok(UnitStatus::Loaded(unit)) if unit.state.active_state == "active" => {
+            return there(name, format!("{WATCH} is active"))
+                .means("`cofferdam-agent kill-all` ends everything, whoever hangs");
+        }
+        Ok(UnitStatus::Loaded(unit)) => format!("{WATCH} is {}", unit.state.active_state),
+        Ok(UnitStatus::NotLoaded { .. }) => format!("{WATCH} is not active"),
+        Err(why) => format!("cannot ask systemd for {WATCH}: {why}"),
+    };
+    partial(name, detail)
+        .means("where agent and warden both hang, `cofferdam-agent kill-all` ends nothing")
+        .fix(format!("systemctl enable --now {WATCH}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_abilities::State;
+
+    use super::*;
+
+    #[test]
+    fn a_watch_that_cannot_be_asked_about_is_no_watch() {
+        let told = watch(Path::new("/nowhere/bus"));
+        assert_eq!(told.state, State::Partial);
+        assert!(told.detail.contains(WATCH), "{}", told.detail);
+        assert!(told.fix.unwrap().contains("enable --now"));
     }
 }

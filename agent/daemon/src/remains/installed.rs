@@ -26,11 +26,16 @@ pub struct Remain {
 /// Directories that packages make, or those who use them, with what takes each away.
 const PACKAGED: [(&str, &str, &str); 6] = [
     ("programs", "/usr/lib/cofferdam", "apt remove cofferdam-agent, or rpm -e cofferdam-agent"),
-    ("configuration", "/etc/cofferdam", "apt purge cofferdam-agent; rm -r what you wrote there"),
+    (
+        "configuration",
+        "/etc/cofferdam",
+        "apt purge cofferdam-agent, or rpm -e, which keeps what was changed as .rpmsave, and keys; \
+         rm -r what is left there",
+    ),
     (
         "keys, journal",
         "/var/lib/cofferdam-agent",
-        "apt purge cofferdam-agent deletes all of it but the journal; rm -r",
+        "apt purge cofferdam-agent deletes all of it but the journal, rpm -e nothing; rm -r",
     ),
     ("owner's socket", "/run/cofferdam-agent", "it goes with the package"),
     ("sockets", "/run/cofferdam", "they go with the package"),
@@ -40,8 +45,9 @@ const KEEP: &str = "nothing of Cofferdam's is in it: it is yours to keep";
 /// Names in passwd(5) and group(5).
 const USERS: [&str; 2] = ["cofferdam-agent", "cofferdam-proxy"];
 /// Where units are, and links to them; those of packages and those of the owner.
-const UNIT_DIRECTORIES: [&str; 6] = [
+const UNIT_DIRECTORIES: [&str; 7] = [
     "/usr/lib/systemd/system",
+    "/usr/lib/systemd/system-preset",
     "/etc/systemd/system",
     "/etc/systemd/system/multi-user.target.wants",
     "/etc/systemd/system/sockets.target.wants",
@@ -140,12 +146,15 @@ fn directory(what: &'static str, path: &Path, remove: &str) -> Option<Remain> {
     Some(remain(what, path.display().to_string(), detail, remove))
 }
 
-/// Files and links of these directories that are named after our units.
+/// Files and links of these directories that are named after our units. Presets have a
+/// number before the name.
 fn units(directories: &[&str], remove: &str) -> Vec<Remain> {
     let entries = directories.iter().flat_map(|it| fs::read_dir(it).into_iter().flatten());
-    let ours = entries.flatten().filter(|entry| {
-        entry.file_name().to_str().is_some_and(|it| UNITS.iter().any(|unit| it.starts_with(unit)))
-    });
+    let is_ours = |name: &str| {
+        let name = name.trim_start_matches(|it: char| it.is_ascii_digit() || it == '-');
+        UNITS.iter().any(|unit| name.starts_with(unit))
+    };
+    let ours = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_ours));
     let line = |entry: fs::DirEntry| {
         remain("unit", entry.path().display().to_string(), "systemd".to_owned(), remove)
     };
@@ -185,8 +194,10 @@ mod tests {
     #[test]
     fn what_is_named_after_a_unit_remains_whoever_wrote_it() {
         let place = tempfile::tempdir().unwrap();
-        let own = ["cofferdam-agent.service.d", "cofferdam-kill-all.path"];
-        for name in own.into_iter().chain(["cofferdam-gateway.service", "ssh.service"]) {
+        let own =
+            ["85-cofferdam-agent.preset", "cofferdam-agent.service.d", "cofferdam-kill-all.path"];
+        let others = ["85-cofferdam-gateway.preset", "cofferdam-gateway.service", "ssh.service"];
+        for name in own.into_iter().chain(others) {
             fs::write(place.path().join(name), "").unwrap();
         }
         let mut found = units(&[place.path().to_str().unwrap(), "/nowhere"], "rm");
