@@ -23,7 +23,7 @@ use crate::notice::{Notice, NoticeError};
 use crate::pipeline;
 use crate::record::{Left, Recorder, RecorderError};
 use crate::resources::subscription::Seats;
-use crate::roster::Roster;
+use crate::roster::{Difference, Differences, Roster};
 use crate::runs_changed::RunsChanged;
 use crate::sessions::{SessionError, Sessions};
 use crate::tokens::{TokenError, TokenStore};
@@ -41,6 +41,7 @@ pub(crate) struct Gateway {
     /// Which hosts and projects there are now.
     roster: ArcSwap<Roster>,
     roster_changed: watch::Sender<()>,
+    roster_differences: Differences,
     notice: Notice,
     /// The authority that hosts join by, where the gateway has one.
     joining: Option<Joining>,
@@ -155,6 +156,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             roster: ArcSwap::from_pointee(config.roster.clone()),
             roster_changed: watch::Sender::default(),
+            roster_differences: Differences::default(),
             config,
             tokens,
             sessions,
@@ -222,6 +224,11 @@ impl Gateway {
     /// Changes each time that there are other hosts or projects.
     pub(crate) fn roster_changes(&self) -> watch::Receiver<()> {
         self.roster_changed.subscribe()
+    }
+
+    /// Which places are others between two of its rosters.
+    pub(crate) fn difference(&self, before: &Arc<Roster>, now: &Arc<Roster>) -> Arc<Difference> {
+        self.roster_differences.between(before, now)
     }
 
     /// The authority that hosts join by, where there is one.

@@ -7,7 +7,7 @@ use crate::input::BadInput;
 use crate::roster::{ProjectConfig, Roster};
 
 /// A project on one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The project's name.
     pub(crate) project: String,

@@ -6,6 +6,7 @@
 //! question, so that a host that leaves while it runs does not change what the call
 //! is about.
 
+mod difference;
 mod joined;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use cofferdam_trust::{PeerName, VerifyingKey};
 
+pub(crate) use difference::{Difference, Differences};
 pub use joined::with_joined;
 
 /// All hosts and projects at one moment.

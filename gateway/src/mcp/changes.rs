@@ -177,7 +177,10 @@ impl Watched {
         }
         let now = gateway.roster();
         let before = std::mem::replace(&mut self.roster, Arc::clone(&now));
-        others(&gateway.policy(), origin, &before, &now)
+        if Arc::ptr_eq(&before, &now) {
+            return Others::default();
+        }
+        others(&gateway.policy(), origin, &gateway.difference(&before, &now))
     }
 
     async fn next(&mut self) -> Seen {

@@ -5,14 +5,13 @@
 //! may do nothing on costs little and tells them nothing, not even that it came.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use cofferdam_policy::TOOLS;
 
 use crate::call::Origin;
 use crate::decide::Policy;
 use crate::place::Place;
-use crate::roster::Roster;
+use crate::roster::Difference;
 
 /// Which lists of a caller are others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,22 +22,11 @@ pub(super) struct Others {
     pub(super) resources: bool,
 }
 
-/// Compares two rosters in the eyes of `origin`.
-pub(super) fn others(
-    policy: &Policy,
-    origin: &Origin,
-    before: &Arc<Roster>,
-    now: &Arc<Roster>,
-) -> Others {
-    if Arc::ptr_eq(before, now) {
-        return Others::default();
-    }
-    let (before, now) = (Place::all(before), Place::all(now));
-    let gone = before.iter().filter(|place| !now.contains(place));
-    let came = now.iter().filter(|place| !before.contains(place));
-    let changed: Vec<Place> = gone.chain(came).cloned().collect();
+/// Sees the difference between two rosters with the eyes of `origin`.
+pub(super) fn others(policy: &Policy, origin: &Origin, difference: &Difference) -> Others {
+    let Difference { before, now, changed } = difference;
     let usable: Vec<&str> =
-        TOOLS.into_iter().filter(|tool| policy.could_use(origin, &changed, tool)).collect();
+        TOOLS.into_iter().filter(|tool| policy.could_use(origin, changed, tool)).collect();
     if usable.is_empty() {
         return Others::default();
     }
@@ -48,7 +36,7 @@ pub(super) fn others(
     };
     let programs = |places: &[Place]| policy.programs(origin, places);
     Others {
-        tools: offered(&before) != offered(&now) || programs(&before) != programs(&now),
+        tools: offered(before) != offered(now) || programs(before) != programs(now),
         resources: usable.contains(&"list_directory"),
     }
 }
