@@ -9,6 +9,7 @@
 
 mod listener;
 mod now;
+mod told;
 mod words;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,7 +9,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -18,17 +17,15 @@ use axum::routing::get;
 use cofferdam_metrics::MEDIA_TYPE;
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, header};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::now;
+use super::told::Told;
 use crate::gateway::Gateway;
 use crate::http::Listener;
 
 /// Connections at the same time: a few collectors ask, each now and then.
 const CONNECTIONS: usize = 16;
-/// What was read so long ago is told again.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// The bound address.
 pub(crate) struct MetricsListener(Listener);
@@ -38,7 +35,7 @@ struct Desk {
     gateway: Arc<Gateway>,
     /// Whether only this machine reaches the address.
     is_local: bool,
-    told: Mutex<Option<(Instant, Arc<str>)>>,
+    told: Told,
 }
 
 impl MetricsListener {
@@ -55,7 +52,7 @@ impl MetricsListener {
     /// Answers until `shutdown` fires.
     pub(crate) async fn serve(self, gateway: Arc<Gateway>, shutdown: CancellationToken) {
         let is_local = self.address().ip().is_loopback();
-        let desk = Desk { gateway, is_local, told: Mutex::default() };
+        let desk = Desk { gateway, is_local, told: Told::default() };
         let router = Router::new().route("/metrics", get(tell)).with_state(Arc::new(desk));
         self.0.serve(router, shutdown).await;
     }
@@ -84,29 +81,10 @@ fn names_loopback(headers: &HeaderMap) -> bool {
 
 impl Desk {
     async fn text(&self) -> Option<Arc<str>> {
-        let mut told = self.told.lock().await;
-        if let Some((_, text)) = told.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            return Some(Arc::clone(text));
-        }
         let gateway = Arc::clone(&self.gateway);
         // Databases and directories are looked at.
-        let read = tokio::task::spawn_blocking(move || {
-            cofferdam_metrics::text(&gateway.metrics().registry, now::read(&gateway))
-        });
-        match read.await {
-            Ok(Ok(text)) => {
-                let text: Arc<str> = text.into();
-                *told = Some((Instant::now(), Arc::clone(&text)));
-                Some(text)
-            }
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the metrics cannot be written");
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "reading the metrics was broken off");
-                None
-            }
-        }
+        let read =
+            move || cofferdam_metrics::text(&gateway.metrics().registry, now::read(&gateway));
+        self.told.or_read(read).await
     }
 }
