@@ -51,7 +51,7 @@ impl MetricsListener {
 
     /// Answers until `shutdown` fires.
     pub(crate) async fn serve(self, gateway: Arc<Gateway>, shutdown: CancellationToken) {
-        let is_local = self.address().ip().is_loopback();
+        let is_local = is_loopback(self.address().ip());
         let desk = Desk { gateway, is_local, told: Told::default() };
         let router = Router::new().route("/metrics", get(tell)).with_state(Arc::new(desk));
         self.0.serve(router, shutdown).await;
@@ -75,8 +75,13 @@ fn names_loopback(headers: &HeaderMap) -> bool {
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     host.is_some_and(|host| {
         let host = host.host().trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        host == "localhost" || host.parse().is_ok_and(is_loopback)
     })
+}
+
+/// Also where it is written as IPv6 (`::ffff:127.0.0.1`).
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 impl Desk {

@@ -35,19 +35,24 @@ pub(crate) fn value(text: &str, sample: &str) -> f64 {
 
 #[tokio::test]
 async fn a_page_that_leads_its_own_name_to_loopback_reads_nothing() {
-    let (served, _host) = Served::start_with_host_and(None, Script::default(), LISTEN).await;
-    let address = served.metrics.unwrap();
-    let ask = |host: String| {
-        let url = format!("http://{address}/metrics");
-        let asked = served.client().get(url).header("host", host).send();
-        async move { asked.await.unwrap().status().as_u16() }
-    };
-    for host in ["attacker.example", "127.0.0.1.attacker.example", "localhost.attacker.example", ""]
-    {
-        assert_eq!(ask(host.to_owned()).await, 403, "{host:?}");
-    }
-    for host in ["localhost", "127.0.0.1", "[::1]:80"] {
-        assert_eq!(ask(host.to_owned()).await, 200, "{host:?}");
+    // The same address twice: a socket for IPv6 serves IPv4 too.
+    let mapped = LISTEN.replace("127.0.0.1", "[::ffff:127.0.0.1]");
+    for listen in [LISTEN, &mapped] {
+        let (served, _host) = Served::start_with_host_and(None, Script::default(), listen).await;
+        let port = served.metrics.unwrap().port();
+        let ask = |host: String| {
+            let url = format!("http://127.0.0.1:{port}/metrics");
+            let asked = served.client().get(url).header("host", host).send();
+            async move { asked.await.unwrap().status().as_u16() }
+        };
+        for host in
+            ["attacker.example", "127.0.0.1.attacker.example", "localhost.attacker.example", ""]
+        {
+            assert_eq!(ask(host.to_owned()).await, 403, "{host:?} at {listen}");
+        }
+        for host in ["localhost", "127.0.0.1", "[::1]:80", "[::ffff:127.0.0.1]:9464"] {
+            assert_eq!(ask(host.to_owned()).await, 200, "{host:?} at {listen}");
+        }
     }
 }
 
