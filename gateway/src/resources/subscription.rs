@@ -196,22 +196,19 @@ impl Subscription {
         match process::find(gateway, &self.origin.caller, &handle).await {
             Ok(process) if to_read(gateway, &self.origin, &process).is_err() => Looked::Refused,
             Ok(process) => Looked::Seen(Seen::of_run(&process.summary)),
-            // It is not kept any more.
-            Err(Fault::Input(_)) => Looked::Refused,
-            Err(_) => Looked::Unknown,
+            Err(fault) => Looked::failed(&fault),
         }
     }
 
     async fn look_at_file(&self, gateway: &Arc<Gateway>) -> Looked {
         match stat(gateway, &self.origin, &self.uri).await {
             Ok(info) => Looked::Seen(Seen::File(Some(Box::new(info)))),
-            Err((fault, _)) => match &fault {
-                Fault::Host(HostError::Refused(refused)) if refused.reason == "FILE_NOT_FOUND" => {
-                    Looked::Seen(Seen::File(None))
-                }
-                Fault::Refused(_) | Fault::Consent(_) => Looked::Refused,
-                _ => Looked::Unknown,
-            },
+            Err((Fault::Host(HostError::Refused(refused)), _))
+                if refused.reason == "FILE_NOT_FOUND" =>
+            {
+                Looked::Seen(Seen::File(None))
+            }
+            Err((fault, _)) => Looked::failed(&fault),
         }
     }
 
@@ -248,8 +245,24 @@ impl Subscription {
                 Looked::Seen(seen) if seen == self.seen => Looked::Seen(seen.touched()),
                 looked => looked,
             },
-            Ok(Err(Fault::Refused(_) | Fault::Consent(_))) => Looked::Refused,
-            Ok(Err(_)) | Err(_) => Looked::Unknown,
+            Ok(Err(fault)) => Looked::failed(&fault),
+            Err(_) => Looked::Unknown,
+        }
+    }
+}
+
+impl Looked {
+    /// A look that failed.
+    fn failed(fault: &Fault) -> Self {
+        match fault {
+            // What is named is not there any more: its host or project left, or the run
+            // is not kept. Or it is not the caller's any more.
+            Fault::Input(_) | Fault::Refused(_) | Fault::Consent(_) => Self::Refused,
+            Fault::Busy(_)
+            | Fault::Unrecorded(_)
+            | Fault::Undurable(_)
+            | Fault::Host(_)
+            | Fault::Internal(_) => Self::Unknown,
         }
     }
 }
@@ -288,4 +301,22 @@ async fn stat(gateway: &Arc<Gateway>, origin: &Origin, uri: &Uri) -> Result<File
     let run_id = call.origin.run_id.clone();
     let told = ask::<Raw<StatFile>>(gateway, call).await;
     told.map(|Told(info)| info).map_err(|fault| (fault, run_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::BadInput;
+
+    #[test]
+    fn what_is_named_no_more_is_watched_no_more_and_a_host_that_is_away_is_waited_for() {
+        for reason in ["UNKNOWN_HOST", "UNKNOWN_PROJECT", "UNKNOWN_PROCESS"] {
+            let (field, message) = (String::new(), String::new());
+            let left = Fault::Input(BadInput { reason, field, message });
+            assert!(matches!(Looked::failed(&left), Looked::Refused), "{reason}");
+        }
+        let (host, reason) = ("a".to_owned(), String::new());
+        let away = Fault::Host(HostError::Unreachable { host, reason });
+        assert!(matches!(Looked::failed(&away), Looked::Unknown));
+    }
 }
