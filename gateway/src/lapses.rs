@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use cofferdam_authority::JoinedHost;
 use cofferdam_metrics::{Lapsing, Rhythm};
-use cofferdam_trust::{Identity, Lapse, Outlook};
+use cofferdam_trust::{CLOCK_SKEW, Identity, Lapse, Outlook};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -36,7 +36,7 @@ impl Loaded {
     pub(crate) fn with(&self, joining: Option<&Joining>) -> Vec<Lapsing> {
         let mut all = self.0.clone();
         let Some(joining) = joining else { return all };
-        all.push(Lapsing::of("own", joining.identity().lapse(true)));
+        all.push(Lapsing::of("own", own(&joining.identity())));
         let roster = joining.roster();
         all.extend(roster.trust_lapse.map(|lapse| Lapsing::of("trust_list", lapse)));
         for it in &roster.generations {
@@ -47,6 +47,13 @@ impl Loaded {
         }
         all
     }
+}
+
+/// The certificate that the authority renews. It begins, as renewing goes, when it was
+/// made: it says [`CLOCK_SKEW`] earlier, for clocks that are late.
+fn own(identity: &Identity) -> Lapse {
+    let lapse = identity.lapse(true);
+    Lapse { begins: lapse.begins + CLOCK_SKEW, ..lapse }
 }
 
 /// Warns of what ends soon or has ended: when that begins, and once a day, until
@@ -127,10 +134,29 @@ fn worry_of_host(name: &str, host: &JoinedHost, now: SystemTime) -> Option<Worry
 
 #[cfg(test)]
 mod tests {
+    use cofferdam_trust::{Authority, Lifetime};
+
     use super::*;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_certificate_of_minutes_is_not_overdue_when_it_is_renewed_in_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::create(&directory.path().join("authority")).unwrap();
+        let name = "spiffe://cofferdam/gateway/main".parse().unwrap();
+        let lifetime = Lifetime::from_now(Duration::from_mins(5));
+        let made = lifetime.not_before + CLOCK_SKEW;
+        let issued = authority.issue(&name, lifetime).unwrap();
+        let (chain, key) = (&issued.certificate_pem, &issued.key_pem);
+        let roots = [authority.root_der().to_vec()];
+        let identity = Identity::from_parts(directory.path(), chain, key, &roots).unwrap();
+        let lapse = own(&identity);
+        // It is renewed after two thirds.
+        assert_eq!(lapse.outlook(made + Duration::from_secs(200)), Outlook::Good);
+        assert_eq!(lapse.outlook(made + Duration::from_secs(230)), Outlook::Soon);
     }
 
     #[test]
