@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cofferdam_database::{DatabaseError, open};
+use cofferdam_database::{DatabaseError, look, open};
 use rusqlite::{Connection, TransactionBehavior};
 
 pub(crate) use certificate::Certificates;
@@ -69,6 +69,16 @@ impl State {
     /// Where it cannot be opened or has another schema.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         let connection = open("authority's state", path, &schema::STEPS)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Opens the state at `path` for reading alone: it is neither made nor changed.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Earlier`] where the next start of the gateway changes the file's
+    /// schema; or where it cannot be read.
+    pub fn look(path: &Path) -> Result<Self, StateError> {
+        let connection = look("authority's state", path, &schema::STEPS)?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Changes nothing and opens no port for longer than a glance. It reads what the
 //! gateway's user can read, so it runs as that user; the running gateway is not needed
-//! and not disturbed.
+//! and not disturbed. Where a systemd socket listens for a gateway that is stopped, the
+//! glance at its port starts it, as any client would.
 
 mod clock;
 mod files;
@@ -34,6 +35,10 @@ something ends soon or waits for somebody:
 
 /// What exits where nothing is wrong and something is to be seen to.
 const SEE_TO: u8 = 3;
+
+/// What leads the gateway's files to the schema that this program reads.
+const RESTART: &str = "start or restart the gateway of this version: systemctl restart \
+                       cofferdam-gateway";
 
 /// Which gateway.
 #[derive(Debug, Args)]

@@ -1,10 +1,15 @@
 //! The gateway's SQLite files: made where there is none, mode 0600, and brought
 //! to the schema that this program knows. Several processes may open one at once.
 //!
+//! Commands that only look use [`look`]: it changes nothing, and leads no file to a schema
+//! that the running gateway does not know.
+//!
 //! The gateway keeps tokens, sessions and requests for approval so, its authority
 //! the hosts that enrol. Nothing of it runs as root.
 
 #![forbid(unsafe_code)]
+
+mod looking;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
+
+pub use looking::look;
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
@@ -28,6 +35,21 @@ pub enum DatabaseError {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// The file was made by an earlier version, and was only to be looked at.
+    #[error(
+        "the {what} `{path}` has schema {found}, and this program reads {known}: the next start of \
+         the gateway leads it there"
+    )]
+    Earlier {
+        /// What is kept there.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the file says.
+        found: usize,
+        /// What this program reads.
+        known: usize,
     },
     /// The file was made by another version.
     #[error("the {what} `{path}` has schema {found}; this program knows {known}")]

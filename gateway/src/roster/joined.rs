@@ -17,7 +17,7 @@ pub fn with_joined(config: &Config) -> Result<Roster, OwnerError> {
     let Some(authority) = config.authority.as_ref().filter(|it| it.settings.state.exists()) else {
         return Ok(config.roster.clone());
     };
-    let state = State::open(&authority.settings.state)?;
+    let state = State::look(&authority.settings.state)?;
     let hosts = Owner::new(&state, "").hosts()?;
     let known = hosts.into_iter().filter(|host| {
         matches!(host.standing, Standing::Joined | Standing::Revoked) && host.certified_at.is_some()

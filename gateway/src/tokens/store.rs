@@ -52,6 +52,16 @@ impl TokenStore {
         Ok(Self { connection: Mutex::new(connection) })
     }
 
+    /// Opens the store at `path` for reading alone: it is neither made nor changed.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Earlier`](database::DatabaseError::Earlier) where the next start of
+    /// the gateway changes the file's schema; or where it cannot be read.
+    pub fn look(path: &Path) -> Result<Self, TokenError> {
+        let connection = database::look("token store", path, &STEPS)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
     /// Makes a token and keeps its hash. The returned text is not kept anywhere.
     pub fn create(&self, new: &NewToken) -> Result<(Token, TokenRecord), TokenError> {
         check(new)?;

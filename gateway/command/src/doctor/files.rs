@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use cofferdam_gateway::Config;
 use cofferdam_gateway::rule_files::RuleFiles;
-use cofferdam_gateway::tokens::TokenStore;
+use cofferdam_gateway::tokens::{TokenError, TokenStore};
+use cofferdam_gateway::{Config, DatabaseError};
 use cofferdam_trust::{Identity, SigningKey, read_private_file};
 use rustix::fs::{Access, access, statvfs};
 
-use super::Finding;
+use super::{Finding, RESTART};
 
 /// A journal's disk with less than this is told, and one with less than that is full
 /// soon, after which nothing starts any more.
@@ -74,17 +74,19 @@ pub(super) fn rules(config: &Config) -> Finding {
 /// Somebody can call.
 pub(super) fn tokens(config: &Config) -> Finding {
     let make = "`cofferdam token create NAME --user USER`";
-    // Looking must not make it.
     if !config.state.exists() {
         let detail = format!("there is no {} yet: nobody can call", config.state.display());
         return Finding::see_to("tokens", detail, make);
     }
-    let found = TokenStore::open(&config.state).and_then(|store| store.list());
+    let found = TokenStore::look(&config.state).and_then(|store| store.list());
     match found {
         Ok(all) if all.is_empty() => {
             Finding::see_to("tokens", "there is none: nobody can call", make)
         }
         Ok(all) => Finding::good("tokens", format!("{} were made", all.len())),
+        Err(TokenError::Open(earlier @ DatabaseError::Earlier { .. })) => {
+            Finding::see_to("tokens", earlier.to_string(), RESTART)
+        }
         Err(error) => {
             let fix = "mend the file's owner and mode (0600), or the disk";
             Finding::wrong("tokens", error.to_string(), fix)

@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use cofferdam_authority::{Owner, State as AuthorityState};
-use cofferdam_gateway::Config;
+use cofferdam_authority::{Owner, State as AuthorityState, StateError};
 use cofferdam_gateway::config::AuthorityConfig;
+use cofferdam_gateway::{Config, DatabaseError};
 use cofferdam_trust::{Lapse, Outlook};
 
-use super::Finding;
+use super::{Finding, RESTART};
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -46,8 +46,11 @@ fn of_authority(config: &AuthorityConfig) -> Vec<Finding> {
         let detail = format!("there is no {} yet", settings.state.display());
         return vec![Finding::wrong("authority", detail, init)];
     }
-    let state = match AuthorityState::open(&settings.state) {
+    let state = match AuthorityState::look(&settings.state) {
         Ok(state) => state,
+        Err(StateError::Open(earlier @ DatabaseError::Earlier { .. })) => {
+            return vec![Finding::see_to("authority", earlier.to_string(), RESTART)];
+        }
         Err(error) => {
             let fix = "mend the file's owner and mode (0600), or bring it back from a backup";
             return vec![Finding::wrong("authority", error.to_string(), fix)];

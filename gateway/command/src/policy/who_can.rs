@@ -103,7 +103,6 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode, Pol
 
 /// Those who have a token that is valid now.
 fn of_tokens(state: &PathBuf) -> Result<Vec<Asker>, PolicyError> {
-    // The store would be made where there is none.
     if let Err(source) = std::fs::metadata(state) {
         return Err(PolicyError::Read { path: state.clone(), source });
     }
@@ -112,7 +111,7 @@ fn of_tokens(state: &PathBuf) -> Result<Vec<Asker>, PolicyError> {
     let is_valid = |token: &TokenRecord| {
         token.revoked_at.is_none() && token.expires_at.is_none_or(|end| end > now)
     };
-    let tokens = TokenStore::open(state)?.list()?.into_iter().filter(is_valid);
+    let tokens = TokenStore::look(state)?.list()?.into_iter().filter(is_valid);
     Ok(tokens
         .map(|token| {
             let TokenRecord { user, groups, tenant, claims, .. } = token;

@@ -83,6 +83,16 @@ impl Desk {
         TokenStore::open(&self.path("state.sqlite")).unwrap().create(&new).unwrap();
     }
 
+    /// Makes the file of an earlier version: its `user_version` is in the bytes 60 to 63
+    /// (<https://www.sqlite.org/fileformat2.html>). Gives what is in it then.
+    fn made_earlier(&self, file: &str) -> Vec<u8> {
+        let path = self.path(file);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[63] -= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        bytes
+    }
+
     fn doctor(&self) -> Found {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
         let config = self.path("gateway.toml");
@@ -213,4 +223,27 @@ fn an_authority_that_is_missing_is_told_and_one_that_was_made_is_looked_at() {
     std::fs::remove_file(desk.path("authority/ca.key")).unwrap();
     let found = desk.doctor();
     assert_eq!(found.state("authority.certificate"), "wrong", "{:#}", found.0);
+}
+
+#[test]
+fn files_of_an_earlier_version_are_told_and_left_as_the_running_gateway_needs_them() {
+    let desk = Desk::bare();
+    let listen = free();
+    desk.configure(&format!("[authority]\nlisten = '{listen}'\ndirectory = 'authority'\n"));
+    desk.token();
+    let settings = Settings::new(desk.path("authority"), desk.path("authority.sqlite"));
+    let state = State::open(&settings.state).unwrap();
+    Owner::new(&state, "tester").begin(&settings, None).unwrap();
+    drop(state);
+    let files = ["state.sqlite", "authority.sqlite"];
+    let before = files.map(|file| desk.made_earlier(file));
+    let names = || std::fs::read_dir(desk.directory.path()).unwrap().count();
+    let count = names();
+    let found = desk.doctor();
+    for name in ["tokens", "authority"] {
+        assert_eq!(found.state(name), "see_to", "{:#}", found.0);
+        assert!(found.words(name).contains("the next start"), "{:#}", found.0);
+    }
+    assert_eq!(files.map(|file| std::fs::read(desk.path(file)).unwrap()), before);
+    assert_eq!(names(), count, "nothing is left beside them");
 }
