@@ -4,7 +4,7 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cofferdam_authority::{Host, Owner, Standing, State as AuthorityState};
+use cofferdam_authority::{Host, Owner, Settings, Standing, State as AuthorityState};
 use cofferdam_gateway::Config;
 use cofferdam_gateway::config::AuthorityConfig;
 use cofferdam_trust::span_in_words;
@@ -18,7 +18,9 @@ const AT_ONCE: usize = 32;
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let enrolled = config.authority.as_ref().map(enrolled).unwrap_or_default();
-    let mut all: Vec<Finding> = enrolled.iter().filter_map(|host| standing(host, config)).collect();
+    let settings = config.authority.as_ref().map(|it| &it.settings);
+    let judged = enrolled.iter().filter_map(|host| standing(host, settings?));
+    let mut all: Vec<Finding> = judged.collect();
     let named = config.roster.hosts.iter();
     let mut places: Vec<(String, String)> =
         named.filter_map(|(name, host)| Some((name.clone(), host.address.clone()?))).collect();
@@ -45,36 +47,43 @@ fn enrolled(authority: &AuthorityConfig) -> Vec<Host> {
     if !state.exists() {
         return Vec::new();
     }
-    let hosts = AuthorityState::open(state).map(|state| Owner::new(&state, "").hosts());
+    let hosts = AuthorityState::look(state).map(|state| Owner::new(&state, "").hosts());
     hosts.ok().and_then(Result::ok).unwrap_or_default()
 }
 
-/// Whether a host waits for its owner.
-fn standing(host: &Host, config: &Config) -> Option<Finding> {
+/// Whether a host waits for its owner. An alarm about one that is revoked is over.
+fn standing(host: &Host, settings: &Settings) -> Option<Finding> {
     let name = format!("host.{}", host.name);
     let of = &host.name;
-    if let Some(alarm) = &host.alarm {
-        let fix = format!(
-            "find out who is the right one: `cofferdam host show {of}`, then `cofferdam host trust \
-             {of}`, or `cofferdam host revoke {of}` and invite it again"
-        );
-        return Some(Finding::wrong(name, format!("ALARM: {alarm}"), fix));
-    }
-    match host.standing {
-        Standing::Pending => {
+    match (host.standing, &host.alarm) {
+        (Standing::Joined, Some(alarm)) => {
+            let fix = format!(
+                "find out who is the right one: `cofferdam host show {of}`; then `cofferdam host \
+                 trust {of}`, or `cofferdam host revoke {of}`, `cofferdam host remove {of}`, and \
+                 invite it again"
+            );
+            Some(Finding::wrong(name, format!("ALARM: {alarm}"), fix))
+        }
+        (Standing::Refused, Some(alarm)) => {
+            let fix = format!(
+                "find out who got the token; then `cofferdam host remove {of}`, and invite it again"
+            );
+            Some(Finding::see_to(name, format!("ALARM: {alarm}: it was not let in"), fix))
+        }
+        (Standing::Pending, _) => {
             let fix = format!("`cofferdam host show {of}`, then `approve` or `refuse`");
             Some(Finding::see_to(name, "it showed its token and waits to be approved", fix))
         }
-        Standing::Joined => lapsed(&name, host, config),
-        Standing::Invited | Standing::Approved | Standing::Refused | Standing::Revoked => None,
+        (Standing::Joined, None) => lapsed(&name, host, settings),
+        (Standing::Invited | Standing::Approved | Standing::Revoked, _)
+        | (Standing::Refused, None) => None,
     }
 }
 
-fn lapsed(name: &str, host: &Host, config: &Config) -> Option<Finding> {
+fn lapsed(name: &str, host: &Host, settings: &Settings) -> Option<Finding> {
     let ends = UNIX_EPOCH + Duration::from_secs(host.certificate_ends_at?);
     let past = SystemTime::now().duration_since(ends).ok()?;
     let of = &host.name;
-    let settings = &config.authority.as_ref()?.settings;
     let left = settings.reattestations.saturating_sub(host.reattested);
     let words = span_in_words(past);
     if left == 0 || past > settings.reattest_within {
@@ -112,4 +121,46 @@ fn reach(host: &str, address: &str) -> Finding {
         }
     }
     Finding::see_to(name, format!("{address} takes no connections: {why}"), fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::doctor::State;
+
+    /// What is told of a host about which there is an alarm.
+    fn alarmed(standing: Standing) -> Option<Finding> {
+        let host = Host {
+            name: "web-1".to_owned(),
+            standing,
+            alarm: Some("its join token was shown by somebody else, too".to_owned()),
+            labels: BTreeMap::new(),
+            projects: Vec::new(),
+            address: None,
+            signing_key: None,
+            agent_version: String::new(),
+            reattested: 0,
+            invited_at: 0,
+            enrolled_at: None,
+            certified_at: None,
+            certificate_ends_at: None,
+        };
+        super::standing(&host, &Settings::new("authority".into(), "authority.sqlite".into()))
+    }
+
+    #[test]
+    fn an_alarm_is_told_with_what_ends_it_and_is_over_once_the_host_is_revoked() {
+        let joined = alarmed(Standing::Joined).unwrap();
+        assert_eq!(joined.state, State::Wrong);
+        let fix = joined.fix.unwrap();
+        assert!(fix.contains("host trust web-1") && fix.contains("host remove web-1"), "{fix}");
+        // One that was not let in cannot be trusted.
+        let refused = alarmed(Standing::Refused).unwrap();
+        assert_eq!(refused.state, State::SeeTo);
+        let fix = refused.fix.unwrap();
+        assert!(!fix.contains("host trust") && fix.contains("host remove web-1"), "{fix}");
+        assert_eq!(alarmed(Standing::Revoked), None);
+    }
 }
