@@ -1,6 +1,6 @@
 //! Where the gateway listens: whether it does, or could.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         ("port.metrics", config.metrics_listen),
     ];
     let serves = health(config.listen, config.tls.is_some());
-    let runs = matches!(serves, Serves::Well | Serves::Badly(_));
+    // Silence may be its own: somebody is there, and nothing tells that it is another.
+    let runs = !matches!(serves, Serves::Nobody(_) | Serves::Else);
     let others = more.into_iter().filter_map(|(name, at)| Some(other(name, at?, runs)));
     std::iter::once(front(config.listen, &serves)).chain(others).collect()
 }
@@ -26,11 +27,15 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
 /// What is at the address for clients.
 enum Serves {
     /// Nobody.
-    Nobody(std::io::Error),
-    /// A gateway that says it is well; with TLS, somebody.
+    Nobody(io::Error),
+    /// A gateway that says it is well.
     Well,
     /// A gateway that says what is wrong.
     Badly(String),
+    /// Somebody, behind TLS.
+    Somebody,
+    /// Somebody who answers nothing in time.
+    Silent,
     /// Somebody else.
     Else,
 }
@@ -43,6 +48,17 @@ fn front(address: SocketAddr, serves: &Serves) -> Finding {
             name,
             format!("{address}: the gateway says: {why}"),
             "its log says more: journalctl -u cofferdam-gateway",
+        ),
+        Serves::Somebody => {
+            Finding::good(name, format!("{address}: somebody listens (TLS: not asked)"))
+        }
+        Serves::Silent => Finding::wrong(
+            name,
+            format!(
+                "{address}: it takes connections, and answers nothing within {} s",
+                PATIENCE.as_secs()
+            ),
+            "where it is the gateway, its log says more: journalctl -u cofferdam-gateway",
         ),
         Serves::Else => Finding::wrong(
             name,
@@ -96,9 +112,15 @@ fn health(address: SocketAddr, tls: bool) -> Serves {
         Err(error) => return Serves::Nobody(error),
     };
     if tls {
-        return Serves::Well;
+        return Serves::Somebody;
     }
-    let Ok(answer) = ask(stream) else { return Serves::Else };
+    let answer = match ask(stream) {
+        Ok(answer) => answer,
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            return Serves::Silent;
+        }
+        Err(_) => return Serves::Else,
+    };
     let Some((head, body)) = answer.split_once("\r\n\r\n") else { return Serves::Else };
     match head.split(' ').nth(1) {
         Some("200") if body.trim_end() == "ok" => Serves::Well,
@@ -107,14 +129,19 @@ fn health(address: SocketAddr, tls: bool) -> Serves {
     }
 }
 
-fn ask(mut stream: TcpStream) -> std::io::Result<String> {
+/// What it answers within [`PATIENCE`].
+fn ask(mut stream: TcpStream) -> io::Result<String> {
     const MOST: u64 = 4096;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(request)?;
     let mut answer = Vec::new();
-    stream.take(MOST).read_to_end(&mut answer)?;
+    // One that greets and then waits has answered.
+    stream.take(MOST).read_to_end(&mut answer).or_else(|error| match answer.is_empty() {
+        true => Err(error),
+        false => Ok(answer.len()),
+    })?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
@@ -133,6 +160,35 @@ fn near(mut address: SocketAddr) -> SocketAddr {
 mod tests {
     use super::*;
     use crate::doctor::State;
+
+    #[test]
+    fn a_gateway_that_hangs_is_not_taken_for_something_else() {
+        let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = hangs.local_addr().unwrap();
+        let serves = health(address, false);
+        let found = front(address, &serves);
+        assert!(matches!(serves, Serves::Silent), "{}", found.detail);
+        assert_eq!(found.state, State::Wrong, "{}", found.detail);
+        let fix = found.fix.unwrap();
+        assert!(fix.contains("journalctl -u cofferdam-gateway"), "{fix}");
+        // Behind TLS nobody is asked, and nobody is said to be a gateway.
+        let found = front(address, &health(address, true));
+        assert!(found.detail.contains("TLS: not asked"), "{}", found.detail);
+    }
+
+    #[test]
+    fn who_greets_and_waits_is_something_else() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap();
+        let greeting = std::thread::spawn(move || {
+            let (mut stream, _) = other.accept().unwrap();
+            stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap();
+            // Until the other side has gone.
+            while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
+        });
+        assert!(matches!(health(address, false), Serves::Else));
+        greeting.join().unwrap();
+    }
 
     #[test]
     fn an_address_is_free_taken_or_answered_by_something_else() {
