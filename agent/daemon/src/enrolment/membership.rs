@@ -174,6 +174,11 @@ impl Membership {
     /// # Errors
     /// Where that is not possible; what was there is there still.
     pub fn save(&self, directory: &Path) -> Result<(), MembershipError> {
+        let _turn = turn(directory)?;
+        self.write(directory)
+    }
+
+    fn write(&self, directory: &Path) -> Result<(), MembershipError> {
         let path = directory.join(FILE);
         let Self { host, authority, address, chain, received, counter, renewal, .. } = self.clone();
         let SignedTrustList { list, key_id, signature } = self.signed.clone();
@@ -194,9 +199,11 @@ impl Membership {
             problem: error.to_string(),
         };
         let text = Zeroizing::new(serde_json::to_vec(&file).map_err(content)?);
-        store::prepare(directory)
-            .and_then(|()| store::write(&path, &text))
-            .map_err(|source| MembershipError::File { operation: "write", path, source })
+        store::write(&path, &text).map_err(|source| MembershipError::File {
+            operation: "write",
+            path,
+            source,
+        })
     }
 
     /// Writes it in the place of `before`, and of nothing else: where somebody enrolled
@@ -205,12 +212,16 @@ impl Membership {
     /// # Errors
     /// As [`Self::save`]; [`MembershipError::Replaced`].
     pub fn save_after(&self, before: &Self, directory: &Path) -> Result<(), MembershipError> {
+        let _turn = turn(directory)?;
+        // A write that was told as failed may stand there all the same.
+        let renewed = before.renewal.as_ref().map(|renewal| &renewal.key);
+        let own = [Some(&before.key), Some(&self.key), renewed];
         match Self::load(directory) {
-            Ok(Some(there)) if there.key != before.key => {
+            Ok(Some(there)) if !own.contains(&Some(&there.key)) => {
                 Err(MembershipError::Replaced(directory.join(FILE)))
             }
             // What is gone or cannot be read is made good.
-            _ => self.save(directory),
+            _ => self.write(directory),
         }
     }
 
@@ -222,6 +233,16 @@ impl Membership {
         let place = directory.join(FILE);
         Identity::from_parts(&place, &self.chain, &self.key, &self.trust.roots)
     }
+}
+
+/// From reading what is there to writing: nobody else does meanwhile.
+fn turn(directory: &Path) -> Result<std::fs::File, MembershipError> {
+    let path = directory.to_owned();
+    store::turn(directory).map_err(|source| MembershipError::File {
+        operation: "have alone for a moment",
+        path,
+        source,
+    })
 }
 
 /// Since 1970.
@@ -274,6 +295,51 @@ mod tests {
             std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
             assert!(Membership::load(&place).is_err(), "{from} to {to}");
         }
+    }
+
+    #[test]
+    fn of_two_who_write_at_once_it_is_the_new_enrolment_that_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("identity");
+        let example = Example::new(directory.path());
+        let (before, anew) = (example.membership(), example.membership());
+        let next = Membership { counter: 4, ..before.clone() };
+        for round in 0..100 {
+            before.save(&place).unwrap();
+            let start = std::sync::Barrier::new(2);
+            let written = std::thread::scope(|scope| {
+                let going_on = scope.spawn(|| {
+                    start.wait();
+                    next.save_after(&before, &place)
+                });
+                start.wait();
+                anew.save(&place).unwrap();
+                going_on.join().unwrap()
+            });
+            let there = Membership::load(&place).unwrap().unwrap();
+            assert!(there.key == anew.key, "round {round}: it is lost, and {written:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_and_told_as_failed_is_no_strangers() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("identity");
+        let example = Example::new(directory.path());
+        let (before, renewed) = (example.membership(), example.membership());
+        let renewal =
+            Renewal { message: Vec::new(), signature: Vec::new(), key: renewed.key.clone(), at: 0 };
+        let before = Membership { renewal: Some(renewal), ..before };
+        // As where the directory could not be made durable after the file was in place.
+        renewed.save(&place).unwrap();
+        let list = Membership { counter: 9, ..before.clone() };
+        list.save_after(&before, &place).unwrap();
+        renewed.save(&place).unwrap();
+        renewed.save_after(&before, &place).unwrap();
+        let stranger = example.membership();
+        stranger.save(&place).unwrap();
+        let refused = renewed.save_after(&before, &place).unwrap_err();
+        assert!(matches!(refused, MembershipError::Replaced(_)), "{refused}");
     }
 
     proptest! {

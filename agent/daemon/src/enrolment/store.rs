@@ -16,7 +16,16 @@ pub(super) fn prepare(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// Replaces the file at `path`, durably; mode 0600.
+/// Waits until nobody else writes in `directory`, in whichever process, and makes it if
+/// need be; nobody does until this is dropped (flock(2)).
+pub(super) fn turn(directory: &Path) -> io::Result<File> {
+    prepare(directory)?;
+    let turn = File::open(directory)?;
+    turn.lock()?;
+    Ok(turn)
+}
+
+/// Replaces the file at `path`, durably; mode 0600. One process [at a time](turn).
 pub(super) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     // One that a killed process left.
