@@ -32,7 +32,12 @@ pub enum DecodeError {
     Version(u8),
 }
 
-/// The version of all frames; agent and warden are upgraded together.
+/// The version of all frames: raised with each change of what any of them holds.
+///
+/// Agent and warden are upgraded together. But an agent also speaks with the PID 1s of
+/// cells that a build before it made, and reads plans and events in this encoding out of
+/// the logs that an agent before it left. What has another version is refused: an upgrade
+/// that raises it ends the cells there are, and records their runs as lost.
 pub const VERSION: u8 = 3;
 
 /// A value that travels in a frame of its own.
