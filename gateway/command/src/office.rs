@@ -4,6 +4,7 @@
 //! Invariant: nothing is made in root's name that the gateway's user has to read.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -95,8 +96,17 @@ impl Place {
         let authority = self.state.is_none().then(|| self.authority().ok()).flatten();
         authority.map_or_else(
             || "HOST:PORT".to_owned(),
-            |it| it.address.unwrap_or_else(|| it.listen.to_string()),
+            |it| it.address.unwrap_or_else(|| reached_at(it.listen)),
         )
+    }
+}
+
+/// Where it listens on all addresses, whoever reads this knows a name of the machine.
+fn reached_at(listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("HOST:{}", listen.port())
+    } else {
+        listen.to_string()
     }
 }
 
@@ -144,6 +154,13 @@ mod tests {
     fn a_user_is_told_by_name_or_else_by_number() {
         assert_eq!(user(0), "root");
         assert_eq!(user(4_000_000_000), "uid 4000000000");
+    }
+
+    #[test]
+    fn nobody_is_told_to_connect_to_all_addresses() {
+        assert_eq!(reached_at("0.0.0.0:8463".parse().unwrap()), "HOST:8463");
+        assert_eq!(reached_at("[::]:8463".parse().unwrap()), "HOST:8463");
+        assert_eq!(reached_at("192.0.2.1:8463".parse().unwrap()), "192.0.2.1:8463");
     }
 
     #[test]
