@@ -112,6 +112,36 @@ fn a_cell_that_ends_while_there_is_no_warden_is_buried_by_the_next() {
 }
 
 #[test]
+fn a_uid_is_its_cells_as_long_as_something_of_that_is_left_also_for_the_next_warden() {
+    if skip_unless_root("a_uid_is_its_cells_as_long_as_something_of_that_is_left") {
+        return;
+    }
+    let bench = Bench::new();
+    let mut warden = listening(&bench);
+    let cell = warden.build(cell_plan(bench.path())).unwrap();
+    let (id, uid) = (cell.id, cell.uid);
+    // What a process does that sleeps in the kernel: it stays when its PID 1 has ended.
+    let mut stays = Command::new("sleep").arg("1000").spawn().unwrap();
+    let places: Vec<_> =
+        cells(&warden).into_iter().filter(|it| is_called(it, &id.to_string())).collect();
+    let leaf = if places.len() == 1 { "init" } else { "" };
+    for place in &places {
+        let list = place.join(leaf).join("cgroup.procs");
+        std::fs::write(list, stays.id().to_string()).unwrap();
+    }
+    drop(cell);
+    warden.kill_and_start(None);
+    assert_eq!(warden.user_of(id), Some(uid));
+    let other = warden.build(cell_plan(bench.path())).unwrap();
+    assert_ne!(other.uid, uid);
+    stays.kill().unwrap();
+    stays.wait().unwrap();
+    until("it is buried", || warden.user_of(id).is_none());
+    warden.end(other);
+    assert_eq!(cells(&warden), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_cell_that_was_being_built_leaves_nothing() {
     if skip_unless_root("a_cell_that_was_being_built_leaves_nothing") {
         return;

@@ -278,11 +278,19 @@ impl Warden {
     /// # Panics
     /// When the warden breaks the protocol.
     pub fn adopt(&mut self, id: CellId) -> bool {
+        self.user_of(id).is_some()
+    }
+
+    /// The uid that is a cell's, if the warden has that cell; goes on with it.
+    ///
+    /// # Panics
+    /// When the warden breaks the protocol.
+    pub fn user_of(&mut self, id: CellId) -> Option<u32> {
         send(&self.socket, &WardenRequest::Adopt(id), &[]).expect("a request");
         loop {
             match receive::<WardenEvent>(&self.socket).expect("the warden answers").0 {
-                WardenEvent::Building { cell, .. } if cell == id => return true,
-                WardenEvent::Gone { cell } if cell == id => return false,
+                WardenEvent::Building { cell, uid, .. } if cell == id => return Some(uid),
+                WardenEvent::Gone { cell } if cell == id => return None,
                 _ => {}
             }
         }

@@ -97,14 +97,15 @@ impl Hierarchy {
         root.chain(own).try_for_each(hand_down)
     }
 
-    /// What a warden before this one left beneath the same name.
-    pub(crate) fn left(&self) -> impl Iterator<Item = (CellId, CellCgroup)> {
+    /// What a warden before this one left beneath the same name, and whose it is.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (CellId, CellCgroup, u32)> {
         fs::read_dir(&self.directories[0]).into_iter().flatten().flatten().filter_map(|entry| {
             let id = CellId::named(entry.file_name().to_str()?)?;
             let mut cgroup = self.place(id);
             // Not every cell is in the last hierarchy.
             cgroup.directories.retain(|it| it.exists());
-            Some((id, cgroup))
+            let user = entry.metadata().ok()?.gid();
+            Some((id, cgroup, user))
         })
     }
 
@@ -140,6 +141,9 @@ impl Hierarchy {
 impl CellCgroup {
     fn fill(&mut self, limits: &Limits, user: u32) -> io::Result<()> {
         self.directories.iter().try_for_each(fs::create_dir)?;
+        // Its group may do no more than others: it says to the next warden whose the cell
+        // is, also where none of its processes can.
+        chown(&self.directories[0], None, Some(Gid::from_raw(user)))?;
         self.lacking = limit(self.v2, &self.directories, limits)?;
         self.entry = if self.v2 {
             let cell = &self.directories[0];

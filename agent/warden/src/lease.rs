@@ -41,8 +41,10 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
+    /// Begins beyond the leases of a warden before this one: each of those took more than
+    /// one process id, and this process has a later one.
     pub(crate) fn new(range: LeaseRange) -> Self {
-        Self { range, next: range.first }
+        Self { range, next: range.first + std::process::id() % (range.last - range.first + 1) }
     }
 
     /// A uid that is not `taken`, and the gid of the same number; `None` when all are.
@@ -68,10 +70,11 @@ mod tests {
     fn a_uid_is_leased_once_and_rests_before_it_is_leased_again() {
         let mut leases = Leases::new(LeaseRange::parse("70000-70002").unwrap());
         let mut next = |taken: &[u32]| leases.next(&taken.iter().copied().collect());
-        assert_eq!(next(&[]).unwrap().uid, 70_000);
-        assert_eq!(next(&[70_000]).unwrap().uid, 70_001);
-        assert_eq!(next(&[70_001]).unwrap().uid, 70_002);
-        assert_eq!(next(&[70_001, 70_002]).unwrap(), Ids { uid: 70_000, gid: 70_000 });
+        // Where it begins, is a matter of chance.
+        let [a, b, c] = [next(&[]), next(&[]), next(&[])].map(|ids| ids.unwrap().uid);
+        assert_eq!(BTreeSet::from([a, b, c]), BTreeSet::from([70_000, 70_001, 70_002]));
+        assert_eq!(next(&[a]).unwrap(), Ids { uid: b, gid: b });
+        assert_eq!(next(&[a, c]).unwrap().uid, b);
         assert_eq!(next(&[70_000, 70_001, 70_002]), None);
     }
 

@@ -68,13 +68,12 @@ impl Warden {
     /// because the agent lets go of what it got no answer for.
     fn take_over(&mut self) {
         let left: Vec<_> = self.hierarchy.iter().flat_map(Hierarchy::left).collect();
-        for (id, cgroup) in left {
-            let (process, uid) = cgroup.first().unzip();
-            let uid = uid.unwrap_or_default();
-            let leased = self.leases.includes(uid) && !self.users().contains(&uid);
-            let whole = self.rootless.map_or(leased, |own| own.uid == uid);
-            let mut cell = Cell::left(id, cgroup, process, uid);
-            if !whole {
+        for (id, cgroup, leased) in left {
+            let (process, runs_under) = cgroup.first().unzip();
+            let user = self.rootless.map_or(leased, |own| own.uid);
+            let free = self.leases.includes(user) && !self.users().contains(&user);
+            let mut cell = Cell::left(id, cgroup, process, user);
+            if runs_under != Some(user) || (self.rootless.is_none() && !free) {
                 cell.kill();
             }
             self.cells.push(cell);
@@ -108,14 +107,11 @@ impl Warden {
             let done = gone
                 .try_for_each(|event| channel::send(socket, &event, &[]))
                 .and_then(|()| if request { self.handle(socket) } else { Ok(()) });
-            match done {
-                Ok(()) => {}
-                Err(ChannelError::Closed) => return Ok(()),
-                Err(error) => {
-                    log(&format!("cut the agent off: {error}"));
-                    return Ok(());
-                }
+            let Err(error) = done else { continue };
+            if !matches!(error, ChannelError::Closed) {
+                log(&format!("cut the agent off: {error}"));
             }
+            return Ok(());
         }
     }
 
