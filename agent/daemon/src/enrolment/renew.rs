@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::authority::{AskError, Authority};
 use super::membership::{Membership, MembershipError, Renewal, seconds};
-use super::standing::{Standing, TakeError};
+use super::standing::{Errand, Standing, TakeError};
 use crate::clock;
 use crate::record::Recorder;
 
@@ -78,7 +78,7 @@ impl Renewing {
             if !is_due() {
                 // What went wrong was a clock that has been set since.
                 if std::mem::take(&mut told) {
-                    self.standing.has_trouble(None);
+                    self.standing.goes_well(Errand::Renewal);
                 }
                 tokio::time::sleep(left().clamp(SHORTEST, GLANCE)).await;
                 continue;
@@ -86,7 +86,7 @@ impl Renewing {
             match self.renew(&membership).await {
                 Ok(()) => {
                     self.recorder.metrics().renewals().succeeded();
-                    self.standing.has_trouble(None);
+                    self.standing.goes_well(Errand::Renewal);
                     (pause, spread, told) = (Duration::ZERO, self::spread(), false);
                 }
                 Err(error) => {
@@ -111,7 +111,7 @@ impl Renewing {
         let left = identity.own().not_after.duration_since(SystemTime::now()).unwrap_or_default();
         let left = left.as_secs();
         tracing::warn!(%error, seconds_left = left, "the certificate is not renewed");
-        self.standing.has_trouble(Some(format!("not renewed: {error}")));
+        self.standing.has_trouble(Errand::Renewal, format!("not renewed: {error}"));
     }
 
     async fn renew(&self, membership: &Membership) -> Result<(), RenewError> {

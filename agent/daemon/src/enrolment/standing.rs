@@ -35,9 +35,19 @@ pub struct Standing {
     server: OnceLock<ServerConfigHandle>,
     /// What is in memory and not on the disk.
     unsaved: AtomicBool,
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<BTreeMap<Errand, String>>,
     /// Until when the newest certificate of a peer counts that was seen here.
     newest: Mutex<BTreeMap<PeerName, SystemTime>>,
+}
+
+/// What the host goes to its authority for. What is wrong with one of them is over when
+/// that goes well, and not when another does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Errand {
+    /// The next certificate.
+    Renewal,
+    /// Newer trust lists.
+    TrustLists,
 }
 
 #[derive(Debug)]
@@ -217,11 +227,15 @@ impl Standing {
     /// What is wrong between this host and its authority, if anything is.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        lock(&self.trouble).clone()
+        lock(&self.trouble).values().next().cloned()
     }
 
-    pub(super) fn has_trouble(&self, trouble: Option<String>) {
-        *lock(&self.trouble) = trouble;
+    pub(super) fn has_trouble(&self, errand: Errand, trouble: String) {
+        lock(&self.trouble).insert(errand, trouble);
+    }
+
+    pub(super) fn goes_well(&self, errand: Errand) {
+        lock(&self.trouble).remove(&errand);
     }
 
     fn show(&self, identity: &Identity) -> Result<(), TlsError> {

@@ -10,13 +10,15 @@ use uuid::Uuid;
 
 use super::authority::{AskError, Authority};
 use super::membership::Membership;
-use super::standing::Standing;
+use super::standing::{Errand, Standing};
 use crate::clock;
 
 /// The first pause after a connection that ended.
 const SHORTEST: Duration = Duration::from_millis(500);
 /// The longest.
 const LONGEST: Duration = Duration::from_mins(1);
+/// The longest where the clock is wrong.
+const WRONG_CLOCK: Duration = Duration::from_secs(20);
 /// How often what could not be written is tried again.
 const SAVE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -28,10 +30,12 @@ pub async fn watch(standing: Arc<Standing>, key: Arc<SigningKey>) {
             Ok(()) => pause = SHORTEST,
             Err(error) if error.is_passing() => tracing::debug!(%error, "no trust lists for now"),
             Err(error) => {
-                // Revoked, or removed: who was told so asks seldom.
                 tracing::warn!(%error, "the authority sends no trust lists");
-                standing.has_trouble(Some(error.to_string()));
-                pause = LONGEST;
+                standing.has_trouble(Errand::TrustLists, error.to_string());
+                // Who was revoked or removed, and told so, asks seldom; a clock may be set
+                // at any moment.
+                let of_clock = matches!(error, AskError::Clock { .. });
+                pause = if of_clock { pause.min(WRONG_CLOCK) } else { LONGEST };
             }
         }
         let spread = f64::from(Uuid::new_v4().into_bytes()[0]) / 255.0 + 0.5;
@@ -65,6 +69,7 @@ async fn hear(
         version: membership.trust.version,
     };
     let mut lists = authority.watch(sign_watching(key, &watching)).await?;
+    standing.goes_well(Errand::TrustLists);
     loop {
         let message = lists.message().await.map_err(|status| authority.failed(&status))?;
         let Some(message) = message else { return Ok(()) };
