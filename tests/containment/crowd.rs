@@ -8,6 +8,7 @@ use cofferdam_proto::exec::v1::CancelRunRequest;
 use cofferdam_proto::exec::v1::outcome::Ending;
 use cofferdam_tests::caller::{Caller, Live, Ran, sh, wait};
 use cofferdam_tests::host::{Host, Setup};
+use cofferdam_tests::machine::slowness;
 use cofferdam_tests::warden::is_root;
 use tokio::sync::Barrier;
 
@@ -15,12 +16,9 @@ use crate::damage::{cells_with_cgroups, cgroups};
 use crate::{Bench, lives, marker};
 
 /// Sessions at once, and cells that the ceiling allows; a tenth of both where
-/// `COFFERDAM_SMALL_CROWD` says that each instruction of this machine is emulated.
+/// each instruction of this machine is emulated.
 fn crowd() -> (usize, usize) {
-    match std::env::var_os("COFFERDAM_SMALL_CROWD") {
-        None => (300, 200),
-        Some(_) => (30, 20),
-    }
+    if slowness() == 1 { (300, 200) } else { (30, 20) }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::machine::slowness;
 use crate::programs::program;
 
 /// A running `cofferdam dev`.
@@ -249,9 +250,10 @@ pub fn children_of(pid: u32) -> Vec<(u32, String)> {
 /// # Panics
 /// When it does not hold within 20 seconds.
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let patience = Duration::from_secs(20 * slowness());
+    let deadline = Instant::now() + patience;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited 20 seconds: {what}");
+        assert!(Instant::now() < deadline, "waited {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

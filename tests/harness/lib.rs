@@ -9,6 +9,7 @@ pub mod clock;
 pub mod dev;
 pub mod fleet;
 pub mod host;
+pub mod machine;
 pub mod measure;
 pub mod packages;
 pub mod programs;

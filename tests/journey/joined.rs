@@ -17,6 +17,7 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use cofferdam_tests::host::{Host, Setup};
+use cofferdam_tests::machine::slowness;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,6 +39,12 @@ pub(crate) struct Joined {
 /// How the authority of a test is: certificates of a day, and nobody has to approve.
 pub(crate) const PLAIN: &str = "approval = \"none\"\ncertificate_seconds = 86400\n";
 
+/// One whose certificates live so long, and old roots as long as that.
+pub(crate) fn lives(seconds: u64) -> String {
+    let seconds = seconds * slowness();
+    format!("approval = \"none\"\ncertificate_seconds = {seconds}\noverlap_seconds = {seconds}\n")
+}
+
 /// An address that nobody listens on a moment ago.
 fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -45,6 +52,7 @@ fn free() -> SocketAddr {
 
 /// Waits for what takes longer than a moment.
 pub(crate) fn within(seconds: u64, what: &str, mut is_so: impl FnMut() -> bool) {
+    let seconds = seconds * slowness();
     let end = Instant::now() + Duration::from_secs(seconds);
     while !is_so() {
         assert!(Instant::now() < end, "waited {seconds} s: {what}");

@@ -9,7 +9,7 @@ use std::process::Command;
 use cofferdam_tests::host::{Host, SERVICE, Setup};
 use cofferdam_tests::skip_unless_root;
 
-use super::{Joined, PLAIN, said, within};
+use super::{Joined, PLAIN, lives, said, within};
 
 /// Bytes of such a disk.
 const SIZE: &str = "size=8m";
@@ -78,8 +78,7 @@ fn a_host_whose_disk_is_full_keeps_its_certificate_tells_so_and_renews_once_ther
     if skip_unless_root("a host whose disk is full keeps its certificate") {
         return;
     }
-    let quick = "approval = \"none\"\ncertificate_seconds = 8\noverlap_seconds = 8\n";
-    let mut joined = Joined::start(quick);
+    let mut joined = Joined::start(&lives(8));
     let index = joined.add(Setup::default());
     let place = place_of(&joined.hosts[index]);
     fs::create_dir(&place).unwrap();

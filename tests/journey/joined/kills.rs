@@ -6,10 +6,11 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use cofferdam_tests::host::Setup;
+use cofferdam_tests::machine::slowness;
 use cofferdam_tests::programs::program;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Joined, PLAIN, said, within};
+use super::{Joined, PLAIN, lives, said, within};
 
 /// So many moments in the course of what takes about a second are tried.
 const MOMENTS: u64 = 7;
@@ -47,12 +48,11 @@ fn whenever_the_authority_is_killed_while_a_host_joins_the_host_joins_once_when_
 
 #[test]
 fn whenever_the_authority_is_killed_while_hosts_renew_nobody_is_lost_and_nobody_is_two() {
-    let quick = "approval = \"none\"\ncertificate_seconds = 4\noverlap_seconds = 4\n";
-    let mut joined = Joined::start(quick);
+    let mut joined = Joined::start(&lives(4));
     let indices: Vec<_> = (0..2).map(|number| joined.join(named("host", number))).collect();
     let ann = joined.gateway.token("ann");
     for moment in 0..MOMENTS {
-        sleep(Duration::from_millis(500 + moment * 370));
+        sleep(Duration::from_millis((500 + moment * 370) * slowness()));
         joined.gateway.kill();
         sleep(Duration::from_millis(50));
         joined.start_gateway();
@@ -67,9 +67,7 @@ fn whenever_the_authority_is_killed_while_hosts_renew_nobody_is_lost_and_nobody_
 
 #[test]
 fn whenever_a_rotation_or_the_authority_in_it_is_killed_there_is_one_root_more_or_none() {
-    let quick = "approval = \"none\"\ncertificate_seconds = 5\nannounce_seconds = 1\n\
-                 overlap_seconds = 5\n";
-    let mut joined = Joined::start(quick);
+    let mut joined = Joined::start(&(lives(5) + "announce_seconds = 1\n"));
     let index = joined.join(Setup::default());
     let ann = joined.gateway.token("ann");
     for moment in 0..MOMENTS {
@@ -101,14 +99,12 @@ fn whenever_a_rotation_or_the_authority_in_it_is_killed_there_is_one_root_more_o
 #[test]
 fn a_host_whose_gateway_is_away_for_a_day_is_certified_again_so_often_and_no_more() {
     // Four seconds stand for an hour, and six for the rest of a day.
-    let day = "approval = \"none\"\ncertificate_seconds = 4\noverlap_seconds = 4\n\
-               reattestations = 2\n";
-    let mut joined = Joined::start(day);
+    let mut joined = Joined::start(&(lives(4) + "reattestations = 2\n"));
     let index = joined.join(Setup::default());
     let ann = joined.gateway.token("ann");
     for time in 1..=3 {
         joined.gateway.kill();
-        sleep(Duration::from_secs(6));
+        sleep(Duration::from_secs(6 * slowness()));
         let left = &joined.hosts[index].status()["certificate"]["seconds_left"];
         assert!(left.as_i64().is_some_and(|left| left <= 0), "{left}");
         joined.start_gateway();

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use cofferdam_tests::dev::until;
 use cofferdam_tests::host::Setup;
+use cofferdam_tests::machine::slowness;
 use serde_json::{Value, json};
 
-use super::Joined;
+use super::{Joined, lives};
 use crate::gateways::field;
 
-/// Certificates of seconds: in the time of one command each side has three.
-const QUICK: &str = "approval = \"none\"\ncertificate_seconds = 5\noverlap_seconds = 5\n";
+/// The lines of a command. Each side has three certificates of five seconds in its time.
+fn count() -> usize {
+    160 * usize::try_from(slowness()).unwrap()
+}
 
 fn lines(count: usize) -> String {
     let lines: Vec<_> = (1..=count).map(|number| format!("line {number}")).collect();
@@ -20,17 +23,17 @@ fn lines(count: usize) -> String {
 
 #[test]
 fn certificates_of_both_sides_renew_while_output_is_read_and_no_byte_of_it_is_lost() {
-    let mut joined = Joined::start(QUICK);
+    let mut joined = Joined::start(&lives(5));
     let host = joined.join(Setup::default());
     let ann = joined.gateway.token("ann");
-    let line = "for i in $(seq 160); do echo line $i; sleep 0.1; done";
+    let line = format!("for i in $(seq {}); do echo line $i; sleep 0.1; done", count());
     let shop = |line: &str| json!({ "command": line, "project": "shop", "host": "test" });
-    let started = joined.gateway.call(&ann, "start_process", &shop(line));
+    let started = joined.gateway.call(&ann, "start_process", &shop(&line));
     let process = field(&started, "process").as_str().unwrap_or_else(|| panic!("{started:#}"));
     let before = joined.steps("renewed");
     // One that is followed from its start to its end, and one that is read on and on.
     let (followed, read) = std::thread::scope(|scope| {
-        let followed = scope.spawn(|| joined.gateway.call(&ann, "execute_command", &shop(line)));
+        let followed = scope.spawn(|| joined.gateway.call(&ann, "execute_command", &shop(&line)));
         let (mut text, mut offset) = (String::new(), 0);
         loop {
             let arguments =
@@ -43,13 +46,13 @@ fn certificates_of_both_sides_renew_while_output_is_read_and_no_byte_of_it_is_lo
             }
         }
     });
-    assert_eq!(read, lines(160));
+    assert_eq!(read, lines(count()));
     assert_eq!(
         field(&followed, "outcome"),
         &json!({ "kind": "exited", "code": 0 }),
         "{followed:#}"
     );
-    assert_eq!(field(&followed, "stdout"), &Value::from(lines(160)));
+    assert_eq!(field(&followed, "stdout"), &Value::from(lines(count())));
     assert!(joined.steps("renewed") >= before + 2, "{}", joined.journal());
     let log = std::fs::read_to_string(joined.gateway.place.join("log")).unwrap();
     let own = log.matches("the gateway shows hosts a new certificate").count();

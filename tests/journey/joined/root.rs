@@ -6,14 +6,11 @@ use std::fs;
 use cofferdam_tests::dev::until;
 use cofferdam_tests::host::Setup;
 
-use super::{Joined, said};
-
-const QUICK: &str = "approval = \"none\"\ncertificate_seconds = 5\nannounce_seconds = 2\n\
-                     overlap_seconds = 5\n";
+use super::{Joined, lives, said};
 
 #[test]
 fn hosts_join_and_renew_while_the_root_is_away_and_a_rotation_says_that_it_needs_it() {
-    let mut joined = Joined::prepare(QUICK);
+    let mut joined = Joined::prepare(&(lives(5) + "announce_seconds = 2\n"));
     let place = joined.directory.path().canonicalize().unwrap();
     let (stick, drawer) = (place.join("stick"), place.join("drawer"));
     let root = stick.join("root").display().to_string();
