@@ -53,13 +53,12 @@ spec["mounts"] += [
     {"destination": at, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", mode]}
     for at, mode in temporary
 ]
-# What stands for volumes, configs and secrets of compose.yaml, the outer one first.
+# What stands for volumes, configs and secrets of compose.yaml.
 volumes = {
     "gateway": {"etc": "/etc/cofferdam", "state": "/var/lib/cofferdam-gateway", "credentials": "/run/credentials"},
     "agent": {
         "etc": "/etc/cofferdam",
         "state": "/var/lib/cofferdam-agent",
-        "identity": "/var/lib/cofferdam-agent/identity",
         "sites": "/srv/cofferdam",
         "join": "/run/secrets/join",
     },
