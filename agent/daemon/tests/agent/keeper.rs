@@ -57,9 +57,14 @@ impl Keeper {
         self.warden = start_warden(self.host.directory.path(), &self.listener);
     }
 
+    /// Where the cgroups of its cells are, in all hierarchies.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        places(self.host.directory.path()).filter(|place| place.is_dir()).collect()
+    }
+
     /// The cgroups of cells, in all hierarchies.
     pub(crate) fn cgroups(&self) -> Vec<PathBuf> {
-        let places = places(self.host.directory.path());
+        let places = self.places().into_iter();
         let entries = places.filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
         entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
     }
@@ -137,10 +142,11 @@ impl Drop for Keeper {
         self.let_all_go();
         let deadline = Instant::now() + Duration::from_secs(10);
         // Those of a killed warden are not the next one's children.
-        while (self.cells() > 0 || !self.cgroups().is_empty()) && Instant::now() < deadline {
+        let left = || self.cells().max(self.cgroups().len());
+        while left() > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let left = self.cells();
+        let left = left();
         _ = self.warden.kill();
         _ = self.warden.wait();
         // What is in the way of this was told above, or is another test's.

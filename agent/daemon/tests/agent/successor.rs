@@ -107,3 +107,18 @@ async fn nothing_is_left_of_cells_that_ended_while_there_was_no_warden() {
     drop(reader);
     keeper.host.expect_records("outcome", 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_leaves_a_cell_of_a_warden_before_fails() {
+    if is_skipped("a_test_that_leaves_a_cell_of_a_warden_before_fails") {
+        return;
+    }
+    let keeper = Keeper::start();
+    // What another warden's cell looks like to this one's tests: no child of it.
+    let left = keeper.places().first().unwrap().join("left");
+    std::fs::create_dir(&left).unwrap();
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(keeper)));
+    std::fs::remove_dir(&left).unwrap();
+    std::fs::remove_dir(left.parent().unwrap()).unwrap();
+    assert!(failed.is_err());
+}
