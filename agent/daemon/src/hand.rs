@@ -129,6 +129,8 @@ pub fn freeze(here: &Here) -> Result<Vec<String>, HandError> {
 pub fn unfreeze(here: &Here) -> Result<Vec<String>, HandError> {
     let config = become_user(&here.config)?;
     let freeze = Freeze::of(&config);
+    // Before anything starts that it would end.
+    let asked = kill::forget(&config.control);
     let was = freeze.lift().map_err(HandError::Unfreeze)?;
     let left: Result<(), Frozen> = freeze.check();
     let told = match (was, left) {
@@ -136,7 +138,8 @@ pub fn unfreeze(here: &Here) -> Result<Vec<String>, HandError> {
         (true, Ok(())) => format!("{} is not frozen any more", host_name(&config)),
         (false, Ok(())) => format!("{} was not frozen", host_name(&config)),
     };
-    Ok(vec![told])
+    let warning = asked.map(|why| format!("warning: {why}; remove it"));
+    Ok(std::iter::once(told).chain(warning).collect())
 }
 
 /// What of Cofferdam's is on this host.

@@ -10,6 +10,7 @@
 //! the kernel says: cgroups and processes of cells.
 
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -139,6 +140,19 @@ fn ask_systemd(socket: &Path, end: &mut End) -> Option<PathBuf> {
         Err(error) => format!("systemd cannot be asked: `{}`: {error}", place.display()),
     });
     Some(place)
+}
+
+/// Takes back the request of a `kill-all` that was interrupted: whenever systemd looks
+/// for it again, it would end the cells of that day. Gives why that is not possible.
+pub(super) fn forget(socket: &Path) -> Option<String> {
+    let place = socket.parent()?.join(FOR_SYSTEMD);
+    let error = fs::remove_file(&place).err()?;
+    (error.kind() != io::ErrorKind::NotFound).then(|| {
+        format!(
+            "`{}` asks systemd to end all cells and cannot be removed: {error}",
+            place.display()
+        )
+    })
 }
 
 /// Waits for a while until nothing of cells is left; how much is.

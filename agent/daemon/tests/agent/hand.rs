@@ -179,6 +179,21 @@ async fn the_owners_commands_tell_what_they_can_without_an_agent() {
     assert!(shown.contains("journal") && shown.contains("workspaces"), "{shown}");
 }
 
+#[test]
+fn unfreezing_takes_back_what_an_interrupted_kill_all_asked_of_systemd() {
+    let host = Host::start();
+    let (config, request) = (config(&host), host.directory.path().join("agent/kill-all"));
+    assert!(owner(&config, &["freeze"]).status.success());
+    fs::write(&request, "").unwrap();
+    assert!(owner(&config, &["unfreeze"]).status.success());
+    assert!(!request.exists());
+    // One that stays is told of.
+    fs::create_dir(&request).unwrap();
+    let output = owner(&config, &["unfreeze"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.contains("warning") && told.contains("kill-all"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nonsense_at_the_local_socket_is_answered_with_nothing_and_ends_nothing() {
     let host = Host::start();
