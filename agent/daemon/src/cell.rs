@@ -243,7 +243,7 @@ impl Cell {
                     return Ok(Some(leaf));
                 }
                 // The warden was started anew, perhaps after it made this one.
-                Err(WardenError::Gone | WardenError::Channel(_))
+                Err(WardenError::Gone | WardenError::Silent | WardenError::Channel(_))
                     if self.is_there() && again.next().is_some() =>
                 {
                     self.lock_left().push_back(leaf);

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cofferdam_plan::CellId;
 use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::pipeline::Agent;
 use crate::status::About;
+use crate::warden::Warden;
 
 pub use client::{AskError, ask};
 
@@ -192,22 +194,27 @@ async fn kill_all(agent: &Arc<Agent>) -> Killed {
     tokio::time::sleep(NOTICE).await;
     agent.cells.none_is_coming(PREPARED).await;
     let warden = agent.cells.warden();
-    let cells = warden.cells().await;
-    for cell in &cells {
-        if let Err(error) = warden.destroy(cell.id).await {
-            tracing::error!(%error, "the warden cannot be told to end a cell");
-        }
-    }
+    let cells: Vec<CellId> = warden.cells().into_iter().map(|cell| cell.id).collect();
+    // In a task of its own: a warden that is away hears of it when it comes, and the owner,
+    // who has other means, is answered before that.
+    tokio::spawn(destroy(Arc::clone(warden), cells.clone()));
+    let left = || warden.cells().iter().filter(|left| cells.contains(&left.id)).count();
     let gone = async {
-        while warden.cells().await.iter().any(|left| cells.iter().any(|cell| cell.id == left.id)) {
+        while left() > 0 {
             tokio::time::sleep(GLANCE).await;
         }
     };
     // Those that are left are counted.
     drop(tokio::time::timeout(BURIAL, gone).await);
-    let still = warden.cells().await;
-    let left = still.iter().filter(|left| cells.iter().any(|cell| cell.id == left.id)).count();
-    Killed { runs: runs.len(), cells: cells.len(), left }
+    Killed { runs: runs.len(), cells: cells.len(), left: left() }
+}
+
+async fn destroy(warden: Arc<Warden>, cells: Vec<CellId>) {
+    for cell in cells {
+        if let Err(error) = warden.destroy(cell).await {
+            tracing::error!(%cell, %error, "the warden cannot be told to end a cell");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ pub async fn of(agent: &Agent, config: &Config) -> Result<String, std::fmt::Erro
     into.flag("agent_up", "The agent answers its owner", true);
     let warden = agent.cells.warden();
     into.flag("warden_up", "The warden answers the agent", warden.is_there().await);
-    into.size("cells", "Cells that there are, prepared ones included", warden.cells().await.len());
+    into.size("cells", "Cells that there are, prepared ones included", warden.cells().len());
     into.size("runs", "Runs that are under way", agent.registry.under_way().len());
     // Files, directories and the journal are looked at.
     tokio::task::block_in_place(|| {

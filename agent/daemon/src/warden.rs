@@ -4,13 +4,14 @@
 //! anew, or is being: the agent connects again, and asks for the cells that it had. So
 //! a warden that is restarted, upgraded or killed takes no cell with it. Questions that
 //! had no answer are asked once more where nothing can have come of them; of a cell
-//! that was being built nobody knows, and it is over.
+//! that was being built nobody knows, and it is over. A warden that is there and does
+//! not answer is one that is away: nobody waits for it without end.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use cofferdam_plan::channel::ChannelError;
@@ -20,6 +21,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 mod link;
+#[cfg(test)]
+mod tests;
 
 use link::{Answer, LeafAnswer, Link, Waiting};
 
@@ -36,7 +39,21 @@ pub enum Endpoint {
 #[derive(Debug, Clone)]
 pub struct Warden {
     path: Option<PathBuf>,
+    /// Held while it is being connected to.
     link: Arc<tokio::sync::Mutex<Option<Arc<Link>>>>,
+    /// The same, for whoever only looks and does not wait for a connection.
+    shown: Arc<Mutex<Option<Arc<Link>>>>,
+    patience: Patience,
+}
+
+/// How long is waited for a warden.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// One that was there and is away. Longer than systemd takes to start it again; then
+    /// its cells are given up.
+    away: Duration,
+    /// One that is there and says nothing. Shorter than a cell may take to be built.
+    silent: Duration,
 }
 
 /// A cell that is being built.
@@ -69,6 +86,11 @@ pub enum WardenError {
     /// The stream ended.
     #[error("the warden is gone, or has no such cell; is cofferdam-warden running?")]
     Gone,
+    /// It says nothing.
+    #[error(
+        "the warden does not answer; if it hangs, `systemctl restart cofferdam-warden` ends no cell"
+    )]
+    Silent,
     /// It cannot be reached.
     #[error("cannot reach the warden at `{path}`: {source}; is cofferdam-warden running?")]
     Connect {
@@ -110,10 +132,10 @@ const ENDING: [Duration; 6] = [
     Duration::from_millis(600),
 ];
 
-/// How long a warden that was there may be away. Longer than systemd takes to start it
-/// again; then its cells are given up.
-const AWAY: Duration = Duration::from_secs(30);
-/// How often is tried meanwhile.
+/// In earnest; tests of this module have less.
+const PATIENCE: Patience =
+    Patience { away: Duration::from_secs(30), silent: Duration::from_secs(10) };
+/// How often is tried to reach one that is away.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long who only wants to know whether it is there waits.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -124,16 +146,22 @@ impl Warden {
     /// # Errors
     /// Where an inherited socket is none.
     pub fn new(endpoint: Endpoint) -> io::Result<Self> {
+        Self::with(endpoint, PATIENCE)
+    }
+
+    fn with(endpoint: Endpoint, patience: Patience) -> io::Result<Self> {
         let (path, link) = match endpoint {
             Endpoint::Path(path) => (Some(path), None),
             Endpoint::Inherited(socket) => {
                 let socket = std::os::unix::net::UnixStream::from(socket);
                 socket.set_nonblocking(true)?;
                 let socket = UnixStream::from_std(socket)?;
-                (None, Some(Link::start(socket, |link| drop(link.left()))))
+                let ended = |link: &Link| drop(link.left());
+                (None, Some(Link::start(socket, patience.silent, ended)))
             }
         };
-        Ok(Self { path, link: Arc::new(tokio::sync::Mutex::new(link)) })
+        let shown = Arc::new(Mutex::new(link.clone()));
+        Ok(Self { path, link: Arc::new(tokio::sync::Mutex::new(link)), shown, patience })
     }
 
     /// Asks for a cell; `control` is its end of its control socket.
@@ -145,9 +173,7 @@ impl Warden {
         let (answer, answered) = oneshot::channel();
         let (held, gone) = watch::channel(false);
         link.wait_for(plan.cell, Waiting::new(answer, held, Some(&plan)))?;
-        link.send(&WardenRequest::Build(plan), Some(&control)).await?;
-        drop(control);
-        building(answered, gone).await
+        building(link.ask(WardenRequest::Build(plan), Some(control), answered).await?, gone)
     }
 
     /// Goes on with a cell that was built for an earlier agent.
@@ -155,18 +181,18 @@ impl Warden {
     /// # Errors
     /// Where it is gone, or the warden.
     pub async fn adopt(&self, cell: CellId) -> Result<Building, WardenError> {
+        let until = Instant::now() + self.patience.away;
         loop {
             let link = self.link().await?;
             let (answer, answered) = oneshot::channel();
             let (held, gone) = watch::channel(false);
             let asked = async {
                 link.wait_for(cell, Waiting::new(answer, held, None))?;
-                link.send(&WardenRequest::Adopt(cell), None).await?;
-                building(answered, gone).await
+                link.ask(WardenRequest::Adopt(cell), None, answered).await
             };
             match asked.await {
-                Err(_) if !link.is_open() && self.path.is_some() => {}
-                other => return other,
+                Err(_) if self.is_asked_anew(&link, until) => {}
+                answer => return building(answer?, gone),
             }
         }
     }
@@ -192,11 +218,18 @@ impl Warden {
     }
 
     /// Has a leaf removed whose run is over, and ended what is left in it; false
-    /// where something in it does not end.
+    /// where something in it does not end, or nobody says.
     ///
     /// # Errors
     /// Where cell or warden are gone, and the leaf with them.
     pub async fn end_leaf(&self, leaf: Leaf) -> Result<bool, WardenError> {
+        match self.empty_leaf(leaf).await {
+            Err(WardenError::Silent) => Ok(false),
+            answer => answer,
+        }
+    }
+
+    async fn empty_leaf(&self, leaf: Leaf) -> Result<bool, WardenError> {
         for pause in ENDING {
             if !self.take_leaf(leaf, true).await? {
                 return Ok(true);
@@ -208,13 +241,19 @@ impl Warden {
 
     /// Has a leaf removed, by the warden of the day: twice does no harm.
     async fn take_leaf(&self, leaf: Leaf, end: bool) -> Result<bool, WardenError> {
+        let until = Instant::now() + self.patience.away;
         loop {
             let link = self.link().await?;
             match self.ask_of_leaf(leaf, WardenRequest::RemoveLeaf(leaf, end)).await {
-                Err(_) if !link.is_open() && self.path.is_some() => {}
+                Err(_) if self.is_asked_anew(&link, until) => {}
                 answer => return Ok(answer?.0),
             }
         }
+    }
+
+    /// Whether a question that had no answer is one for the next warden.
+    fn is_asked_anew(&self, link: &Link, until: Instant) -> bool {
+        !link.is_open() && self.path.is_some() && Instant::now() < until
     }
 
     async fn ask_of_leaf(
@@ -225,8 +264,7 @@ impl Warden {
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
         link.wait_for_leaf(leaf, answer)?;
-        link.send(&request, None).await?;
-        answered.await.map_err(|_| WardenError::Gone)
+        link.ask(request, None, answered).await
     }
 
     /// The kernel's records of what the sandbox refused, or why there are none.
@@ -237,8 +275,7 @@ impl Warden {
         let link = self.link().await?;
         let (answer, answered) = oneshot::channel();
         link.wait_for_records(answer);
-        link.send(&WardenRequest::Records, None).await?;
-        answered.await.map_err(|_| WardenError::Gone)
+        link.ask(WardenRequest::Records, None, answered).await
     }
 
     /// Ends a cell that does not end by itself.
@@ -246,18 +283,24 @@ impl Warden {
     /// # Errors
     /// Where the warden is gone; the cell then is too.
     pub async fn destroy(&self, cell: CellId) -> Result<(), WardenError> {
-        self.link().await?.send(&WardenRequest::Destroy(cell), None).await
+        self.link().await?.send(WardenRequest::Destroy(cell), None).await
     }
 
-    /// The cells that it has, as far as it was asked for them on this connection.
-    pub async fn cells(&self) -> Vec<Known> {
-        let link = self.link.lock().await.clone();
-        link.map(|link| link.known()).unwrap_or_default()
+    /// The cells that it has, as far as it was asked for them; those that the next one
+    /// will be asked for, while it is away.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Known> {
+        self.shown().as_ref().map(|link| link.known()).unwrap_or_default()
     }
 
-    /// Whether the warden can be asked now.
+    /// Whether the warden answers now.
     pub async fn is_there(&self) -> bool {
-        timeout(GLANCE, self.link()).await.is_ok_and(|link| link.is_ok())
+        let answers = async { self.link().await?.answers().await };
+        timeout(GLANCE, answers).await.is_ok_and(|answered| answered.is_ok())
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<Arc<Link>>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn link(&self) -> Result<Arc<Link>, WardenError> {
@@ -278,7 +321,7 @@ impl Warden {
             return Ok(Arc::clone(link));
         }
         let path = self.path.as_ref().ok_or(WardenError::Gone)?;
-        let away = if slot.is_some() { AWAY } else { Duration::ZERO };
+        let away = if slot.is_some() { self.patience.away } else { Duration::ZERO };
         let until = Instant::now() + away;
         loop {
             let failed = match UnixStream::connect(path).await {
@@ -291,6 +334,7 @@ impl Warden {
             if Instant::now() >= until {
                 // Whoever has a cell is told by the drop.
                 drop(slot.take().map(|link| link.left()));
+                *self.shown() = None;
                 return Err(failed);
             }
             sleep(PAUSE).await;
@@ -312,25 +356,27 @@ impl Warden {
         until: Instant,
     ) -> Result<Arc<Link>, WardenError> {
         let warden = self.clone();
-        let link = Link::start(socket, move |_| warden.reach_again());
-        let left = slot.replace(Arc::clone(&link)).map(|before| before.left()).unwrap_or_default();
-        if left.is_empty() {
+        let link = Link::start(socket, self.patience.silent, move |_| warden.reach_again());
+        let before = slot.replace(Arc::clone(&link));
+        let asked = {
+            // Who looks sees them at one of the two.
+            let mut shown = self.shown();
+            *shown = Some(Arc::clone(&link));
+            before.map(|before| link.take_over(before.left())).unwrap_or_default()
+        };
+        if asked.is_empty() {
             return Ok(link);
         }
-        timeout_at(until, link.adopt(left)).await.unwrap_or(Err(WardenError::Gone))?;
+        timeout_at(until, link.adopt(asked)).await.unwrap_or(Err(WardenError::Gone))?;
         Ok(link)
     }
 }
 
 /// What came of the question for a cell.
-async fn building(
-    answered: oneshot::Receiver<Answer>,
-    gone: watch::Receiver<bool>,
-) -> Result<Building, WardenError> {
-    match answered.await {
-        Ok(Ok((uid, cgroup))) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
-        Ok(Err((refusal, detail))) => Err(WardenError::Refused { refusal, detail }),
-        Err(_) => Err(WardenError::Gone),
+fn building(answer: Answer, gone: watch::Receiver<bool>) -> Result<Building, WardenError> {
+    match answer {
+        Ok((uid, cgroup)) => Ok(Building { uid, cgroup, gone: Gone(gone) }),
+        Err((refusal, detail)) => Err(WardenError::Refused { refusal, detail }),
     }
 }
 

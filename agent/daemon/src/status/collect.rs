@@ -50,8 +50,7 @@ impl About {
     pub async fn status(&self, agent: &Agent) -> Status {
         let runs: Vec<RunLine> = agent.registry.under_way().iter().map(|run| line(run)).collect();
         let warden = agent.cells.warden();
-        let cells = warden.cells().await;
-        let cells = cells.into_iter().map(|cell| CellLine {
+        let cells = warden.cells().into_iter().map(|cell| CellLine {
             cell: cell.id.to_string(),
             profile: cell.profile,
             subject: cell.subject,

@@ -2,9 +2,10 @@
 //! nothing of the agent or the warden is another than packages install.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use cofferdam_tests::service_manager::ServiceManager;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::host::{AGENT, Host, is_root};
 
@@ -51,10 +53,35 @@ impl Keeper {
     /// Kills the warden, which is what its end by systemd comes to, too, and starts the
     /// next one after a while.
     pub(crate) fn restart_warden(&mut self, away: Duration) {
+        self.end_warden();
+        std::thread::sleep(away);
+        self.start_warden();
+    }
+
+    pub(crate) fn end_warden(&mut self) {
         self.warden.kill().unwrap();
         self.warden.wait().unwrap();
-        std::thread::sleep(away);
+    }
+
+    pub(crate) fn start_warden(&mut self) {
         self.warden = start_warden(self.host.directory.path(), &self.listener);
+    }
+
+    /// Has the warden do nothing (`STOP`), or go on (`CONT`).
+    pub(crate) fn signal_warden(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.warden), signal).unwrap();
+    }
+
+    /// What the agent answers its host's owner, who waits for so long.
+    pub(crate) fn ask(&self, request: &str, patience: Duration) -> Value {
+        let socket = self.host.directory.path().join("agent/control.sock");
+        let mut stream = UnixStream::connect(socket).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
+        writeln!(stream, "{request}").unwrap();
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        read.unwrap_or_else(|error| panic!("{request} is not answered in time: {error}"));
+        serde_json::from_str(&answer).unwrap()
     }
 
     /// Where the cgroups of its cells are, in all hierarchies.

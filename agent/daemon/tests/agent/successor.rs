@@ -109,6 +109,57 @@ async fn nothing_is_left_of_cells_that_ended_while_there_was_no_warden() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_under_a_warden_that_hangs_has_its_outcome_and_the_owner_is_told() {
+    if is_skipped("a_call_under_a_warden_that_hangs_has_its_outcome_and_the_owner_is_told") {
+        return;
+    }
+    let keeper = Keeper::start();
+    let gateway = Gateway::of(&keeper.host);
+    let mut reader = Reader::start(&gateway, sh("echo one; sleep 1; exit 7")).await;
+    let patience = Duration::from_secs(3);
+    assert_eq!(keeper.ask("status", patience)["agent"]["warden"], true);
+    keeper.signal_warden(Signal::STOP);
+    for _ in 0..2 {
+        let status = keeper.ask("status", patience);
+        assert_eq!(status["agent"]["warden"], false, "{status}");
+        assert!(!status["cells"].as_array().unwrap().is_empty(), "{status}");
+        let metrics = keeper.ask("metrics", patience);
+        assert!(metrics.as_str().unwrap().contains("cofferdam_warden_up 0.0\n"), "{metrics}");
+        // First nobody answers, then the agent is about to connect anew.
+        reader.read(&gateway, Duration::from_secs(15)).await;
+    }
+    reader.read_to_its_end(&gateway).await;
+    assert_eq!((reader.followed.text().as_str(), reader.followed.code()), ("one\n", 7));
+    keeper.host.expect_records("outcome", 1);
+    keeper.signal_warden(Signal::CONT);
+    assert_eq!(gateway.sh("true").await.code(), 0);
+    assert_eq!(keeper.ask("status", patience)["agent"]["warden"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_all_is_answered_without_a_warden_and_the_next_one_ends_the_cells() {
+    if is_skipped("kill_all_is_answered_without_a_warden_and_the_next_one_ends_the_cells") {
+        return;
+    }
+    let mut keeper = Keeper::start();
+    let gateway = Gateway::of(&keeper.host);
+    let mut reader = Reader::start(&gateway, sh("echo begun; sleep 60")).await;
+    keeper.end_warden();
+    // An agent that takes longer is killed for one that hangs.
+    let killed = keeper.ask("kill-all", Duration::from_secs(8));
+    assert_eq!(killed["runs"], 1, "{killed}");
+    assert!(killed["cells"].as_u64() >= Some(1) && killed["left"] == killed["cells"], "{killed}");
+    keeper.start_warden();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !keeper.cgroups().is_empty() {
+        assert!(Instant::now() < deadline, "left: {:?}", keeper.cgroups());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    reader.read_to_its_end(&gateway).await;
+    keeper.host.expect_records("outcome", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_leaves_a_cell_of_a_warden_before_fails() {
     if is_skipped("a_test_that_leaves_a_cell_of_a_warden_before_fails") {
         return;
