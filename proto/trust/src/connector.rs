@@ -64,7 +64,10 @@ pub fn check_address(address: &str) -> Result<(), AddressError> {
     let uri: Result<http::Uri, _> = format!("http://{address}").parse();
     let authority = uri.as_ref().ok().and_then(http::Uri::authority);
     match authority {
-        Some(it) if it.as_str() == address && it.port_u16().is_some() => Ok(()),
+        // No user before the host: nobody signs in there.
+        Some(it) if it.as_str() == address && it.port_u16().is_some() && !address.contains('@') => {
+            Ok(())
+        }
         _ => Err(AddressError(address.to_owned())),
     }
 }

@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use cofferdam_proto::join::v1::{Credentials, Enrolment};
 use cofferdam_trust::{
-    IdentityError, JoinToken, JoinTokenError, KeyError, PeerKeyError, PeerName, Recognise, Role,
-    SigningKey, TrustList, TrustListError, VerifyingKey, sha256, sign_enrolment,
+    AddressError, IdentityError, JoinToken, JoinTokenError, KeyError, PeerKeyError, PeerName,
+    Recognise, Role, SigningKey, TrustList, TrustListError, VerifyingKey, check_address, sha256,
+    sign_enrolment,
 };
 
 use super::authority::{AskError, Authority, Enrolled};
@@ -34,8 +35,8 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// What is asked.
 #[derive(Debug, Clone, Args)]
 pub struct Request {
-    /// Where the gateway's authority is: HOST:PORT.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where the gateway's authority is: HOST:PORT, or `https://HOST:PORT`.
+    #[arg(long, value_name = "HOST:PORT", value_parser = place_of)]
     pub gateway: String,
     /// A file with the join token that `cofferdam host invite` made; for its owner
     /// alone (chmod 600).
@@ -58,6 +59,12 @@ pub struct Request {
     /// Enrol anew where this host enrolled before: what it has is replaced.
     #[arg(long)]
     pub replace: bool,
+}
+
+/// The place that an address or URL names.
+fn place_of(text: &str) -> Result<String, AddressError> {
+    let place = text.strip_prefix("https://").map_or(text, |url| url.trim_end_matches('/'));
+    check_address(place).map(|()| place.to_owned())
 }
 
 /// How it went.
@@ -338,6 +345,19 @@ fn signing_key(path: &Path) -> Result<SigningKey, JoinError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gateway_may_be_given_as_a_url() {
+        let place = |text: &str| place_of(text).ok();
+        for text in
+            ["gw.example.org:8463", "https://gw.example.org:8463", "https://gw.example.org:8463/"]
+        {
+            assert_eq!(place(text).as_deref(), Some("gw.example.org:8463"), "{text}");
+        }
+        for text in ["", "gw", "http://gw:1", "https://gw", "https://gw:1/mcp", "u@gw:1", "gw:1/"] {
+            assert_eq!(place(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_agent_that_listens_on_all_addresses_is_told_at_the_one_that_reaches_the_gateway() {
