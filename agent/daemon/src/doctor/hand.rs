@@ -61,7 +61,10 @@ fn watch(bus: &Path) -> Ability {
     };
     partial(name, detail)
         .means("where agent and warden both hang, `cofferdam-agent kill-all` ends nothing")
-        .fix(format!("systemctl enable --now {WATCH}"))
+        .fix(format!(
+            "systemctl enable --now {WATCH}; where there is no systemd, be ready to kill the \
+             warden's processes, or to end the container"
+        ))
 }
 
 #[cfg(test)]
