@@ -102,7 +102,7 @@ pub fn confine(config: &Config, ceilings: &Ceilings) -> Result<Confinement, Conf
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
         .map_err(step("switch core dumps off"))?;
     let confinement = landlock(config, ceilings)?;
-    for program in PROGRAMS.iter().chain([&FOREIGN_NUMBERS]) {
+    for program in PROGRAMS {
         sys::install_filter(program).map_err(|source| ConfineError::System {
             step: "install the seccomp filter",
             source,
@@ -110,15 +110,6 @@ pub fn confine(config: &Config, ceilings: &Ceilings) -> Result<Confinement, Conf
     }
     Ok(confinement)
 }
-
-/// Kills x32 calls, whose numbers seccompiler's programs would take for
-/// unknown ones: `ld [nr]; jge 0x4000_0000; allow; kill` (linux/filter.h).
-const FOREIGN_NUMBERS: &[[u8; 8]] = &[
-    [0x20, 0, 0, 0, 0, 0, 0, 0],
-    [0x35, 0, 1, 0, 0, 0, 0, 0x40],
-    [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f],
-    [0x06, 0, 0, 0, 0, 0, 0, 0x80],
-];
 
 fn make_journal_directory(config: &Config) -> Result<(), ConfineError> {
     use std::os::unix::fs::DirBuilderExt;
