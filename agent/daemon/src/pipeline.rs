@@ -11,6 +11,7 @@ mod files;
 mod host;
 mod keep;
 mod places;
+mod recording;
 mod refusal;
 mod resume;
 mod run;

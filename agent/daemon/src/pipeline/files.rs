@@ -13,6 +13,7 @@ use cofferdam_trust::sha256;
 use prost::Message;
 
 use super::Agent;
+use super::recording::Allowed;
 use crate::allowances::Allowance;
 use crate::cap::{Capped, Need};
 use crate::cells::{Footing, Held, READ_FILES, WRITE_FILES, Wanted};
@@ -105,21 +106,9 @@ impl FileCall {
         let Self { verified, allowance, operation, decided } = self;
         let action = describe::operation(&operation);
         let crowd = allowance.capped().crowd;
-        let place = match agent.registry.place(&Agent::user(&verified), crowd).await {
-            Ok(place) => place,
-            Err(error) => return Err(agent.refuse(&verified, action, error)),
-        };
-        if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
-            return Err(agent.refuse(&verified, action, error));
-        }
-        let run = verified.run();
-        let recorded = match need_of(&operation) {
-            Need::Write => agent.recorder.intent(verified, action, decided).await,
-            Need::Read | Need::Whatever => {
-                agent.recorder.intent_to_read(verified, action, decided).await
-            }
-        };
-        let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
+        let allowed = Allowed { verified, action, decided };
+        let (recorded, place) =
+            agent.record_with_place(need_of(&operation), crowd, allowed).await?;
         let answer = work(&agent, &recorded, &allowance, operation, place).await;
         conclude(&agent, recorded, answer)
     }

@@ -12,6 +12,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::Agent;
+use super::recording::Allowed;
 use crate::fault::Fault;
 use crate::info;
 use crate::peers::Gateway;
@@ -36,11 +37,8 @@ pub async fn describe_host(
     let action = json!({"get_host": agent.name});
     let current =
         agent.admit(&verified).map_err(|fault| agent.refuse(&verified, action.clone(), fault))?;
-    if let Err(error) = agent.replays.take(&verified, now) {
-        return Err(agent.refuse(&verified, action, error));
-    }
     let decided = Decided { ceiling: current.digest, grant: Value::Null };
-    let recorded = agent.recorder.intent(verified, action, decided).await?;
+    let recorded = agent.record(Allowed { verified, action, decided }).await?;
     let layers = agent.layers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let host = info::host(&agent.name, &agent.profiles, &current.ceiling, layers);
     let result = CallResult {

@@ -17,8 +17,9 @@ use tracing::{Instrument as _, Span};
 
 use super::Agent;
 use super::keep::Keeping;
+use super::recording::Allowed;
 use super::under_way::{CameTo, UnderWay, finish};
-use crate::cap::{Capped, CappedNetwork, Crowd, Need, cap};
+use crate::cap::{Capped, CappedNetwork, Need, cap};
 use crate::cells::{Footing, Held, Wanted};
 use crate::clock;
 use crate::denials::FilesOfRun;
@@ -32,7 +33,7 @@ use crate::planner::{
 };
 use crate::proxy::Served;
 use crate::record::{Decided, Recorded, grant_value};
-use crate::registry::{Begin, Entered, Place, Run};
+use crate::registry::{Begin, Entered, Run};
 use crate::restart::run::Words;
 use crate::spool::{HELD, Reader};
 use crate::streams::{OwnEnds, Relay};
@@ -164,43 +165,21 @@ impl Beginning {
     async fn live(self, agent: Arc<Agent>, run: Arc<Run>) {
         let Self { verified, whole, capped, command, action, decided } = self;
         let ceiling = decided.ceiling;
-        let (recorded, place) = match record(&agent, verified, action, decided, capped.crowd).await
-        {
-            Ok(recorded) => recorded,
-            Err(fault) => {
-                agent.registry.leave(run.id());
-                run.refused(fault);
-                return;
-            }
-        };
+        let allowed = Allowed { verified, action, decided };
+        let (recorded, place) =
+            match agent.record_with_place(Need::Write, capped.crowd, allowed).await {
+                Ok(recorded) => recorded,
+                Err(fault) => {
+                    agent.registry.leave(run.id());
+                    run.refused(fault);
+                    return;
+                }
+            };
         let running = Running { agent: &agent, run: &run, whole: &whole, capped: &capped, ceiling };
         let came_to = running.execute(&recorded, command).await;
         finish(&agent, &run, recorded, came_to);
         drop(place);
     }
-}
-
-/// Waits for a place for a cell, takes the intent, and makes the record durable.
-async fn record(
-    agent: &Agent,
-    verified: Verified,
-    action: Value,
-    decided: Decided,
-    most: Crowd,
-) -> Result<(Recorded, Place), Fault> {
-    let place = match agent.registry.place(&Agent::user(&verified), most).await {
-        Ok(place) => place,
-        Err(error) => return Err(agent.refuse(&verified, action, error)),
-    };
-    if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
-        return Err(agent.refuse(&verified, action, error));
-    }
-    let run = verified.run();
-    let recorded = agent.recorder.intent(verified, action, decided).await;
-    recorded.map(|recorded| (recorded, place)).map_err(|error| {
-        agent.replays.release(run);
-        error.into()
-    })
 }
 
 /// A run that is recorded.

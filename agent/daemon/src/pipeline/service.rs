@@ -11,7 +11,8 @@ use cofferdam_trust::{action_digest, sha256};
 use prost::Message;
 
 use super::Agent;
-use crate::cap::Crowd;
+use super::recording::Allowed;
+use crate::cap::{Crowd, Need};
 use crate::ceiling::Current;
 use crate::fault::{Fault, NoAnswer};
 use crate::intent::Verified;
@@ -61,17 +62,9 @@ impl ServiceCall {
     async fn live(self, agent: Arc<Agent>) -> Result<(ServiceReport, SignedReceipt), Fault> {
         let Self { verified, current, asked, action } = self;
         let crowd = Crowd::of(&current.ceiling.limits);
-        let place = match agent.registry.place(&Agent::user(&verified), crowd).await {
-            Ok(place) => place,
-            Err(error) => return Err(agent.refuse(&verified, action, error)),
-        };
-        if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
-            return Err(agent.refuse(&verified, action, error));
-        }
-        let run = verified.run();
         let decided = Decided { ceiling: current.digest, grant: serde_json::Value::Null };
-        let recorded = agent.recorder.intent(verified, action, decided).await;
-        let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
+        let allowed = Allowed { verified, action, decided };
+        let (recorded, place) = agent.record_with_place(Need::Write, crowd, allowed).await?;
         let answer = agent.services.read(asked, current.services.clone()).await;
         drop(place);
         let answer = answer.map_err(Fault::from);

@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::Agent;
+use super::recording::Allowed;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::peers::Gateway;
@@ -50,13 +51,9 @@ pub async fn close_session(
     let current = checked
         .and_then(|()| agent.admit(&verified))
         .map_err(|fault| agent.refuse(&verified, action.clone(), fault))?;
-    if let Err(error) = agent.replays.take(&verified, now) {
-        return Err(agent.refuse(&verified, action, error));
-    }
-    let (owner, call) = (owner(&verified), verified.run());
+    let owner = owner(&verified);
     let decided = Decided { ceiling: current.digest, grant: serde_json::Value::Null };
-    let recorded = agent.recorder.intent(verified, action, decided).await;
-    let recorded = recorded.inspect_err(|_| agent.replays.release(call))?;
+    let recorded = agent.record(Allowed { verified, action, decided }).await?;
     let name = gateway.name().to_string();
     let closed = close(agent, &name, &owner, &closing.session).await;
     let result = CallResult {

@@ -20,6 +20,7 @@ use prost::{Message, Name};
 use serde_json::Value;
 
 use super::Agent;
+use super::recording::Allowed;
 use crate::fault::Fault;
 use crate::intent::Verified;
 use crate::peers::Gateway;
@@ -160,21 +161,15 @@ async fn steer<W: Message + Name, A: Message>(
         .intents
         .verify(gateway, intent, action_digest(&wire), now)
         .map_err(|error| agent.refuse_unverified(gateway, method, error))?;
-    let refuse = |fault| Err(agent.refuse(&verified, described.clone(), fault));
     let (run, ceiling) = match checked.map_err(Fault::from).and_then(|()| {
         let current = if changes { agent.admit_change(&verified) } else { agent.admit(&verified) }?;
         Ok((own_run(agent, &verified, &run)?, current.digest))
     }) {
         Ok(checked) => checked,
-        Err(fault) => return refuse(fault),
+        Err(fault) => return Err(agent.refuse(&verified, described, fault)),
     };
-    if let Err(error) = agent.replays.take(&verified, now) {
-        return refuse(error.into());
-    }
-    let call = verified.run();
     let decided = Decided { ceiling, grant: Value::Null };
-    let recorded = agent.recorder.intent(verified, described, decided).await;
-    let recorded = recorded.inspect_err(|_| agent.replays.release(call))?;
+    let recorded = agent.record(Allowed { verified, action: described, decided }).await?;
     let done = act(&run, wire);
     let (ending, output_digest) = match &done {
         Ok(answer) => (Ending::Completed, sha256(&answer.encode_to_vec())),

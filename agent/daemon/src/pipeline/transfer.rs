@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::Agent;
 use super::files::{self, Granted};
-use crate::cap::Need;
+use super::recording::Allowed;
 use crate::describe;
 use crate::fault::Fault;
 use crate::intent::Verified;
@@ -147,21 +147,9 @@ impl Admitted {
         let Self { verified, granted, operation, decided, longest } = self;
         let action = describe::operation(&operation);
         let crowd = files::capped(&granted).crowd;
-        let place = match agent.registry.place(&Agent::user(&verified), crowd).await {
-            Ok(place) => place,
-            Err(error) => return Err(agent.refuse(&verified, action, error)),
-        };
-        if let Err(error) = agent.replays.take(&verified, SystemTime::now()) {
-            return Err(agent.refuse(&verified, action, error));
-        }
-        let run = verified.run();
-        let recorded = match files::need_of(&operation) {
-            Need::Write => agent.recorder.intent(verified, action, decided).await,
-            Need::Read | Need::Whatever => {
-                agent.recorder.intent_to_read(verified, action, decided).await
-            }
-        };
-        let recorded = recorded.inspect_err(|_| agent.replays.release(run))?;
+        let allowed = Allowed { verified, action, decided };
+        let (recorded, place) =
+            agent.record_with_place(files::need_of(&operation), crowd, allowed).await?;
         let until = Instant::now() + longest;
         Ok(Transfer { recorded, granted, operation, place, longest, until })
     }
