@@ -134,7 +134,7 @@ const ENDING: [Duration; 6] = [
 
 /// In earnest; tests of this module have less.
 const PATIENCE: Patience =
-    Patience { away: Duration::from_secs(30), silent: Duration::from_secs(10) };
+    Patience { away: Duration::from_secs(30), silent: Duration::from_secs(14) };
 /// How often is tried to reach one that is away.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long who only wants to know whether it is there waits.
