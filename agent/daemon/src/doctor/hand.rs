@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use cofferdam_abilities::Ability;
+use cofferdam_abilities::{Ability, Need, State};
 use cofferdam_services::{UnitError, UnitStatus, Units};
 use rustix::process::geteuid;
 
@@ -48,36 +48,39 @@ fn control(config: &Config) -> Ability {
 /// Whether systemd ends what agent and warden do not.
 fn watch(bus: &Path) -> Ability {
     let name = "agent.control.systemd";
-    let found = WATCH.parse().map_err(|it: UnitError| it.to_string());
+    let unit = WATCH.parse().map_err(|it: UnitError| it.to_string());
     let asked = |unit| Units::on(bus.to_owned()).status(&unit).map_err(|it| it.to_string());
-    let detail = match found.and_then(asked) {
-        Ok(UnitStatus::Loaded(unit)) if unit.state.active_state == "active" => {
-            return there(name, format!("{WATCH} is active"))
-                .means("`cofferdam-agent kill-all` ends everything, whoever hangs");
+    let state = match unit.and_then(asked) {
+        Ok(UnitStatus::Loaded(unit)) => unit.state.active_state,
+        Ok(UnitStatus::NotLoaded { .. }) => "not loaded".to_owned(),
+        Err(why) => {
+            let detail = format!("cannot ask systemd for {WATCH}: {why}");
+            return Ability::new(name, Need::Required, State::Unknown, detail)
+                .means("whether `cofferdam-agent kill-all` ends everything, whoever hangs")
+                .fix(format!(
+                    "systemctl is-active {WATCH}; where there is no systemd, be ready to kill the \
+                     warden's processes, or to end the container"
+                ));
         }
-        Ok(UnitStatus::Loaded(unit)) => format!("{WATCH} is {}", unit.state.active_state),
-        Ok(UnitStatus::NotLoaded { .. }) => format!("{WATCH} is not active"),
-        Err(why) => format!("cannot ask systemd for {WATCH}: {why}"),
     };
-    partial(name, detail)
+    if state == "active" {
+        return there(name, format!("{WATCH} is active"))
+            .means("`cofferdam-agent kill-all` ends everything, whoever hangs");
+    }
+    partial(name, format!("{WATCH} is {state}"))
         .means("where agent and warden both hang, `cofferdam-agent kill-all` ends nothing")
-        .fix(format!(
-            "systemctl enable --now {WATCH}; where there is no systemd, be ready to kill the \
-             warden's processes, or to end the container"
-        ))
+        .fix(format!("systemctl enable --now {WATCH}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use cofferdam_abilities::State;
-
     use super::*;
 
     #[test]
-    fn a_watch_that_cannot_be_asked_about_is_no_watch() {
+    fn a_watch_that_cannot_be_asked_about_is_not_known() {
         let told = watch(Path::new("/nowhere/bus"));
-        assert_eq!(told.state, State::Partial);
+        assert_eq!(told.state, State::Unknown);
         assert!(told.detail.contains(WATCH), "{}", told.detail);
-        assert!(told.fix.unwrap().contains("enable --now"));
+        assert!(told.fix.unwrap().contains("is-active"));
     }
 }
