@@ -201,7 +201,10 @@ fn a_bus_that_says_nothing_or_trickles_is_left_at_the_time_limit() {
 
 #[test]
 fn a_bus_that_does_not_let_us_in_is_told_as_that() {
-    let refusing = Bus::that(|client| client.say(b"REJECTED EXTERNAL\r\n"));
+    let refusing = Bus::that(|client| {
+        client.heard_who_it_is()?;
+        client.say(b"REJECTED EXTERNAL\r\n")
+    });
     let error = refusing.units().status(&unit("a.service")).expect_err("it refuses");
     assert!(error.to_string().contains("it answered REJECTED EXTERNAL"), "{error}");
     let endless = Bus::that(|client| {
