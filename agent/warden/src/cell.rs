@@ -54,8 +54,8 @@ impl Cell {
     }
 
     /// One that a warden before this one built, without an agent so far.
-    pub(crate) fn left(id: CellId, cgroup: CellCgroup, process: Option<OwnedFd>, uid: u32) -> Self {
-        let (user, cgroup) = (Ids { uid, gid: uid }, Some(cgroup));
+    pub(crate) fn left(id: CellId, cgroup: CellCgroup, first: Option<OwnedFd>, user: Ids) -> Self {
+        let (process, cgroup) = (first, Some(cgroup));
         Self { id, process, building: None, deadline: None, user, cgroup, stirred: false }
     }
 
@@ -73,7 +73,7 @@ impl Cell {
     /// Makes a cgroup leaf; the ways into it.
     pub(crate) fn make_leaf(&self, number: u32, limits: &Limits) -> Result<Vec<OwnedFd>, String> {
         let cgroup = self.cgroup.as_ref().ok_or("the cell has no cgroup")?;
-        let made = cgroup.make_leaf(number, limits, self.user.uid);
+        let made = cgroup.make_leaf(number, limits, self.user);
         made.map_err(|error| format!("cannot make the run's cgroup: {error}"))
     }
 

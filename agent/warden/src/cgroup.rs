@@ -22,6 +22,8 @@ use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Uid};
 use rustix::process::{geteuid, pidfd_open, set_dumpable_behavior};
 use rustix::thread::set_thread_res_uid;
 
+use crate::lease::Ids;
+
 const MOUNT: &str = "/sys/fs/cgroup";
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
 const V2_MAGIC: u64 = 0x6367_7270;
@@ -121,7 +123,7 @@ impl Hierarchy {
     }
 
     /// Makes a cell's cgroup with its limits; `user` may move runs into leaves.
-    pub(crate) fn cell(&self, cell: CellId, limits: &Limits, user: u32) -> io::Result<CellCgroup> {
+    pub(crate) fn cell(&self, cell: CellId, limits: &Limits, user: Ids) -> io::Result<CellCgroup> {
         let mut made = self.place(cell);
         if limits.io_bytes == 0 {
             made.directories.truncate(RUN_CONTROLLERS);
@@ -139,11 +141,11 @@ impl Hierarchy {
 }
 
 impl CellCgroup {
-    fn fill(&mut self, limits: &Limits, user: u32) -> io::Result<()> {
+    fn fill(&mut self, limits: &Limits, user: Ids) -> io::Result<()> {
         self.directories.iter().try_for_each(fs::create_dir)?;
         // Its group may do no more than others: it says to the next warden whose the cell
         // is, also where none of its processes can.
-        chown(&self.directories[0], None, Some(Gid::from_raw(user)))?;
+        chown(&self.directories[0], None, Some(Gid::from_raw(user.gid)))?;
         self.lacking = limit(self.v2, &self.directories, limits)?;
         self.entry = if self.v2 {
             let cell = &self.directories[0];
@@ -183,7 +185,7 @@ impl CellCgroup {
         &self,
         number: u32,
         limits: &Limits,
-        user: u32,
+        user: Ids,
     ) -> io::Result<Vec<OwnedFd>> {
         // A directory of cgroups has a link for each one in it, and two of its own.
         let links = fs::metadata(&self.directories[0])?.nlink();
@@ -198,13 +200,13 @@ impl CellCgroup {
         &self,
         directories: &[PathBuf],
         limits: &Limits,
-        user: u32,
+        user: Ids,
     ) -> io::Result<Vec<OwnedFd>> {
         directories.iter().try_for_each(fs::create_dir)?;
         limit(self.v2, directories, limits)?;
         if !self.v2 {
             directories.iter().try_for_each(|it| give(it, "tasks", user))?;
-            return open_tasks_as(user, directories);
+            return open_tasks_as(user.uid, directories);
         }
         // A kernel before 4.19 has no such file: then PID 1 ends the rest.
         _ = fs::write(directories[0].join("memory.oom.group"), "1");
@@ -274,8 +276,8 @@ fn open_tasks_as(user: u32, directories: &[PathBuf]) -> io::Result<Vec<OwnedFd>>
 /// Gives a list of processes to a user. Whose processes may be moved from one leaf to
 /// another: he must own the list of their common parent and that of the target
 /// (cgroup-v2.rst, «Delegation»).
-fn give(directory: &Path, list: &str, user: u32) -> io::Result<()> {
-    Ok(chown(directory.join(list), Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?)
+fn give(directory: &Path, list: &str, Ids { uid, gid }: Ids) -> io::Result<()> {
+    Ok(chown(directory.join(list), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
 }
 
 /// Writes the limits and says which of them this host does not keep.

@@ -42,7 +42,7 @@ pub(crate) struct Leases {
 
 impl Leases {
     /// Begins beyond the leases of a warden before this one: each of those took more than
-    /// one process id, and this process has a later one.
+    /// one process id, and this process has a later one, until they come around.
     pub(crate) fn new(range: LeaseRange) -> Self {
         Self { range, next: range.first + std::process::id() % (range.last - range.first + 1) }
     }

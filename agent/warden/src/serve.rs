@@ -70,10 +70,10 @@ impl Warden {
         let left: Vec<_> = self.hierarchy.iter().flat_map(Hierarchy::left).collect();
         for (id, cgroup, leased) in left {
             let (process, runs_under) = cgroup.first().unzip();
-            let user = self.rootless.map_or(leased, |own| own.uid);
-            let free = self.leases.includes(user) && !self.users().contains(&user);
+            let user = self.rootless.unwrap_or(Ids { uid: leased, gid: leased });
+            let free = self.leases.includes(leased) && !self.users().contains(&leased);
             let mut cell = Cell::left(id, cgroup, process, user);
-            if runs_under != Some(user) || (self.rootless.is_none() && !free) {
+            if runs_under != Some(user.uid) || (self.rootless.is_none() && !free) {
                 cell.kill();
             }
             self.cells.push(cell);
@@ -215,7 +215,7 @@ impl Warden {
         let user = self.rootless.or_else(|| self.leases.next(&users));
         let user =
             user.ok_or_else(|| no(Refusal::Exhausted, "every uid of the lease range is in use"))?;
-        let cgroup = self.cgroup(id, &admitted, user.uid)?;
+        let cgroup = self.cgroup(id, &admitted, user)?;
         let rootless = self.rootless.is_some();
         let built = Cell::build(Material { admitted, control, cgroup, user, rootless });
         let mut cell = built.map_err(|errno| {
@@ -240,7 +240,7 @@ impl Warden {
         &self,
         id: CellId,
         admitted: &Admitted,
-        user: u32,
+        user: Ids,
     ) -> Result<Result<CellCgroup, String>, Refused> {
         let made = self.hierarchy.as_ref().map_err(String::clone).and_then(|hierarchy| {
             let made = hierarchy.cell(id, &admitted.plan().limits, user);
